@@ -1,0 +1,23 @@
+"""Distillation methods to compare ReAugKD with, one file each, and the registry of all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reaugkd.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from reaugkd.distiller import Distiller
+
+METHODS: Registry[type[Distiller]] = Registry(
+    "method",
+    {
+        "finetune": Entry("baselines.finetune:FineTune", "the student on hard labels, no teacher"),
+        "kd": Entry("baselines.kd:KD", "soft labels of the teacher (Hinton et al., 2015)"),
+        "reaugkd": Entry(
+            "reaugkd.method:ReAugKD",
+            "soft labels, relational alignment and retrieval (Zhang et al., 2023)",
+        ),
+    },
+    group="reaugkd.methods",
+)

@@ -1,0 +1,55 @@
+"""The errors a user can cause, each told in one clear line.
+
+Everything the command line prints as ``error: ...`` (without a traceback) derives from
+:class:`UserError`; any other exception is a defect of this project and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something the user can mend: a name, a path, a setting, a file, a missing library."""
+
+
+class DataError(UserError):
+    """A data file or data set that is missing, malformed or does not fit its task."""
+
+
+class ModelError(UserError):
+    """A model or tokenizer that cannot be loaded or does not fit its task or its partner."""
+
+
+class EmbeddingError(UserError):
+    """Vectors that cannot be compared by cosine: NaN, infinite or of zero norm."""
+
+
+class MissingLibraryError(UserError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(
+            f"{library} is not installed: pip install 'reaugkd[{extra}]' brings it"
+        )
+        self.library = library
+        self.extra = extra
+
+
+class UnknownNameError(UserError):
+    """A name that is not among the allowed ones; the nearest valid name is suggested.
+
+    >>> str(UnknownNameError("method", "reugkd", ["kd", "reaugkd"]))
+    "unknown method 'reugkd': did you mean 'reaugkd'? (known: kd, reaugkd)"
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+        hint = ""
+        if near:
+            nearest = next(n for n in names if n.lower() == near[0])
+            hint = f" did you mean '{nearest}'?"
+        super().__init__(f"unknown {what} '{name}':{hint} (known: {', '.join(names)})")
+        self.name = name

@@ -1,0 +1,103 @@
+"""One generic registry: names to things that are imported only when they are used.
+
+Listing a registry imports nothing, so that ``bench ls`` answers without torch. Packages outside
+this project join by an entry point of the registry's group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import Generic, TypeVar, cast
+
+from reaugkd.errors import MissingLibraryError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a registered thing lives and what it needs.
+
+    Attributes:
+        target: ``"module:attribute"``.
+        summary: one line for listings.
+        library: import name of the optional library it needs, or None.
+        extra: the extra of this distribution that installs the library.
+    """
+
+    target: str
+    summary: str
+    library: str | None = None
+    extra: str | None = None
+
+    @property
+    def installed(self) -> bool:
+        """Whether the optional library can be found (without importing it)."""
+        return self.library is None or find_spec(self.library) is not None
+
+
+class Registry(Generic[T]):
+    """Names -> lazily imported objects, with suggestions for names that do not exist.
+
+    >>> shapes = Registry[type]("shape", {"path": Entry("pathlib:Path", "a path")})
+    >>> shapes["path"].__name__
+    'Path'
+    >>> shapes["pth"]
+    Traceback (most recent call last):
+      ...
+    reaugkd.errors.UnknownNameError: unknown shape 'pth': did you mean 'path'? (known: path)
+    """
+
+    def __init__(self, what: str, entries: Mapping[str, Entry], group: str | None = None) -> None:
+        self.what = what
+        self._entries = dict(entries)
+        self._group = group
+        self._scanned = group is None
+
+    def _all(self) -> dict[str, Entry]:
+        if not self._scanned and self._group is not None:
+            for point in entry_points(group=self._group):
+                # Our own names win: an installed package cannot silently replace a method.
+                self._entries.setdefault(
+                    point.name, Entry(point.value, f"from {point.dist.name if point.dist else '?'}")
+                )
+            self._scanned = True
+        return self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
+    def entry(self, name: str) -> Entry:
+        """The entry of ``name`` (``-`` and ``_`` are the same, case does not matter)."""
+        return self._all()[self.resolve(name)]
+
+    def resolve(self, name: str) -> str:
+        """The canonical spelling of ``name``.
+
+        Raises:
+            UnknownNameError: with the nearest valid name.
+        """
+        wanted = name.lower().replace("_", "-")
+        for known in self._all():
+            if known.lower().replace("_", "-") == wanted:
+                return known
+        raise UnknownNameError(self.what, name, self._all())
+
+    def require(self, name: str) -> None:
+        """Raise :class:`MissingLibraryError` unless the library of ``name`` is installed."""
+        entry = self.entry(name)
+        if not entry.installed:
+            raise MissingLibraryError(entry.library or name, entry.extra or name)
+
+    def __getitem__(self, name: str) -> T:
+        """Import and return the object registered under ``name``."""
+        self.require(name)
+        module, _, attribute = self.entry(name).target.partition(":")
+        return cast(T, getattr(import_module(module), attribute))

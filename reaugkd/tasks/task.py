@@ -1,0 +1,75 @@
+"""What a task is: its text columns, its labels, its metrics and its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Task:
+    """A supervised task on one sentence or a pair of sentences.
+
+    Attributes:
+        name: short lower-case name without punctuation, e.g. ``"sst2"``.
+        title: the name as the field writes it, e.g. ``"SST-2"``.
+        suite: ``"glue"`` or ``"mini"``; every table says it.
+        pair: whether an example has a second sentence.
+        labels: class names in the order of their ids; empty for regression.
+        metrics: names known to :mod:`reaugkd.tasks.metrics`, in the order they are reported.
+        select_on: the metric (one of ``metrics``) that decides early stopping and every choice.
+        tests: names of the test splits, in order (two for MNLI: matched and mismatched).
+        value_range: lowest and highest score of a regression task, else None.
+    """
+
+    name: str
+    title: str
+    suite: str
+    pair: bool
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
+    select_on: str
+    tests: tuple[str, ...] = ("dev",)
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def regression(self) -> bool:
+        """Whether the target is a score instead of a class."""
+        return not self.labels
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a model for this task: classes, or 1 for regression."""
+        return len(self.labels) or 1
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The rows of one task, divided.
+
+    Every split is a ``datasets.Dataset`` with the columns ``text_a`` (str), ``text_b`` (str, only
+    for pairs), ``label`` (int64 class id, or float32 score) and ``idx`` (int64, the row number in
+    its source file, unique within the file).
+
+    Attributes:
+        fit: the rows of ``train`` that models learn from and the knowledge base holds.
+        held_out: the rows of ``train`` on which every choice is made.
+        tests: the reported splits (GLUE's dev), by name.
+        fingerprint: of the content of all rows and of the division.
+        source: where the rows came from, for records, e.g. ``"folder"`` or ``"hub:nyu-mll/glue"``.
+    """
+
+    task: Task
+    fit: Dataset
+    held_out: Dataset
+    tests: dict[str, Dataset]
+    fingerprint: str
+    source: str
+    notes: tuple[str, ...] = field(default=())
+
+    def splits(self) -> dict[str, Dataset]:
+        """All splits by name: ``fit``, ``held_out`` and the test splits."""
+        return {"fit": self.fit, "held_out": self.held_out, **self.tests}
