@@ -1,0 +1,130 @@
+"""The rows of a task before they are divided, and the way from there to :class:`TaskData`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from reaugkd import fingerprint
+from reaugkd.errors import DataError
+from reaugkd.tasks.division import divide, subset
+from reaugkd.tasks.task import Task, TaskData
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The rows of one task as its source gives them.
+
+    Attributes:
+        train: columns as in :class:`~reaugkd.tasks.task.TaskData`.
+        tests: the test splits by name, same columns.
+        source: for records, e.g. ``"folder"``.
+        notes: what a reader of the results should know about the rows, e.g. skipped ones.
+    """
+
+    task: Task
+    train: pa.Table
+    tests: dict[str, pa.Table]
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def table(
+    task: Task, texts: Sequence[Sequence[str]], labels: Sequence[float], where: str
+) -> pa.Table:
+    """Rows as a table with the columns ``text_a``, (``text_b``,) ``label`` and ``idx``.
+
+    Args:
+        task: decides the columns and the type of ``label`` (int64 class, float32 score).
+        texts: one sequence of strings per text column.
+        labels: class ids or scores.
+        where: the file or split, named in the error.
+
+    Raises:
+        DataError: there is no row.
+    """
+    if not labels:
+        raise DataError(f"{where}: the split is empty, at least one row is needed")
+    names = ("text_a", "text_b") if task.pair else ("text_a",)
+    columns = {name: pa.array(text, pa.string()) for name, text in zip(names, texts, strict=True)}
+    columns["label"] = pa.array(labels, pa.float32() if task.regression else pa.int64())
+    columns["idx"] = pa.array(range(len(labels)), pa.int64())
+    return pa.table(columns)
+
+
+def parse_label(task: Task, cell: str) -> float:
+    """The class id (for a class name or a written id) or the score that ``cell`` stands for.
+
+    Raises:
+        ValueError: naming what was expected.
+    """
+    if not task.regression:
+        known = {**{str(i): i for i in range(task.outputs)}, **_ids(task)}
+        if cell not in known:
+            raise ValueError(f"expected a label among {', '.join(known)}, found {cell!r}")
+        return known[cell]
+    low, high = task.value_range or (float("-inf"), float("inf"))
+    try:
+        value = float(cell)
+    except ValueError:
+        value = float("nan")
+    if not (isfinite(value) and low <= value <= high):
+        raise ValueError(f"expected a score from {low:g} to {high:g}, found {cell!r}")
+    return value
+
+
+def _ids(task: Task) -> dict[str, int]:
+    return {label: i for i, label in enumerate(task.labels)}
+
+
+def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -> TaskData:
+    """Divide ``train`` and fingerprint every row.
+
+    Args:
+        corpus: the rows.
+        limit: keep only so many rows of ``train``, drawn at random by ``split_seed`` before the
+            division and left in their order; the test splits stay whole.
+        split_seed: seed of the division and of ``limit``.
+
+    Raises:
+        DataError: ``train`` is too small to be divided.
+        UserError: ``limit`` is not positive.
+    """
+    task, train = corpus.task, corpus.train
+    if limit is not None:
+        train = train.take(pa.array(subset(train.num_rows, limit, split_seed)))
+    parts = divide(train["label"].to_numpy(), task, split_seed)
+    tables = [train.take(pa.array(part)) for part in parts]
+    fit, held_out = (_dataset(part) for part in tables)
+    tests = {name: _dataset(part) for name, part in corpus.tests.items()}
+    named = {"fit": tables[0], "held_out": tables[1], **corpus.tests}
+    content = {name: _content(part) for name, part in named.items()}
+    return TaskData(
+        task=task,
+        fit=fit,
+        held_out=held_out,
+        tests=tests,
+        fingerprint=fingerprint.of_json([task.name, task.labels, content]),
+        source=corpus.source,
+        notes=corpus.notes,
+    )
+
+
+def _content(rows: pa.Table) -> dict[str, str]:
+    """A fingerprint per column; numbers by their exact written form."""
+    return {
+        name: fingerprint.of_texts(map(str, rows[name].to_pylist())) for name in rows.column_names
+    }
+
+
+def _dataset(rows: pa.Table) -> Dataset:
+    from datasets import Dataset
+
+    return Dataset(rows)

@@ -1,0 +1,82 @@
+"""The division of ``train`` into ``fit`` and ``held_out``, once per split seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reaugkd.errors import DataError, UserError
+from reaugkd.tasks.task import Task
+
+SHARE = 0.1
+LEAST, MOST = 200, 2_000
+BINS = 10
+"""Equally filled bins of the score by which regression is stratified."""
+
+Rows = NDArray[np.int64]
+
+
+def held_out_size(rows: int) -> int:
+    """Rows to hold out: a tenth, within 200 to 2,000, but never more than half.
+
+    >>> [held_out_size(n) for n in (100, 635, 8551, 67349)]
+    [50, 200, 855, 2000]
+    """
+    return min(rows // 2, max(LEAST, min(MOST, round(rows * SHARE))))
+
+
+def divide(labels: NDArray[Any], task: Task, seed: int) -> tuple[Rows, Rows]:
+    """Row numbers of ``fit`` and of ``held_out``, each ascending, together all rows.
+
+    Stratified by class, or by equally filled bins of the score: the share of each stratum in
+    ``held_out`` is exact to within one row.
+
+    Args:
+        labels: class ids or scores [n].
+        task: tells classes from scores and names them.
+        seed: equal seeds give equal divisions.
+
+    Raises:
+        DataError: a class has fewer than two rows, or there are too few rows for both parts.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows, held_out = len(labels), held_out_size(len(labels))
+    strata = _score_bins(labels, held_out) if task.regression else labels
+    if not task.regression:
+        for label, count in enumerate(np.bincount(labels, minlength=task.outputs)):
+            if count < 2:
+                raise DataError(
+                    f"{task.title}: train has {count} rows of class '{task.labels[label]}';"
+                    " at least 2 are needed, one to learn from and one to hold out"
+                )
+    if held_out < max(1, len(np.unique(strata))):
+        raise DataError(
+            f"{task.title}: train has {rows} rows, too few to divide into fit and held-out;"
+            f" at least {2 * task.outputs} are needed"
+        )
+    fit, held = train_test_split(
+        np.arange(rows), test_size=held_out, stratify=strata, random_state=seed
+    )
+    return np.sort(fit), np.sort(held)
+
+
+def _score_bins(scores: NDArray[Any], held_out: int) -> Rows:
+    """The bin of each score [n] by rank, so that ties cannot leave a bin with a single row."""
+    ranks = np.empty(len(scores), dtype=np.int64)
+    ranks[np.argsort(scores, kind="stable")] = np.arange(len(scores))
+    bins = max(1, min(BINS, held_out // 2))
+    return ranks * bins // max(1, len(scores))
+
+
+def subset(rows: int, limit: int, seed: int) -> Rows:
+    """``limit`` of ``rows`` row numbers, ascending; a smaller limit gives a part of a larger one.
+
+    Raises:
+        UserError: ``limit`` is below 1.
+    """
+    if limit < 1:
+        raise UserError(f"limit must be at least 1, found {limit}")
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])

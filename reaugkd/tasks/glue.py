@@ -1,0 +1,84 @@
+"""The nine tasks of GLUE: what they are, and how their files name things.
+
+Reading lives in :mod:`reaugkd.tasks.glue_folder` and :mod:`reaugkd.tasks.glue_hub`; both give the
+same rows. Class names stand in the hub's order, so that ids agree with published models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reaugkd.tasks.task import Task
+
+HUB = "nyu-mll/glue"
+
+_MNLI_TESTS = ("dev_matched", "dev_mismatched")
+
+
+def _task(
+    title: str,
+    labels: tuple[str, ...],
+    metrics: tuple[str, ...] = ("accuracy",),
+    *,
+    pair: bool = True,
+    tests: tuple[str, ...] = ("dev",),
+) -> Task:
+    return Task(
+        name=title.lower().replace("-", ""),
+        title=title,
+        suite="glue",
+        pair=pair,
+        labels=labels,
+        metrics=metrics,
+        select_on=metrics[0],
+        tests=tests,
+        value_range=None if labels else (0.0, 5.0),
+    )
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        _task("CoLA", ("unacceptable", "acceptable"), ("matthews",), pair=False),
+        _task("SST-2", ("negative", "positive"), pair=False),
+        _task("MRPC", ("not_equivalent", "equivalent"), ("accuracy", "f1")),
+        _task("STS-B", (), ("pearson", "spearman")),
+        _task("RTE", ("entailment", "not_entailment")),
+        _task("WNLI", ("not_entailment", "entailment")),
+        _task("QNLI", ("entailment", "not_entailment")),
+        _task("QQP", ("not_duplicate", "duplicate"), ("accuracy", "f1")),
+        _task("MNLI", ("entailment", "neutral", "contradiction"), tests=_MNLI_TESTS),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the texts and the label of a task stand.
+
+    Attributes:
+        texts, label: column names in the files of the official download.
+        hub: names of the text columns on the hub (its label column is always ``label``).
+        header: all column names where the file has no header line, else None.
+    """
+
+    texts: tuple[str, ...]
+    label: str
+    hub: tuple[str, ...]
+    header: tuple[str, ...] | None = None
+
+
+_ONE, _TWO = ("sentence",), ("sentence1", "sentence2")
+_QUESTIONS = ("question1", "question2")
+
+COLUMNS: dict[str, Columns] = {
+    "cola": Columns(_ONE, "label", _ONE, header=("source", "label", "star", "sentence")),
+    "sst2": Columns(_ONE, "label", _ONE),
+    "mrpc": Columns(("#1 String", "#2 String"), "Quality", _TWO),
+    "stsb": Columns(_TWO, "score", _TWO),
+    "rte": Columns(_TWO, "label", _TWO),
+    "wnli": Columns(_TWO, "label", _TWO),
+    "qnli": Columns(("question", "sentence"), "label", ("question", "sentence")),
+    "qqp": Columns(_QUESTIONS, "is_duplicate", _QUESTIONS),
+    "mnli": Columns(_TWO, "gold_label", ("premise", "hypothesis")),
+}
