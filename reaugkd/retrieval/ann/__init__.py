@@ -1,9 +1,15 @@
-"""ANN backends behind one contract, one file per library, imported when used."""
+"""ANN backends behind one contract, one file per library, imported when used.
+
+A *spec* names a backend and, after a colon, one of its variants: ``hnswlib``, ``faiss``,
+``faiss:IVF64,Flat``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -28,3 +34,66 @@ BACKENDS: Registry[type[AnnIndex]] = Registry(
     },
     group="reaugkd.ann",
 )
+
+
+def canonical(spec: str) -> str:
+    """One spelling per spec; nothing is imported and no variant is checked.
+
+    >>> canonical("FAISS: IVF64,Flat"), canonical("annoy:")
+    ('faiss:IVF64,Flat', 'annoy')
+
+    Raises:
+        UnknownNameError: with the nearest backend.
+    """
+    name, _, variant = spec.partition(":")
+    return ":".join(filter(None, (BACKENDS.resolve(name.strip()), variant.strip())))
+
+
+def split_specs(text: str) -> list[str]:
+    """The specs of a comma-separated list, where a variant may hold commas itself.
+
+    >>> split_specs("exact,faiss:IVF64,Flat,annoy")
+    ['exact', 'faiss:IVF64,Flat', 'annoy']
+
+    Raises:
+        UnknownNameError: for a piece that names no backend and continues no variant.
+    """
+    specs: list[str] = []
+    for piece in filter(None, map(str.strip, text.split(","))):
+        try:
+            specs.append(canonical(piece))
+        except UnknownNameError:
+            if not specs or ":" not in specs[-1]:
+                raise
+            specs[-1] += f",{piece}"
+    return specs
+
+
+def make(spec: str, *, threads: int = 1, seed: int = 0, **settings: Any) -> AnnIndex:
+    """An empty index by its spec; ``settings`` go to the backend's constructor.
+
+    Raises:
+        UnknownNameError: with the nearest backend.
+        MissingLibraryError: naming the extra that brings the library.
+        UserError: if the backend has no such variant.
+    """
+    name, _, variant = canonical(spec).partition(":")
+    backend = BACKENDS[name]
+    chosen = backend.settings_of(variant) if variant else {}
+    return backend(threads=threads, seed=seed, **chosen, **settings)
+
+
+def load(path: Path, *, threads: int = 1) -> AnnIndex:
+    """A saved index of whichever backend wrote it.
+
+    Raises:
+        MissingLibraryError: naming the extra that brings the backend's library.
+        UserError: naming the path, if it is missing or damaged.
+    """
+    from reaugkd.retrieval import sealed
+    from reaugkd.retrieval.ann.index import PAYLOAD
+
+    name = sealed.peek(path, PAYLOAD).get("index")
+    if not isinstance(name, str):
+        raise UserError(f"{path} holds no index of this project")
+    return BACKENDS[name].load(path, threads=threads)

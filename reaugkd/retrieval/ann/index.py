@@ -13,49 +13,198 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reaugkd.errors import EmbeddingError
+from reaugkd.errors import EmbeddingError, UserError
+from reaugkd.retrieval import sealed
+from reaugkd.retrieval.normalise import Vectors, unit_rows
 
 MISSING = -1
 """Id of an answer that does not exist (fewer than k entries); its similarity is -inf."""
 
-Vectors = NDArray[np.float32]
+PAYLOAD = "index.bin"
+"""The library's own file inside a saved index; ``index.json`` beside it is the manifest."""
+
 Ids = NDArray[np.int64]
 
 
 class AnnIndex(ABC):
     """Nearest neighbours by cosine similarity over a fixed set of vectors.
 
+    Args:
+        threads: threads one search may use (explicit, never the library's default).
+        seed: of whatever is random in the build.
+        build_threads: threads of the build. With more than one the graph depends on their timing
+            and differs from run to run.
+
     Attributes:
         name: the registered name, e.g. ``"hnswlib"``.
-        threads: threads one search may use (explicit, never the library's default).
+        version: of the library, for records.
         effort: the backend's own search knob (``ef``, ``nprobe``, ``search_k``), or None where
-            there is none (exact search).
-        size, dim: number and width of the indexed vectors.
+            there is none (exact search) or for the library's default.
+        size, dim: number and width of the indexed vectors, 0 before the build.
     """
 
     name: ClassVar[str]
+    version: ClassVar[str]
 
-    def __init__(self, *, threads: int = 1, seed: int = 0) -> None: ...
+    def __init__(self, *, threads: int = 1, seed: int = 0, build_threads: int = 1) -> None:
+        if threads < 1 or build_threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads} and {build_threads}")
+        self.threads = threads
+        self.seed = seed
+        self.build_threads = build_threads
+        self.effort: int | None = None
+        self.size = 0
+        self.dim = 0
+
+    @classmethod
+    def settings_of(cls, variant: str) -> dict[str, Any]:
+        """Constructor settings that the part of a spec after the colon stands for.
+
+        Raises:
+            UserError: if the backend has no variants.
+        """
+        raise UserError(f"{cls.name} has no variants: '{cls.name}:{variant}'")
+
+    def params(self) -> dict[str, Any]:
+        """What decides the index beside the vectors: keyword arguments of the constructor."""
+        return {"seed": self.seed, "build_threads": self.build_threads}
 
     def build(self, vectors: ArrayLike) -> None:
-        """Index the rows of ``vectors`` [n, d]; row number = id."""
+        """Index the rows of ``vectors`` [n, d]; row number = id.
+
+        Unit rows in C-contiguous float32 are used as they are, others are normalised.
+
+        Raises:
+            EmbeddingError: if there are no rows, or naming the first row without a direction.
+        """
+        rows = unit_rows(vectors)
+        if not len(rows):
+            raise EmbeddingError("there are no vectors to index")
+        self.size, self.dim = 0, rows.shape[1]  # not searchable should the build fail
+        self._build(rows)
+        self.size = len(rows)
 
     def search(self, queries: ArrayLike, k: int) -> tuple[Vectors, Ids]:
-        """The k nearest entries of each query [q, d].
+        """The k nearest entries of each query [q, d]; queries are normalised too.
 
         Returns:
-            similarities [q, k] float32, cosine in [-1, 1], descending, -inf where missing;
-            ids [q, k] int64, :data:`MISSING` where there are fewer than k answers.
+            similarities [q, k] float32, cosine in [-1, 1], descending (equal ones by id), -inf
+            where missing; ids [q, k] int64, :data:`MISSING` where there are fewer than k answers.
+
+        Raises:
+            EmbeddingError: if the width differs from the index's, or naming the first query
+                without a direction.
         """
+        if not self.size:
+            raise RuntimeError(f"this {self.name} index is empty: build or load it first")
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        rows = unit_rows(queries, "query")
+        if rows.shape[1] != self.dim:
+            raise EmbeddingError(f"queries are {rows.shape[1]} wide, the index is {self.dim}")
+        found = min(k, self.size)
+        if not len(rows):
+            return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+        similarities, ids = _in_order(*self._search(rows, found))
+        if found < k:
+            padding = ((0, 0), (0, k - found))
+            similarities = np.pad(similarities, padding, constant_values=-np.inf)
+            ids = np.pad(ids, padding, constant_values=MISSING)
+        return similarities, ids
 
     def efforts(self, k: int) -> list[int]:
-        """Increasing search efforts worth trying for k answers, the last one being full effort."""
+        """Increasing search efforts worth trying for k answers, the last one being full effort.
+
+        Empty where there is no knob.
+        """
+        return []
 
     @property
+    @abstractmethod
     def nbytes(self) -> int:
         """Bytes the index holds in memory for vectors and graph, by the library's formula."""
 
-    def save(self, path: Path) -> None: ...
+    def save(self, path: Path) -> None:
+        """Write the index and its manifest into the folder ``path``.
+
+        Raises:
+            UserError: naming the path, if it cannot be written.
+        """
+        if not self.size:
+            raise RuntimeError(f"this {self.name} index is empty: build or load it first")
+        manifest = {
+            "index": self.name,
+            "version": self.version,
+            "params": self.params(),
+            "effort": self.effort,
+            "size": self.size,
+            "dim": self.dim,
+        }
+        sealed.write(path, PAYLOAD, manifest, self._save)
 
     @classmethod
-    def load(cls, path: Path, *, threads: int = 1) -> Self: ...
+    def load(cls, path: Path, *, threads: int = 1) -> Self:
+        """Read what :meth:`save` wrote; the index gives the same answers.
+
+        Raises:
+            UserError: naming the path, if it is missing, damaged or another backend's.
+        """
+        payload, manifest = sealed.read(path, PAYLOAD)
+        if manifest.get("index") != cls.name:
+            raise UserError(f"{path} holds an index of {manifest.get('index')}, not {cls.name}")
+        try:
+            index = cls(threads=threads, **manifest["params"])
+            index.effort = manifest["effort"]
+            index.size, index.dim = int(manifest["size"]), int(manifest["dim"])
+            index._load(payload)
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} holds no index that {cls.name} can read: {error}") from error
+        return index
+
+    @abstractmethod
+    def _build(self, rows: Vectors) -> None:
+        """Index unit rows [n, d]; ``dim`` is set."""
+
+    @abstractmethod
+    def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Cosines and ids [q, k] of unit queries, any order and number type, negative ids missing.
+
+        ``1 <= k <= size`` and ``q >= 1`` hold.
+        """
+
+    @abstractmethod
+    def _save(self, path: Path) -> None:
+        """Write the library's own file."""
+
+    @abstractmethod
+    def _load(self, path: Path) -> None:
+        """Read the library's own file; ``size`` and ``dim`` are set."""
+
+
+def _in_order(similarities: NDArray[Any], ids: NDArray[Any]) -> tuple[Vectors, Ids]:
+    """Clip to [-1, 1], mark what is missing and sort: descending, equal similarities by id."""
+    cosines = np.clip(similarities, -1.0, 1.0, dtype=np.float32, casting="same_kind")
+    rows = ids.astype(np.int64, copy=False)
+    absent = rows < 0
+    if absent.any():
+        cosines = np.where(absent, np.float32(-np.inf), cosines)
+        rows = np.where(absent, MISSING, rows)
+    if not (cosines[:, :-1] > cosines[:, 1:]).all():
+        order = np.lexsort((rows, -cosines), axis=-1)
+        cosines = np.take_along_axis(cosines, order, axis=1)
+        rows = np.take_along_axis(rows, order, axis=1)
+    return cosines, rows
+
+
+def ladder(first: int, last: int, factor: float = 1.5) -> list[int]:
+    """Whole numbers from ``first`` to ``last``, each about ``factor`` times the one before.
+
+    >>> ladder(10, 60)
+    [10, 15, 23, 35, 53, 60]
+    >>> ladder(10, 3)
+    [3]
+    """
+    steps = [min(first, last)]
+    while steps[-1] < last:
+        steps.append(min(last, max(steps[-1] + 1, round(steps[-1] * factor + 0.01))))
+    return steps

@@ -1,0 +1,81 @@
+"""annoy: a forest of random projection trees."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from annoy import AnnoyIndex
+from numpy.typing import NDArray
+
+from reaugkd.retrieval.ann.index import MISSING, AnnIndex, ladder
+from reaugkd.retrieval.normalise import Vectors
+
+
+class Annoy(AnnIndex):
+    """Trees over the angular distance. Its effort is ``search_k``, the nodes inspected.
+
+    annoy's "angular" distance of two vectors is sqrt(2 - 2 cos), so cos = 1 - distance^2 / 2;
+    its "dot" is meant for vectors of different lengths and adds a dimension for them.
+    Queries are answered one at a time by one thread, whatever ``threads`` says.
+
+    Args:
+        n_trees: more trees find more and weigh more.
+        threads: at most this many threads search; annoy uses one.
+        seed: of the random splits.
+        build_threads: of the build.
+    """
+
+    name: ClassVar[str] = "annoy"
+    version: ClassVar[str] = version("annoy")
+
+    def __init__(
+        self, *, n_trees: int = 50, threads: int = 1, seed: int = 0, build_threads: int = 1
+    ) -> None:
+        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
+        self.n_trees = n_trees
+        self._forest: Any = None
+
+    def params(self) -> dict[str, Any]:
+        """The number of trees beside the shared ones."""
+        return {"n_trees": self.n_trees, **super().params()}
+
+    def efforts(self, k: int) -> list[int]:
+        """``search_k`` from annoy's own default, k n_trees, to every element in every tree."""
+        return ladder(k * self.n_trees, self.size * self.n_trees)
+
+    @property
+    def nbytes(self) -> int:
+        """4 d + 12 for each element and each node of each tree.
+
+        A tree has about 2.7 nodes per d + 2 elements: as many fit into a leaf, which is two
+        thirds full on average, and there is a split for every leaf.
+        """
+        nodes = self.n_trees * (2.7 * self.size / (self.dim + 2) + 1)
+        return round((self.size + nodes) * (4 * self.dim + 12))
+
+    def _build(self, rows: Vectors) -> None:
+        self._forest = AnnoyIndex(self.dim, "angular")
+        self._forest.set_seed(self.seed)
+        for number, row in enumerate(rows):
+            self._forest.add_item(number, row)
+        self._forest.build(self.n_trees, n_jobs=self.build_threads)
+
+    def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        distances = np.zeros((len(rows), k), np.float32)
+        ids = np.full((len(rows), k), MISSING)
+        effort = -1 if self.effort is None else self.effort
+        for number, row in enumerate(rows):
+            found, at = self._forest.get_nns_by_vector(row, k, effort, include_distances=True)
+            ids[number, : len(found)] = found
+            distances[number, : len(at)] = at
+        return 1.0 - 0.5 * distances**2, ids
+
+    def _save(self, path: Path) -> None:
+        self._forest.save(str(path))  # from here on annoy maps this file, which outlives a rename
+
+    def _load(self, path: Path) -> None:
+        self._forest = AnnoyIndex(self.dim, "angular")
+        self._forest.load(str(path))

@@ -1,0 +1,162 @@
+"""faiss: any index that its factory can make, over inner products of unit vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import faiss
+from numpy.typing import NDArray
+
+from reaugkd.errors import UserError
+from reaugkd.retrieval.ann.index import AnnIndex, ladder
+from reaugkd.retrieval.normalise import Vectors
+
+
+class Faiss(AnnIndex):
+    """An index of faiss. Its effort is ``nprobe`` or ``efSearch``, or None where it has neither.
+
+    Args:
+        factory: an index factory string of faiss, e.g. ``"Flat"`` or ``"IVF64,Flat"``.
+        ef_construction: length of the candidate list while building, where there is a graph.
+        threads: of one search.
+        seed: of an HNSW graph's layers and of the clustering behind an inverted file.
+        build_threads: of training and adding.
+    """
+
+    name: ClassVar[str] = "faiss"
+    version: ClassVar[str] = faiss.__version__
+
+    def __init__(
+        self,
+        *,
+        factory: str = "HNSW16,Flat",
+        ef_construction: int = 200,
+        threads: int = 1,
+        seed: int = 0,
+        build_threads: int = 1,
+    ) -> None:
+        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
+        self.factory = factory
+        self.ef_construction = ef_construction
+        self._index: Any = None
+        self._knob: str | None = None
+        self._applied: int | None = None  # the effort that the index was last told
+
+    @classmethod
+    def settings_of(cls, variant: str) -> dict[str, Any]:
+        """The variant is the factory string."""
+        return {"factory": variant}
+
+    def params(self) -> dict[str, Any]:
+        """The factory string and efConstruction beside the shared ones."""
+        own = {"factory": self.factory, "ef_construction": self.ef_construction}
+        return {**own, **super().params()}
+
+    def efforts(self, k: int) -> list[int]:
+        """``nprobe`` from 1 to the number of lists, or ``efSearch`` from k to all elements."""
+        if self._knob == "nprobe":
+            return ladder(1, self._lists())
+        return ladder(k, self.size) if self._knob else []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays of the index: what faiss would write, counted without keeping it."""
+        total = 0
+
+        def count(piece: bytes) -> None:
+            nonlocal total
+            total += len(piece)
+
+        writer = faiss.PyCallbackIOWriter(count)  # type: ignore[attr-defined]  # not in its stubs
+        faiss.write_index(self._index, writer)
+        del writer  # flushes its last, partly filled buffer
+        return total
+
+    def _build(self, rows: Vectors) -> None:
+        try:
+            index = faiss.index_factory(self.dim, self.factory, faiss.METRIC_INNER_PRODUCT)
+            self._prepare(index)
+            with _threads(self.build_threads):
+                if not index.is_trained:
+                    index.train(rows)
+                index.add(rows)
+        except RuntimeError as error:
+            raise UserError(
+                f"faiss cannot build '{self.factory}' over {len(rows)} vectors of width {self.dim}:"
+                f" {_reason(error)}"
+            ) from error
+        self._adopt(index)
+
+    def _prepare(self, index: Any) -> None:
+        for part in _parts(index):
+            if hasattr(part, "hnsw"):
+                generator = faiss.RandomGenerator(self.seed)  # type: ignore[attr-defined]  # as above
+                part.hnsw.rng = generator
+                part.hnsw.efConstruction = self.ef_construction
+            for clustered in (part, getattr(part, "pq", None)):
+                if hasattr(clustered, "cp"):
+                    clustered.cp.seed = self.seed
+                    clustered.cp.min_points_per_centroid = 1  # recall tells, not a warning
+
+    def _adopt(self, index: Any) -> None:
+        """Take a finished index and find its knob."""
+        self._index, self._applied = index, None
+        space = faiss.ParameterSpace()
+        space.initialize(index)
+        ranges = space.parameter_ranges
+        names = [ranges.at(number).name for number in range(ranges.size())]
+        self._knob = next((name for name in ("nprobe", "efSearch") if name in names), None)
+        if self._knob is None:
+            self.effort = None
+        elif self.effort is None:
+            self.effort = 64 if self._knob == "efSearch" else min(8, self._lists())
+
+    def _lists(self) -> int:
+        return int(faiss.extract_index_ivf(self._index).nlist)
+
+    def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        if self._knob and self.effort is not None and self.effort != self._applied:
+            faiss.ParameterSpace().set_index_parameter(self._index, self._knob, self.effort)
+            self._applied = self.effort
+        with _threads(self.threads):
+            similarities, ids = self._index.search(rows, k)
+        return similarities, ids
+
+    def _save(self, path: Path) -> None:
+        faiss.write_index(self._index, str(path))
+
+    def _load(self, path: Path) -> None:
+        self._adopt(faiss.read_index(str(path)))
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Set the thread count of faiss, one for the whole process, and put it back."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(number)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _parts(index: Any) -> Iterator[Any]:
+    """The index and those it wraps: behind a transform, a refinement, as coarse quantiser."""
+    yield index
+    for name in ("index", "base_index", "quantizer"):
+        inner = getattr(index, name, None)
+        if inner is not None:
+            yield from _parts(faiss.downcast_index(inner))
+
+
+def _reason(error: RuntimeError) -> str:
+    """What a C++ exception of faiss says, without the place in faiss's source.
+
+    >>> _reason(RuntimeError("Error in void f(int) at /a/index_factory.cpp:12: could not parse x"))
+    'could not parse x'
+    """
+    return re.sub(r"^Error in .*? at \S+:\d+: ", "", str(error), flags=re.DOTALL)
