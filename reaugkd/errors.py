@@ -30,9 +30,7 @@ class MissingLibraryError(UserError):
     """An optional library is not installed; the message names the extra that brings it."""
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(
-            f"{library} is not installed: pip install 'reaugkd[{extra}]' brings it"
-        )
+        super().__init__(f"{library} is not installed: pip install 'reaugkd[{extra}]' brings it")
         self.library = library
         self.extra = extra
 

@@ -1,0 +1,169 @@
+"""The schema of what a finished cell leaves behind; every key is typed here and nowhere else.
+
+A record is plain JSON. Files of a released schema version stay readable for ever: tests hold
+golden files of each.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+
+Scores = dict[str, float]
+"""Metric -> value, e.g. ``{"accuracy": 0.84, "f1": 0.89}``."""
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provenance(_Plain):
+    """Where and with what a figure was made."""
+
+    command: str
+    version: str = Field(description="of this project")
+    commit: str | None = Field(description="git commit of the source tree, None if installed")
+    dirty: bool | None
+    time: str = Field(description="UTC, ISO 8601, when the cell finished")
+    python: str
+    packages: dict[str, str]
+    cpu: str
+    cpu_flags: list[str] = Field(description="vector extensions only")
+    cores: int
+    affinity: list[int]
+    threads: int
+    load: list[float] = Field(description="1, 5 and 15 minutes, at the start of the cell")
+    device: str
+
+
+class TeacherFacts(_Plain):
+    """The teacher a cell learned from."""
+
+    key: str = Field(description="of the artefact")
+    init: str = Field(description="what it was fine-tuned from")
+    scores: dict[str, Scores] = Field(description="split -> scores")
+    best_epoch: int
+    seconds: float = Field(description="of its fine-tuning loop")
+    parameters: int
+
+
+class TrainingResult(_Plain):
+    """One student, before any retrieval."""
+
+    rows: dict[str, int] = Field(description="split -> number of rows")
+    majority: dict[str, Scores] = Field(description="split -> scores of the constant predictor")
+    teacher: TeacherFacts | None
+    student_init: str
+    pooling: str
+    parameters: int
+    scores: dict[str, Scores] = Field(description="split (held_out and the test splits) -> scores")
+    best_epoch: int
+    history: list[dict[str, float]]
+    seconds: float = Field(description="of the training loop, without evaluation")
+    examples_per_second: float
+    steps: int
+    prepare_seconds: float = Field(description="of the stages before the student, teacher excluded")
+
+
+class Choice(_Plain):
+    """One setting of the sweep and what it scores, by the task's selection metric."""
+
+    k: int
+    beta: float
+    tau: float
+    selected_on: str = Field(description="the split on which it was chosen")
+    scores: dict[str, Scores] = Field(description="split -> scores under this setting")
+
+
+class SearchFacts(_Plain):
+    """What an index costs and how exact it is."""
+
+    effort: int | None = Field(description="the backend's search knob after tuning")
+    target: float = Field(description="recall the effort was tuned to, on held-out queries")
+    target_met: bool
+    recall: dict[str, float] = Field(description="split -> recall@k against exact, largest k")
+    agreement: dict[str, float] = Field(
+        description="split -> share of examples with the same final class as exact retrieval under "
+        "the chosen setting (regression: share of scores equal to 1e-3)"
+    )
+    build_seconds: float
+    index_bytes: int
+    search_us_p50: float = Field(description="one query, one thread, index call only, hot loop")
+    search_us_p95: float
+    params: dict[str, Any]
+
+
+class RetrievalResult(_Plain):
+    """One student with one knowledge base behind one index, swept over k, beta and tau."""
+
+    training_key: str
+    backend: str = Field(description="the spec, e.g. faiss:Flat")
+    keys: str
+    values: str
+    entries: int
+    width: int
+    kb_bytes: int = Field(description="keys, soft labels and ids")
+    ks: list[int]
+    betas: list[float]
+    taus: list[float]
+    off: dict[str, Scores] = Field(description="split -> scores of the student alone")
+    chosen: Choice = Field(description="selected on held_out; what is reported")
+    optimistic: Choice = Field(description="selected on the first test split; a leak, shown as such")
+    search: SearchFacts
+
+
+class Record(_Plain):
+    """One cell."""
+
+    schema_version: int = SCHEMA
+    kind: Literal["training", "retrieval"]
+    key: str
+    identity: dict[str, Any] = Field(description="everything that decides the result")
+    status: Literal["ok", "failed", "skipped"]
+    reason: str | None = Field(None, description="one line, for failed and skipped cells")
+    traceback: str | None = None
+    task: str
+    title: str
+    suite: str
+    regression: bool
+    metrics: list[str]
+    select_on: str
+    tests: list[str]
+    method: str
+    seed: int
+    settings: dict[str, Any] = Field(description="the method's settings")
+    training: TrainingResult | None = None
+    retrieval: RetrievalResult | None = None
+    seconds: float = Field(description="wall time of the cell")
+    provenance: Provenance
+
+
+VOLATILE = frozenset(
+    {
+        "provenance",
+        "seconds",
+        "build_seconds",
+        "prepare_seconds",
+        "examples_per_second",
+        "search_us_p50",
+        "search_us_p95",
+        "traceback",
+    }
+)
+"""Names of figures that differ between two runs of the same cell."""
+
+
+def comparable(record: Record) -> Any:
+    """The record without its volatile figures: equal for two runs of the same cell."""
+    return _strip(record.model_dump(mode="json"))
+
+
+def _strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _strip(item) for name, item in value.items() if name not in VOLATILE}
+    if isinstance(value, list):
+        return [_strip(item) for item in value]
+    return value

@@ -1,0 +1,144 @@
+"""The store of expensive things: teachers, signals, heads, students, indexes.
+
+An artefact is a folder named by the fingerprint of everything that decides its content. It is
+built in a ``.work`` folder that survives a kill (so long work resumes there), completed with a
+manifest of its files' checksums, and appears under its name by one rename. Any number of
+processes may share a store: a lock per artefact makes the second wait for the first. A damaged
+artefact is named and built again, never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from reaugkd import fingerprint
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter, Silent
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+
+Build = Callable[[Path], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artefact.
+
+    Attributes:
+        path: its folder; never write into it.
+        key: its name, the fingerprint of ``identity``.
+        identity: everything that decides its content.
+        facts: what its builder reported, e.g. scores and seconds.
+        reused: whether it was there already.
+    """
+
+    path: Path
+    key: str
+    identity: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    reused: bool
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON; whenever the process is killed, ``path`` holds its old or its whole new content."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class ArtifactStore:
+    """Artefacts below one folder, found by what decides their content.
+
+    Args:
+        root: the folder; made when first needed.
+        reporter: told of waiting and of damage.
+    """
+
+    def __init__(self, root: Path, reporter: Reporter | None = None) -> None:
+        self.root = root
+        self._reporter = reporter or Silent()
+        self._verified: dict[Path, Artifact] = {}
+
+    def get(self, kind: str, identity: Mapping[str, Any], build: Build) -> Artifact:
+        """The artefact of ``kind`` with ``identity``, built by ``build(folder)`` if it is missing.
+
+        ``build`` may find in its folder what a killed predecessor left there. What it returns is
+        kept as the artefact's ``facts``.
+
+        Raises:
+            UserError: if the store's folder cannot be written.
+        """
+        named = {"kind": kind, "schema": SCHEMA, **identity}
+        key = fingerprint.of_json(named)
+        folder = self.root / kind / key
+        if folder in self._verified:
+            return self._verified[folder]
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with self._alone(folder):
+                artifact = self._open(folder, key) or self._build(folder, key, named, build)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise UserError(f"cannot write to the cache {self.root}: {error.strerror}") from error
+        self._verified[folder] = artifact
+        return artifact
+
+    @contextmanager
+    def _alone(self, folder: Path) -> Iterator[None]:
+        lock = FileLock(f"{folder}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._reporter.note(f"waiting for another process to finish {folder.name}")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, folder: Path, key: str) -> Artifact | None:
+        if not folder.is_dir():
+            return None
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            for name, expected in manifest["files"].items():
+                if checksum(folder / name) != expected:
+                    raise ValueError(f"{name} has changed")
+            return Artifact(folder, key, manifest["identity"], manifest["facts"], reused=True)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._reporter.note(f"{folder} is damaged ({error}): building it again")
+            shutil.rmtree(folder)
+            return None
+
+    def _build(self, folder: Path, key: str, identity: Mapping[str, Any], build: Build) -> Artifact:
+        work = folder.with_name(f"{key}.work")
+        work.mkdir(exist_ok=True)
+        facts = dict(build(work) or {})
+        files = {
+            str(path.relative_to(work)): checksum(path)
+            for path in sorted(work.rglob("*"))
+            if path.is_file()
+        }
+        write_json(work / MANIFEST, {"identity": dict(identity), "facts": facts, "files": files})
+        work.rename(folder)
+        return Artifact(folder, key, dict(identity), facts, reused=False)

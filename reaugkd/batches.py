@@ -1,0 +1,108 @@
+"""Batches: examples of like length together, padded to the longest of the batch and no further."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from reaugkd.distiller import Batch
+
+POOL = 50
+"""Batches that are sorted by length together; within an epoch the pools are drawn at random."""
+
+INPUTS = ("input_ids", "token_type_ids")
+
+
+def length_grouped(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int
+) -> list[list[int]]:
+    """The batches of one epoch: a random permutation, sorted by length within pools.
+
+    Args:
+        lengths: [N] number of tokens of each example.
+        batch_size: examples per batch; the last one of an epoch may be smaller.
+        seed, epoch: decide the order completely.
+
+    Returns:
+        Every row exactly once, in random batch order.
+
+    >>> batches = length_grouped([5, 1, 4, 2], batch_size=2, seed=0, epoch=0)
+    >>> sorted(sorted(batch) for batch in batches)
+    [[0, 2], [1, 3]]
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    size = np.asarray(lengths)
+    batches: list[list[int]] = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = order[start : start + POOL * batch_size]
+        pool = pool[np.argsort(-size[pool], kind="stable")]
+        batches += [pool[at : at + batch_size].tolist() for at in range(0, len(pool), batch_size)]
+    return [batches[at] for at in generator.permutation(len(batches))]
+
+
+def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Batches for inference: longest first, so that memory peaks at once."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    return [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
+
+
+class Collator:
+    """Turns row numbers into a padded :class:`Batch`.
+
+    Args:
+        dataset: encoded split with ``input_ids``, ``label`` and perhaps ``token_type_ids``.
+        pad_id: id of the padding token.
+    """
+
+    def __init__(self, dataset: Any, pad_id: int) -> None:
+        self._dataset = dataset
+        self._pad = {"input_ids": pad_id, "token_type_ids": 0}
+        self._inputs = [name for name in INPUTS if name in dataset.column_names]
+
+    def __call__(self, rows: Sequence[int]) -> Batch:
+        """Collate ``rows``."""
+        examples = self._dataset[list(rows)]
+        ids = examples["input_ids"]
+        longest = max(len(row) for row in ids)
+        inputs = {name: _padded(examples[name], longest, self._pad[name]) for name in self._inputs}
+        inputs["attention_mask"] = _padded([[1] * len(row) for row in ids], longest, 0)
+        labels = np.asarray(examples["label"])
+        if labels.dtype.kind == "f":
+            labels = labels.astype(np.float32)
+        return Batch(inputs, torch.from_numpy(labels), torch.as_tensor(rows, dtype=torch.int64))
+
+
+def _padded(rows: list[list[int]], longest: int, value: int) -> Tensor:
+    table = np.full((len(rows), longest), value, dtype=np.int64)
+    for at, row in enumerate(rows):
+        table[at, : len(row)] = row
+    return torch.from_numpy(table)
+
+
+class _Order:
+    """A batch sampler over batches that are already made."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+def loader(batches: list[list[int]], collator: Collator, rows: int) -> DataLoader[Batch]:
+    """A loader of ``batches``; its own generator leaves torch's global one alone."""
+    return DataLoader(
+        range(rows),  # type: ignore[arg-type]  # row numbers are the data set; see Collator
+        batch_sampler=_Order(batches),
+        collate_fn=collator,
+        generator=torch.Generator().manual_seed(0),
+    )

@@ -1,0 +1,117 @@
+"""The teacher's projection head: a linear map trained by supervised contrast on cached vectors.
+
+Paper, section 3: a linear layer on the frozen encoder, trained on the training set with the
+supervised contrastive loss. The encoder is frozen, so this needs no forward pass of the teacher.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from reaugkd.losses import same_class, score_kernel, supervised_contrastive
+from reaugkd.reporter import Reporter
+
+
+class HeadRecipe(BaseModel):
+    """How the head is trained; the paper does not say, these are our choices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(5, ge=0, le=1000, description="passes over the fit split. Source: ours")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW. Source: ours")
+    batch_size: int = Field(256, ge=2, description="examples contrasted at once. Source: ours")
+    tau: float = Field(0.1, gt=0, description="temperature. Source: SupContrast code, 0.07-0.1")
+    regression: Literal["kernel", "identity"] = Field(
+        "kernel",
+        description="regression has no classes: weight positives by nearness of scores, or train "
+        "no head (needs equal widths). Source: ours, docs/decisions/0003",
+    )
+    width: float = Field(
+        0.5, gt=0, description="of the kernel, in standard deviations of the scores. Source: ours"
+    )
+
+
+def identity_head(teacher_width: int, student_width: int) -> nn.Linear:
+    """A bias-free linear map that starts as the identity, or orthogonal where widths differ.
+
+    Either keeps cosines as they are (or as nearly as a narrower space allows), so an untrained
+    head already relates examples as the teacher does.
+    """
+    head = nn.Linear(teacher_width, student_width, bias=False)
+    if teacher_width == student_width:
+        nn.init.eye_(head.weight)
+    else:
+        nn.init.orthogonal_(head.weight)
+    return head
+
+
+def train_head(
+    embedding: NDArray[np.float32],
+    labels: NDArray[np.generic],
+    student_width: int,
+    recipe: HeadRecipe,
+    *,
+    seed: int,
+    reporter: Reporter,
+) -> tuple[nn.Linear, list[float]]:
+    """Train the projection head on the teacher's cached embeddings.
+
+    Args:
+        embedding: [N, H_t] of the fit split.
+        labels: [N] class ids, or floating scores for regression.
+        student_width: H_s.
+        recipe: the hyper-parameters.
+        seed: of initial weights and batches; the global generator is left as it was.
+        reporter: told of the progress.
+
+    Returns:
+        The head, and the mean loss of every epoch.
+
+    Raises:
+        ValueError: ``regression="identity"`` where the widths differ.
+    """
+    regression = np.asarray(labels).dtype.kind == "f"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = identity_head(embedding.shape[1], student_width)
+        if regression and recipe.regression == "identity":
+            if embedding.shape[1] != student_width:
+                raise ValueError(
+                    f"no identity head from {embedding.shape[1]} to {student_width} dimensions"
+                )
+            return head.eval(), []
+        optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate)
+        targets = torch.from_numpy(np.array(labels))
+        spread = float(np.std(labels)) or 1.0
+        history = []
+        reporter.start("projection head", recipe.epochs * len(embedding))
+        for _ in range(recipe.epochs):
+            total = 0.0
+            for rows in torch.randperm(len(embedding)).split(recipe.batch_size):
+                if len(rows) < 2:
+                    continue  # a last batch of one has nothing to be contrasted with
+                y = targets[rows]
+                positives = score_kernel(y, recipe.width * spread) if regression else same_class(y)
+                z = head(torch.from_numpy(embedding[rows.numpy()]))
+                loss = supervised_contrastive(z, positives, recipe.tau)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(rows)
+                reporter.advance(len(rows), {"supcon": loss.item()})
+            history.append(total / len(embedding))
+        reporter.finish()
+    return head.eval(), history
+
+
+def apply(head: nn.Linear, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """L2-normalised projections, [N, H_t] -> [N, H_s] float32."""
+    with torch.inference_mode():
+        projected = head(torch.from_numpy(np.ascontiguousarray(embedding)))
+        return np.asarray(nn.functional.normalize(projected, dim=1).numpy())
