@@ -97,10 +97,10 @@ class Faiss(AnnIndex):
                 generator = faiss.RandomGenerator(self.seed)  # type: ignore[attr-defined]  # as above
                 part.hnsw.rng = generator
                 part.hnsw.efConstruction = self.ef_construction
-            for clustered in (part, getattr(part, "pq", None)):
-                if hasattr(clustered, "cp"):
-                    clustered.cp.seed = self.seed
-                    clustered.cp.min_points_per_centroid = 1  # recall tells, not a warning
+            for clustering in (getattr(p, "cp", None) for p in (part, getattr(part, "pq", None))):
+                if clustering is not None:
+                    clustering.seed = self.seed
+                    clustering.min_points_per_centroid = 1  # recall tells, not a warning
 
     def _adopt(self, index: Any) -> None:
         """Take a finished index and find its knob."""

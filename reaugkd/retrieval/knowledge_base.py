@@ -1,0 +1,144 @@
+"""The knowledge base: what the teacher said about every training example, by where it lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from safetensors.numpy import save_file
+
+from reaugkd import fingerprint
+from reaugkd.errors import DataError, UserError
+from reaugkd.retrieval import sealed
+from reaugkd.retrieval.normalise import Vectors, unit_rows
+
+FILE = "knowledge_base.safetensors"
+
+_DTYPES = {"F32": "<f4", "I64": "<i8"}
+
+SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may sum from 1 (softmax in half precision)."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnowledgeBase:
+    """Keys, values and where they come from; all arrays are read-only.
+
+    Attributes:
+        keys: [n, d] float32 of unit length: teacher embeddings (or the student's).
+        values: [n, C] float32: class probabilities, or one score (C = 1).
+        ids: [n] int64: rows of the source examples.
+        manifest: plain JSON: teacher, data, kind of keys and values.
+    """
+
+    keys: Vectors
+    values: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def build(
+        cls,
+        keys: ArrayLike,
+        values: ArrayLike,
+        ids: ArrayLike,
+        manifest: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Check and normalise; arrays that fit already are held without a copy.
+
+        Raises:
+            EmbeddingError: naming the first key that is NaN, infinite or zero.
+            DataError: if lengths differ, there are no rows, or naming the first value that is
+                not finite or, for C > 1, not a probability distribution.
+            TypeError: if the manifest is not plain JSON.
+        """
+        unit = unit_rows(keys, "key")
+        rows = np.ascontiguousarray(values, dtype=np.float32)
+        numbers = np.ascontiguousarray(ids, dtype=np.int64)
+        if rows.ndim != 2 or numbers.ndim != 1 or not len(unit) == len(rows) == len(numbers) > 0:
+            raise DataError(
+                "a knowledge base needs keys [n, d], values [n, C] and ids [n] with n > 0, got "
+                f"{unit.shape}, {rows.shape} and {numbers.shape}"
+            )
+        _check_values(rows)
+        fingerprint.of_json(dict(manifest or {}))
+        return cls(_frozen(unit), _frozen(rows), _frozen(numbers), dict(manifest or {}))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays: n (4 d + 4 C + 8)."""
+        return self.keys.nbytes + self.values.nbytes + self.ids.nbytes
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and a JSON manifest into ``folder``.
+
+        Raises:
+            UserError: naming the path, if it cannot be written.
+        """
+        tensors: dict[str, NDArray[Any]] = {
+            "keys": self.keys,
+            "values": self.values,
+            "ids": self.ids,
+        }
+        manifest = {"manifest": dict(self.manifest)}
+        sealed.write(folder, FILE, manifest, lambda path: save_file(tensors, path))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote; the arrays are memory-mapped.
+
+        Raises:
+            UserError: naming the file that is missing, damaged or foreign.
+        """
+        path, manifest = sealed.read(folder, FILE)
+        try:
+            arrays = _mapped(path)
+            return cls(arrays["keys"], arrays["values"], arrays["ids"], dict(manifest["manifest"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} holds no knowledge base: {error}") from error
+
+
+def _check_values(values: NDArray[np.float32]) -> None:
+    fits = np.isfinite(values).all(axis=1)
+    expected = "one finite score"
+    if values.shape[1] > 1:
+        fits &= (values >= 0).all(axis=1) & (abs(values.sum(axis=1) - 1.0) <= SUM_TOLERANCE)
+        expected = "probabilities that sum to 1"
+    if not fits.all():
+        row = int(np.argmin(fits))
+        raise DataError(f"value {row} of the knowledge base is {values[row]}, not {expected}")
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written through; the caller's array keeps its own flag."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _mapped(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file, mapped: its own reader for numpy copies each of them."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: np.asarray(
+            np.memmap(
+                path,
+                _DTYPES[entry["dtype"]],
+                mode="r",
+                offset=8 + length + entry["data_offsets"][0],
+                shape=tuple(entry["shape"]),
+            )
+        )
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }

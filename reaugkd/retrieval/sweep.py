@@ -1,0 +1,162 @@
+"""All of (tau, k, beta) after one search at the largest k: array operations, no model, no index.
+
+Neighbours come in descending order, so the mixture for every smaller k is a prefix: cumulative
+sums over the neighbours give them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reaugkd.errors import UserError
+from reaugkd.retrieval.mixing import Floats
+from reaugkd.tasks.metrics import predictions, score
+from reaugkd.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The settings to try; the defaults span ReAugKD's (K to 20, beta 0 to 1) and our taus.
+
+    Attributes:
+        ks: numbers of neighbours, at least 1.
+        betas: weights of what was retrieved, in [0, 1]; 0 is the student alone.
+        taus: temperatures, above 0.
+    """
+
+    ks: tuple[int, ...] = (1, 2, 4, 8, 10, 15, 16, 20, 32)
+    betas: tuple[float, ...] = tuple(step / 10 for step in range(11))
+    taus: tuple[float, ...] = (0.05, 0.07, 0.1, 0.5, 1.0)
+
+    def __post_init__(self) -> None:
+        for name, numbers, fits, allowed in (
+            ("k", self.ks, [k >= 1 for k in self.ks], "at least 1"),
+            ("beta", self.betas, [0.0 <= b <= 1.0 for b in self.betas], "from 0 to 1"),
+            ("tau", self.taus, [0.0 < t < np.inf for t in self.taus], "above 0"),
+        ):
+            if not numbers or not all(fits):
+                raise UserError(f"{name} must be one or more numbers {allowed}, got {numbers}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of taus, ks and betas: the axes of every result, in this order."""
+        return len(self.taus), len(self.ks), len(self.betas)
+
+    def require(self, entries: int) -> None:
+        """Raise :class:`UserError` if a k is larger than the number of entries there are."""
+        if max(self.ks) > entries:
+            raise UserError(f"k = {max(self.ks)} is larger than the {entries} entries there are")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of a grid and its score."""
+
+    tau: float
+    k: int
+    beta: float
+    score: float
+
+
+def sweep(
+    student: ArrayLike, similarities: ArrayLike, neighbour_values: ArrayLike, grid: Grid
+) -> Floats:
+    """The mixture for every setting.
+
+    Args:
+        student: [q, C] probabilities, or scores.
+        similarities: [q, K] descending, -inf where missing, K at least the largest k.
+        neighbour_values: [q, K, C].
+        grid: the settings.
+
+    Returns:
+        [taus, ks, betas, q, C]: what :func:`reaugkd.retrieval.mixing.mix` gives for each.
+
+    Raises:
+        UserError: if a k is larger than K.
+    """
+    own = np.asarray(student, dtype=np.float64)
+    nearest = np.asarray(similarities, dtype=np.float64)
+    values = np.asarray(neighbour_values, dtype=np.float64)
+    grid.require(nearest.shape[1])
+    return np.stack([_mixtures(own, nearest, values, grid, tau) for tau in grid.taus])
+
+
+def _mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
+    """The part of one tau: [ks, betas, q, C]."""
+    last = np.array(grid.ks) - 1
+    present = np.isfinite(nearest)
+    # Similarities fall, so the first is the largest: no power exceeds 1 and the first one is 1.
+    gaps = np.subtract(nearest, nearest[:, :1], where=present, out=np.full_like(nearest, -np.inf))
+    powers = np.exp(gaps / tau)
+    totals = powers.cumsum(axis=1)[:, last]
+    sums = (powers[:, :, None] * values).cumsum(axis=1)[:, last]
+    anything = present[:, :1, None]
+    means = np.divide(sums, totals[:, :, None], where=anything, out=np.zeros_like(sums))
+    share = np.array(grid.betas)[None, :, None, None]
+    mixed: Floats = (1.0 - share) * student + share * means.swapaxes(0, 1)[:, None]
+    untouched = (share == 0.0) | ~present[:, :1]
+    return np.where(untouched, student, mixed)
+
+
+def sweep_scores(
+    task: Task,
+    student: ArrayLike,
+    similarities: ArrayLike,
+    neighbour_values: ArrayLike,
+    labels: ArrayLike,
+    grid: Grid,
+    metrics: Sequence[str] | None = None,
+) -> dict[str, Floats]:
+    """Every metric for every setting; settings with the same predictions are scored once.
+
+    Args:
+        task: tells outputs from predictions and names the metrics.
+        student: as for :func:`sweep`.
+        similarities: as for :func:`sweep`.
+        neighbour_values: as for :func:`sweep`.
+        labels: [q].
+        grid: the settings.
+        metrics: names to compute instead of the task's.
+
+    Returns:
+        By metric: [taus, ks, betas].
+    """
+    names = tuple(metrics or task.metrics)
+    scores = {name: np.empty(grid.shape) for name in names}
+    known: dict[bytes, dict[str, float]] = {}
+    own = np.asarray(student, dtype=np.float64)
+    nearest = np.asarray(similarities, dtype=np.float64)
+    values = np.asarray(neighbour_values, dtype=np.float64)
+    grid.require(nearest.shape[1])
+    for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
+        mixtures = _mixtures(own, nearest, values, grid, tau)
+        answers = predictions(task, mixtures.reshape(-1, own.shape[1])).reshape(-1, len(own))
+        for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
+            digest = blake2b(answer.tobytes()).digest()
+            if digest not in known:
+                known[digest] = score(names, answer, labels)
+            for name in names:
+                scores[name][(at, *setting)] = known[digest][name]
+    return scores
+
+
+def choose(scores: NDArray[Any], grid: Grid) -> Choice:
+    """The best of ``scores`` [taus, ks, betas].
+
+    Of equally good settings the one that intervenes least: the smallest beta, then the smallest
+    k, then the largest tau. So retrieval is off unless it helps.
+    """
+    best = float(scores.max())
+    taus, ks, betas = np.nonzero(scores >= best - 1e-12)  # rounding is no reason to intervene
+    candidates = [
+        Choice(grid.taus[t], grid.ks[k], grid.betas[b], float(scores[t, k, b]))
+        for t, k, b in zip(taus, ks, betas, strict=True)
+    ]
+    return min(candidates, key=lambda choice: (choice.beta, choice.k, -choice.tau))

@@ -1,0 +1,98 @@
+"""Search effort, raised on held-out queries until recall reaches a target.
+
+Backends are compared at equal recall, so each gets the least effort that reaches it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reaugkd.retrieval.ann.exact import Exact
+from reaugkd.retrieval.ann.index import AnnIndex, Ids
+from reaugkd.retrieval.normalise import Vectors, unit_rows
+
+TIE = 1e-6
+"""An answer this little below the exact k-th similarity counts: duplicates are interchangeable."""
+
+PATIENCE = 3
+"""Efforts in a row that may find nothing more before the search for a better one ends."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The outcome of :func:`tune`.
+
+    Attributes:
+        effort: the least effort with this recall, or None where the index has no knob.
+        recall: recall@k on the queries it was tuned on.
+        target_met: whether that reaches the target.
+    """
+
+    effort: int | None
+    recall: float
+    target_met: bool
+
+
+class Truth:
+    """The exact answers to a set of queries, searched once for any number of indexes.
+
+    Args:
+        exact: an exact index over the same vectors.
+        queries: [q, d], held out from the knowledge base.
+        k: neighbours per query.
+    """
+
+    def __init__(self, exact: Exact, queries: ArrayLike, k: int) -> None:
+        self.queries = unit_rows(queries, "query")
+        self.k = k
+        self._exact = exact
+        self._similarities, _ = exact.search(self.queries, k)
+
+    def recall(self, ids: Ids) -> float:
+        """Recall of the answers ``ids`` [q, k] of another index."""
+        return recall_at_k(self._exact.similarities(self.queries, ids), self._similarities)
+
+
+def recall_at_k(found: Vectors, exact: Vectors, tie: float = TIE) -> float:
+    """The share of exact neighbours that were found, with ties counted as equal.
+
+    Args:
+        found: exact similarities of the answers [q, k], -inf where missing.
+        exact: exact similarities of the true neighbours [q, k], descending, -inf where missing.
+        tie: how far below the k-th true similarity an answer still counts.
+
+    Returns:
+        A share in [0, 1]; 1 if there is nothing to find.
+
+    >>> recall_at_k(np.array([[0.9, 0.5, 0.1]]), np.array([[0.9, 0.5, 0.5]])).__round__(3)
+    0.667
+    """
+    there = np.isfinite(exact)
+    last = np.where(there, exact, np.inf).min(axis=1, keepdims=True)
+    hits = (found >= last - tie).sum(axis=1)
+    return float(hits.sum() / max(there.sum(), 1))
+
+
+def tune(index: AnnIndex, truth: Truth, target: float = 0.99) -> Tuned:
+    """Set ``index.effort`` to the least of its efforts whose recall reaches ``target``.
+
+    Where none does, it is set to the least with the best recall. The ladder is left early when
+    :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements.
+    """
+    best = Tuned(None, -1.0, target_met=False)
+    idle = 0
+    efforts: list[int | None] = [*index.efforts(truth.k)]
+    for effort in efforts or [index.effort]:
+        index.effort = effort
+        recall = truth.recall(index.search(truth.queries, truth.k)[1])
+        if recall > best.recall:
+            best, idle = Tuned(effort, recall, recall >= target), 0
+        else:
+            idle += 1
+        if best.target_met or idle == PATIENCE:
+            break
+    index.effort = best.effort
+    return best
