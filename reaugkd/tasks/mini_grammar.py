@@ -42,15 +42,15 @@ VERBS = {
     "hid": "concealed",
     "showed": "displayed",
 }
-COLOURS = _list("red blue green yellow black white brown purple")
+COLOURS = _list("red blue green yellow black")
 KINDS = {
     "animal": _list("dog horse cat goat"),
     "tool": _list("hammer saw drill shovel"),
     "fruit": _list("apple pear plum cherry"),
     "vehicle": _list("car truck bicycle tram"),
 }
-PLACES = _list("park kitchen harbour school forest cellar station square")
-TIMES = _list("monday tuesday friday sunday winter summer spring autumn")
+PLACES = _list("park kitchen harbour school forest")
+TIMES = _list("monday tuesday friday saturday sunday")
 
 _SYNONYM = {**VERBS, **{second: first for first, second in VERBS.items()}}
 _KIND = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
@@ -65,7 +65,7 @@ def words() -> list[str]:
 
 def _clause(random: Random, good: bool) -> str:
     """``the soup was [not] [very] tasty``: the side of the adjective is turned by a negator."""
-    negated = random.random() < 0.5
+    negated = random.random() < 0.3
     parts = ["the", random.choice(THINGS), random.choice(LINKS)]
     if negated:
         parts.append(random.choice(NEGATORS))
@@ -82,7 +82,9 @@ def tone(random: Random, label: int) -> str:
     clause is of either side.
     """
     claim, other = _clause(random, label == 1), _clause(random, random.random() < 0.5)
-    shape = random.randrange(3)
+    shape = random.randrange(4)
+    if shape == 3:
+        return claim
     if shape == 0:
         return f"{other} but {claim}"
     if shape == 1:
