@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def write(
         temporary.replace(path)
         write_json(path.with_suffix(".json"), {**manifest, "payload": seal})
     except (OSError, RuntimeError) as error:  # RuntimeError is what C++ libraries raise
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may not even be one
+            temporary.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error}") from error
 
 

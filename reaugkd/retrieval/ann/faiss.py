@@ -79,6 +79,11 @@ class Faiss(AnnIndex):
     def _build(self, rows: Vectors) -> None:
         try:
             index = faiss.index_factory(self.dim, self.factory, faiss.METRIC_INNER_PRODUCT)
+            if _centres(index):
+                raise UserError(
+                    f"faiss:{self.factory} subtracts the mean (PCA), after which inner products "
+                    "are no cosines: use OPQ or RR instead"
+                )
             self._prepare(index)
             with _threads(self.build_threads):
                 if not index.is_trained:
@@ -151,6 +156,14 @@ def _parts(index: Any) -> Iterator[Any]:
         inner = getattr(index, name, None)
         if inner is not None:
             yield from _parts(faiss.downcast_index(inner))
+
+
+def _centres(index: Any) -> bool:
+    """Whether a transform in front of the index subtracts a mean."""
+    if not hasattr(index, "chain"):
+        return False
+    chain = (faiss.downcast_VectorTransform(index.chain.at(n)) for n in range(index.chain.size()))
+    return any(hasattr(transform, "mean") for transform in chain)
 
 
 def _reason(error: RuntimeError) -> str:

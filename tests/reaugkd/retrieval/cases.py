@@ -1,0 +1,231 @@
+"""The test case that every ANN backend passes: subclass it and name a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from reaugkd.errors import EmbeddingError, UserError
+from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.index import MISSING, PAYLOAD, AnnIndex
+from reaugkd.retrieval.normalise import unit_rows
+
+VARIANTS = ("faiss:Flat", "faiss:IVF4,Flat", "faiss:RR12,HNSW16")
+"""Kinds of faiss index with a knob of their own; each has its test class too."""
+
+N, DIM, QUERIES, K = 300, 12, 25, 10
+
+
+def vectors(n: int = N, seed: int = 0) -> np.ndarray:
+    """Unit rows around a few centres, as classes lie, float32."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((5, DIM))
+    return unit_rows(centres[random.integers(0, 5, n)] + 0.7 * random.standard_normal((n, DIM)))
+
+
+def queries() -> np.ndarray:
+    return vectors(QUERIES, seed=1)
+
+
+class IndexCase:
+    """Laws of an index. ``spec`` names it; ``least`` is the fewest entries it can be built of."""
+
+    spec: ClassVar[str]
+    least: ClassVar[int] = 1
+
+    def built(self, rows: object, **settings: object) -> AnnIndex:
+        """An index over ``rows`` at full effort."""
+        index = ann.make(self.spec, **settings)
+        index.build(rows)
+        index.effort = ([index.effort, *index.efforts(K)])[-1]
+        return index
+
+    def test_equals_brute_force_at_full_effort(self) -> None:
+        cosines = queries().astype(float) @ vectors().astype(float).T
+        similarities, ids = self.built(vectors()).search(queries(), K)
+        np.testing.assert_array_equal(ids, np.argsort(-cosines, axis=1)[:, :K])
+        np.testing.assert_allclose(similarities, -np.sort(-cosines, axis=1)[:, :K], atol=2e-6)
+
+    def test_answers_have_the_promised_types_and_order(self) -> None:
+        similarities, ids = self.built(vectors()).search(queries(), K)
+        assert similarities.dtype == np.float32
+        assert ids.dtype == np.int64
+        assert similarities.shape == ids.shape == (QUERIES, K)
+        assert (np.diff(similarities, axis=1) <= 0).all()
+        assert np.abs(similarities).max() <= 1
+        assert all(len(set(row)) == K for row in ids)
+
+    def test_an_entry_finds_itself_with_a_cosine_of_one_at_most(self) -> None:
+        similarities, ids = self.built(vectors()).search(vectors(), 1)
+        np.testing.assert_array_equal(ids[:, 0], np.arange(N))
+        np.testing.assert_allclose(similarities, 1.0, atol=2e-6)
+        assert similarities.max() <= 1.0
+
+    def test_k_larger_than_n_is_padded(self) -> None:
+        index = self.built(vectors(6))
+        similarities, ids = index.search(queries(), 9)
+        assert (np.sort(ids[:, :6], axis=1) == np.arange(6)).all()
+        assert (ids[:, 6:] == MISSING).all()
+        assert (similarities[:, 6:] == -np.inf).all()
+        assert np.isfinite(similarities[:, :6]).all()
+
+    def test_one_entry(self) -> None:
+        if self.least > 1:
+            with pytest.raises(UserError, match=self.spec.partition(":")[2]):
+                ann.make(self.spec).build(vectors(1))
+            return
+        similarities, ids = self.built(vectors(1)).search(queries(), 1)
+        assert (ids == 0).all()
+        np.testing.assert_allclose(similarities, queries() @ vectors(1).T, atol=2e-6)
+
+    def test_no_queries(self) -> None:
+        similarities, ids = self.built(vectors()).search(np.empty((0, DIM)), K)
+        assert similarities.shape == ids.shape == (0, K)
+
+    def test_duplicates_are_all_found(self) -> None:
+        rows = np.repeat(vectors(8), 5, axis=0)
+        similarities, ids = self.built(rows).search(vectors(8), 5)
+        assert (ids // 5 == np.arange(8)[:, None]).all()
+        assert all(len(set(row)) == 5 for row in ids)
+        np.testing.assert_allclose(similarities, 1.0, atol=2e-6)
+
+    def test_length_dtype_and_layout_change_nothing(self) -> None:
+        expected = self.built(vectors()).search(queries(), K)
+        stretched = vectors().astype(np.float64) * np.linspace(0.01, 1e6, N)[:, None]
+        wide = np.zeros((N, 2 * DIM), np.float32)
+        wide[:, ::2] = vectors()
+        for rows in (stretched, wide[:, ::2], np.asfortranarray(vectors()), vectors().tolist()):
+            similarities, ids = self.built(rows).search(3.0 * queries().astype(np.float64), K)
+            np.testing.assert_array_equal(ids, expected[1])
+            np.testing.assert_allclose(similarities, expected[0], atol=2e-6)
+
+    def test_input_is_left_as_it_was(self) -> None:
+        rows, asked = vectors(), queries()
+        rows.flags.writeable = asked.flags.writeable = False
+        self.built(rows).search(asked, K)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_NaN_and_infinity_are_refused_by_row(self, value: float) -> None:
+        rows, asked = vectors(), queries()
+        rows[[7, 9], 3] = asked[4, 0] = value
+        with pytest.raises(EmbeddingError, match="vector 7 holds NaN or infinity"):
+            ann.make(self.spec).build(rows)
+        with pytest.raises(EmbeddingError, match="query 4 holds NaN or infinity"):
+            self.built(vectors()).search(asked, K)
+
+    def test_zero_norm_is_refused_by_row(self) -> None:
+        rows = vectors()
+        rows[11] = 0.0
+        with pytest.raises(EmbeddingError, match="vector 11 is all zeros"):
+            ann.make(self.spec).build(rows)
+
+    def test_shapes_that_do_not_fit_are_refused(self) -> None:
+        index = self.built(vectors())
+        with pytest.raises(EmbeddingError, match=f"queries are 5 wide, the index is {DIM}"):
+            index.search(np.ones((2, 5)), K)
+        with pytest.raises(EmbeddingError, match="per row"):
+            index.search(np.ones(DIM), K)
+        with pytest.raises(EmbeddingError, match="no vectors"):
+            ann.make(self.spec).build(np.empty((0, DIM)))
+        with pytest.raises(ValueError, match="k must be at least 1"):
+            index.search(queries(), 0)
+
+    def test_searching_and_saving_come_after_building(self, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError, match="build or load it first"):
+            ann.make(self.spec).search(queries(), K)
+        with pytest.raises(RuntimeError, match="build or load it first"):
+            ann.make(self.spec).save(tmp_path)
+
+    def test_saved_and_loaded_it_gives_the_same_answers(self, tmp_path: Path) -> None:
+        index = self.built(vectors())
+        ladder = index.efforts(K)
+        index.effort = ladder[len(ladder) // 2] if ladder else None
+        expected = index.search(queries(), K)
+        index.save(tmp_path / "index")
+        for answering in (index, ann.load(tmp_path / "index")):
+            similarities, ids = answering.search(queries(), K)
+            np.testing.assert_array_equal(ids, expected[1])
+            np.testing.assert_array_equal(similarities, expected[0])
+        loaded = type(index).load(tmp_path / "index", threads=2)
+        assert (loaded.size, loaded.dim, loaded.threads) == (N, DIM, 2)
+        assert (loaded.effort, loaded.params()) == (index.effort, index.params())
+        assert loaded.efforts(K) == ladder
+
+    def test_saving_twice_leaves_a_loaded_index_intact(self, tmp_path: Path) -> None:
+        index = self.built(vectors())
+        index.save(tmp_path)
+        loaded = ann.load(tmp_path)
+        expected = loaded.search(queries(), K)
+        self.built(vectors(40, seed=5)).save(tmp_path)
+        np.testing.assert_array_equal(loaded.search(queries(), K)[1], expected[1])
+        assert ann.load(tmp_path).size == 40
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["index.bin", "index.json"]
+
+    @pytest.mark.parametrize("damage", ["truncated", "changed", "foreign", "missing", "manifest"])
+    def test_damaged_files_are_named(self, tmp_path: Path, damage: str) -> None:
+        self.built(vectors()).save(tmp_path)
+        payload = tmp_path / PAYLOAD
+        content = payload.read_bytes()
+        if damage == "missing":
+            payload.unlink()
+        elif damage == "manifest":
+            (tmp_path / "index.json").write_text('{"index": "exact"}')
+        else:
+            new = {
+                "truncated": content[:-100],
+                "changed": content[:-1] + bytes([content[-1] ^ 1]),
+                "foreign": b"something else",
+            }
+            payload.write_bytes(new[damage])
+        with pytest.raises(UserError, match=str(tmp_path)):
+            ann.load(tmp_path)
+
+    def test_an_index_of_another_backend_is_refused(self, tmp_path: Path) -> None:
+        index = self.built(vectors())
+        index.save(tmp_path)
+        manifest = json.loads((tmp_path / "index.json").read_text())
+        manifest["index"] = "other"
+        (tmp_path / "index.json").write_text(json.dumps(manifest))
+        with pytest.raises(UserError, match="holds an index of other"):
+            type(index).load(tmp_path)
+
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(UserError, match=str(tmp_path / "file")):
+            self.built(vectors()).save(tmp_path / "file")
+
+    def test_the_same_seed_builds_the_same_index(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            self.built(vectors(), seed=7).save(tmp_path / name)
+        contents = [(tmp_path / name / PAYLOAD).read_bytes() for name in ("a", "b")]
+        assert contents[0] == contents[1]
+
+    def test_threads_change_no_answer(self) -> None:
+        expected = self.built(vectors(), threads=1).search(queries(), K)
+        similarities, ids = self.built(vectors(), threads=2).search(queries(), K)
+        np.testing.assert_array_equal(ids, expected[1])
+        np.testing.assert_allclose(similarities, expected[0], atol=2e-6)
+        with pytest.raises(ValueError, match="threads must be at least 1"):
+            ann.make(self.spec, threads=0)
+
+    def test_params_are_json_and_make_the_same_index(self) -> None:
+        index = self.built(vectors(), seed=3)
+        params = json.loads(json.dumps(index.params()))
+        assert params["seed"] == 3
+        again = type(index)(**params)
+        assert again.params() == params
+
+    def test_efforts_rise(self) -> None:
+        efforts = self.built(vectors()).efforts(K)
+        assert efforts == sorted(set(efforts))
+
+    def test_nbytes_agrees_with_the_file(self, tmp_path: Path) -> None:
+        index = self.built(vectors(2000))
+        index.save(tmp_path)
+        written = (tmp_path / PAYLOAD).stat().st_size
+        # hnswlib holds 88 bytes an element that it does not write.
+        assert 0.9 * written <= index.nbytes <= 1.1 * written + 88 * 2000
