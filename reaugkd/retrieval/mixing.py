@@ -17,6 +17,23 @@ from reaugkd.retrieval.ann.index import Ids
 Floats = NDArray[np.float64]
 
 
+def probabilities(logits: ArrayLike) -> NDArray[Any]:
+    """Softmax of logits [q, C] at temperature 1; the scores themselves where C = 1.
+
+    float32 and float64 keep their dtype.
+
+    >>> probabilities(np.log([[0.2, 0.6]]))
+    array([[0.25, 0.75]])
+    """
+    given = np.asarray(logits)
+    if given.shape[1] == 1:
+        return given
+    exact = given.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
+    result: NDArray[Any] = (powers / powers.sum(axis=1, keepdims=True)).astype(given.dtype)
+    return result
+
+
 def weights(similarities: ArrayLike, tau: float) -> Floats:
     """Softmax of similarity / tau over the neighbours of each query.
 

@@ -24,6 +24,7 @@ class Exact(AnnIndex):
 
     name: ClassVar[str] = "exact"
     version: ClassVar[str] = np.__version__
+    instant: ClassVar[bool] = True
 
     def __init__(self, *, threads: int = 1, seed: int = 0, build_threads: int = 1) -> None:
         super().__init__(threads=threads, seed=seed, build_threads=build_threads)

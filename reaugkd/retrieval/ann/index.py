@@ -38,6 +38,7 @@ class AnnIndex(ABC):
     Attributes:
         name: the registered name, e.g. ``"hnswlib"``.
         version: of the library, for records.
+        instant: whether building costs nothing, so that storing the index would be a waste.
         effort: the backend's own search knob (``ef``, ``nprobe``, ``search_k``), or None where
             there is none (exact search) or for the library's default.
         size, dim: number and width of the indexed vectors, 0 before the build.
@@ -45,6 +46,7 @@ class AnnIndex(ABC):
 
     name: ClassVar[str]
     version: ClassVar[str]
+    instant: ClassVar[bool] = False
 
     def __init__(self, *, threads: int = 1, seed: int = 0, build_threads: int = 1) -> None:
         if threads < 1 or build_threads < 1:

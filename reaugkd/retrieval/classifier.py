@@ -1,0 +1,214 @@
+"""What is left to use when everything is trained: a student that may look things up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reaugkd.artifacts import write_json
+from reaugkd.batches import by_length
+from reaugkd.errors import ModelError, UserError
+from reaugkd.inference import Precision, autocast
+from reaugkd.model_spec import ModelSpec, load_tokenizer
+from reaugkd.models import Encoder
+from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.index import MISSING, AnnIndex
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.mixing import augment, probabilities
+from reaugkd.retrieval.sweep import Grid
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SETTINGS = "classifier.json"
+STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
+
+Texts = Sequence[str] | Sequence[tuple[str, str]]
+
+
+class Prediction(NamedTuple):
+    """The answers for n texts.
+
+    Attributes:
+        probabilities: [n, C] after mixing; the scores [n, 1] of a regression.
+        labels: [n]: names where the classifier knows them, else class ids; a regression's scores.
+        neighbours: [n, k] int64: ids of the training examples that were asked, nearest first.
+        similarities: [n, k] float32: their cosines.
+        student: [n, C]: what the student says on its own.
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[Any]
+    neighbours: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    student: NDArray[np.float32]
+
+
+class RetrievalAugmentedClassifier:
+    """Student, knowledge base, index and the setting that was chosen for them.
+
+    Args:
+        encoder: the student; its embedding is the query.
+        tokenizer: the student's.
+        knowledge_base: keys as wide as the embedding, values as wide as the logits.
+        index: built over the keys, with its effort set.
+        k: neighbours per text.
+        tau: temperature of their weights.
+        beta: their share of the answer, in [0, 1]; with 0 nothing is looked up.
+        labels: names of the classes in the order of their ids; empty if unknown.
+        max_length: tokens of a text or pair; longer ones lose the end of the longer sentence.
+        precision: of the student's forward pass.
+
+    Raises:
+        ModelError: if the parts do not fit together.
+        UserError: if k is larger than the knowledge base, or tau or beta out of range.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: PreTrainedTokenizerBase,
+        knowledge_base: KnowledgeBase,
+        index: AnnIndex,
+        *,
+        k: int,
+        tau: float,
+        beta: float,
+        labels: Sequence[str] = (),
+        max_length: int = 128,
+        precision: Precision = "fp32",
+    ) -> None:
+        width, outputs = knowledge_base.keys.shape[1], knowledge_base.values.shape[1]
+        if (encoder.width, encoder.outputs) != (width, outputs):
+            raise ModelError(
+                f"a student of width {encoder.width} with {encoder.outputs} outputs cannot use a "
+                f"knowledge base of width {width} with {outputs} values"
+            )
+        if (index.size, index.dim) != knowledge_base.keys.shape:
+            raise ModelError(
+                f"the index holds {index.size} vectors of width {index.dim}, the knowledge base "
+                f"{len(knowledge_base)} of width {width}"
+            )
+        if labels and len(labels) != outputs:
+            raise ModelError(f"{len(labels)} label names for {outputs} outputs")
+        Grid(ks=(k,), betas=(beta,), taus=(tau,)).require(len(knowledge_base))
+        self.encoder = encoder.eval()
+        self.tokenizer = tokenizer
+        self.knowledge_base = knowledge_base
+        self.index = index
+        self.k = k
+        self.tau = tau
+        self.beta = beta
+        self.labels = tuple(labels)
+        self.max_length = max_length
+        self.precision: Precision = precision
+
+    def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:
+        """Answer for sentences, or for pairs of sentences, in their order.
+
+        Raises:
+            EmbeddingError: naming the first text whose embedding has no direction.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes a sequence of texts, not one string")
+        return self.answer(*self.encode(texts, batch_size))
+
+    def encode(
+        self, texts: Texts, batch_size: int = 32
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The student's logits [n, C] and embeddings [n, d], float32."""
+        logits = np.empty((len(texts), self.encoder.outputs), np.float32)
+        embeddings = np.empty((len(texts), self.encoder.width), np.float32)
+        device = next(self.encoder.parameters()).device
+        lengths = [len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts]
+        with torch.inference_mode(), autocast(device, self.precision):
+            for rows in by_length(lengths, batch_size):
+                output = self.encoder(**self._tokens([texts[row] for row in rows]).to(device))
+                logits[rows] = output.logits.float().cpu().numpy()
+                embeddings[rows] = output.embedding.float().cpu().numpy()
+        return logits, embeddings
+
+    def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
+        """All that follows the student's forward pass: search, weights, mixture, decision."""
+        student = probabilities(logits)
+        shape = (len(logits), self.k)
+        similarities = np.full(shape, -np.inf, np.float32)
+        rows = np.full(shape, MISSING)
+        if self.beta:
+            similarities, rows = self.index.search(embeddings, self.k)
+        mixed = augment(
+            student, similarities, rows, self.knowledge_base.values, self.tau, self.beta
+        )
+        neighbours = np.where(rows < 0, MISSING, self.knowledge_base.ids.take(rows, mode="clip"))
+        return Prediction(mixed, self._decide(mixed), neighbours, similarities, student)
+
+    def _decide(self, mixed: NDArray[np.float32]) -> NDArray[Any]:
+        if mixed.shape[1] == 1:
+            return mixed[:, 0]
+        classes: NDArray[np.int64] = mixed.argmax(axis=1)
+        return np.array(self.labels)[classes] if self.labels else classes
+
+    def _tokens(self, texts: Sequence[Any]) -> Any:
+        single = isinstance(texts[0], str)
+        columns = [texts] if single else zip(*texts, strict=True)
+        return self.tokenizer(
+            *map(list, columns),
+            truncation="longest_first",
+            max_length=self.max_length,
+            padding=True,
+            return_tensors="pt",
+        )
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write everything below ``folder``; what was there is replaced.
+
+        Raises:
+            UserError: naming the path, if it cannot be written.
+        """
+        folder = Path(folder)
+        settings = {name: getattr(self, name) for name in STORED} | {"index": self.index.name}
+        try:
+            # Until the last part is written, the folder holds no classifier.
+            (folder / SETTINGS).unlink(missing_ok=True)
+            self.encoder.save_pretrained(folder / "student")
+            self.tokenizer.save_pretrained(str(folder / "student"))
+            self.knowledge_base.save(folder / "knowledge_base")
+            if not self.index.instant:
+                self.index.save(folder / "index")
+            write_json(folder / SETTINGS, settings)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error}") from error
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str, *, threads: int = 1) -> Self:
+        """Read what :meth:`save_pretrained` wrote; it gives the same answers.
+
+        Args:
+            folder: where it lies.
+            threads: threads one search may use.
+
+        Raises:
+            UserError: naming the file that is missing or damaged.
+            MissingLibraryError: naming the extra that brings the index's library.
+        """
+        folder = Path(folder)
+        try:
+            stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            settings, name = {key: stored[key] for key in STORED}, str(stored["index"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder / SETTINGS} describes no classifier: {error}") from error
+        encoder = Encoder.from_pretrained(folder / "student")
+        tokenizer = load_tokenizer(ModelSpec(source=str((folder / "student").resolve())))
+        base = KnowledgeBase.load(folder / "knowledge_base")
+        if ann.BACKENDS[name].instant:
+            index = ann.make(name, threads=threads)
+            index.build(base.keys)
+        else:
+            index = ann.load(folder / "index", threads=threads)
+        return cls(encoder, tokenizer, base, index, **settings)

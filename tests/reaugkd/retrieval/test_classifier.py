@@ -1,0 +1,216 @@
+"""The classifier: its answers are those of its parts, and it comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
+
+from reaugkd.errors import EmbeddingError, ModelError, UserError
+from reaugkd.models import Encoder, random_backbone
+from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.index import MISSING
+from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.mixing import probabilities
+
+WIDTH = 16
+TEXTS = ["the cat runs", "a dog", "bird", "the dog sleeps not", "a cat eats the bird", "dog runs"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(set(" ".join(TEXTS).split()))]
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    backend = Tokenizer(WordLevel({word: at for at, word in enumerate(WORDS)}, "[UNK]"))
+    backend.pre_tokenizer = Whitespace()
+    backend.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+def encoder(outputs: int = 3) -> Encoder:
+    fields = {
+        "hidden_size": WIDTH,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 64,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Encoder(random_backbone(fields, len(WORDS), seed=0), outputs).eval()
+
+
+def classifier(
+    spec: str = "exact",
+    outputs: int = 3,
+    k: int = 1,
+    beta: float = 0.5,
+    tau: float = 0.1,
+    labels: tuple[str, ...] = (),
+) -> RetrievalAugmentedClassifier:
+    """A student whose knowledge base holds the embeddings of :data:`TEXTS`, ids 100, 101, ..."""
+    student = encoder(outputs)
+    values = np.random.default_rng(0).dirichlet(np.ones(outputs), len(TEXTS))
+    index = ann.make(spec)
+    keys = np.eye(len(TEXTS), WIDTH)
+    index.build(keys)
+    base = KnowledgeBase.build(keys, values, 100 + np.arange(len(TEXTS)))
+    asked = RetrievalAugmentedClassifier(
+        student, tokenizer(), base, index, k=1, tau=1.0, beta=0.0, max_length=16
+    )
+    _, keys = asked.encode(TEXTS)
+    index.build(keys)
+    base = KnowledgeBase.build(keys, values, base.ids)
+    return RetrievalAugmentedClassifier(
+        student,
+        asked.tokenizer,
+        base,
+        index,
+        k=k,
+        tau=tau,
+        beta=beta,
+        labels=labels,
+        max_length=16,
+    )
+
+
+def test_its_own_text_returns_its_label_at_beta_1() -> None:
+    model = classifier(beta=1.0)
+    prediction = model.predict(TEXTS)
+    np.testing.assert_array_equal(prediction.neighbours[:, 0], 100 + np.arange(len(TEXTS)))
+    np.testing.assert_allclose(prediction.probabilities, model.knowledge_base.values, atol=1e-7)
+    np.testing.assert_allclose(prediction.similarities, 1.0, atol=1e-5)
+
+
+def test_beta_0_is_the_student_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = classifier(beta=0.0)
+    monkeypatch.setattr(model.index, "search", None)
+    prediction = model.predict(TEXTS)
+    logits, _ = model.encode(TEXTS)
+    assert prediction.probabilities.tobytes() == probabilities(logits).tobytes()
+    assert (prediction.neighbours == MISSING).all()
+
+
+def test_the_batch_size_and_the_order_do_not_matter() -> None:
+    model = classifier(k=3)
+    expected = model.predict(TEXTS)
+    np.testing.assert_allclose(
+        model.predict(TEXTS, batch_size=1).probabilities, expected.probabilities, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        model.predict(TEXTS[::-1], batch_size=2).probabilities,
+        expected.probabilities[::-1],
+        atol=1e-5,
+    )
+
+
+def test_probabilities_and_labels() -> None:
+    prediction = classifier(k=3, labels=("x", "y", "z")).predict(TEXTS)
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1.0, atol=1e-6)
+    classes = prediction.probabilities.argmax(axis=1)
+    assert prediction.labels.tolist() == [("x", "y", "z")[c] for c in classes]
+    np.testing.assert_array_equal(classifier(k=3).predict(TEXTS).labels, classes)
+
+
+def test_pairs_and_no_text_at_all() -> None:
+    model = classifier(k=2)
+    pairs = [("the cat", "a dog runs"), ("bird", "bird"), ("the dog sleeps", "not")]
+    assert model.predict(pairs).probabilities.shape == (3, 3)
+    empty = model.predict([])
+    assert empty.probabilities.shape == (0, 3)
+    assert empty.neighbours.shape == (0, 2)
+    with pytest.raises(TypeError, match="not one string"):
+        model.predict("the cat runs")
+
+
+def test_regression_mixes_scores() -> None:
+    model = classifier(outputs=1, beta=1.0)
+    prediction = model.predict(TEXTS)
+    np.testing.assert_allclose(prediction.labels, model.knowledge_base.values[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss:Flat", "annoy"])
+def test_saved_and_loaded_it_gives_the_same_answers(tmp_path: Path, spec: str) -> None:
+    model = classifier(spec, k=3, labels=("x", "y", "z"))
+    expected = model.predict(TEXTS)
+    model.save_pretrained(tmp_path / "model")
+    assert (tmp_path / "model" / "index").exists() == (spec != "exact")
+    loaded = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "model", threads=2)
+    assert loaded.index.threads == 2
+    for given, wanted in zip(loaded.predict(TEXTS), expected, strict=True):
+        np.testing.assert_array_equal(given, wanted)
+    loaded.save_pretrained(tmp_path / "model")  # over what it is mapped to
+    again = RetrievalAugmentedClassifier.from_pretrained(str(tmp_path / "model"))
+    np.testing.assert_array_equal(again.predict(TEXTS).probabilities, expected.probabilities)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [SETTINGS, "student/config.json", "knowledge_base/knowledge_base.json", "index/index.bin"],
+)
+def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
+    classifier("hnswlib").save_pretrained(tmp_path)
+    (tmp_path / part).unlink()
+    with pytest.raises(UserError, match=str(tmp_path)):
+        RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+
+
+def test_settings_of_something_else_are_named(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS).write_text(json.dumps({"k": 1}))
+    with pytest.raises(UserError, match="describes no classifier"):
+        RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot write"):
+        classifier().save_pretrained(tmp_path / "file")
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    model = classifier()
+    parts = {
+        "encoder": model.encoder,
+        "tokenizer": model.tokenizer,
+        "knowledge_base": model.knowledge_base,
+        "index": model.index,
+        **{"k": 1, "tau": 0.1, "beta": 0.5},
+    }
+    other = ann.make("exact")
+    other.build(np.eye(3, WIDTH))
+    for change, error, message in (
+        ({"encoder": encoder(2)}, ModelError, "with 2 outputs cannot use"),
+        ({"index": other}, ModelError, "the index holds 3 vectors"),
+        ({"labels": ("a",)}, ModelError, "1 label names for 3 outputs"),
+        ({"k": 7}, UserError, "k = 7 is larger than the 6 entries"),
+        ({"beta": 2.0}, UserError, "beta must be"),
+        ({"tau": 0.0}, UserError, "tau must be"),
+    ):
+        with pytest.raises(error, match=message):
+            RetrievalAugmentedClassifier(**{**parts, **change})
+
+
+def test_an_embedding_that_is_not_finite_is_told_by_its_text() -> None:
+    model = classifier()
+    logits, embeddings = model.encode(TEXTS)
+    embeddings[2, 0] = np.nan
+    with pytest.raises(EmbeddingError, match="query 2 holds NaN"):
+        model.answer(logits, embeddings)
