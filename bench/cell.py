@@ -1,0 +1,221 @@
+"""A cell: the unit of work, of resuming and of the report. Plain JSON in, one record out.
+
+``python -m bench.cell CELL.json --store RUN --cache CACHE`` runs one cell anywhere; the files are
+the only channel back.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from baselines import METHODS
+from bench import provenance
+from bench.config import RunConfig
+from bench.pipeline import TaskPipeline
+from bench.record import Record, RetrievalResult, TeacherFacts, TrainingResult
+from bench.retrieval import Base, Retrieval
+from bench.store import Store, StoreError
+from reaugkd import fingerprint
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval.sweep import Grid
+from reaugkd.tasks import get_task
+
+SCHEMA = 1
+"""Raised whenever the same cell would give another result than before."""
+
+
+class Cell(BaseModel):
+    """One cell as plain JSON.
+
+    Attributes:
+        kind: ``training`` (one student) or ``retrieval`` (that student, one base, one backend).
+        key: fingerprint of ``identity``.
+        identity: everything that decides the result.
+        config: the run's configuration, resolved for the task.
+        backend, keys, values: of a retrieval cell.
+        needs: key of the training cell that a retrieval cell stands on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["training", "retrieval"]
+    key: str
+    identity: dict[str, Any]
+    config: RunConfig
+    task: str
+    method: str
+    seed: int
+    backend: str | None = None
+    keys: str | None = None
+    values: str | None = None
+    needs: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The cell in a few words."""
+        where = f" + {self.backend} ({self.keys} keys, {self.values} labels)" if self.backend else ""
+        return f"{self.task} {self.method} seed {self.seed}{where}"
+
+    def summary(self) -> dict[str, Any]:
+        """What the plan of a run keeps of it."""
+        return self.model_dump(mode="json", exclude={"identity", "config"}, exclude_none=True)
+
+
+class Workbench:
+    """Runs cells in this process; the pipeline of a task is shared by its cells.
+
+    Args:
+        artifacts: where expensive steps are kept.
+        reporter: told of progress.
+        command: the command line, for provenance.
+    """
+
+    def __init__(self, artifacts: ArtifactStore, reporter: Reporter, command: str) -> None:
+        self._artifacts, self._reporter, self._command = artifacts, reporter, command
+        self._pipelines: dict[str, TaskPipeline] = {}
+        self._retrievals: dict[str, Retrieval] = {}
+
+    def pipeline(self, config: RunConfig) -> TaskPipeline:
+        """The pipeline of a configuration that is resolved for one task."""
+        key = fingerprint.of_json(config.model_dump(mode="json"))
+        if key not in self._pipelines:
+            self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter)
+        return self._pipelines[key]
+
+    def run(self, cell: Cell) -> tuple[Record, dict[str, NDArray[Any]]]:
+        """The cell's record (of a failure too) and the arrays to keep beside it."""
+        work = {"training": self._training, "retrieval": self._retrieval}[cell.kind]
+        return self._guarded(cell, work)
+
+    def _guarded(
+        self, cell: Cell, work: Callable[[Cell], tuple[dict[str, Any], dict[str, NDArray[Any]]]]
+    ) -> tuple[Record, dict[str, NDArray[Any]]]:
+        began, load = time.perf_counter(), os.getloadavg()
+        result: dict[str, Any] = {}
+        arrays: dict[str, NDArray[Any]] = {}
+        try:
+            result, arrays = work(cell)
+            outcome: dict[str, Any] = {"status": "ok", **result}
+        except Exception as error:
+            # Any failure of one cell is recorded, so that the rest of the matrix goes on; a user
+            # error needs no traceback, its message says what to mend.
+            reason = str(error).strip() or type(error).__name__
+            if not isinstance(error, UserError):
+                reason = f"{type(error).__name__}: {reason}"
+            outcome = {
+                "status": "failed",
+                "reason": reason.splitlines()[0],
+                "traceback": traceback.format_exc(),
+            }
+        return self._record(cell, outcome, time.perf_counter() - began, load), arrays
+
+    def skipped(self, cell: Cell, reason: str) -> Record:
+        """The record of a cell that cannot run, with the reason."""
+        return self._record(cell, {"status": "skipped", "reason": reason}, 0.0, os.getloadavg())
+
+    def _record(
+        self,
+        cell: Cell,
+        outcome: dict[str, Any],
+        seconds: float,
+        load: tuple[float, float, float],
+    ) -> Record:
+        task = get_task(cell.task)
+        return Record(
+            kind=cell.kind,
+            key=cell.key,
+            identity=cell.identity,
+            task=task.name,
+            title=task.title,
+            suite=task.suite,
+            regression=task.regression,
+            metrics=list(task.metrics),
+            select_on=task.select_on,
+            tests=list(task.tests),
+            method=cell.method,
+            seed=cell.seed,
+            settings=self.pipeline(cell.config).settings(cell.method),
+            seconds=seconds,
+            provenance=provenance.collect(self._command, load),
+            **outcome,
+        )
+
+    def _training(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        pipeline = self.pipeline(cell.config)
+        facts = dict(pipeline.student(cell.method, cell.seed).facts)
+        teacher = None
+        if METHODS[cell.method].needs:
+            found = pipeline.teacher
+            kept = {name: found.facts[name] for name in TeacherFacts.model_fields if name != "key"}
+            teacher = TeacherFacts(key=found.key, **kept)
+        result = TrainingResult(
+            rows={split: len(rows) for split, rows in pipeline.splits.items()},
+            majority=pipeline.majority,
+            teacher=teacher,
+            student_init=facts.pop("init"),
+            pooling=cell.config.pooling,
+            **facts,
+        )
+        arrays = {}
+        for split in pipeline.splits:
+            if split != "fit":
+                outputs = pipeline.outputs(cell.method, cell.seed, split)
+                arrays[f"logits.{split}"] = outputs.logits
+                arrays[f"labels.{split}"] = pipeline.labels(split)
+        return {"training": result}, arrays
+
+    def _retrieval(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))
+        pipeline, wanted = self.pipeline(cell.config), cell.config.retrieval
+        name = fingerprint.of_json([cell.needs, base.keys, base.values, wanted.model_dump(mode="json")])
+        if name not in self._retrievals:
+            # Only the newest is kept: an exact index holds a copy of the keys.
+            grid = Grid(wanted.k, wanted.beta, wanted.tau)
+            self._retrievals = {name: Retrieval(pipeline, base, grid, wanted.recall_target)}
+        result: RetrievalResult
+        result, arrays = self._retrievals[name].run(str(cell.backend), str(cell.needs))
+        return {"retrieval": result}, arrays
+
+
+def run_and_store(cell: Cell, workbench: Workbench, store: Store) -> Record:
+    """Run ``cell`` and write its record.
+
+    Raises:
+        StoreError: if the record cannot be written.
+    """
+    record, arrays = workbench.run(cell)
+    store.write(record, arrays)
+    return record
+
+
+def main(cell_file: Path, store: Path, cache: Path, reporter: Reporter | None = None) -> Record:
+    """Run the cell in ``cell_file``; see the module's docstring.
+
+    Raises:
+        StoreError: if the file does not hold a cell.
+    """
+    try:
+        cell = Cell.model_validate_json(cell_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{cell_file} holds no cell: {error}") from error
+    target = Store(store)
+    target.create()
+    listener = reporter or Silent()
+    command = f"python -m bench.cell {cell_file.name}"
+    return run_and_store(cell, Workbench(ArtifactStore(cache, listener), listener, command), target)
+
+
+if __name__ == "__main__":
+    from bench.cli.cell import cell as command_line
+
+    command_line()

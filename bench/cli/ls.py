@@ -1,0 +1,141 @@
+"""``bench ls``: what there is to choose from and what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from baselines import METHODS
+from bench.cli.console import show
+from bench.report.table import EMPTY, Table
+from reaugkd.errors import UnknownNameError
+from reaugkd.registry import Registry
+from reaugkd.retrieval.ann import BACKENDS
+from reaugkd.tasks import TASKS
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[methods|tasks|ann|presets]")
+@click.option("-v", "--verbose", is_flag=True, help="Every setting of every method.")
+def ls(what: str | None, verbose: bool) -> None:
+    """List methods, tasks, ANN backends and presets; all of them without an argument.
+
+    \b
+    Examples:
+      bench ls
+      bench ls ann                  what is installed, and how to get the rest
+      bench ls methods --verbose    settings with default, range and source
+    """  # noqa: D301  (click's paragraph mark)
+    if what is not None and what.lower() not in LISTS:
+        raise UnknownNameError("list", what, LISTS)
+    for name in [what.lower()] if what else LISTS:
+        show(LISTS[name]())
+        if verbose and name == "methods":
+            show(*map(settings, METHODS))
+
+
+def methods() -> Table:
+    """The distillation methods."""
+    return _registry("Methods", METHODS)
+
+
+def ann() -> Table:
+    """The ANN backends."""
+    return _registry("ANN backends", BACKENDS)
+
+
+def tasks() -> Table:
+    """The tasks of all suites."""
+    rows = tuple(
+        (
+            task.name,
+            task.title,
+            task.suite,
+            "pair" if task.pair else "single",
+            ", ".join(task.labels) or "score {:g} to {:g}".format(*task.value_range or (0, 0)),
+            ", ".join(task.metrics),
+            task.select_on,
+        )
+        for task in TASKS.values()
+    )
+    columns = ("name", "title", "suite", "input", "classes", "metrics", "selects on")
+    return Table("Tasks", columns, rows, labels=len(columns))
+
+
+def presets() -> Table:
+    """The shipped settings; a preset's first line is a comment that says what it is."""
+    shipped = sorted(
+        (file for file in files("bench").joinpath("presets").iterdir() if _is_preset(file.name)),
+        key=lambda file: file.name,
+    )
+    rows = tuple(
+        (file.name.removesuffix(".toml"), _first_comment(file.read_text(encoding="utf-8")))
+        for file in shipped
+    )
+    return Table("Presets", ("name", "summary"), rows, labels=2)
+
+
+LISTS: dict[str, Callable[[], Table]] = {
+    "methods": methods,
+    "tasks": tasks,
+    "ann": ann,
+    "presets": presets,
+}
+
+
+def settings(method: str) -> Table:
+    """Every setting of ``method``, nested ones by their dotted name; imports the method."""
+    rows = tuple(_settings(METHODS[method].Settings, f"{method}."))
+    columns = ("setting", "default", "allowed", "meaning", "source")
+    notes = () if rows else ("nothing to set",)
+    return Table(f"Settings of {method} (--set NAME=VALUE)", columns, rows, len(columns), notes)
+
+
+def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, info in model.model_fields.items():
+        if hasattr(info.annotation, "model_fields"):
+            yield from _settings(info.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
+            continue
+        meaning, _, source = (info.description or "").partition("Source:")
+        default = str(info.get_default(call_default_factory=True))
+        cells = (default, _allowed(info), meaning.strip().rstrip(".;"), source.strip())
+        yield (prefix + name, *(cell or EMPTY for cell in cells))
+
+
+def _allowed(info: FieldInfo) -> str:
+    """Its type or choices, with the bounds of a number."""
+    choices = getattr(info.annotation, "__args__", None)
+    kind = " | ".join(map(str, choices)) if choices else getattr(info.annotation, "__name__", "")
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    bounds = [
+        f"{sign} {getattr(rule, name):g}"
+        for rule in info.metadata
+        for name, sign in signs.items()
+        if hasattr(rule, name)
+    ]
+    return " ".join([kind, ", ".join(bounds)]).strip()
+
+
+def _registry(title: str, registry: Registry[Any]) -> Table:
+    rows = []
+    for name in registry:
+        entry = registry.entry(name)
+        there = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
+        rows.append((name, there, entry.summary))
+    return Table(title, ("name", "installed", "summary"), tuple(rows), labels=3)
+
+
+def _is_preset(name: str) -> bool:
+    return name.endswith(".toml")
+
+
+def _first_comment(text: str) -> str:
+    lines = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#"))
+    return next(lines, EMPTY)

@@ -1,0 +1,43 @@
+"""``bench report``: the tables of a run, in the terminal and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.console import console, show
+from bench.report import markdown
+from bench.report.document import build
+from bench.report.files import RUNS, find, write
+from bench.report.results import load
+from bench.store import Store
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; the run's own.")
+def report(run: str | None, out: Path | None) -> None:
+    """Show the tables of RUN and write report.md, results.csv and results.json beside its cells.
+
+    RUN is a folder or the name of one in results/runs; by default the newest. It may still be
+    going on. In a pipe, the tables are Markdown.
+
+    \b
+    Examples:
+      bench report
+      bench report results/runs/mini --out results/mini
+      bench report > report.md
+    """  # noqa: D301  (click's paragraph mark)
+    store = Store(find(run, RUNS))
+    made = build(load(store))
+    paths = write(made, out or store.folder)
+    if console().is_terminal:
+        console().print(made.title, style="bold", markup=False)
+        for line in made.lead:
+            console().print(line, markup=False)
+        console().print()
+        show(*made.tables)
+    else:
+        click.echo(markdown.render(made), nl=False)
+    click.echo(f"wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", err=True)

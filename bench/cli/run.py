@@ -1,0 +1,134 @@
+"""``bench run``: plan, train, retrieve, record."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+EXAMPLES = """
+\b
+Examples:
+  bench run --methods reaugkd,kd --ann hnswlib,faiss
+  bench run --preset glue-minilm --tasks mrpc --data-dir GLUE --seeds 0,1,2
+  bench run --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
+  bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
+
+Settings come from the defaults, the preset, --config, then the flags. The same command resumes
+what was killed; a new k or backend never trains again.
+"""
+
+
+def _list(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _numbers(kind: Any) -> Any:
+    def convert(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+        parts = _list(context, parameter, values)
+        try:
+            return [kind(part) for part in parts]
+        except ValueError as error:
+            raise click.BadParameter(f"{error}; expected e.g. 1,2,4") from error
+
+    return convert
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--preset", default="mini", show_default=True, help="see: bench ls presets")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
+@click.option("--methods", multiple=True, callback=_list, help="a,b or all; see: bench ls methods")
+@click.option("--tasks", multiple=True, callback=_list, help="a,b; see: bench ls tasks")
+@click.option("--ann", multiple=True, help="backends, e.g. exact,hnswlib,faiss:Flat")
+@click.option("--k", multiple=True, callback=_numbers(int), help="neighbours, e.g. 1,2,4,8")
+@click.option("--beta", multiple=True, callback=_numbers(float), help="weights of retrieval, 0..1")
+@click.option("--tau", multiple=True, callback=_numbers(float), help="retrieval temperatures")
+@click.option("--seeds", multiple=True, callback=_numbers(int), help="e.g. 0,1,2,3,4")
+@click.option("--teacher", help="hub name, path, or either with @layers")
+@click.option("--student", help="the same, or teacher@0,2,4 or pretrained@0,2,4")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="GLUE, official layout.")
+@click.option("--limit", type=int, help="rows of train to keep")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="any setting")
+@click.option("--out", type=click.Path(path_type=Path), help="the run's folder")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    envvar="REAUGKD_CACHE",
+    help="teachers, students and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu"]), help="for training")
+@click.option("--threads", type=click.IntRange(1), help="torch threads per worker")
+@click.option("--max-workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--overwrite",
+    type=click.Choice(["never", "missing", "always"]),
+    default="missing",
+    show_default=True,
+    help="what to do about cells that have a record; missing: redo those that are not ok",
+)
+@click.option("--dry-run", is_flag=True, help="print the plan and stop")
+@click.option("--cells", type=click.Path(path_type=Path), help="write the cells left as JSON files")
+def run(preset: str, config_file: Path | None, **options: Any) -> None:
+    """Train students, query their knowledge bases, record every cell."""
+    from bench import settings
+
+    layers = [settings.read_preset(preset)]
+    if config_file is not None:
+        layers.append(settings.read_file(config_file))
+    layers.append(flags(options))
+    layers += [settings.assignment(text) for text in options["assignments"]]
+    config = settings.resolve(layers)
+
+    from bench.cli.session import Session
+
+    session = Session(
+        config,
+        preset,
+        out=options["out"],
+        cache=options["cache"],
+        command=" ".join(["bench", *sys.argv[1:]]),
+        workers=options["max_workers"],
+    )
+    if options["cells"] is not None:
+        session.write_cells(options["cells"], options["overwrite"])
+    if not options["dry_run"]:
+        raise SystemExit(session.run(options["overwrite"]))
+    session.show_plan(options["overwrite"])
+
+
+def flags(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the flags set, as a tree."""
+    from baselines import METHODS
+    from reaugkd.model_spec import ModelSpec
+    from reaugkd.retrieval.ann import split_specs
+
+    tree: dict[str, Any] = {}
+
+    def put(value: Any, *path: str) -> None:
+        if value is None or value in ((), []):
+            return
+        below = tree
+        for name in path[:-1]:
+            below = below.setdefault(name, {})
+        below[path[-1]] = value
+
+    methods = options["methods"]
+    put(list(METHODS) if methods == ["all"] else methods, "methods")
+    put(options["tasks"], "tasks")
+    put([spec for text in options["ann"] for spec in split_specs(text)], "retrieval", "ann")
+    for name in ("k", "beta", "tau"):
+        put(options[name], "retrieval", name)
+    put(options["seeds"], "seeds")
+    for name in ("teacher", "student"):
+        if options[name]:
+            spec = ModelSpec.parse(options[name])
+            put(spec.model_dump(exclude_none=True), name, "model")
+    if options["data_dir"] is not None:
+        put(os.fspath(options["data_dir"]), "data", "dir")
+    put(options["limit"], "data", "limit")
+    put(options["device"], "device")
+    put(options["threads"], "threads")
+    return tree

@@ -1,0 +1,167 @@
+"""One call of ``bench run``: where it writes, what it says, how it ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import executors, plan
+from bench.cell import Cell, Workbench
+from bench.cli import progress
+from bench.config import RunConfig
+from bench.executors import Overwrite
+from bench.record import Record
+from bench.store import Store
+from reaugkd import fingerprint
+from reaugkd.artifacts import ArtifactStore
+
+RUNS = Path("results/runs")
+
+
+def default_cache() -> Path:
+    """``$XDG_CACHE_HOME/reaugkd`` or ``~/.cache/reaugkd``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "reaugkd"
+
+
+def run_name(config: RunConfig, preset: str) -> str:
+    """The default name of a run: the same settings give the same name, hence resume."""
+    return f"{preset}-{fingerprint.of_json(config.model_dump(mode='json'))[:8]}"
+
+
+class Session:
+    """Plans at once, so that every mistake in the settings or the data shows before work begins.
+
+    Raises:
+        UserError: the first mistake.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        preset: str,
+        *,
+        out: Path | None,
+        cache: Path | None,
+        command: str,
+        workers: int,
+    ) -> None:
+        quieten()
+        if config.threads is not None:
+            import torch
+
+            torch.set_num_threads(config.threads)
+        self.console = Console(soft_wrap=True)
+        self.config, self.preset, self.command, self.workers = config, preset, command, workers
+        self.cache = (cache or default_cache()).expanduser()
+        self.store = Store(out or RUNS / run_name(config, preset))
+        self.reporter = progress.reporter(self.console)
+        artifacts = ArtifactStore(self.cache, self.reporter)
+        self.workbench = Workbench(artifacts, self.reporter, command)
+        self.planned = plan.make(config, self.workbench)
+
+    def show_plan(self, overwrite: Overwrite) -> None:
+        """Print how many cells there are, by kind, and how many are there already."""
+        todo = {p.cell.key for p in executors.left(self.planned, self.store, overwrite)}
+        table = Table(title=f"plan of {self.store.folder}", title_justify="left")
+        for column in ("task", "method", "cells", "seeds", "left to do"):
+            table.add_column(column, justify="left" if column in ("task", "method") else "right")
+        rows: dict[tuple[str, str, str], list[Cell]] = {}
+        for planned in self.planned:
+            cell = planned.cell
+            rows.setdefault((cell.task, cell.method, cell.backend or ""), []).append(cell)
+        for (task, method, backend), cells in rows.items():
+            name = f"{method} + {backend}" if backend else method
+            waiting = sum(cell.key in todo for cell in cells)
+            seeds = len({cell.seed for cell in cells})
+            table.add_row(task, name, str(len(cells)), str(seeds), str(waiting))
+        self.console.print(table)
+        kinds = Counter(p.cell.kind for p in self.planned)
+        self.console.print(
+            f"{len(self.planned)} cells ({kinds['training']} training, {kinds['retrieval']} "
+            f"retrieval), {len(self.planned) - len(todo)} there already, {len(todo)} left",
+            highlight=False,
+        )
+
+    def write_cells(self, folder: Path, overwrite: Overwrite) -> None:
+        """Write each cell that is left as a file for ``python -m bench.cell``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for planned in executors.left(self.planned, self.store, overwrite):
+            path = folder / f"{planned.cell.key}.json"
+            path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
+
+    def run(self, overwrite: Overwrite) -> int:
+        """Run what is left; 0 if every planned cell ended well or is skipped, else 1."""
+        self.store.create()
+        self.store.write_run(
+            {
+                "command": self.command,
+                "preset": self.preset,
+                "config": self.config.model_dump(mode="json"),
+                "cells": [planned.cell.summary() for planned in self.planned],
+            }
+        )
+        todo = executors.left(self.planned, self.store, overwrite)
+        self.show_plan(overwrite)
+        self._total, self._finished, self._began = len(todo), 0, time.perf_counter()
+        if self.workers == 1:
+            executors.in_process(todo, self.workbench, self.store, self._done)
+        else:
+            threads = self.config.threads or max(1, (os.cpu_count() or 1) // self.workers)
+            executors.in_pool(
+                todo,
+                self.cache,
+                self.store,
+                self.command,
+                self._done,
+                workers=self.workers,
+                threads=threads,
+            )
+        return self._summary()
+
+    def _done(self, cell: Cell, record: Record) -> None:
+        self._finished += 1
+        split = record.tests[0]
+        what = record.reason or ""
+        if record.training is not None:
+            what = (
+                f"{split} {record.select_on} {record.training.scores[split][record.select_on]:.4f}"
+            )
+        elif record.retrieval is not None:
+            off, on = record.retrieval.off, record.retrieval.chosen
+            what = (
+                f"{split} {record.select_on} {off[split][record.select_on]:.4f} -> "
+                f"{on.scores[split][record.select_on]:.4f} (k {on.k}, beta {on.beta}, tau {on.tau})"
+            )
+        head = f"[{self._finished}/{self._total}] {record.status:7} {cell.label}"
+        self.reporter.note(f"{head}: {what} [{record.seconds:.1f} s]")
+
+    def _summary(self) -> int:
+        found = {p.cell.key: self.store.read(p.cell.key) for p in self.planned}
+        status = {key: r.status if isinstance(r, Record) else "missing" for key, r in found.items()}
+        counts = Counter(status.values())
+        shown = ", ".join(f"{counts[name]} {name}" for name in counts)
+        minutes = (time.perf_counter() - self._began) / 60
+        self.console.print(f"{self.store.folder}: {shown}; {minutes:.1f} min", highlight=False)
+        bad = [p.cell for p in self.planned if status[p.cell.key] in ("failed", "missing")]
+        for cell in bad:
+            record = found[cell.key]
+            reason = record.reason if isinstance(record, Record) else "no usable record"
+            self.console.print(f"  {cell.label}: {reason}", highlight=False, markup=False)
+        self.console.print(f"bench report {self.store.folder}", highlight=False, markup=False)
+        return 1 if bad else 0
+
+
+def quieten() -> None:
+    """Silence the progress bars and notices of the libraries: this command shows its own."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()

@@ -1,0 +1,108 @@
+"""What a run is made of: defaults < preset < settings file < flags, all checked in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reaugkd.model_spec import ModelSpec
+from reaugkd.models import Pooling
+from reaugkd.training import Recipe
+
+KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
+BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Strict):
+    """Where rows come from and how they are divided and tokenised."""
+
+    dir: Path | None = Field(None, description="GLUE in the layout of the official download")
+    hub: str = Field("nyu-mll/glue", description="data set on the hub, or a local copy of it")
+    revision: str | None = None
+    limit: int | None = Field(None, ge=1, description="rows of train to keep; all by default")
+    split_seed: int = Field(0, ge=0, description="of the fit / held-out division")
+    max_length: int = Field(128, ge=4, le=512, description="tokens; longer texts are cut")
+
+
+class TeacherConfig(_Strict):
+    """The teacher and its fine-tuning."""
+
+    model: ModelSpec = ModelSpec(source="google-bert/bert-base-uncased")
+    tokenizer: str | None = Field(
+        None, description="where its tokenizer lies, if not beside the model; 'mini' is the suite's"
+    )
+    recipe: Recipe = Recipe(learning_rate=2e-5, epochs=3)
+    seed: int = Field(0, ge=0)
+    floor_margin: float = Field(
+        0.02, ge=0, description="how much better than the majority class it must be, held-out"
+    )
+
+
+class StudentConfig(_Strict):
+    """The student and its training."""
+
+    model: ModelSpec = ModelSpec(source="google/bert_uncased_L-6_H-768_A-12")
+    recipe: Recipe = Recipe()
+
+
+class RetrievalConfig(_Strict):
+    """The knowledge base, the indexes and the sweep."""
+
+    ann: tuple[str, ...] = ("exact",)
+    k: tuple[int, ...] = KS
+    beta: tuple[float, ...] = BETAS
+    tau: tuple[float, ...] = TAUS
+    keys: tuple[Literal["projected", "teacher", "student"], ...] = ("projected",)
+    values: tuple[Literal["soft", "hard"], ...] = ("soft",)
+    recall_target: float = Field(0.99, gt=0, le=1, description="search effort is tuned to it")
+
+    @model_validator(mode="after")
+    def _grid(self) -> Self:
+        for name in ("ann", "k", "beta", "tau", "keys", "values"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty: at least one value is needed")
+        if min(self.k) < 1:
+            raise ValueError(f"k must be at least 1, not {min(self.k)}")
+        if not (0 <= min(self.beta) and max(self.beta) <= 1):
+            raise ValueError("beta is the weight of the retrieved labels, between 0 and 1")
+        if min(self.tau) <= 0:
+            raise ValueError("tau must be positive")
+        return self
+
+
+class RunConfig(_Strict):
+    """One run of ``bench run``, completely."""
+
+    methods: tuple[str, ...] = ("finetune", "kd", "reaugkd")
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    pooling: Pooling = Field("cls", description="of teacher and student")
+    device: Literal["auto", "cpu"] = Field("auto", description="for training; retrieval is on CPU")
+    threads: int | None = Field(None, ge=1, description="of torch; all cores by default")
+    data: DataConfig = DataConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    student: StudentConfig = StudentConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    settings: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="method -> its settings"
+    )
+    task: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="task -> what differs for it, e.g. student.recipe.epochs"
+    )
+
+    @model_validator(mode="after")
+    def _seeds(self) -> Self:
+        for name in ("methods", "tasks", "seeds"):
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"{name} is empty: at least one is needed")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
+        return self

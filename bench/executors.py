@@ -1,0 +1,106 @@
+"""Running cells: what is left to do, in this process or in a pool of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from bench.cell import Cell, Workbench, run_and_store
+from bench.plan import Planned
+from bench.record import Record
+from bench.store import Store
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.reporter import Silent
+
+Overwrite = Literal["never", "missing", "always"]
+Done = Callable[[Cell, Record], None]
+_WORKBENCH: list[Workbench] = []  # of a worker process, made once by its initializer
+
+
+def left(planned: Iterable[Planned], store: Store, overwrite: Overwrite) -> list[Planned]:
+    """The cells to run.
+
+    ``missing`` (the default) runs what has no usable record or did not end well, ``never`` only
+    what has no record at all, ``always`` everything. Students and indexes come from the cache
+    in every case: to train them again, give another ``--cache``.
+    """
+
+    def wanted(cell: Cell) -> bool:
+        found = store.read(cell.key)
+        if overwrite == "always" or found is None:
+            return True
+        return overwrite == "missing" and not (isinstance(found, Record) and found.status == "ok")
+
+    return [one for one in planned if wanted(one.cell)]
+
+
+def groups(planned: Sequence[Planned]) -> list[list[Planned]]:
+    """Cells that share a student, together: what one worker does in one go."""
+    return [list(g) for _, g in groupby(planned, key=lambda p: p.cell.needs or p.cell.key)]
+
+
+def run_group(group: Iterable[Planned], workbench: Workbench, store: Store) -> Iterator[tuple[Cell, Record]]:
+    """Run the cells in order; those whose student failed are skipped with the reason.
+
+    Raises:
+        StoreError: if a record cannot be written; nothing that was finished is lost.
+    """
+    failed: dict[str, str] = {}
+    for planned in group:
+        cell = planned.cell
+        reason = planned.skip or failed.get(cell.needs or "")
+        if reason is None:
+            record = run_and_store(cell, workbench, store)
+        else:
+            record = workbench.skipped(cell, reason)
+            store.write(record)
+        if record.status == "failed":
+            failed[cell.key] = f"its student failed: {record.reason}"
+        yield cell, record
+
+
+def in_process(planned: Sequence[Planned], workbench: Workbench, store: Store, done: Done) -> None:
+    """Run the cells here, one after another."""
+    for group in groups(planned):
+        for cell, record in run_group(group, workbench, store):
+            done(cell, record)
+
+
+def in_pool(
+    planned: Sequence[Planned],
+    cache: Path,
+    store: Store,
+    command: str,
+    done: Done,
+    *,
+    workers: int,
+    threads: int,
+) -> None:
+    """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each."""
+    context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start, initargs=(cache, command, threads)
+    ) as pool:
+        futures = {pool.submit(_work, group, store.folder) for group in groups(planned)}
+        try:
+            for future in as_completed(futures):
+                for cell, record in future.result():
+                    done(cell, record)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start(cache: Path, command: str, threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    _WORKBENCH.append(Workbench(ArtifactStore(cache), Silent(), command))
+
+
+def _work(group: list[Planned], folder: Path) -> list[tuple[Cell, Record]]:
+    return list(run_group(group, _WORKBENCH[0], Store(folder)))

@@ -1,0 +1,106 @@
+"""Where and with what a figure is made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import reaugkd
+from bench.record import Provenance
+
+PACKAGES = (
+    "accelerate",
+    "annoy",
+    "datasets",
+    "faiss-cpu",
+    "hnswlib",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "transformers",
+)
+VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
+
+
+def collect(command: str, load: tuple[float, float, float]) -> Provenance:
+    """Provenance of a cell that ends now.
+
+    Args:
+        command: the command line that asked for the cell.
+        load: load averages when the cell began.
+    """
+    import torch
+
+    commit, dirty = source_state()
+    cpu, flags = processor()
+    return Provenance(
+        command=command,
+        version=reaugkd.__version__,
+        commit=commit,
+        dirty=dirty,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        packages=packages(),
+        cpu=cpu,
+        cpu_flags=flags,
+        cores=os.cpu_count() or 1,
+        affinity=sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [],
+        threads=torch.get_num_threads(),
+        load=[round(value, 2) for value in load],
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of the libraries that decide figures; those not installed are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def source_state() -> tuple[str | None, bool | None]:
+    """Commit of the source tree this package runs from, and whether it has changes."""
+    root = Path(reaugkd.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit[:12], bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None  # no git on this machine, or not our repository
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@cache
+def processor() -> tuple[str, list[str]]:
+    """Model name of the CPU and its vector extensions."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor() or platform.machine(), []
+    fields = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in info.read_text(encoding="utf-8").splitlines()
+        if ":" in line
+    )
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    kept = sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
+    return fields.get("model name", platform.machine()), kept

@@ -1,0 +1,64 @@
+"""Where the figures come from, and a warning where they do not come from one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bench.record import Provenance, Record
+from bench.report.table import Table
+
+Facts = dict[str, list[str]]
+
+_FACTS: dict[str, Callable[[Provenance], str]] = {
+    "command": lambda p: p.command,
+    "project": lambda p: _source(p),
+    "CPU": lambda p: f"{p.cpu} ({' '.join(p.cpu_flags)})" if p.cpu_flags else p.cpu,
+    "cores": lambda p: f"{p.cores}, bound to {len(p.affinity)}" if p.affinity else f"{p.cores}",
+    "threads": lambda p: str(p.threads),
+    "device": lambda p: p.device,
+    "python": lambda p: p.python,
+    "packages": lambda p: ", ".join(f"{name} {v}" for name, v in sorted(p.packages.items())),
+}
+_ALIKE = {
+    "machines": ("CPU", "cores", "threads", "device"),
+    "commits": ("project",),
+    "package versions": ("python", "packages"),
+}
+"""Groups of facts that must be the same in all records for their figures to compare."""
+
+
+def facts(records: Iterable[Record]) -> Facts:
+    """Every fact with its distinct values, whatever the order of the records."""
+    found = [record.provenance for record in records]
+    values = {name: sorted({of(p) for p in found}) for name, of in _FACTS.items()}
+    if found:
+        loads = [p.load[0] for p in found if p.load]
+        values["load"] = [f"{min(loads):.2f} to {max(loads):.2f}"] if loads else []
+        times = sorted(p.time for p in found)
+        values["finished"] = [" to ".join(dict.fromkeys((times[0], times[-1])))]
+    return values
+
+
+def warnings(found: Facts) -> list[str]:
+    """One line per thing that should not differ between records, but does."""
+    mixed = [
+        f"Records of different {what} are mixed: "
+        + "; ".join(f"{name}: {' | '.join(found[name])}" for name in names if len(found[name]) > 1)
+        for what, names in _ALIKE.items()
+        if any(len(found[name]) > 1 for name in names)
+    ]
+    if any("uncommitted" in source for source in found["project"]):
+        mixed.append("Made from a source tree with uncommitted changes.")
+    return mixed
+
+
+def origin_table(found: Facts) -> Table:
+    """One row per distinct value; warnings below."""
+    rows = tuple((name, value) for name, values in found.items() for value in values)
+    return Table("Provenance", ("what", "value"), rows, 2, tuple(warnings(found)))
+
+
+def _source(provenance: Provenance) -> str:
+    commit = f"commit {provenance.commit[:12]}" if provenance.commit else "no commit"
+    dirty = ", uncommitted changes" if provenance.dirty else ""
+    return f"reaugkd {provenance.version} ({commit}{dirty})"

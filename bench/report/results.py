@@ -1,0 +1,133 @@
+"""A run as the report sees it: what was planned, and what became of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.record import Record, RetrievalResult, TrainingResult
+from bench.store import RUN, Problem, Store, StoreError
+
+HELD_OUT = "held_out"
+Pairs = list[tuple[Record, RetrievalResult]]
+Status = Literal["ok", "failed", "skipped", "unreadable", "missing"]
+
+
+class Planned(BaseModel):
+    """A cell of ``run.json``; what else stands there is not the report's business."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    key: str
+    kind: Literal["training", "retrieval"]
+    task: str
+    method: str
+    seed: int
+    backend: str | None = None
+    needs: str | None = Field(None, description="key of the training cell it follows")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A planned cell with its record, if there is a usable one."""
+
+    plan: Planned
+    status: Status
+    reason: str
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the tables are made from.
+
+    Attributes:
+        folder: of the run.
+        run: the content of ``run.json``: command, preset, config.
+        cells: in the order of the plan.
+        others: number of usable records that the last plan does not name.
+        problems: files that could not be used.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    cells: tuple[Cell, ...]
+    others: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        """Of planned cells whatever their status, in the order of the plan."""
+        return [cell.record for cell in self.cells if cell.record]
+
+    @property
+    def trained(self) -> list[tuple[Record, TrainingResult]]:
+        """Finished students."""
+        return [(r, r.training) for r in self.records if r.status == "ok" and r.training]
+
+    @property
+    def retrieved(self) -> list[tuple[Record, RetrievalResult]]:
+        """Finished students with a knowledge base."""
+        return [(r, r.retrieval) for r in self.records if r.status == "ok" and r.retrieval]
+
+    def by_index(self) -> dict[tuple[str, str, str], Pairs]:
+        """Finished retrieval cells by task, method and index, each in the order of its seeds."""
+        name = self.index_namer()
+        found: dict[tuple[str, str, str], Pairs] = {}
+        for record, result in self.retrieved:
+            at = (record.task, record.method, name(result))
+            found.setdefault(at, []).append((record, result))
+        return {at: sorted(pairs, key=lambda pair: pair[0].seed) for at, pairs in found.items()}
+
+    def index_namer(self) -> Callable[[RetrievalResult], str]:
+        """How to name a backend; keys and values of the knowledge base only where they vary."""
+        keys = {result.keys for _, result in self.retrieved}
+        values = {result.values for _, result in self.retrieved}
+
+        def name(result: RetrievalResult) -> str:
+            parts = [result.backend]
+            parts += [f"{result.keys} keys"] if len(keys) > 1 else []
+            parts += [f"{result.values} values"] if len(values) > 1 else []
+            return ", ".join(parts)
+
+        return name
+
+
+def load(store: Store) -> Results:
+    """Read a run; files that cannot be used become problems, records not planned are counted.
+
+    Raises:
+        StoreError: if there is no run, or its plan is damaged.
+    """
+    run = store.read_run()
+    try:
+        plan = [Planned.model_validate(cell) for cell in run["cells"]]
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        message = f"{store.folder / RUN} is damaged: cells: {where}: {error.errors()[0]['msg']}"
+        raise StoreError(message) from error
+    records, problems = store.records()
+    found = {record.key: record for record in records}
+    unreadable = {problem.path.stem: problem.reason for problem in problems}
+    states = {cell.key: _state(found.get(cell.key), unreadable.get(cell.key)) for cell in plan}
+    cells = []
+    for cell in plan:
+        status, reason = states[cell.key]
+        needed = states.get(cell.needs or "", ("ok", ""))[0]
+        if status == "missing" and needed != "ok":
+            reason = f"its training cell is {needed}"
+        cells.append(Cell(cell, status, reason, found.get(cell.key)))
+    others = len(found.keys() - states.keys())
+    return Results(store.folder, run, tuple(cells), others, tuple(problems))
+
+
+def _state(record: Record | None, unreadable: str | None) -> tuple[Status, str]:
+    if record:
+        return record.status, " ".join((record.reason or "").split())
+    if unreadable:
+        return "unreadable", unreadable
+    return "missing", "not run yet"

@@ -1,0 +1,93 @@
+"""Every score as one row: the form for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+
+from bench.record import Choice, Record, RetrievalResult, Scores, TrainingResult
+from bench.report.results import Results
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell, split and metric, with retrieval ``off`` or ``on``.
+
+    A training cell has only ``off``; a retrieval cell repeats its student's scores as ``off``.
+    """
+
+    key: str
+    kind: str
+    suite: str
+    task: str
+    method: str
+    seed: int
+    student: str | None
+    teacher: str | None
+    backend: str | None
+    keys: str | None
+    values: str | None
+    retrieval: str
+    k: int | None
+    beta: float | None
+    tau: float | None
+    split: str
+    metric: str
+    selects: bool
+    value: float
+
+
+def rows(results: Results) -> list[Row]:
+    """All rows: students in the order of the plan, then what retrieval makes of them."""
+    students = {record.key: training for record, training in results.trained}
+    found: list[Row] = []
+    for record, training in results.trained:
+        found += _rows(record, training, training.scores)
+    for record, result in results.retrieved:
+        student = students.get(result.training_key)
+        found += _rows(record, student, result.off, result)
+        found += _rows(record, student, result.chosen.scores, result, result.chosen)
+    return found
+
+
+def _rows(
+    record: Record,
+    student: TrainingResult | None,
+    scores: dict[str, Scores],
+    result: RetrievalResult | None = None,
+    choice: Choice | None = None,
+) -> Iterator[Row]:
+    for split, by_metric in scores.items():
+        for metric, value in by_metric.items():
+            yield Row(
+                key=record.key,
+                kind=record.kind,
+                suite=record.suite,
+                task=record.task,
+                method=record.method,
+                seed=record.seed,
+                student=student.student_init if student else None,
+                teacher=student.teacher.init if student and student.teacher else None,
+                backend=result.backend if result else None,
+                keys=result.keys if result else None,
+                values=result.values if result else None,
+                retrieval="on" if choice else "off",
+                k=choice.k if choice else None,
+                beta=choice.beta if choice else None,
+                tau=choice.tau if choice else None,
+                split=split,
+                metric=metric,
+                selects=metric == record.select_on,
+                value=value,
+            )
+
+
+def as_csv(found: list[Row]) -> str:
+    """CSV with a header; numbers in full precision, nothing for None."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, found))
+    return text.getvalue()

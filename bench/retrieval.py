@@ -1,0 +1,248 @@
+"""One student before one knowledge base: search once per backend, then sweep as arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from bench.pipeline import TaskPipeline
+from bench.record import Choice, RetrievalResult, SearchFacts
+from reaugkd.artifacts import Artifact
+from reaugkd.errors import UserError
+from reaugkd.retrieval import ann, mixing, sweep, tuning
+from reaugkd.retrieval.ann.index import AnnIndex
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.sweep import Grid
+
+TUNING_QUERIES = 500
+TIMED_QUERIES = 200
+SAME_SCORE = 1e-3
+
+Floats = NDArray[np.floating[Any]]
+
+
+def distribution(logits: Floats) -> Floats:
+    """What retrieval mixes: class probabilities at T = 1, or the scores of a regression."""
+    return logits if logits.shape[1] == 1 else scipy.special.softmax(logits.astype(np.float64), axis=1)
+
+
+@dataclass(frozen=True)
+class Base:
+    """Which knowledge base a student queries.
+
+    Attributes:
+        method, seed: of the student.
+        keys: ``projected`` teacher embeddings, plain ``teacher`` ones, or the ``student``'s own.
+        values: ``soft`` labels of the teacher, or the true labels (``hard``).
+    """
+
+    method: str
+    seed: int
+    keys: str
+    values: str
+
+
+class Retrieval:
+    """Everything that the backends of one (student, knowledge base) share."""
+
+    def __init__(self, pipeline: TaskPipeline, base: Base, grid: Grid, target: float) -> None:
+        self.pipeline, self.base, self.grid, self.target = pipeline, base, grid, target
+        self.largest = max(grid.ks)
+        self.queried = [split for split in pipeline.splits if split != "fit"]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Plain JSON that decides the knowledge base."""
+        base, pipeline = self.base, self.pipeline
+        identity = {"signals": pipeline.signals_identity, "keys": base.keys, "values": base.values}
+        if base.keys == "projected":
+            identity |= {"settings": pipeline.settings(base.method), "method": base.method}
+            identity |= {"seed": base.seed, "width": pipeline.student_width(base.seed)}
+        elif base.keys == "student":
+            identity["student"] = pipeline.student_identity(base.method, base.seed)
+        return identity
+
+    @cached_property
+    def knowledge_base(self) -> KnowledgeBase:
+        """Fit rows only, in their order: keys and values.
+
+        Raises:
+            UserError: if the keys do not live in the student's space.
+        """
+
+        def build(folder: Path) -> None:
+            keys, values = self._keys(), self._values()
+            ids = np.asarray(self.pipeline.splits["fit"]["idx"])
+            KnowledgeBase.build(keys, values, ids, self.identity).save(folder)
+
+        found = self.pipeline.artifacts.get("knowledge-base", self.identity, build)
+        return KnowledgeBase.load(found.path)
+
+    def _keys(self) -> NDArray[np.float32]:
+        pipeline, base = self.pipeline, self.base
+        if base.keys == "student":
+            return pipeline.outputs(base.method, base.seed, "fit").embedding
+        embedding = pipeline.signals["fit"].embedding
+        if base.keys == "projected":
+            distiller, _ = pipeline.distiller(base.method, base.seed)
+            return distiller.project(embedding)
+        width = pipeline.student_width(base.seed)
+        if embedding.shape[1] != width:
+            raise UserError(
+                f"keys 'teacher': the teacher's embedding has {embedding.shape[1]} dimensions, the "
+                f"student's {width}; use keys 'projected' or 'student'"
+            )
+        return embedding
+
+    def _values(self) -> Floats:
+        pipeline = self.pipeline
+        if self.base.values == "soft":
+            return distribution(pipeline.signals["fit"].logits)
+        labels = pipeline.labels("fit")
+        if pipeline.task.regression:
+            return labels[:, None]
+        return np.eye(pipeline.task.outputs, dtype=np.float32)[labels]
+
+    def queries(self, split: str) -> NDArray[np.float32]:
+        """The student's embeddings of ``split``."""
+        return self.pipeline.outputs(self.base.method, self.base.seed, split).embedding
+
+    def own(self, split: str) -> Floats:
+        """The student's own distributions on ``split``."""
+        return distribution(self.pipeline.outputs(self.base.method, self.base.seed, split).logits)
+
+    # --- what is shared by the backends --------------------------------------------------------
+
+    @cached_property
+    def exact(self) -> ann.AnnIndex:
+        """The exact index, which the others are measured against."""
+        return self._built("exact")[0]
+
+    @cached_property
+    def truths(self) -> dict[str, tuning.Truth]:
+        """Exact answers by split; ``tuning`` is a sample of the held-out queries."""
+        truths = {s: tuning.Truth(self.exact, self.queries(s), self.largest) for s in self.queried}
+        sample = self.queries("held_out")
+        chosen = np.random.default_rng(0).permutation(len(sample))[:TUNING_QUERIES]
+        truths["tuning"] = tuning.Truth(self.exact, sample[np.sort(chosen)], self.largest)
+        return truths
+
+    def _built(self, spec: str) -> tuple[AnnIndex, Artifact]:
+        fresh = ann.make(spec)
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            vectors = self.knowledge_base.keys
+            self.pipeline.reporter.start(f"{spec}: building the index", len(vectors), "vectors")
+            began = time.perf_counter()
+            fresh.build(vectors)
+            seconds = time.perf_counter() - began
+            fresh.save(folder)
+            self.pipeline.reporter.finish()
+            return {"build_seconds": seconds}
+
+        identity = {"base": self.identity, "spec": spec, "params": fresh.params()}
+        artifact = self.pipeline.artifacts.get("index", identity, build)
+        return ann.load(artifact.path), artifact
+
+    def searched(self, index: AnnIndex, split: str) -> tuple[Floats, NDArray[np.int64]]:
+        """All queries of ``split`` at the largest k; a query never finds itself, as the knowledge
+        base holds fit rows only and ``split`` is another part of the data."""
+        return index.search(self.queries(split), self.largest)
+
+    # --- one backend ---------------------------------------------------------------------------
+
+    def run(self, spec: str, training_key: str) -> tuple[RetrievalResult, dict[str, NDArray[Any]]]:
+        """Tune, search once, sweep, choose.
+
+        Returns:
+            The result and the arrays kept beside it: the sweep's selection metric by split
+            [taus, ks, betas], and the mixed outputs of the chosen setting.
+        """
+        self.grid.require(len(self.knowledge_base))
+        index, artifact = self._built(spec)
+        tuned = tuning.tune(index, self.truths["tuning"], self.target)
+        tables, found = {}, {}
+        for split in self.queried:
+            found[split] = self.searched(index, split)
+            tables[split] = self._swept(split, *found[split])
+        task, first = self.pipeline.task, self.pipeline.task.tests[0]
+        chosen = self._choice("held_out", tables)
+        outputs = {s: self._mixed(s, *found[s], chosen) for s in self.queried}
+        p50, p95 = self._timed(index)
+        result = RetrievalResult(
+            training_key=training_key,
+            backend=spec,
+            keys=self.base.keys,
+            values=self.base.values,
+            entries=len(self.knowledge_base),
+            width=self.knowledge_base.keys.shape[1],
+            kb_bytes=self.knowledge_base.nbytes,
+            ks=list(self.grid.ks),
+            betas=list(self.grid.betas),
+            taus=list(self.grid.taus),
+            off={s: self.pipeline.scores(s, self.own(s)) for s in self.queried},
+            chosen=chosen,
+            optimistic=self._choice(first, tables),
+            search=SearchFacts(
+                effort=tuned.effort,
+                target=self.target,
+                target_met=tuned.target_met,
+                recall={s: self.truths[s].recall(found[s][1]) for s in self.queried},
+                agreement={s: self._agreement(s, outputs[s], chosen) for s in self.queried},
+                build_seconds=artifact.facts["build_seconds"],
+                index_bytes=index.nbytes,
+                search_us_p50=p50,
+                search_us_p95=p95,
+                params=index.params(),
+            ),
+        )
+        arrays = {f"sweep.{s}": tables[s][task.select_on] for s in self.queried}
+        return result, arrays | {f"outputs.{s}": outputs[s] for s in self.queried}
+
+    def _swept(
+        self, split: str, similarities: Floats, ids: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float64]]:
+        task, labels = self.pipeline.task, self.pipeline.labels(split)
+        values = mixing.neighbour_values(self.knowledge_base.values, ids)
+        return sweep.sweep_scores(task, self.own(split), similarities, values, labels, self.grid)
+
+    def _choice(self, split: str, tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> Choice:
+        best = sweep.choose(tables[split][self.pipeline.task.select_on], self.grid)
+        at = (self.grid.taus.index(best.tau), self.grid.ks.index(best.k))
+        at = (*at, self.grid.betas.index(best.beta))
+        scores = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
+        return Choice(k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores)
+
+    def _mixed(
+        self, split: str, similarities: Floats, ids: NDArray[np.int64], choice: Choice
+    ) -> Floats:
+        nearest, rows = similarities[:, : choice.k], ids[:, : choice.k]
+        return mixing.augment(
+            self.own(split), nearest, rows, self.knowledge_base.values, choice.tau, choice.beta
+        )
+
+    def _agreement(self, split: str, outputs: Floats, choice: Choice) -> float:
+        reference = self._mixed(split, *self.searched(self.exact, split), choice)
+        if self.pipeline.task.regression:
+            return float(np.mean(np.abs(outputs - reference) <= SAME_SCORE))
+        return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
+
+    def _timed(self, index: AnnIndex) -> tuple[float, float]:
+        """Median and 95th percentile of one-query searches in microseconds, index call only."""
+        queries = np.ascontiguousarray(self.queries(self.pipeline.task.tests[0])[:TIMED_QUERIES])
+        index.search(queries[:1], self.largest)
+        times = []
+        for at in range(len(queries)):
+            began = time.perf_counter_ns()
+            index.search(queries[at : at + 1], self.largest)
+            times.append((time.perf_counter_ns() - began) / 1e3)
+        p50, p95 = np.percentile(times, [50, 95])
+        return float(p50), float(p95)

@@ -1,0 +1,171 @@
+"""Reading settings: presets, files and flags merged, every mistake told in one line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from baselines import METHODS
+from bench.config import RunConfig
+from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.registry import normal
+from reaugkd.tasks import get_task
+
+Tree = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
+
+
+class SettingError(UserError):
+    """A setting that does not exist or has a value that is not allowed."""
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that are shipped."""
+    folder = files("bench") / "presets"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> Tree:
+    """The settings of a shipped preset.
+
+    Raises:
+        UnknownNameError: with the nearest valid name.
+    """
+    known = {normal(preset): preset for preset in preset_names()}
+    if normal(name) not in known:
+        raise UnknownNameError("preset", name, known.values())
+    source = files("bench") / "presets" / f"{known[normal(name)]}.toml"
+    return tomllib.loads(source.read_text(encoding="utf-8"))
+
+
+def read_file(path: Path) -> Tree:
+    """The settings of a TOML file.
+
+    Raises:
+        SettingError: if it does not exist or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"no settings file at {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+    """``base`` with ``over`` on top, table by table; lists are replaced whole.
+
+    A model (``source``, ``layers``, ``config``) is replaced whole too: layers of one checkpoint
+    mean nothing for another.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and "source" not in value:
+            merged[name] = merge(below, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def assignment(text: str) -> Tree:
+    """``a.b.c=value`` as a tree; the value is read as TOML, or else as a string.
+
+    >>> assignment("kd.temperature=4")
+    {'settings': {'kd': {'temperature': 4}}}
+    >>> assignment("student.recipe.precision=bf16")
+    {'student': {'recipe': {'precision': 'bf16'}}}
+
+    Raises:
+        SettingError: if there is no ``=``.
+    """
+    path, equals, value = text.partition("=")
+    names = [part.strip().replace("-", "_") for part in path.split(".")]
+    if not equals or not all(names):
+        raise SettingError(f"--set {text}: expected NAME=VALUE, e.g. kd.temperature=4")
+    if names[0] in METHODS:
+        names.insert(0, "settings")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    tree: Any = parsed
+    for name in reversed(names):
+        tree = {name: tree}
+    return dict(tree)
+
+
+def resolve(layers: Iterable[Mapping[str, Any]]) -> RunConfig:
+    """The checked configuration of settings in ascending precedence.
+
+    Raises:
+        SettingError: names the field, the value, what is allowed and the nearest name.
+        UnknownNameError: an unknown method or task.
+    """
+    tree: Tree = {}
+    for layer in layers:
+        tree = merge(tree, layer)
+    for name, canonical in (("methods", METHODS.resolve), ("tasks", lambda t: get_task(t).name)):
+        if isinstance(tree.get(name), (list, tuple)):
+            tree[name] = [canonical(str(value)) for value in tree[name]]
+    config = check(RunConfig, tree)
+    for method, values in config.settings.items():
+        check(METHODS[METHODS.resolve(method)].Settings, values, f"{method}.")
+    for task in config.task:
+        get_task(task)
+        for_task(config, task)
+    return config
+
+
+def for_task(config: RunConfig, task: str) -> RunConfig:
+    """``config`` with what ``[task.<task>]`` changes, for this one task."""
+    tree = config.model_dump(exclude={"task", "tasks"}, exclude_unset=True)
+    own = config.task.get(task, {})
+    return check(RunConfig, {**merge(tree, own), "tasks": (task,)}, f"task.{task}.")
+
+
+def check(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:
+    """Validate ``values``, or explain the first mistake in one line.
+
+    Raises:
+        SettingError: names the field, the value, what is allowed and the nearest name.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = prefix + ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = sorted(_fields(model, first["loc"][:-1]))
+            near = get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f" did you mean '{near[0]}'?" if near else ""
+            raise SettingError(
+                f"unknown setting '{where}':{hint} (known: {', '.join(known)})"
+            ) from error
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
+        if first["type"] in ("value_error", "missing"):
+            raise SettingError(f"setting '{where.rstrip('.') or 'run'}': {message}") from error
+        raise SettingError(f"setting '{where}' = {first['input']!r}: {message}") from error
+
+
+def _fields(model: Any, path: tuple[int | str, ...]) -> list[str]:
+    """Names that are allowed in ``model`` below ``path``."""
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+        candidates = [a for a in (annotation, *options) if hasattr(a, "model_fields")]
+        if not candidates:
+            return []
+        model = candidates[0]
+    return list(model.model_fields)
