@@ -1,14 +1,14 @@
-"""The seeded grammar behind the embedded suite: small worlds whose truth is known exactly.
+"""The seeded grammar behind the embedded suite: a small world whose truth is known exactly.
 
-Every generator takes a ``random.Random`` and returns lower-case words with single spaces. The
-lists are short on purpose: what is to be learnt is composition, not vocabulary.
+Everything is said in clauses such as ``the soup was not very tasty``. Generators take a
+``random.Random`` and return lower-case words with single spaces. What is to be learnt is
+composition (negation, contrast, who is meant), not vocabulary.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 
 def _list(text: str) -> list[str]:
@@ -17,62 +17,71 @@ def _list(text: str) -> list[str]:
 
 GOOD = _list(
     "charming superb friendly tasty bright cosy honest lovely graceful clever gentle splendid"
-    " fresh polite elegant warm generous brilliant pleasant delightful"
+    " fresh polite elegant warm generous brilliant pleasant delightful cheerful neat noble lively"
+    " decent"
 )
 BAD = _list(
     "dreadful rude bland gloomy dirty noisy dull awful clumsy stale greedy shabby bitter hostile"
-    " tedious cold ugly messy sloppy miserable"
+    " tedious cold ugly messy sloppy miserable grim vulgar nasty dreary wretched"
 )
-THINGS = _list(
-    "waiter soup garden film actor room song guide bread lamp hotel plot dancer market story view"
-    " chair concert teacher boat"
-)
+KINDS = {
+    "person": _list("waiter actor guide dancer teacher singer nurse baker farmer sailor"),
+    "food": _list("soup bread salad cake stew pie cheese pasta curry omelette"),
+    "place": _list("garden room hotel market kitchen museum harbour park library station"),
+}
 LINKS = _list("was seemed looked felt remained")
 NEGATORS = _list("not never hardly")
-DEGREES = _list("very rather quite truly somewhat")
-
-NAMES = _list("anna boris clara david elena felix greta hugo irene jonas karin leon")
-VERBS = {
-    "bought": "purchased",
-    "fixed": "repaired",
-    "found": "discovered",
-    "dropped": "released",
-    "wanted": "desired",
-    "built": "constructed",
-    "hid": "concealed",
-    "showed": "displayed",
-}
-COLOURS = _list("red blue green yellow black")
-KINDS = {
-    "animal": _list("dog horse cat goat"),
-    "tool": _list("hammer saw drill shovel"),
-    "fruit": _list("apple pear plum cherry"),
-    "vehicle": _list("car truck bicycle tram"),
-}
-PLACES = _list("park kitchen harbour school forest")
-TIMES = _list("monday tuesday friday saturday sunday")
-
-_SYNONYM = {**VERBS, **{second: first for first, second in VERBS.items()}}
-_KIND = {noun: kind for kind, nouns in KINDS.items() for noun in nouns}
+STRONG = _list("very truly extremely")
+WEAK = _list("rather quite somewhat")
 
 
 def words() -> list[str]:
     """Every word that a generator can produce, once, in a fixed order."""
-    lists = [GOOD, BAD, THINGS, LINKS, NEGATORS, DEGREES, NAMES, _SYNONYM, COLOURS, _KIND, KINDS]
-    function = _list("the a but although while and in on near")
-    return list(dict.fromkeys(word for part in (*lists, PLACES, TIMES, function) for word in part))
+    lists = [GOOD, BAD, *KINDS.values(), list(KINDS), LINKS, NEGATORS, STRONG, WEAK]
+    return [*_list("the but although"), *(word for part in lists for word in part)]
 
 
-def _clause(random: Random, good: bool) -> str:
-    """``the soup was [not] [very] tasty``: the side of the adjective is turned by a negator."""
+@dataclass(frozen=True)
+class Clause:
+    """``the <thing> <link> [negator] [degree] <adjective>``.
+
+    Attributes:
+        kind: the kind of the thing, a key of :data:`KINDS`.
+        level: what is said of it: -2 very bad, -1 bad, 1 good, 2 very good.
+        text: 4 to 6 words.
+    """
+
+    kind: str
+    level: int
+    text: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the thing is praised."""
+        return self.level > 0
+
+
+def clause(random: Random, *, kind: str, good: bool, named: bool = True) -> Clause:
+    """A clause that praises or blames a thing of ``kind``, or the kind itself if not ``named``.
+
+    A negator turns the adjective; what is "not very good" is bad, not very bad.
+    """
     negated = random.random() < 0.3
-    parts = ["the", random.choice(THINGS), random.choice(LINKS)]
-    if negated:
-        parts.append(random.choice(NEGATORS))
-    if random.random() < 0.5:
-        parts.append(random.choice(DEGREES))
-    parts.append(random.choice(GOOD if good != negated else BAD))
-    return " ".join(parts)
+    degree = random.choice([None, None, *STRONG, *WEAK])
+    adjective = random.choice(GOOD if good != negated else BAD)
+    thing = random.choice(KINDS[kind]) if named else kind
+    negator = random.choice(NEGATORS) if negated else None
+    parts = ["the", thing, random.choice(LINKS), negator, degree, adjective]
+    size = 2 if degree in STRONG and not negated else 1
+    return Clause(kind, size if good else -size, " ".join(part for part in parts if part))
+
+
+def _kinds(random: Random) -> list[str]:
+    return random.sample(list(KINDS), len(KINDS))
+
+
+def _coin(random: Random) -> bool:
+    return random.random() < 0.5
 
 
 def tone(random: Random, label: int) -> str:
@@ -81,109 +90,36 @@ def tone(random: Random, label: int) -> str:
     In ``A but B`` and ``although A B`` the claim is B, in ``A although B`` it is A; the other
     clause is of either side.
     """
-    claim, other = _clause(random, label == 1), _clause(random, random.random() < 0.5)
-    shape = random.randrange(4)
-    if shape == 3:
-        return claim
-    if shape == 0:
-        return f"{other} but {claim}"
-    if shape == 1:
-        return f"although {other} {claim}"
-    return f"{claim} although {other}"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Who did what to which thing, where and when; a slot that is not told is None."""
-
-    name: str
-    verb: str
-    noun: str
-    colour: str | None
-    place: str | None
-    time: str | None
-
-    def text(self) -> str:
-        """The event as a sentence of 4 to 11 words."""
-        parts = [self.name, self.verb, "the", self.colour, self.noun]
-        parts += ["near", "the", self.place] if self.place else []
-        parts += ["on", self.time] if self.time else []
-        return " ".join(part for part in parts if part)
-
-
-def _event(random: Random, told: float) -> Event:
-    """A random event; each of colour, place and time is told with probability ``told``."""
-
-    def maybe(choices: list[str]) -> str | None:
-        return random.choice(choices) if random.random() < told else None
-
-    return Event(
-        random.choice(NAMES),
-        random.choice(list(_SYNONYM)),
-        random.choice(list(_KIND)),
-        maybe(COLOURS),
-        maybe(PLACES),
-        maybe(TIMES),
-    )
-
-
-def _other(random: Random, choices: list[str], word: str) -> str:
-    return random.choice([choice for choice in choices if choice != word])
-
-
-_DETAILS = {"colour": COLOURS, "place": PLACES, "time": TIMES}
-
-
-def _weaken(random: Random, event: Event) -> Event:
-    """Something that follows: a synonym, a kind for a thing, a detail left out."""
-    verb = _SYNONYM[event.verb] if random.random() < 0.5 else event.verb
-    noun = _KIND[event.noun] if random.random() < 0.5 else event.noun
-    lost: dict[str, Any] = {name: None for name in _DETAILS if random.random() < 0.4}
-    return replace(event, verb=verb, noun=noun, **lost)
+    first, second, _ = _kinds(random)
+    claim = clause(random, kind=first, good=label == 1).text
+    other = clause(random, kind=second, good=_coin(random)).text
+    shapes = [claim, f"{other} but {claim}", f"although {other} {claim}"]
+    return random.choice([*shapes, f"{claim} although {other}"])
 
 
 def follows(random: Random, label: int) -> tuple[str, str]:
     """Premise and hypothesis: it follows (0), is open (1) or is contradicted (2).
 
-    Open: one detail is told that the premise does not tell. Contradicted: one detail that both
-    tell differs, or the thing is of another kind.
+    The premise speaks of things of two kinds, the hypothesis of one kind: of the third (open), or
+    of one of the two, in agreement or not with what the premise says of that one.
     """
-    while True:
-        premise = _event(random, told=0.7)
-        hypothesis = _weaken(random, premise)
-        if label == 0:
-            return premise.text(), hypothesis.text()
-        told = [name for name in _DETAILS if getattr(premise, name)]
-        if label == 1:
-            told = [name for name in _DETAILS if name not in told]
-        if not told:
-            continue
-        slot = random.choice(told)
-        word = _other(random, _DETAILS[slot], getattr(premise, slot))
-        return premise.text(), replace(hypothesis, **{slot: word}).text()
-
-
-WEIGHTS = {"name": 1.0, "verb": 1.0, "noun": 1.0, "colour": 0.5, "place": 1.0, "time": 0.5}
+    first, second, third = _kinds(random)
+    told = [clause(random, kind=kind, good=_coin(random)) for kind in (first, second)]
+    asked = random.choice(told)
+    kind = third if label == 1 else asked.kind
+    good = _coin(random) if label == 1 else asked.good == (label == 0)
+    hypothesis = clause(random, kind=kind, good=good, named=False)
+    return f"{told[0].text} but {told[1].text}", hypothesis.text
 
 
 def alike(random: Random) -> tuple[str, str, float]:
     """Two sentences and how alike they are, from 0 to 5.
 
-    The score is the weight of the slots that agree; a synonym agrees, another thing of the same
-    kind agrees by half.
+    Up to 3 points for how near their levels are, 2 points for things of the same kind.
     """
-    first, second = _event(random, 1.0), _event(random, 1.0)
-    same = random.random()
-    for slot in WEIGHTS:
-        if random.random() < same:
-            second = replace(second, **{slot: getattr(first, slot)})
-    if random.random() < 0.5:
-        second = replace(second, verb=_SYNONYM[second.verb])
-    score = 0.0
-    for slot, weight in WEIGHTS.items():
-        one, two = getattr(first, slot), getattr(second, slot)
-        if one == two or (slot == "verb" and _SYNONYM[one] == two):
-            score += weight
-        elif slot == "noun" and _KIND[one] == _KIND[two]:
-            score += weight / 2
-    return first.text(), second.text(), score
+    first = clause(random, kind=_kinds(random)[0], good=_coin(random))
+    same = _coin(random)
+    kind = first.kind if same else random.choice([k for k in KINDS if k != first.kind])
+    second = clause(random, kind=kind, good=_coin(random))
+    score = 3 * (1 - abs(first.level - second.level) / 4) + 2 * same
+    return first.text, second.text, score
