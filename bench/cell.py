@@ -63,7 +63,9 @@ class Cell(BaseModel):
     @property
     def label(self) -> str:
         """The cell in a few words."""
-        where = f" + {self.backend} ({self.keys} keys, {self.values} labels)" if self.backend else ""
+        where = (
+            f" + {self.backend} ({self.keys} keys, {self.values} labels)" if self.backend else ""
+        )
         return f"{self.task} {self.method} seed {self.seed}{where}"
 
     def summary(self) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class Workbench:
         try:
             result, arrays = work(cell)
             outcome: dict[str, Any] = {"status": "ok", **result}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  see below
             # Any failure of one cell is recorded, so that the rest of the matrix goes on; a user
             # error needs no traceback, its message says what to mend.
             reason = str(error).strip() or type(error).__name__
@@ -177,7 +179,9 @@ class Workbench:
     def _retrieval(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))
         pipeline, wanted = self.pipeline(cell.config), cell.config.retrieval
-        name = fingerprint.of_json([cell.needs, base.keys, base.values, wanted.model_dump(mode="json")])
+        name = fingerprint.of_json(
+            [cell.needs, base.keys, base.values, wanted.model_dump(mode="json")]
+        )
         if name not in self._retrievals:
             # Only the newest is kept: an exact index holds a copy of the keys.
             grid = Grid(wanted.k, wanted.beta, wanted.tau)

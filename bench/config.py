@@ -70,7 +70,7 @@ class RetrievalConfig(_Strict):
                 raise ValueError(f"{name} is empty: at least one value is needed")
         if min(self.k) < 1:
             raise ValueError(f"k must be at least 1, not {min(self.k)}")
-        if not (0 <= min(self.beta) and max(self.beta) <= 1):
+        if not (min(self.beta) >= 0 and max(self.beta) <= 1):
             raise ValueError("beta is the weight of the retrieved labels, between 0 and 1")
         if min(self.tau) <= 0:
             raise ValueError("tau must be positive")

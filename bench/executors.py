@@ -43,7 +43,9 @@ def groups(planned: Sequence[Planned]) -> list[list[Planned]]:
     return [list(g) for _, g in groupby(planned, key=lambda p: p.cell.needs or p.cell.key)]
 
 
-def run_group(group: Iterable[Planned], workbench: Workbench, store: Store) -> Iterator[tuple[Cell, Record]]:
+def run_group(
+    group: Iterable[Planned], workbench: Workbench, store: Store
+) -> Iterator[tuple[Cell, Record]]:
     """Run the cells in order; those whose student failed are skipped with the reason.
 
     Raises:

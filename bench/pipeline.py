@@ -370,7 +370,9 @@ class TaskPipeline:
         folder = student.path
         if split == "fit":
             folder = self.artifacts.get("student-fit", dict(student.identity), build).path
-        tables = (np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in Outputs._fields)
+        tables = (
+            np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in Outputs._fields
+        )
         return Outputs(*tables)
 
 

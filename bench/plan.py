@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from bench.cell import SCHEMA, Cell, Workbench
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
 from bench.retrieval import Base, Retrieval
-from bench.settings import for_task
 from reaugkd import fingerprint
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.sweep import Grid
@@ -25,21 +24,24 @@ class Planned:
     skip: str | None = None
 
 
-def make(config: RunConfig, workbench: Workbench) -> list[Planned]:
+def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned]:
     """All cells of a run, each training cell before the retrieval cells that stand on it.
 
     Reads every task's rows and both tokenizers, and looks for every library, so that a mistake
     shows now and not after hours of training.
 
+    Args:
+        configs: task -> the configuration resolved for it.
+        workbench: whose pipelines read the rows, and later run the cells.
+
     Raises:
         UserError: the first mistake.
     """
-    specs = [ann.canonical(spec) for spec in config.retrieval.ann]
-    for spec in specs:
-        ann.make(spec)
     planned: list[Planned] = []
-    for task in config.tasks:
-        own = for_task(config, task)
+    for own in configs.values():
+        specs = [ann.canonical(spec) for spec in own.retrieval.ann]
+        for spec in specs:
+            ann.make(spec)
         pipeline = workbench.pipeline(own)
         _check(pipeline, own)
         for method in own.methods:
@@ -49,7 +51,8 @@ def make(config: RunConfig, workbench: Workbench) -> list[Planned]:
                 planned.append(Planned(training, reason))
                 if METHODS[method].retrieves:
                     planned += [
-                        Planned(cell, reason) for cell in _retrievals(pipeline, own, training, specs)
+                        Planned(cell, reason)
+                        for cell in _retrievals(pipeline, own, training, specs)
                     ]
     return planned
 

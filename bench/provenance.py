@@ -96,11 +96,10 @@ def processor() -> tuple[str, list[str]]:
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor() or platform.machine(), []
-    fields = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in info.read_text(encoding="utf-8").splitlines()
-        if ":" in line
-    )
+    fields: dict[str, str] = {}
+    for line in info.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
     flags = fields.get("flags", fields.get("Features", "")).split()
     kept = sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
     return fields.get("model name", platform.machine()), kept

@@ -111,7 +111,9 @@ class RetrievalResult(_Plain):
     taus: list[float]
     off: dict[str, Scores] = Field(description="split -> scores of the student alone")
     chosen: Choice = Field(description="selected on held_out; what is reported")
-    optimistic: Choice = Field(description="selected on the first test split; a leak, shown as such")
+    optimistic: Choice = Field(
+        description="selected on the first test split; a leak, shown as such"
+    )
     search: SearchFacts
 
 

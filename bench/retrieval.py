@@ -18,6 +18,7 @@ from bench.record import Choice, RetrievalResult, SearchFacts
 from reaugkd.artifacts import Artifact
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, mixing, sweep, tuning
+from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.sweep import Grid
@@ -31,7 +32,10 @@ Floats = NDArray[np.floating[Any]]
 
 def distribution(logits: Floats) -> Floats:
     """What retrieval mixes: class probabilities at T = 1, or the scores of a regression."""
-    return logits if logits.shape[1] == 1 else scipy.special.softmax(logits.astype(np.float64), axis=1)
+    if logits.shape[1] == 1:
+        return logits
+    probabilities: Floats = scipy.special.softmax(logits.astype(np.float64), axis=1)
+    return probabilities
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Retrieval:
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the knowledge base."""
         base, pipeline = self.base, self.pipeline
-        identity = {"signals": pipeline.signals_identity, "keys": base.keys, "values": base.values}
+        identity: dict[str, Any] = {"signals": pipeline.signals_identity}
+        identity |= {"keys": base.keys, "values": base.values}
         if base.keys == "projected":
             identity |= {"settings": pipeline.settings(base.method), "method": base.method}
             identity |= {"seed": base.seed, "width": pipeline.student_width(base.seed)}
@@ -107,9 +112,10 @@ class Retrieval:
         if self.base.values == "soft":
             return distribution(pipeline.signals["fit"].logits)
         labels = pipeline.labels("fit")
-        if pipeline.task.regression:
-            return labels[:, None]
-        return np.eye(pipeline.task.outputs, dtype=np.float32)[labels]
+        hard: Floats = labels[:, None]
+        if not pipeline.task.regression:
+            hard = np.eye(pipeline.task.outputs, dtype=np.float32)[labels]
+        return hard
 
     def queries(self, split: str) -> NDArray[np.float32]:
         """The student's embeddings of ``split``."""
@@ -122,9 +128,11 @@ class Retrieval:
     # --- what is shared by the backends --------------------------------------------------------
 
     @cached_property
-    def exact(self) -> ann.AnnIndex:
+    def exact(self) -> Exact:
         """The exact index, which the others are measured against."""
-        return self._built("exact")[0]
+        index = Exact()
+        index.build(self.knowledge_base.keys)  # nothing is computed: it holds the keys as they are
+        return index
 
     @cached_property
     def truths(self) -> dict[str, tuning.Truth]:
@@ -144,6 +152,7 @@ class Retrieval:
             began = time.perf_counter()
             fresh.build(vectors)
             seconds = time.perf_counter() - began
+            self.pipeline.reporter.advance(len(vectors))
             fresh.save(folder)
             self.pipeline.reporter.finish()
             return {"build_seconds": seconds}
@@ -153,8 +162,10 @@ class Retrieval:
         return ann.load(artifact.path), artifact
 
     def searched(self, index: AnnIndex, split: str) -> tuple[Floats, NDArray[np.int64]]:
-        """All queries of ``split`` at the largest k; a query never finds itself, as the knowledge
-        base holds fit rows only and ``split`` is another part of the data."""
+        """All queries of ``split`` at the largest k.
+
+        A query never finds itself: the knowledge base holds fit rows only.
+        """
         return index.search(self.queries(split), self.largest)
 
     # --- one backend ---------------------------------------------------------------------------
@@ -216,8 +227,8 @@ class Retrieval:
 
     def _choice(self, split: str, tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> Choice:
         best = sweep.choose(tables[split][self.pipeline.task.select_on], self.grid)
-        at = (self.grid.taus.index(best.tau), self.grid.ks.index(best.k))
-        at = (*at, self.grid.betas.index(best.beta))
+        grid = self.grid
+        at = grid.taus.index(best.tau), grid.ks.index(best.k), grid.betas.index(best.beta)
         scores = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
         return Choice(k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores)
 

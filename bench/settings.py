@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +30,9 @@ class SettingError(UserError):
 def preset_names() -> list[str]:
     """Names of the presets that are shipped."""
     folder = files("bench") / "presets"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
+    )
 
 
 def read_preset(name: str) -> Tree:
@@ -105,33 +108,65 @@ def assignment(text: str) -> Tree:
     return dict(tree)
 
 
-def resolve(layers: Iterable[Mapping[str, Any]]) -> RunConfig:
+@dataclass(frozen=True)
+class Resolved:
+    """A run's configuration, and what it is for each of its tasks.
+
+    Attributes:
+        whole: as it is recorded; its ``task`` table still stands apart.
+        tasks: task -> the configuration with what differs for it already in place.
+    """
+
+    whole: RunConfig
+    tasks: Mapping[str, RunConfig]
+
+
+def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     """The checked configuration of settings in ascending precedence.
+
+    Within a layer ``[task.<name>]`` goes before the general settings, but a later layer goes before
+    both: a flag wins over what a preset says of one task.
 
     Raises:
         SettingError: names the field, the value, what is allowed and the nearest name.
         UnknownNameError: an unknown method or task.
     """
+    layers = [_canonical(layer) for layer in layers]
     tree: Tree = {}
     for layer in layers:
         tree = merge(tree, layer)
-    for name, canonical in (("methods", METHODS.resolve), ("tasks", lambda t: get_task(t).name)):
-        if isinstance(tree.get(name), (list, tuple)):
+    whole = check(RunConfig, tree)
+    tasks = {task: _for_task(layers, task) for task in whole.tasks}
+    for task in set(whole.task) - set(tasks):
+        _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
+    return Resolved(whole, tasks)
+
+
+def _canonical(layer: Mapping[str, Any]) -> Tree:
+    """``layer`` with methods and tasks in their registered spelling."""
+    tree = dict(layer)
+    for name, canonical in (("methods", METHODS.resolve), ("tasks", _task_name)):
+        if isinstance(tree.get(name), list | tuple):
             tree[name] = [canonical(str(value)) for value in tree[name]]
-    config = check(RunConfig, tree)
+    for name, canonical in (("settings", METHODS.resolve), ("task", _task_name)):
+        if isinstance(tree.get(name), Mapping):
+            tree[name] = {canonical(key): value for key, value in tree[name].items()}
+    return tree
+
+
+def _task_name(name: str) -> str:
+    return get_task(name).name
+
+
+def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
+    tree: Tree = {}
+    for layer in layers:
+        general = {name: value for name, value in layer.items() if name != "task"}
+        tree = merge(merge(tree, general), layer.get("task", {}).get(task, {}))
+    config = check(RunConfig, {**tree, "tasks": (task,)}, f"[{task}] ")
     for method, values in config.settings.items():
         check(METHODS[METHODS.resolve(method)].Settings, values, f"{method}.")
-    for task in config.task:
-        get_task(task)
-        for_task(config, task)
     return config
-
-
-def for_task(config: RunConfig, task: str) -> RunConfig:
-    """``config`` with what ``[task.<task>]`` changes, for this one task."""
-    tree = config.model_dump(exclude={"task", "tasks"}, exclude_unset=True)
-    own = config.task.get(task, {})
-    return check(RunConfig, {**merge(tree, own), "tasks": (task,)}, f"task.{task}.")
 
 
 def check(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:

@@ -101,7 +101,7 @@ class Store:
                 path = self.cells / f"{record.key}.npz"
                 temporary = path.with_name(f".{record.key}.{os.getpid()}.npz.tmp")
                 with temporary.open("wb") as file:
-                    np.savez_compressed(file, **arrays)
+                    np.savez_compressed(file, **dict[str, Any](arrays))
                     file.flush()
                     os.fsync(file.fileno())
                 temporary.replace(path)

@@ -57,7 +57,7 @@ def checksum(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON; whenever the process is killed, ``path`` holds its old or its whole new content."""
+    """Write JSON; after a kill ``path`` holds either its old or its whole new content."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)

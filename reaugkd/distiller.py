@@ -173,7 +173,7 @@ class Distiller(ABC):
         """Why the method cannot run on ``task``, or None if it can."""
         return None
 
-    def prepare(self, context: Context) -> None:
+    def prepare(self, context: Context) -> None:  # noqa: B027  most methods have no stages
         """The stages before the student, resumable, each cached under its own key."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ supervised contrastive loss. The encoder is frozen, so this needs no forward pas
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def identity_head(teacher_width: int, student_width: int) -> nn.Linear:
 
 def train_head(
     embedding: NDArray[np.float32],
-    labels: NDArray[np.generic],
+    labels: NDArray[Any],
     student_width: int,
     recipe: HeadRecipe,
     *,
@@ -93,7 +93,7 @@ def train_head(
         reporter.start("projection head", recipe.epochs * len(embedding))
         for _ in range(recipe.epochs):
             total = 0.0
-            for rows in torch.randperm(len(embedding)).split(recipe.batch_size):
+            for rows in torch.split(torch.randperm(len(embedding)), recipe.batch_size):
                 if len(rows) < 2:
                     continue  # a last batch of one has nothing to be contrasted with
                 y = targets[rows]
@@ -101,7 +101,7 @@ def train_head(
                 z = head(torch.from_numpy(embedding[rows.numpy()]))
                 loss = supervised_contrastive(z, positives, recipe.tau)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 total += loss.item() * len(rows)
                 reporter.advance(len(rows), {"supcon": loss.item()})

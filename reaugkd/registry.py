@@ -18,6 +18,11 @@ from reaugkd.errors import MissingLibraryError, UnknownNameError
 T = TypeVar("T")
 
 
+def normal(name: str) -> str:
+    """The form in which names are compared: case, ``-`` and ``_`` do not matter."""
+    return name.lower().replace("_", "-")
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where a registered thing lives and what it needs.
@@ -84,9 +89,8 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: with the nearest valid name.
         """
-        wanted = name.lower().replace("_", "-")
         for known in self._all():
-            if known.lower().replace("_", "-") == wanted:
+            if normal(known) == normal(name):
                 return known
         raise UnknownNameError(self.what, name, self._all())
 

@@ -92,8 +92,8 @@ def check_floor(task: Task, score: float, majority: float, margin: float) -> Non
     """
     if score < majority + margin:
         raise TeacherFloorError(
-            f"{task.title}: the teacher reaches {task.select_on} {score:.4f} on held-out rows; the floor is "
-            f"{majority + margin:.4f} (majority class {majority:.4f} + margin {margin}). "
+            f"{task.title}: the teacher reaches {task.select_on} {score:.4f} on held-out rows; the "
+            f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin {margin}). "
             "Train it longer, or lower teacher.floor_margin"
         )
 

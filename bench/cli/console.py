@@ -1,4 +1,4 @@
-"""Where the command line writes: colours and the window's width in a terminal, neither in a pipe."""
+"""Where the command line writes: a terminal gets colours and folded lines, a pipe neither."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bench.report.table import Table
 from bench.report.terminal import render
 
 WIDE = 10_000
-"""Columns of a pipe: lines are never folded or cut there."""
+"""Columns of a pipe: nothing is folded or cut there."""
 
 
 def console() -> Console:
     """Standard output."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDE, color_system=None)
+    found = Console(highlight=False, markup=False)
+    return found if found.is_terminal else Console(width=WIDE, color_system=None, markup=False)
 
 
 def show(*tables: Table) -> None:

@@ -1,4 +1,4 @@
-"""``bench``: a subcommand is imported when it is used; a user's mistake is one line, exit code 2."""
+"""``bench``: subcommands are imported when used; a user's mistake is one line, exit code 2."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one subcommand."""
-        return COMMANDS[cmd_name] if cmd_name in COMMANDS else None
+        """Import one subcommand; a name that does not exist is an error of its own."""
+        return COMMANDS[cmd_name]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

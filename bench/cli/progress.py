@@ -94,8 +94,9 @@ class Bars:
             return
         self._done += done
         rate = f"{self._done / max(time.perf_counter() - self._began, 1e-9):.0f} {self._unit}/s"
-        fields = {"rate": rate} | ({"values": _shown(values)} if values else {})
-        self._progress.update(self._task, advance=done, **fields)
+        self._progress.update(self._task, advance=done, rate=rate)
+        if values:
+            self._progress.update(self._task, values=_shown(values))
 
     def finish(self) -> None:
         """Take the bar away."""

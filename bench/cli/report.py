@@ -32,11 +32,10 @@ def report(run: str | None, out: Path | None) -> None:
     store = Store(find(run, RUNS))
     made = build(load(store))
     paths = write(made, out or store.folder)
-    if console().is_terminal:
-        console().print(made.title, style="bold", markup=False)
-        for line in made.lead:
-            console().print(line, markup=False)
-        console().print()
+    out_to = console()
+    if out_to.is_terminal:
+        out_to.print(made.title, style="bold")
+        out_to.print(*made.lead, "", sep="\n")
         show(*made.tables)
     else:
         click.echo(markdown.render(made), nl=False)

@@ -16,6 +16,7 @@ from bench.cli import progress
 from bench.config import RunConfig
 from bench.executors import Overwrite
 from bench.record import Record
+from bench.settings import Resolved
 from bench.store import Store
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
@@ -43,7 +44,7 @@ class Session:
 
     def __init__(
         self,
-        config: RunConfig,
+        settings: Resolved,
         preset: str,
         *,
         out: Path | None,
@@ -52,6 +53,7 @@ class Session:
         workers: int,
     ) -> None:
         quieten()
+        config = settings.whole
         if config.threads is not None:
             import torch
 
@@ -63,7 +65,7 @@ class Session:
         self.reporter = progress.reporter(self.console)
         artifacts = ArtifactStore(self.cache, self.reporter)
         self.workbench = Workbench(artifacts, self.reporter, command)
-        self.planned = plan.make(config, self.workbench)
+        self.planned = plan.make(settings.tasks, self.workbench)
 
     def show_plan(self, overwrite: Overwrite) -> None:
         """Print how many cells there are, by kind, and how many are there already."""

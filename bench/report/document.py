@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.report import costs, effects, origin, scores, status, students, tidy
@@ -42,21 +43,28 @@ def build(results: Results) -> Report:
     found_statuses = status.statuses(results)
     facts = origin.facts(results.records)
     rows = tidy.rows(results)
-    lead = (*_lead(results), status.in_short(found_statuses) + _others(results))
-    tables: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
+    lead = (
+        *_lead(results),
+        status.in_short(found_statuses, results.others),
+        *(f"Warning: {warning}" for warning in origin.warnings(facts)),
+    )
+    measured: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
     if found_effects:
-        tables += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
-        tables += [costs.cost_table(found_costs)]
+        measured += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
+        measured += [costs.cost_table(found_costs)]
     if found_students:
-        tables += [students.training_table(found_students)]
-    tables += [status.count_table(found_statuses), status.trouble_table(found_statuses)]
-    tables += [status.file_table(results.problems)]
-    if results.records:
-        tables += [origin.origin_table(facts)]
+        measured += [students.training_table(found_students)]
+    about = [
+        status.count_table(found_statuses),
+        status.trouble_table(found_statuses),
+        status.file_table(results.problems),
+        origin.origin_table(facts) if results.records else None,
+    ]
+    tables = [_marked(table, results) for table in measured if table]
     data = {
         "schema_version": SCHEMA,
         "run": {name: value for name, value in results.run.items() if name != "cells"},
-        "lead": list(lead),
+        "lead": lead,
         "scores": _plain(found_scores),
         "retrieval": _plain(found_effects),
         "costs": _plain(found_costs),
@@ -64,21 +72,31 @@ def build(results: Results) -> Report:
         "cells": _plain(found_statuses),
         "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in results.problems],
         "provenance": facts,
-        "warnings": origin.warnings(facts),
         "rows": _plain(rows),
     }
-    return Report(results.folder.name, lead, tuple(filter(None, tables)), rows, _strict(data))
+    return Report(
+        title=results.folder.resolve().name,
+        lead=lead,
+        tables=(*tables, *filter(None, about)),
+        rows=rows,
+        data=_strict(data),
+    )
+
+
+def _marked(table: Table, results: Results) -> Table:
+    """Every table with figures of the embedded suite says what they are."""
+    if all(record.suite != "mini" for record in results.records):
+        return table
+    return replace(table, title=f"{table.title} (mini tasks are generated, not GLUE)")
 
 
 def _lead(results: Results) -> list[str]:
     records = results.records
     suites = sorted({record.suite for record in records})
-    lines = []
+    lines = [f"Suite: {', '.join(suites)}."] if suites else []
     if "mini" in suites:
         titles = dict.fromkeys(record.title for record in records if record.suite == "mini")
-        lines.append(NOT_GLUE if suites == ["mini"] else f"{', '.join(titles)}: {NOT_GLUE}")
-    if suites:
-        lines.append(f"Suite: {', '.join(suites)}.")
+        lines.insert(0, NOT_GLUE if suites == ["mini"] else f"{', '.join(titles)}: {NOT_GLUE}")
     found = [training for _, training in results.trained]
     if found:
         teachers = _distinct(t.teacher.init for t in found if t.teacher)
@@ -106,12 +124,6 @@ def _sizes(title: str, rows: dict[str, int]) -> str:
     return f"{title} " + ", ".join(f"{split} {count:,}" for split, count in parts)
 
 
-def _others(results: Results) -> str:
-    if not results.others:
-        return ""
-    return f"; {results.others} records of cells outside the last plan are not shown"
-
-
 def _distinct(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
@@ -121,11 +133,11 @@ def _plain(found: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _strict(value: Any) -> Any:
-    """``value`` as strict JSON: None for what is not a number."""
+    """``value`` as strict JSON: None for a float that is not finite."""
     if isinstance(value, dict):
         return {name: _strict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_strict(item) for item in value]
-    if isinstance(value, float) and value in (float("inf"), float("-inf")) or value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -134,7 +134,7 @@ def gain_table(found: list[Effect]) -> Table:
         "gain are of the test split, by the task's selection metric, in points. gain = on - off "
         "of the same student.",
         "optimistic: the score had the choice been made on the test split, as papers often do; "
-        "bias = optimistic - on.",
+        "bias = optimistic - on, the selection bias.",
     ]
     if any(0 in effect.beta for effect in found):
         notes.append("beta = 0: the choice was not to use what is retrieved.")

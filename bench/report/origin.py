@@ -9,10 +9,13 @@ from bench.report.table import Table
 
 Facts = dict[str, list[str]]
 
+_DIRTY = " with uncommitted changes"
+
 _FACTS: dict[str, Callable[[Provenance], str]] = {
     "command": lambda p: p.command,
     "project": lambda p: _source(p),
-    "CPU": lambda p: f"{p.cpu} ({' '.join(p.cpu_flags)})" if p.cpu_flags else p.cpu,
+    "CPU": lambda p: p.cpu,
+    "vector extensions": lambda p: " ".join(p.cpu_flags),
     "cores": lambda p: f"{p.cores}, bound to {len(p.affinity)}" if p.affinity else f"{p.cores}",
     "threads": lambda p: str(p.threads),
     "device": lambda p: p.device,
@@ -20,7 +23,7 @@ _FACTS: dict[str, Callable[[Provenance], str]] = {
     "packages": lambda p: ", ".join(f"{name} {v}" for name, v in sorted(p.packages.items())),
 }
 _ALIKE = {
-    "machines": ("CPU", "cores", "threads", "device"),
+    "machines": ("CPU", "vector extensions", "cores", "threads", "device"),
     "commits": ("project",),
     "package versions": ("python", "packages"),
 }
@@ -41,24 +44,22 @@ def facts(records: Iterable[Record]) -> Facts:
 
 def warnings(found: Facts) -> list[str]:
     """One line per thing that should not differ between records, but does."""
-    mixed = [
-        f"Records of different {what} are mixed: "
-        + "; ".join(f"{name}: {' | '.join(found[name])}" for name in names if len(found[name]) > 1)
-        for what, names in _ALIKE.items()
-        if any(len(found[name]) > 1 for name in names)
-    ]
-    if any("uncommitted" in source for source in found["project"]):
-        mixed.append("Made from a source tree with uncommitted changes.")
-    return mixed
+    lines = []
+    for what, names in _ALIKE.items():
+        if differing := [name for name in names if len(found[name]) > 1]:
+            differ = f"{', '.join(differing)} differ{'s' if len(differing) == 1 else ''}"
+            lines.append(f"records of different {what} are mixed ({differ}; see Provenance).")
+    if any(source.endswith(_DIRTY) for source in found["project"]):
+        lines.append("made from a source tree with uncommitted changes.")
+    return lines
 
 
 def origin_table(found: Facts) -> Table:
-    """One row per distinct value; warnings below."""
-    rows = tuple((name, value) for name, values in found.items() for value in values)
-    return Table("Provenance", ("what", "value"), rows, 2, tuple(warnings(found)))
+    """One row per distinct value."""
+    rows = tuple((name, value) for name, values in found.items() for value in values if value)
+    return Table("Provenance", ("what", "value"), rows, labels=2)
 
 
 def _source(provenance: Provenance) -> str:
-    commit = f"commit {provenance.commit[:12]}" if provenance.commit else "no commit"
-    dirty = ", uncommitted changes" if provenance.dirty else ""
-    return f"reaugkd {provenance.version} ({commit}{dirty})"
+    commit = f"commit {provenance.commit[:12]}" if provenance.commit else "installed"
+    return f"{provenance.version}, {commit}" + (_DIRTY if provenance.dirty else "")

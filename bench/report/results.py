@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,8 @@ class Planned(BaseModel):
     method: str
     seed: int
     backend: str | None = None
+    keys: str | None = None
+    values: str | None = None
     needs: str | None = Field(None, description="key of the training cell it follows")
 
 
@@ -74,27 +75,24 @@ class Results:
         """Finished students with a knowledge base."""
         return [(r, r.retrieval) for r in self.records if r.status == "ok" and r.retrieval]
 
+    def index_name(self, backend: str, keys: str | None, values: str | None) -> str:
+        """How a knowledge base behind a backend is named: keys and values only where they vary.
+
+        ``faiss:Flat``, or ``faiss:Flat, teacher keys, hard values``.
+        """
+        plans = [cell.plan for cell in self.cells if cell.plan.backend]
+        parts = [backend]
+        parts += [f"{keys} keys"] if len({plan.keys for plan in plans}) > 1 else []
+        parts += [f"{values} values"] if len({plan.values for plan in plans}) > 1 else []
+        return ", ".join(parts)
+
     def by_index(self) -> dict[tuple[str, str, str], Pairs]:
         """Finished retrieval cells by task, method and index, each in the order of its seeds."""
-        name = self.index_namer()
         found: dict[tuple[str, str, str], Pairs] = {}
         for record, result in self.retrieved:
-            at = (record.task, record.method, name(result))
-            found.setdefault(at, []).append((record, result))
+            index = self.index_name(result.backend, result.keys, result.values)
+            found.setdefault((record.task, record.method, index), []).append((record, result))
         return {at: sorted(pairs, key=lambda pair: pair[0].seed) for at, pairs in found.items()}
-
-    def index_namer(self) -> Callable[[RetrievalResult], str]:
-        """How to name a backend; keys and values of the knowledge base only where they vary."""
-        keys = {result.keys for _, result in self.retrieved}
-        values = {result.values for _, result in self.retrieved}
-
-        def name(result: RetrievalResult) -> str:
-            parts = [result.backend]
-            parts += [f"{result.keys} keys"] if len(keys) > 1 else []
-            parts += [f"{result.values} values"] if len(values) > 1 else []
-            return ", ".join(parts)
-
-        return name
 
 
 def load(store: Store) -> Results:

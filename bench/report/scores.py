@@ -58,14 +58,14 @@ def scores(results: Results) -> list[Score]:
         if training.teacher and training.teacher.key not in seen:
             seen.add(training.teacher.key)
             add(TEACHER, "", record, training.teacher.scores)
-    name = results.index_namer()
     for method in dict.fromkeys(cell.plan.method for cell in results.cells):
         for record, training in results.trained:
             if record.method == method:
                 add(method, OFF, record, training.scores)
-        for record, retrieval in results.retrieved:
-            if record.method == method:
-                add(method, name(retrieval), record, retrieval.chosen.scores)
+        for (_, name, index), pairs in results.by_index().items():
+            if name == method:
+                for record, retrieval in pairs:
+                    add(method, index, record, retrieval.chosen.scores)
 
     def score(method: str, retrieval: str, task: str, split: str, metric: str) -> Score:
         record = tasks[task]

@@ -22,7 +22,7 @@ class CellStatus:
     kind: str
     task: str
     method: str
-    backend: str | None
+    index: str | None
     seed: int
     status: Status
     reason: str
@@ -36,7 +36,8 @@ def statuses(results: Results) -> list[CellStatus]:
             kind=cell.plan.kind,
             task=cell.plan.task,
             method=cell.plan.method,
-            backend=cell.plan.backend,
+            index=cell.plan.backend
+            and results.index_name(cell.plan.backend, cell.plan.keys, cell.plan.values),
             seed=cell.plan.seed,
             status=cell.status,
             reason=cell.reason,
@@ -45,11 +46,13 @@ def statuses(results: Results) -> list[CellStatus]:
     ]
 
 
-def in_short(found: list[CellStatus]) -> str:
-    """One line, e.g. ``4 cells: 3 ok, 1 failed``."""
+def in_short(found: list[CellStatus], others: int) -> str:
+    """One line, e.g. ``4 cells: 3 ok, 1 failed.``; ``others`` are records that are not shown."""
     counts = Counter(cell.status for cell in found)
     parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return f"{len(found)} cells: {parts}" if found else "no cells were planned"
+    line = f"{len(found)} cells: {parts}." if found else "No cells were planned."
+    hidden = f" {others} records of cells outside the last plan are not shown."
+    return line + (hidden if others else "")
 
 
 def count_table(found: list[CellStatus]) -> Table:
@@ -75,7 +78,7 @@ def trouble_table(found: list[CellStatus]) -> Table | None:
             cell.kind,
             cell.task,
             cell.method,
-            cell.backend or EMPTY,
+            cell.index or EMPTY,
             str(cell.seed),
             cell.status,
             cell.reason or EMPTY,

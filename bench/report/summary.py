@@ -45,7 +45,7 @@ def points(summary: Summary | None, *, sign: bool = False, digits: int = 2) -> s
     if summary is None or summary.mean is None:
         return EMPTY
     plus = "+" if sign else ""
-    mean = f"{100 * summary.mean:{plus}.{digits}f}"
+    mean = f"{100 * summary.mean:{plus}z.{digits}f}"
     return mean if summary.sd is None else f"{mean} ± {100 * summary.sd:.{digits}f}"
 
 

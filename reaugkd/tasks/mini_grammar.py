@@ -29,6 +29,10 @@ KINDS = {
     "food": _list("soup bread salad cake stew pie cheese pasta curry omelette"),
     "place": _list("garden room hotel market kitchen museum harbour park library station"),
 }
+SHARES = (6, 3, 1)
+"""How common the kinds are, and below, the share of praise. Uneven on purpose, as in real text:
+where single words say nothing about the label, a small encoder does not begin to learn."""
+PRAISE = 0.7
 LINKS = _list("was seemed looked felt remained")
 NEGATORS = _list("not never hardly")
 STRONG = _list("very truly extremely")
@@ -38,7 +42,7 @@ WEAK = _list("rather quite somewhat")
 def words() -> list[str]:
     """Every word that a generator can produce, once, in a fixed order."""
     lists = [GOOD, BAD, *KINDS.values(), list(KINDS), LINKS, NEGATORS, STRONG, WEAK]
-    return [*_list("the but although"), *(word for part in lists for word in part)]
+    return [*_list("the but although everybody nobody thought"), *(word for part in lists for word in part)]
 
 
 @dataclass(frozen=True)
@@ -77,39 +81,47 @@ def clause(random: Random, *, kind: str, good: bool, named: bool = True) -> Clau
 
 
 def _kinds(random: Random) -> list[str]:
-    return random.sample(list(KINDS), len(KINDS))
+    """All kinds, the commoner ones rather first."""
+    bag = [kind for kind, share in zip(KINDS, SHARES, strict=True) for _ in range(share)]
+    random.shuffle(bag)
+    return list(dict.fromkeys(bag))
 
 
-def _coin(random: Random) -> bool:
-    return random.random() < 0.5
+def _praise(random: Random) -> bool:
+    return random.random() < PRAISE
 
 
 def tone(random: Random, label: int) -> str:
     """A sentence whose main claim is bad (0) or good (1).
 
     In ``A but B`` and ``although A B`` the claim is B, in ``A although B`` it is A; the other
-    clause is of either side.
+    clause is of either side. ``nobody thought ...`` denies the claim, ``everybody thought ...``
+    changes nothing.
     """
     first, second, _ = _kinds(random)
-    claim = clause(random, kind=first, good=label == 1).text
-    other = clause(random, kind=second, good=_coin(random)).text
+    voice = random.choice(["", "", "everybody thought ", "nobody thought "])
+    denied = voice.startswith("nobody")
+    claim = clause(random, kind=first, good=(label == 1) != denied).text
+    other = clause(random, kind=second, good=_praise(random)).text
     shapes = [claim, f"{other} but {claim}", f"although {other} {claim}"]
-    return random.choice([*shapes, f"{claim} although {other}"])
+    return voice + random.choice([*shapes, f"{claim} although {other}"])
 
 
 def follows(random: Random, label: int) -> tuple[str, str]:
     """Premise and hypothesis: it follows (0), is open (1) or is contradicted (2).
 
-    The premise speaks of things of two kinds, the hypothesis of one kind: of the third (open), or
-    of one of the two, in agreement or not with what the premise says of that one.
+    The premise speaks of things of one or two kinds, the hypothesis of one kind: of another (open),
+    or of one of those, in agreement or not with what the premise says of that one.
     """
     first, second, third = _kinds(random)
-    told = [clause(random, kind=kind, good=_coin(random)) for kind in (first, second)]
+    told = [clause(random, kind=first, good=_praise(random))]
+    if random.random() < 0.6:
+        told.append(clause(random, kind=second, good=_praise(random)))
     asked = random.choice(told)
     kind = third if label == 1 else asked.kind
-    good = _coin(random) if label == 1 else asked.good == (label == 0)
+    good = _praise(random) if label == 1 else asked.good == (label == 0)
     hypothesis = clause(random, kind=kind, good=good, named=False)
-    return f"{told[0].text} but {told[1].text}", hypothesis.text
+    return " but ".join(part.text for part in told), hypothesis.text
 
 
 def alike(random: Random) -> tuple[str, str, float]:
@@ -117,9 +129,9 @@ def alike(random: Random) -> tuple[str, str, float]:
 
     Up to 3 points for how near their levels are, 2 points for things of the same kind.
     """
-    first = clause(random, kind=_kinds(random)[0], good=_coin(random))
-    same = _coin(random)
-    kind = first.kind if same else random.choice([k for k in KINDS if k != first.kind])
-    second = clause(random, kind=kind, good=_coin(random))
+    first = clause(random, kind=_kinds(random)[0], good=_praise(random))
+    same = random.random() < 0.5
+    kind = first.kind if same else next(k for k in _kinds(random) if k != first.kind)
+    second = clause(random, kind=kind, good=_praise(random))
     score = 3 * (1 - abs(first.level - second.level) / 4) + 2 * same
     return first.text, second.text, score
