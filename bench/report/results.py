@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.record import Record, RetrievalResult, TrainingResult
 from bench.store import RUN, Problem, Store, StoreError
@@ -103,7 +103,7 @@ def load(store: Store) -> Results:
     """
     run = store.read_run()
     try:
-        plan = [Planned.model_validate(cell) for cell in run["cells"]]
+        plan = TypeAdapter(list[Planned]).validate_python(run["cells"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         message = f"{store.folder / RUN} is damaged: cells: {where}: {error.errors()[0]['msg']}"

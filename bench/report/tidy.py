@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
@@ -36,7 +37,7 @@ class Row:
     split: str
     metric: str
     selects: bool
-    value: float
+    value: float | None
 
 
 def rows(results: Results) -> list[Row]:
@@ -80,7 +81,7 @@ def _rows(
                 split=split,
                 metric=metric,
                 selects=metric == record.select_on,
-                value=value,
+                value=value if math.isfinite(value) else None,
             )
 
 

@@ -1,0 +1,235 @@
+"""Records as a run would leave them, with figures that a test chooses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.record import (
+    Choice,
+    Provenance,
+    Record,
+    RetrievalResult,
+    SearchFacts,
+    TeacherFacts,
+    TrainingResult,
+)
+from bench.report.document import Report, build
+from bench.report.results import Results, load
+from bench.store import Store
+from reaugkd.tasks import get_task
+
+
+def provenance(**changes: Any) -> Provenance:
+    values: dict[str, Any] = {
+        "command": "bench run",
+        "version": "0.1.0",
+        "commit": "0123456789abcdef",
+        "dirty": False,
+        "time": "2025-01-02T03:04:05+00:00",
+        "python": "3.11.7",
+        "packages": {"torch": "2.13.0", "numpy": "2.0.0"},
+        "cpu": "Test CPU",
+        "cpu_flags": ["avx2"],
+        "cores": 2,
+        "affinity": [0, 1],
+        "threads": 2,
+        "load": [0.5, 0.4, 0.3],
+        "device": "cpu",
+    }
+    return Provenance(**(values | changes))
+
+
+def scores(task: str, value: float) -> dict[str, dict[str, float]]:
+    """Every metric of every scored split: ``value``, the second metric 0.05 higher."""
+    spec = get_task(task)
+    return {
+        split: {metric: value + 0.05 * place for place, metric in enumerate(spec.metrics)}
+        for split in ("held_out", *spec.tests)
+    }
+
+
+def record(kind: str, key: str, task: str, method: str, seed: int, **changes: Any) -> Record:
+    spec = get_task(task)
+    values: dict[str, Any] = {
+        "kind": kind,
+        "key": key,
+        "identity": {"key": key},
+        "status": "ok",
+        "task": spec.name,
+        "title": spec.title,
+        "suite": spec.suite,
+        "regression": spec.regression,
+        "metrics": list(spec.metrics),
+        "select_on": spec.select_on,
+        "tests": list(spec.tests),
+        "method": method,
+        "seed": seed,
+        "settings": {},
+        "seconds": 3.0,
+        "provenance": provenance(),
+    }
+    return Record(**(values | changes))
+
+
+def training(
+    task: str = "mrpc",
+    method: str = "kd",
+    seed: int = 0,
+    value: float = 0.8,
+    *,
+    teacher: bool = True,
+    **changes: Any,
+) -> Record:
+    result = TrainingResult(
+        rows={"fit": 3301, "held_out": 367, "dev": 408},
+        majority=scores(task, 0.6),
+        teacher=TeacherFacts(
+            key=f"teacher-{task}",
+            init="teacher-checkpoint",
+            scores=scores(task, 0.9),
+            best_epoch=2,
+            seconds=60.0,
+            parameters=22_000_000,
+        )
+        if teacher
+        else None,
+        student_init="teacher@0,2,4",
+        pooling="cls",
+        parameters=11_000_000,
+        scores=scores(task, value),
+        best_epoch=3,
+        history=[],
+        seconds=30.0,
+        examples_per_second=100.0,
+        steps=300,
+        prepare_seconds=1.0,
+    )
+    key = f"t-{task}-{method}-{seed}"
+    return record("training", key, task, method, seed, **({"training": result} | changes))
+
+
+def retrieval(
+    task: str = "mrpc",
+    method: str = "reaugkd",
+    seed: int = 0,
+    off: float = 0.8,
+    on: float = 0.82,
+    optimistic: float = 0.83,
+    *,
+    backend: str = "hnswlib",
+    keys: str = "projected",
+    k: int = 8,
+    beta: float = 0.4,
+    **changes: Any,
+) -> Record:
+    spec = get_task(task)
+    shares = dict.fromkeys(("held_out", *spec.tests), 0.995)
+    result = RetrievalResult(
+        training_key=f"t-{task}-{method}-{seed}",
+        backend=backend,
+        keys=keys,
+        values="soft",
+        entries=3301,
+        width=384,
+        kb_bytes=5_000_000,
+        ks=[1, 8, 32],
+        betas=[0.0, 0.4],
+        taus=[0.1],
+        off=scores(task, off),
+        chosen=Choice(k=k, beta=beta, tau=0.1, selected_on="held_out", scores=scores(task, on)),
+        optimistic=Choice(
+            k=1, beta=0.4, tau=0.1, selected_on=spec.tests[0], scores=scores(task, optimistic)
+        ),
+        search=SearchFacts(
+            effort=64,
+            target=0.99,
+            target_met=True,
+            recall=shares,
+            agreement=shares,
+            build_seconds=0.25,
+            index_bytes=6_000_000,
+            search_us_p50=90.0,
+            search_us_p95=130.0,
+            params={"M": 16},
+        ),
+    )
+    key = f"r-{task}-{method}-{seed}-{backend}-{keys}"
+    return record("retrieval", key, task, method, seed, **({"retrieval": result} | changes))
+
+
+def failed(made: Record, reason: str, status: str = "failed") -> Record:
+    empty = {"training": None, "retrieval": None, "status": status, "reason": reason}
+    return made.model_copy(update=empty)
+
+
+def planned(made: Record) -> dict[str, Any]:
+    """What ``run.json`` says of a cell."""
+    cell: dict[str, Any] = {
+        "key": made.key,
+        "kind": made.kind,
+        "task": made.task,
+        "method": made.method,
+        "seed": made.seed,
+    }
+    if made.kind == "retrieval":
+        _, task, method, seed, backend, keys = made.key.split("-")
+        cell |= {"backend": backend, "keys": keys, "values": "soft"}
+        cell["needs"] = f"t-{task}-{method}-{seed}"
+    return cell
+
+
+def store(
+    folder: Path,
+    records: Iterable[Record],
+    plan: Sequence[Record] | None = None,
+    config: dict[str, Any] | None = None,
+) -> Store:
+    """A run's folder; ``plan`` is all of ``records`` unless given."""
+    made, records = Store(folder), list(records)
+    made.create()
+    made.write_run(
+        {
+            "command": "bench run",
+            "preset": "glue-minilm",
+            "config": config or {},
+            "cells": [planned(cell) for cell in (records if plan is None else plan)],
+        }
+    )
+    for one in records:
+        made.write(one)
+    return made
+
+
+def matrix(seeds: Sequence[int] = (0, 1, 2)) -> list[Record]:
+    """Two tasks, two methods, two backends; scores differ by seed."""
+    found = []
+    for task in ("mrpc", "stsb"):
+        for seed in seeds:
+            off = 0.8 + 0.01 * seed**2
+            found += [training(task, "kd", seed, off - 0.02), training(task, "reaugkd", seed, off)]
+            for number, backend in enumerate(("exact", "hnswlib")):
+                gain = 0.01 * (seed + number)
+                found.append(
+                    retrieval(task, "reaugkd", seed, off, off + gain, off + 0.05, backend=backend)
+                )
+    return found
+
+
+def results(folder: Path, records: Iterable[Record], **more: Any) -> Results:
+    return load(store(folder, records, **more))
+
+
+def report(folder: Path, records: Iterable[Record], **more: Any) -> Report:
+    return build(results(folder, records, **more))
+
+
+def strict(text: str) -> Any:
+    """JSON that refuses NaN and infinities."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
