@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reaugkd.tasks.corpus import Corpus
 
 NOISE = 0.05
-TRAIN_ROWS, DEV_ROWS = 6_000, 1_000
+TRAIN_ROWS, DEV_ROWS = 8_000, 1_000
 _SEED = 20_220_522
 
 TASKS: dict[str, Task] = {

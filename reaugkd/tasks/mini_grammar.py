@@ -17,12 +17,11 @@ def _list(text: str) -> list[str]:
 
 GOOD = _list(
     "charming superb friendly tasty bright cosy honest lovely graceful clever gentle splendid"
-    " fresh polite elegant warm generous brilliant pleasant delightful cheerful neat noble lively"
-    " decent"
+    " fresh polite elegant warm"
 )
 BAD = _list(
     "dreadful rude bland gloomy dirty noisy dull awful clumsy stale greedy shabby bitter hostile"
-    " tedious cold ugly messy sloppy miserable grim vulgar nasty dreary wretched"
+    " tedious cold"
 )
 KINDS = {
     "person": _list("waiter actor guide dancer teacher singer nurse baker farmer sailor"),
@@ -32,7 +31,8 @@ KINDS = {
 SHARES = (6, 3, 1)
 """How common the kinds are, and below, the share of praise. Uneven on purpose, as in real text:
 where single words say nothing about the label, a small encoder does not begin to learn."""
-PRAISE = 0.7
+PRAISE = 0.8
+VERDICTS = {True: _list("good fine nice"), False: _list("bad poor lousy")}
 LINKS = _list("was seemed looked felt remained")
 NEGATORS = _list("not never hardly")
 STRONG = _list("very truly extremely")
@@ -41,8 +41,21 @@ WEAK = _list("rather quite somewhat")
 
 def words() -> list[str]:
     """Every word that a generator can produce, once, in a fixed order."""
-    lists = [GOOD, BAD, *KINDS.values(), list(KINDS), LINKS, NEGATORS, STRONG, WEAK]
-    return [*_list("the but although everybody nobody thought"), *(word for part in lists for word in part)]
+    lists = [
+        GOOD,
+        BAD,
+        *KINDS.values(),
+        list(KINDS),
+        *VERDICTS.values(),
+        LINKS,
+        NEGATORS,
+        STRONG,
+        WEAK,
+    ]
+    return [
+        *_list("the but although everybody nobody thought"),
+        *(word for part in lists for word in part),
+    ]
 
 
 @dataclass(frozen=True)
@@ -65,15 +78,15 @@ class Clause:
         return self.level > 0
 
 
-def clause(random: Random, *, kind: str, good: bool, named: bool = True) -> Clause:
-    """A clause that praises or blames a thing of ``kind``, or the kind itself if not ``named``.
+def clause(random: Random, *, kind: str, good: bool) -> Clause:
+    """A clause that praises or blames a thing of ``kind``.
 
     A negator turns the adjective; what is "not very good" is bad, not very bad.
     """
-    negated = random.random() < 0.3
+    negated = random.random() < 0.2
     degree = random.choice([None, None, *STRONG, *WEAK])
     adjective = random.choice(GOOD if good != negated else BAD)
-    thing = random.choice(KINDS[kind]) if named else kind
+    thing = random.choice(KINDS[kind])
     negator = random.choice(NEGATORS) if negated else None
     parts = ["the", thing, random.choice(LINKS), negator, degree, adjective]
     size = 2 if degree in STRONG and not negated else 1
@@ -115,13 +128,14 @@ def follows(random: Random, label: int) -> tuple[str, str]:
     """
     first, second, third = _kinds(random)
     told = [clause(random, kind=first, good=_praise(random))]
-    if random.random() < 0.6:
+    if random.random() < 0.4:
         told.append(clause(random, kind=second, good=_praise(random)))
     asked = random.choice(told)
     kind = third if label == 1 else asked.kind
     good = _praise(random) if label == 1 else asked.good == (label == 0)
-    hypothesis = clause(random, kind=kind, good=good, named=False)
-    return " but ".join(part.text for part in told), hypothesis.text
+    verdict = random.choice(VERDICTS[good])
+    hypothesis = f"the {kind} {random.choice(LINKS)} {verdict}"
+    return " but ".join(part.text for part in told), hypothesis
 
 
 def alike(random: Random) -> tuple[str, str, float]:

@@ -15,7 +15,18 @@ CELLS: dict[str, tuple[list[str], dict[str, str]]] = {
         {"#1 String": "a", "#2 String": "b", "Quality": "y"},
     ),
     "stsb": (
-        "index genre filename year old_index source1 source2 sentence1 sentence2 score".split(),
+        [
+            "index",
+            "genre",
+            "filename",
+            "year",
+            "old_index",
+            "source1",
+            "source2",
+            "sentence1",
+            "sentence2",
+            "score",
+        ],
         {"sentence1": "a", "sentence2": "b", "score": "y"},
     ),
     "rte": (_TWO, {"sentence1": "a", "sentence2": "b", "label": "y"}),
@@ -25,11 +36,11 @@ CELLS: dict[str, tuple[list[str], dict[str, str]]] = {
         {"question": "a", "sentence": "b", "label": "y"},
     ),
     "qqp": (
-        "id qid1 qid2 question1 question2 is_duplicate".split(),
+        ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"],
         {"question1": "a", "question2": "b", "is_duplicate": "y"},
     ),
     "mnli": (
-        "index promptID pairID genre sentence1 sentence2 label1 gold_label".split(),
+        ["index", "promptID", "pairID", "genre", "sentence1", "sentence2", "label1", "gold_label"],
         {"sentence1": "a", "sentence2": "b", "gold_label": "y"},
     ),
 }

@@ -75,7 +75,9 @@ def test_the_fingerprint_forgets_the_path_and_the_last_call(tmp_path):
 
 def _word_level(words, lower=False):
     backend = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace() if lower else pre_tokenizers.WhitespaceSplit()
+    backend.pre_tokenizer = (
+        pre_tokenizers.Whitespace() if lower else pre_tokenizers.WhitespaceSplit()
+    )
     return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
 
 

@@ -115,7 +115,9 @@ def test_a_score_out_of_range_is_named_with_its_line(score, tmp_path):
 
 def test_rows_of_qqp_without_all_columns_are_skipped_and_counted(tmp_path):
     header = b"id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
-    rows = b"1\t2\t3\ta\tb\t1\n4\t5\t6\tbroken by\na newline\t0\n7\t8\t9\tc\td\t\n1\t2\t3\te\tf\t0\n"
+    rows = (
+        b"1\t2\t3\ta\tb\t1\n4\t5\t6\tbroken by\na newline\t0\n7\t8\t9\tc\td\t\n1\t2\t3\te\tf\t0\n"
+    )
     task = get_task("qqp")
     write_folder(tmp_path, task, rows=4)
     (tmp_path / "QQP" / "train.tsv").write_bytes(header + rows)

@@ -1,4 +1,4 @@
-"""Laws of the embedded suite: the same everywhere, balanced, and noisy by exactly what is stated."""
+"""Laws of the embedded suite: the same everywhere, balanced, noisy by exactly what is stated."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from reaugkd.tasks import TASKS, load, mini, mini_grammar, task_names
 
 MINI = [TASKS[name] for name in task_names("mini")]
+GOOD = {*mini_grammar.GOOD, *mini_grammar.VERDICTS[True]}
 NEGATORS, STRONG = set(mini_grammar.NEGATORS), set(mini_grammar.STRONG)
 KIND = {noun: kind for kind, nouns in mini_grammar.KINDS.items() for noun in [kind, *nouns]}
 
@@ -27,12 +28,14 @@ def texts(table):
 
 def clauses(text):
     """Kind and level of every clause, read from the words alone."""
-    for part in re.split(r"(?:^| )(?=the )", re.sub(r"\b(but|although)\b", "", text)):
+    for part in re.split(
+        r"(?:^| )(?=the )", re.sub(r"\b(but|although|\w+body thought)\b", "", text)
+    ):
         tokens = part.split()
         if not tokens:
             continue
         negated = bool(NEGATORS & set(tokens))
-        good = (tokens[-1] in mini_grammar.GOOD) != negated
+        good = (tokens[-1] in GOOD) != negated
         size = 2 if STRONG & set(tokens) and not negated else 1
         yield KIND[tokens[1]], size if good else -size
 
@@ -41,7 +44,8 @@ def truth(task, row):
     """The exact label of ``row``: the grammar's meaning, written a second time."""
     if task.name == "tone":
         told = [level for _, level in clauses(row[0])]
-        return int(told[0 if re.search(r"\S although", row[0]) else -1] > 0)
+        claim = told[0 if re.search(r"(?<!thought) although", row[0]) else -1]
+        return int((claim > 0) != row[0].startswith("nobody"))
     first, second = (list(clauses(text)) for text in row)
     if task.name == "follows":
         (kind, level) = second[0]
@@ -64,7 +68,7 @@ def test_sizes_and_texts_are_as_stated_and_never_repeat(corpus):
     train, dev = texts(corpus.train), texts(corpus.tests["dev"])
     assert (len(train), len(dev)) == (mini.TRAIN_ROWS, mini.DEV_ROWS)
     assert len({*train, *dev}) == mini.TRAIN_ROWS + mini.DEV_ROWS
-    assert {len(text.split()) for row in train for text in row} <= set(range(4, 15))
+    assert {len(text.split()) for row in train for text in row} <= set(range(4, 16))
 
 
 def test_classes_are_balanced_and_scores_cover_their_range(corpus):
@@ -78,16 +82,17 @@ def test_classes_are_balanced_and_scores_cover_their_range(corpus):
         assert max(counts) - share < 0.03 * share
 
 
-def test_the_second_sentence_alone_tells_nothing_of_the_class():
-    """No shortcut: by the hypothesis' side and kind, classes stay balanced."""
-    random = Random(0)
+def test_the_second_sentence_alone_does_not_tell_the_class():
+    """Single words hint at the class (else nothing is learnt at first) but do not decide it."""
     seen = Counter()
-    for number in range(6_000):
-        label = number % 3
-        _, hypothesis = mini_grammar.follows(random, label)
+    rows = 6_000
+    for number in range(rows):
+        _, hypothesis = mini_grammar.follows(Random(number), number % 3)
         ((kind, level),) = clauses(hypothesis)
-        seen[kind, level > 0, label] += 1
-    assert all(abs(count - 6_000 / 18) < 90 for count in seen.values())
+        seen[kind, level > 0, number % 3] += 1
+    sides = {(kind, good) for kind, good, _ in seen}
+    best = sum(max(seen[kind, good, label] for label in range(3)) for kind, good in sides)
+    assert 0.5 < best / rows < 0.8
 
 
 def test_the_tokenizer_knows_every_word_and_no_other(corpus):
@@ -99,7 +104,7 @@ def test_the_tokenizer_knows_every_word_and_no_other(corpus):
     assert len(mini_grammar.words()) == len(set(mini_grammar.words()))
     ids = tokenizer("the zebra", "the soup")
     tokens = tokenizer.convert_ids_to_tokens(ids["input_ids"])
-    assert tokens == "[CLS] the [UNK] [SEP] the soup [SEP]".split()
+    assert tokens == ["[CLS]", "the", "[UNK]", "[SEP]", "the", "soup", "[SEP]"]
     assert ids["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
     assert tokenizer.pad_token_id == 0
 

@@ -25,7 +25,17 @@ def test_every_task_is_consistent(name):
 
 
 def test_the_suites_are_glue_of_nine_and_mini_of_three():
-    assert task_names("glue") == "cola sst2 mrpc stsb rte wnli qnli qqp mnli".split()
+    assert task_names("glue") == [
+        "cola",
+        "sst2",
+        "mrpc",
+        "stsb",
+        "rte",
+        "wnli",
+        "qnli",
+        "qqp",
+        "mnli",
+    ]
     assert len(task_names("mini")) == 3
     assert set(task_names()) == {*task_names("glue"), *task_names("mini")}
 
@@ -43,7 +53,7 @@ def test_an_impossible_limit_is_refused():
 
 
 def test_importing_the_lookup_imports_nothing_heavy():
-    heavy = "torch datasets transformers pandas sklearn scipy pyarrow".split()
+    heavy = ["torch", "datasets", "transformers", "pandas", "sklearn", "scipy", "pyarrow"]
     code = f"import sys, reaugkd.tasks; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
