@@ -4,7 +4,8 @@ from pathlib import Path
 
 from reaugkd.tasks.task import Task
 
-_TWO = ["index", "sentence1", "sentence2", "label"]
+_PAIR = ["sentence1", "sentence2"]
+_TWO = ["index", *_PAIR, "label"]
 
 CELLS: dict[str, tuple[list[str], dict[str, str]]] = {
     # all columns in their order; the role (a, b or y) of those that are read
