@@ -40,7 +40,7 @@ def _padded(line: Sequence[str], widths: Sequence[int], labels: int) -> Iterator
 def escape(text: str) -> str:
     r"""``text`` on one line, with nothing that Markdown would read as its own.
 
-    >>> escape("a|b <c> [all]")
+    >>> escape("a|b <c>\n[all]")
     'a\\|b &lt;c> [all]'
     """
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -28,7 +28,7 @@ def summarise(values: Iterable[float | None]) -> Summary:
     >>> summarise([0.5])
     Summary(mean=0.5, sd=None, n=1)
     """
-    known = sorted(value for value in values if value is not None)
+    known = [value for value in values if value is not None]
     if not known or not all(map(math.isfinite, known)):
         return Summary(None, None, len(known))
     return Summary(

@@ -181,6 +181,8 @@ def test_output_in_a_pipe_is_plain() -> None:
     output = bench("ls").output
     assert "\x1b" not in output
     assert not set(output) & set("─│━┃")
+    faiss = next(line for line in output.splitlines() if line.startswith("faiss"))
+    assert faiss.rstrip().endswith(BACKENDS.entry("faiss").summary)  # neither folded nor cut
 
 
 def test_brackets_in_a_cell_are_not_markup() -> None:

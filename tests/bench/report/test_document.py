@@ -116,10 +116,12 @@ def test_every_cell_that_is_not_ok_is_listed_with_its_reason(tmp_path: Path) -> 
 
 def test_a_failed_cell_gives_no_figure(tmp_path: Path) -> None:
     good, bad = factory.training(seed=0, value=0.8), factory.training(seed=1, value=0.1)
-    both = factory.report(tmp_path / "a", [good, factory.failed(bad, "no")])
-    alone = factory.report(tmp_path / "b", [good])
-    assert both.data["scores"] == alone.data["scores"]
-    assert both.rows == alone.rows
+    alone = factory.report(tmp_path / "alone", [good])
+    half_done = bad.model_copy(update={"status": "failed", "reason": "no"})
+    for number, record in enumerate((factory.failed(bad, "no"), half_done)):
+        both = factory.report(tmp_path / str(number), [good, record])
+        assert both.data["scores"] == alone.data["scores"]
+        assert both.rows == alone.rows
 
 
 def test_records_outside_the_plan_are_counted_and_not_shown(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_unusable_files_are_named_and_their_cells_are_unreadable(tmp_path: Path)
     older.write_text(json.dumps(content), encoding="utf-8")
     (store.cells / "foreign.json").write_text("[]", encoding="utf-8")
     made = build(load(store))
-    named = dict(table(made, "Unusable files").rows)
+    named = {row[0]: row[1] for row in table(made, "Unusable files").rows}
     assert named.keys() == {truncated.name, older.name, "foreign.json"}
     assert "schema version 0" in named[older.name]
     cells = {cell["key"]: cell["status"] for cell in made.data["cells"]}
@@ -180,9 +182,10 @@ def test_a_number_that_is_none_never_reaches_the_json(tmp_path: Path) -> None:
     record = factory.training()
     assert record.training is not None
     broken = record.training.model_copy(update={"scores": factory.scores("mrpc", math.nan)})
-    results = factory.results(tmp_path, [record])
-    cell = replace(results.cells[0], record=record.model_copy(update={"training": broken}))
-    made = build(replace(results, cells=(cell,)))
+    results = factory.results(tmp_path, [record, factory.retrieval()])
+    (student, index), run = results.cells, results.run | {"config": {"odd": math.inf}}
+    student = replace(student, record=record.model_copy(update={"training": broken}))
+    made = build(replace(results, cells=(student, index), run=run))
     assert factory.strict(json.dumps(made.data, allow_nan=False)) == made.data
     assert "nan" not in tidy.as_csv(made.rows)
     assert not any("nan" in cell for one in made.tables for row in one.rows for cell in row)

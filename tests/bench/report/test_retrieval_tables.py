@@ -80,6 +80,16 @@ def test_the_teachers_training_has_its_own_row(tmp_path: Path) -> None:
     assert training_table(found).rows[1][2] == "teacher@0,2,4"
 
 
+def test_epochs_are_listed_by_seed(tmp_path: Path) -> None:
+    first = factory.training().training
+    assert first is not None
+    results = [
+        factory.training(seed=s, training=first.model_copy(update={"best_epoch": 3 - s}))
+        for s in (2, 0, 1)
+    ]
+    assert trainings(factory.results(tmp_path, results))[1].best_epoch == [3, 2, 1]
+
+
 @pytest.mark.parametrize("count", [1, 1023, 1024, 10**7, 10**12])
 def test_a_size_is_within_half_a_percent(count: int) -> None:
     value, unit = size(count).split()
