@@ -161,10 +161,14 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(spec.location(), revision=spec.revision or "main")
+        tokenizer = AutoTokenizer.from_pretrained(spec.location(), revision=spec.revision or "main")
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot load the tokenizer of '{spec.source}': {reason}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        # transformers makes up a tokenizer without a vocabulary where there are no files.
+        raise ModelError(f"no tokenizer beside '{spec.source}': its vocabulary is empty")
+    return tokenizer
 
 
 def labels_of(spec: ModelSpec) -> int | None:

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from reaugkd import attention
 from reaugkd.dropout import FastDropout, use_fast_dropout
 from reaugkd.errors import ModelError
+from reaugkd.losses import precise
 
 Pooling = Literal["cls", "pooler", "mean"]
 HEAD_FILE = "head.safetensors"
@@ -29,9 +30,10 @@ class EncoderOutput(NamedTuple):
 
 
 def pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
-    """Mean of the token vectors that are not padding, [B, L, H] -> [B, H]."""
-    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+    """Mean of the token vectors that are not padding, [B, L, H] -> [B, H], in float32 at least."""
+    tokens = precise(hidden)
+    weights = attention_mask.unsqueeze(-1).to(tokens.dtype)
+    return (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
 
 
 class Encoder(nn.Module):

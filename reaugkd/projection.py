@@ -17,6 +17,9 @@ from torch import nn
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
 
+CHUNK = 8192
+"""Rows projected at once."""
+
 
 class HeadRecipe(BaseModel):
     """How the head is trained; the paper does not say, these are our choices."""
@@ -112,6 +115,10 @@ def train_head(
 
 def apply(head: nn.Linear, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     """L2-normalised projections, [N, H_t] -> [N, H_s] float32."""
+    keys = np.empty((len(embedding), head.out_features), dtype=np.float32)
     with torch.inference_mode():
-        projected = head(torch.from_numpy(np.ascontiguousarray(embedding)))
-        return np.asarray(nn.functional.normalize(projected, dim=1).numpy())
+        for at in range(0, len(embedding), CHUNK):
+            # np.array copies: what is mapped from disk is read-only, which torch cannot express.
+            projected = head(torch.from_numpy(np.array(embedding[at : at + CHUNK])))
+            keys[at : at + CHUNK] = nn.functional.normalize(projected, dim=1).numpy()
+    return keys

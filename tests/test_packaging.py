@@ -81,9 +81,7 @@ def test_a_console_script_can_be_called(target: str) -> None:
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = (
-        "import sys, bench.cli.main; sys.exit(','.join({'torch', 'transformers'} & {*sys.modules}) or None)"
-    )
+    code = "import sys, bench.cli.main; sys.exit(','.join({'torch', 'transformers'} & {*sys.modules}) or None)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -90,7 +90,9 @@ def test_written_out_attention_equals_the_fused_one() -> None:
     trained = encoder.train()(ids, mask)
     assert torch.allclose(evaluated.logits, trained.logits, atol=1e-12)
     assert encoder.backbone.config._attn_implementation == attention.NAME
-    plain = AutoModel.from_config(deepcopy(encoder.backbone.config), attn_implementation="eager").double()
+    plain = AutoModel.from_config(
+        deepcopy(encoder.backbone.config), attn_implementation="eager"
+    ).double()
     plain.load_state_dict(encoder.backbone.state_dict(), strict=False)
     reference = plain.eval()(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
     assert torch.allclose(evaluated.embedding, reference, atol=1e-12)
