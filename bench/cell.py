@@ -157,23 +157,21 @@ class Workbench:
         facts = dict(pipeline.student(cell.method, cell.seed).facts)
         teacher = None
         if METHODS[cell.method].needs:
-            found = pipeline.teacher
+            found = pipeline.teacher.artifact
             kept = {name: found.facts[name] for name in TeacherFacts.model_fields if name != "key"}
             teacher = TeacherFacts(key=found.key, **kept)
         result = TrainingResult(
-            rows={split: len(rows) for split, rows in pipeline.splits.items()},
-            majority=pipeline.majority,
+            rows={split: len(rows) for split, rows in pipeline.rows.splits.items()},
+            majority=pipeline.rows.majority,
             teacher=teacher,
             student_init=facts.pop("init"),
             pooling=cell.config.pooling,
             **facts,
         )
         arrays = {}
-        for split in pipeline.splits:
-            if split != "fit":
-                outputs = pipeline.outputs(cell.method, cell.seed, split)
-                arrays[f"logits.{split}"] = outputs.logits
-                arrays[f"labels.{split}"] = pipeline.labels(split)
+        for split in pipeline.rows.queried:
+            arrays[f"logits.{split}"] = pipeline.outputs(cell.method, cell.seed, split).logits
+            arrays[f"labels.{split}"] = pipeline.rows.labels(split)
         return {"training": result}, arrays
 
     def _retrieval(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -7,37 +7,26 @@ another process, another run or the same run after a kill finds it instead of re
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines import METHODS
 from bench.config import RunConfig
-from reaugkd import inference, model_spec, signals, tasks
+from bench.rows import TaskRows
+from bench.teaching import CHECKPOINT, ENCODER, TaskTeacher, facts
+from reaugkd import inference, model_spec
 from reaugkd import teacher as teachers
 from reaugkd.artifacts import Artifact, ArtifactStore
 from reaugkd.checkpoint import Checkpoint
 from reaugkd.distiller import Context, Distiller
-from reaugkd.errors import ModelError
 from reaugkd.inference import Outputs
-from reaugkd.model_spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
+from reaugkd.model_spec import PRETRAINED, TEACHER
 from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
-from reaugkd.signals import TeacherSignals
-from reaugkd.tasks import metrics
-from reaugkd.tasks.encode import encode, tokenizer_fingerprint
-from reaugkd.tasks.task import Task, TaskData
-from reaugkd.training import TrainingResult
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
-
-ENCODER, CHECKPOINT = "encoder", "checkpoint"
+from reaugkd.tasks.task import Task
 
 
 class TaskPipeline:
@@ -51,193 +40,9 @@ class TaskPipeline:
 
     def __init__(self, config: RunConfig, artifacts: ArtifactStore, reporter: Reporter) -> None:
         self.config, self.artifacts, self.reporter = config, artifacts, reporter
-        self.task: Task = tasks.get_task(config.tasks[0])
-
-    @cached_property
-    def data(self) -> TaskData:
-        """The rows, divided."""
-        data = self.config.data
-        return tasks.load(
-            self.task,
-            data_dir=data.dir,
-            hub=data.hub,
-            revision=data.revision,
-            limit=data.limit,
-            split_seed=data.split_seed,
-        )
-
-    @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer of teacher and student.
-
-        Raises:
-            ModelError: if the student's checkpoint comes with another one.
-        """
-        teacher, student = self.config.teacher, self.config.student.model
-        if teacher.tokenizer == "mini":
-            from reaugkd.tasks import mini
-
-            return mini.tokenizer()
-        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
-        if source.source == CONFIG:
-            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
-        tokenizer = model_spec.load_tokenizer(source)
-        if student.source not in (TEACHER, PRETRAINED, CONFIG):
-            other = model_spec.load_tokenizer(student)
-            if tokenizer_fingerprint(other) != tokenizer_fingerprint(tokenizer):
-                raise ModelError(
-                    f"teacher '{source.source}' and student '{student.source}' have different "
-                    "tokenizers: the student could not read what the teacher reads"
-                )
-        return tokenizer
-
-    @property
-    def pad_id(self) -> int:
-        """Id of the padding token."""
-        return int(self.tokenizer.pad_token_id or 0)
-
-    @cached_property
-    def splits(self) -> dict[str, Dataset]:
-        """All splits as token ids, from disk."""
-        from datasets import load_from_disk
-
-        def build(folder: Path) -> None:
-            encoded = encode(self.data, self.tokenizer, self.config.data.max_length)
-            for name, split in encoded.items():
-                split.save_to_disk(folder / name)
-
-        artifact = self.artifacts.get("tokens", self.rows_identity, build)
-        return {name: load_from_disk(artifact.path / name) for name in self.data.splits()}
-
-    @cached_property
-    def rows_identity(self) -> dict[str, Any]:
-        """Plain JSON that decides the token ids."""
-        return {
-            "task": self.task.name,
-            "data": self.data.fingerprint,
-            "tokenizer": tokenizer_fingerprint(self.tokenizer),
-            "max_length": self.config.data.max_length,
-        }
-
-    def labels(self, split: str) -> NDArray[Any]:
-        """Labels of ``split``, [N]."""
-        return np.asarray(self.splits[split]["label"])
-
-    def scores(self, split: str, logits: NDArray[Any]) -> dict[str, float]:
-        """All metrics of the task for ``logits`` of ``split``."""
-        return teachers.scores(self.task, logits, self.labels(split))
-
-    @cached_property
-    def majority(self) -> dict[str, dict[str, float]]:
-        """Scores of the constant predictor on held-out and test splits."""
-        fit = self.labels("fit")
-        return {
-            split: metrics.majority(self.task, fit, self.labels(split))
-            for split in self.splits
-            if split != "fit"
-        }
-
-    # --- teacher ------------------------------------------------------------------------------
-
-    @cached_property
-    def teacher_identity(self) -> dict[str, Any]:
-        """Plain JSON that decides the fine-tuned teacher."""
-        teacher = self.config.teacher
-        return {
-            **self.rows_identity,
-            "model": teacher.model.identity(),
-            "recipe": teacher.recipe.model_dump(mode="json"),
-            "pooling": self.config.pooling,
-            "seed": teacher.seed,
-        }
-
-    @cached_property
-    def teacher(self) -> Artifact:
-        """The fine-tuned teacher, checked against the floor.
-
-        Raises:
-            TeacherFloorError: if it is hardly better than the majority class.
-            ModelError: if its checkpoint has a head for another number of labels.
-        """
-        artifact = self.artifacts.get("teacher", self.teacher_identity, self._fine_tune)
-        scores = artifact.facts["scores"]
-        for split, values in scores.items():
-            shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-            self.reporter.note(f"{self.task.title} teacher, {split}: {shown}")
-        teachers.check_floor(
-            self.task,
-            scores["held_out"][self.task.select_on],
-            self.majority["held_out"][self.task.select_on],
-            self.config.teacher.floor_margin,
-        )
-        return artifact
-
-    def check_teacher_labels(self) -> None:
-        """Raise ModelError if the teacher's checkpoint classifies into other classes."""
-        found = model_spec.labels_of(self.config.teacher.model)
-        if found is not None and found != self.task.outputs:
-            raise ModelError(
-                f"teacher '{self.config.teacher.model.source}' has a head of {found} labels, "
-                f"{self.task.title} needs {self.task.outputs}"
-            )
-
-    def _fine_tune(self, folder: Path) -> dict[str, Any]:
-        config = self.config.teacher
-        encoder = model_spec.build_student(
-            config.model,
-            config.model,
-            None,
-            vocabulary=len(self.tokenizer),
-            outputs=self.task.outputs,
-            pooling=self.config.pooling,
-            seed=config.seed,
-        )
-        checkpoint = Checkpoint(folder / CHECKPOINT)
-        result = teachers.fine_tune(
-            self.task,
-            encoder,
-            self.splits,
-            self.pad_id,
-            config.recipe,
-            seed=config.seed,
-            checkpoint=checkpoint,
-            device=self.config.device,
-            stage=f"{self.task.title} teacher",
-            reporter=self.reporter,
-        )
-        precision = config.recipe.precision
-        scores = {
-            split: self.scores(
-                split, inference.run(encoder, rows, self.pad_id, precision=precision).logits
-            )
-            for split, rows in self.splits.items()
-            if split != "fit"
-        }
-        encoder.save_pretrained(folder / ENCODER)
-        checkpoint.clear()
-        return {"scores": scores, "init": config.model.describe(), **facts(encoder, result)}
-
-    @cached_property
-    def signals_identity(self) -> dict[str, Any]:
-        """Plain JSON that decides the teacher's signals."""
-        return {**self.teacher_identity, "precision": self.config.teacher.recipe.precision}
-
-    @cached_property
-    def signals(self) -> dict[str, TeacherSignals]:
-        """The teacher's logits and embeddings of every row of every split: one pass, ever."""
-        teacher = self.teacher  # outside of build: a teacher below the floor teaches nothing
-
-        def build(folder: Path) -> dict[str, Any]:
-            encoder = Encoder.from_pretrained(teacher.path / ENCODER)
-            precision = self.config.teacher.recipe.precision
-            return signals.write(
-                encoder, self.splits, self.pad_id, folder, precision, self.reporter
-            )
-
-        artifact = self.artifacts.get("signals", self.signals_identity, build)
-        return {split: TeacherSignals.open(artifact.path, split) for split in self.splits}
-
-    # --- student ------------------------------------------------------------------------------
+        self.rows = TaskRows(config, artifacts)
+        self.teacher = TaskTeacher(config, self.rows, artifacts, reporter)
+        self.task: Task = self.rows.task
 
     def settings(self, method: str) -> dict[str, Any]:
         """The method's settings, defaults included, as plain JSON."""
@@ -248,7 +53,7 @@ class TaskPipeline:
         """Plain JSON that decides a student: what it does not depend on is left out."""
         student = self.config.student
         identity = {
-            **self.rows_identity,
+            **self.rows.identity,
             "method": method,
             "settings": self.settings(method),
             "student": student.model.identity(),
@@ -257,9 +62,9 @@ class TaskPipeline:
             "seed": seed,
         }
         if METHODS[method].needs:
-            identity["teacher"] = self.signals_identity
+            identity["teacher"] = self.teacher.signals_identity
         elif student.model.source == TEACHER:
-            identity["teacher"] = self.teacher_identity
+            identity["teacher"] = self.teacher.identity
         elif student.model.source == PRETRAINED:
             identity["pretrained"] = self.config.teacher.model.identity()
         return identity
@@ -268,16 +73,16 @@ class TaskPipeline:
         """The method, prepared, and the seconds that its own stages took."""
         kind = METHODS[method]
         distiller = kind(kind.Settings.model_validate(self.config.settings.get(method, {})))
-        fit = self.signals["fit"] if kind.needs else None
+        fit = self.teacher.signals["fit"] if kind.needs else None
         began = time.perf_counter()
         distiller.prepare(
             Context(
                 task=self.task,
-                labels=self.labels("fit"),
+                labels=self.rows.labels("fit"),
                 signals=fit,
-                student_width=self.student_width(seed),
+                student_width=self.student_width,
                 artifacts=self.artifacts,
-                identity=self.signals_identity if kind.needs else self.rows_identity,
+                identity=self.teacher.signals_identity if kind.needs else self.rows.identity,
                 seed=seed,
                 reporter=self.reporter,
             )
@@ -288,22 +93,21 @@ class TaskPipeline:
         spec = self.config.student.model
         fine_tuned = None
         if spec.source == TEACHER:
-            fine_tuned = Encoder.from_pretrained(self.teacher.path / ENCODER)
+            fine_tuned = Encoder.from_pretrained(self.teacher.artifact.path / ENCODER)
         return model_spec.build_student(
             spec,
             self.config.teacher.model,
             fine_tuned,
-            vocabulary=len(self.tokenizer),
+            vocabulary=len(self.rows.tokenizer),
             outputs=self.task.outputs,
             pooling=self.config.pooling,
             seed=seed,
         )
 
-    def student_width(self, seed: int) -> int:
+    @cached_property
+    def student_width(self) -> int:
         """H_s, the width of the student's embedding."""
-        if not hasattr(self, "_width"):
-            self._width = self._fresh_student(seed).width
-        return self._width
+        return self._fresh_student(seed=0).width
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""
@@ -315,14 +119,14 @@ class TaskPipeline:
 
     def _train_student(self, folder: Path, method: str, seed: int) -> dict[str, Any]:
         distiller, prepare_seconds = self.distiller(method, seed)
-        fit = self.signals["fit"] if distiller.needs else None
+        fit = self.teacher.signals["fit"] if distiller.needs else None
         recipe, checkpoint = self.config.student.recipe, Checkpoint(folder / CHECKPOINT)
         encoder = self._fresh_student(seed)
         result = teachers.fine_tune(
             self.task,
             encoder,
-            self.splits,
-            self.pad_id,
+            self.rows.splits,
+            self.rows.pad_id,
             recipe,
             loss=lambda output, batch: distiller.loss(
                 output, fit.batch(batch.rows) if fit else None, batch
@@ -334,12 +138,11 @@ class TaskPipeline:
             reporter=self.reporter,
         )
         scores = {}
-        for split in self.splits:
-            if split != "fit":
-                outputs = self._encode(encoder, split, folder, f"{method}: {split}")
-                scores[split] = self.scores(split, outputs.logits)
+        for split in self.rows.queried:
+            outputs = self._encode(encoder, split, folder, f"{method}: {split}")
+            scores[split] = self.rows.scores(split, outputs.logits)
         encoder.save_pretrained(folder / ENCODER)
-        self.tokenizer.save_pretrained(folder / ENCODER)
+        self.rows.tokenizer.save_pretrained(folder / ENCODER)
         checkpoint.clear()
         return {
             "scores": scores,
@@ -351,8 +154,8 @@ class TaskPipeline:
     def _encode(self, encoder: Encoder, split: str, folder: Path, stage: str) -> Outputs:
         return inference.run(
             encoder,
-            self.splits[split],
-            self.pad_id,
+            self.rows.splits[split],
+            self.rows.pad_id,
             precision=self.config.student.recipe.precision,
             into=folder / split,
             stage=stage,
@@ -374,15 +177,3 @@ class TaskPipeline:
             np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in Outputs._fields
         )
         return Outputs(*tables)
-
-
-def facts(encoder: Encoder, result: TrainingResult) -> Mapping[str, Any]:
-    """What is worth keeping of a training run."""
-    return {
-        "best_epoch": result.epoch,
-        "history": result.history,
-        "seconds": result.seconds,
-        "examples_per_second": result.examples / result.seconds,
-        "steps": result.steps,
-        "parameters": sum(p.numel() for p in encoder.parameters()),
-    }

@@ -58,9 +58,9 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
 
 
 def _check(pipeline: TaskPipeline, config: RunConfig) -> None:
-    rows, _ = len(pipeline.data.fit), pipeline.tokenizer
+    rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
     if any(METHODS[method].needs for method in config.methods):
-        pipeline.check_teacher_labels()
+        pipeline.teacher.check_labels()
     if any(METHODS[method].retrieves for method in config.methods):
         Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
 

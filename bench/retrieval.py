@@ -59,17 +59,17 @@ class Retrieval:
     def __init__(self, pipeline: TaskPipeline, base: Base, grid: Grid, target: float) -> None:
         self.pipeline, self.base, self.grid, self.target = pipeline, base, grid, target
         self.largest = max(grid.ks)
-        self.queried = [split for split in pipeline.splits if split != "fit"]
+        self.queried = pipeline.rows.queried
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the knowledge base."""
         base, pipeline = self.base, self.pipeline
-        identity: dict[str, Any] = {"signals": pipeline.signals_identity}
+        identity: dict[str, Any] = {"signals": pipeline.teacher.signals_identity}
         identity |= {"keys": base.keys, "values": base.values}
         if base.keys == "projected":
             identity |= {"settings": pipeline.settings(base.method), "method": base.method}
-            identity |= {"seed": base.seed, "width": pipeline.student_width(base.seed)}
+            identity |= {"seed": base.seed, "width": pipeline.student_width}
         elif base.keys == "student":
             identity["student"] = pipeline.student_identity(base.method, base.seed)
         return identity
@@ -84,7 +84,7 @@ class Retrieval:
 
         def build(folder: Path) -> None:
             keys, values = self._keys(), self._values()
-            ids = np.asarray(self.pipeline.splits["fit"]["idx"])
+            ids = np.asarray(self.pipeline.rows.splits["fit"]["idx"])
             KnowledgeBase.build(keys, values, ids, self.identity).save(folder)
 
         found = self.pipeline.artifacts.get("knowledge-base", self.identity, build)
@@ -94,11 +94,11 @@ class Retrieval:
         pipeline, base = self.pipeline, self.base
         if base.keys == "student":
             return pipeline.outputs(base.method, base.seed, "fit").embedding
-        embedding = pipeline.signals["fit"].embedding
+        embedding = pipeline.teacher.signals["fit"].embedding
         if base.keys == "projected":
             distiller, _ = pipeline.distiller(base.method, base.seed)
             return distiller.project(embedding)
-        width = pipeline.student_width(base.seed)
+        width = pipeline.student_width
         if embedding.shape[1] != width:
             raise UserError(
                 f"keys 'teacher': the teacher's embedding has {embedding.shape[1]} dimensions, the "
@@ -109,8 +109,8 @@ class Retrieval:
     def _values(self) -> Floats:
         pipeline = self.pipeline
         if self.base.values == "soft":
-            return distribution(pipeline.signals["fit"].logits)
-        labels = pipeline.labels("fit")
+            return distribution(pipeline.teacher.signals["fit"].logits)
+        labels = pipeline.rows.labels("fit")
         hard: Floats = labels[:, None]
         if not pipeline.task.regression:
             hard = np.eye(pipeline.task.outputs, dtype=np.float32)[labels]
@@ -203,7 +203,7 @@ class Retrieval:
             ks=list(self.grid.ks),
             betas=list(self.grid.betas),
             taus=list(self.grid.taus),
-            off={s: self.pipeline.scores(s, self.own(s)) for s in self.queried},
+            off={s: self.pipeline.rows.scores(s, self.own(s)) for s in self.queried},
             chosen=chosen,
             optimistic=self._choice(first, tables),
             search=SearchFacts(
@@ -225,7 +225,7 @@ class Retrieval:
     def _swept(
         self, split: str, similarities: Floats, ids: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float64]]:
-        task, labels = self.pipeline.task, self.pipeline.labels(split)
+        task, labels = self.pipeline.task, self.pipeline.rows.labels(split)
         values = mixing.neighbour_values(self.knowledge_base.values, ids)
         return sweep.sweep_scores(task, self.own(split), similarities, values, labels, self.grid)
 

@@ -10,18 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import executors, plan
+from bench import executors, plan, provenance
 from bench.cell import Cell, Workbench
 from bench.cli import progress
 from bench.config import RunConfig
 from bench.executors import Overwrite
 from bench.record import Record
+from bench.report.files import RUNS
 from bench.settings import Resolved
 from bench.store import Store
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
-
-RUNS = Path("results/runs")
 
 
 def default_cache() -> Path:
@@ -53,6 +52,7 @@ class Session:
         workers: int,
     ) -> None:
         quieten()
+        provenance.source_state()  # of the code that runs, not of what is edited while it runs
         config = settings.whole
         if config.threads is not None:
             import torch

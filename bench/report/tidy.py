@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
 from bench.record import Choice, Record, RetrievalResult, Scores, TrainingResult
 from bench.report.results import Results
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,14 @@ def _rows(
             )
 
 
+def frame(found: list[Row]) -> pandas.DataFrame:
+    """The rows as a data frame; whole numbers stay whole where some are missing."""
+    import pandas
+
+    names = [field.name for field in fields(Row)]
+    return pandas.DataFrame([asdict(row) for row in found], columns=names).convert_dtypes()
+
+
 def as_csv(found: list[Row]) -> str:
     """CSV with a header; numbers in full precision, nothing for None."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(asdict, found))
-    return text.getvalue()
+    return frame(found).to_csv(index=False)

@@ -16,6 +16,10 @@ from reaugkd.tasks.task import Task
 Array = NDArray[Any]
 
 
+class ConstantScoresWarning(UserWarning):
+    """A correlation of constant scores was asked for; it counts as 0."""
+
+
 def accuracy(predictions: Array, labels: Array) -> float:
     """The share of equal classes."""
     from sklearn.metrics import accuracy_score
@@ -62,7 +66,11 @@ def _correlation(name: str, function: Any, predictions: Array, labels: Array) ->
             warnings.simplefilter("ignore")
             value = float(function(first, second).statistic)
     if not isfinite(value):
-        warnings.warn(f"{name} of constant scores is not defined; it counts as 0", stacklevel=4)
+        warnings.warn(
+            f"{name} of constant scores is not defined; it counts as 0",
+            ConstantScoresWarning,
+            stacklevel=4,
+        )
         return 0.0
     return value
 

@@ -1,0 +1,152 @@
+"""The teacher of one task: fine-tuned once, checked, its signals cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.config import RunConfig
+from bench.rows import TaskRows
+from reaugkd import inference, model_spec, signals
+from reaugkd import teacher as teachers
+from reaugkd.artifacts import Artifact, ArtifactStore
+from reaugkd.checkpoint import Checkpoint
+from reaugkd.errors import ModelError
+from reaugkd.models import Encoder
+from reaugkd.reporter import Reporter
+from reaugkd.signals import TeacherSignals
+from reaugkd.tasks.task import Task
+from reaugkd.training import TrainingResult
+
+ENCODER, CHECKPOINT = "encoder", "checkpoint"
+
+
+class TaskTeacher:
+    """The teacher of one task and what it says of every row.
+
+    Args:
+        config: resolved for this task.
+        rows: the rows it learns from and speaks about.
+        artifacts: where it is kept.
+        reporter: told of progress.
+    """
+
+    def __init__(
+        self, config: RunConfig, rows: TaskRows, artifacts: ArtifactStore, reporter: Reporter
+    ) -> None:
+        self.config, self.rows, self.artifacts, self.reporter = config, rows, artifacts, reporter
+        self.task: Task = rows.task
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Plain JSON that decides the fine-tuned teacher."""
+        teacher = self.config.teacher
+        return {
+            **self.rows.identity,
+            "model": teacher.model.identity(),
+            "recipe": teacher.recipe.model_dump(mode="json"),
+            "pooling": self.config.pooling,
+            "seed": teacher.seed,
+        }
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """The fine-tuned teacher, checked against the floor.
+
+        Raises:
+            TeacherFloorError: if it is hardly better than the majority class.
+            ModelError: if its checkpoint has a head for another number of labels.
+        """
+        artifact = self.artifacts.get("teacher", self.identity, self._fine_tune)
+        scores = artifact.facts["scores"]
+        for split, values in scores.items():
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+            self.reporter.note(f"{self.task.title} teacher, {split}: {shown}")
+        teachers.check_floor(
+            self.task,
+            scores["held_out"][self.task.select_on],
+            self.rows.majority["held_out"][self.task.select_on],
+            self.config.teacher.floor_margin,
+        )
+        return artifact
+
+    def check_labels(self) -> None:
+        """Raise ModelError if the teacher's checkpoint classifies into other classes."""
+        found = model_spec.labels_of(self.config.teacher.model)
+        if found is not None and found != self.task.outputs:
+            raise ModelError(
+                f"teacher '{self.config.teacher.model.source}' has a head of {found} labels, "
+                f"{self.task.title} needs {self.task.outputs}"
+            )
+
+    def _fine_tune(self, folder: Path) -> dict[str, Any]:
+        config = self.config.teacher
+        encoder = model_spec.build_student(
+            config.model,
+            config.model,
+            None,
+            vocabulary=len(self.rows.tokenizer),
+            outputs=self.task.outputs,
+            pooling=self.config.pooling,
+            seed=config.seed,
+        )
+        checkpoint = Checkpoint(folder / CHECKPOINT)
+        result = teachers.fine_tune(
+            self.task,
+            encoder,
+            self.rows.splits,
+            self.rows.pad_id,
+            config.recipe,
+            seed=config.seed,
+            checkpoint=checkpoint,
+            device=self.config.device,
+            stage=f"{self.task.title} teacher",
+            reporter=self.reporter,
+        )
+        precision = config.recipe.precision
+        scores = {
+            split: self.rows.scores(
+                split,
+                inference.run(
+                    encoder, self.rows.splits[split], self.rows.pad_id, precision=precision
+                ).logits,
+            )
+            for split in self.rows.queried
+        }
+        encoder.save_pretrained(folder / ENCODER)
+        checkpoint.clear()
+        return {"scores": scores, "init": config.model.describe(), **facts(encoder, result)}
+
+    @cached_property
+    def signals_identity(self) -> dict[str, Any]:
+        """Plain JSON that decides the teacher's signals."""
+        return {**self.identity, "precision": self.config.teacher.recipe.precision}
+
+    @cached_property
+    def signals(self) -> dict[str, TeacherSignals]:
+        """The teacher's logits and embeddings of every row of every split: one pass, ever."""
+        teacher = self.artifact  # outside of build: a teacher below the floor teaches nothing
+
+        def build(folder: Path) -> dict[str, Any]:
+            encoder = Encoder.from_pretrained(teacher.path / ENCODER)
+            precision = self.config.teacher.recipe.precision
+            return signals.write(
+                encoder, self.rows.splits, self.rows.pad_id, folder, precision, self.reporter
+            )
+
+        artifact = self.artifacts.get("signals", self.signals_identity, build)
+        return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
+
+
+def facts(encoder: Encoder, result: TrainingResult) -> Mapping[str, Any]:
+    """What is worth keeping of a training run."""
+    return {
+        "best_epoch": result.epoch,
+        "history": result.history,
+        "seconds": result.seconds,
+        "examples_per_second": result.examples / result.seconds,
+        "steps": result.steps,
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+    }
