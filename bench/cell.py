@@ -210,6 +210,10 @@ def main(cell_file: Path, store: Path, cache: Path, reporter: Reporter | None = 
         cell = Cell.model_validate_json(cell_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{cell_file} holds no cell: {error}") from error
+    if cell.config.threads is not None:
+        import torch
+
+        torch.set_num_threads(cell.config.threads)
     target = Store(store)
     target.create()
     listener = reporter or Silent()

@@ -66,8 +66,11 @@ class RetrievalConfig(_Strict):
     @model_validator(mode="after")
     def _grid(self) -> Self:
         for name in ("ann", "k", "beta", "tau", "keys", "values"):
-            if not getattr(self, name):
+            values = getattr(self, name)
+            if not values:
                 raise ValueError(f"{name} is empty: at least one value is needed")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
         if min(self.k) < 1:
             raise ValueError(f"k must be at least 1, not {min(self.k)}")
         if not (min(self.beta) >= 0 and max(self.beta) <= 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import groupby
@@ -94,12 +95,15 @@ def in_pool(
                     done(cell, record)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # what it was doing is lost, or resumed from its checkpoint
             raise
 
 
 def _start(cache: Path, command: str, threads: int) -> None:
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
     torch.set_num_threads(threads)
     _WORKBENCH.append(Workbench(ArtifactStore(cache), Silent(), command))
 

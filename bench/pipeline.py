@@ -23,7 +23,7 @@ from reaugkd.artifacts import Artifact, ArtifactStore
 from reaugkd.checkpoint import Checkpoint
 from reaugkd.distiller import Context, Distiller
 from reaugkd.inference import Outputs
-from reaugkd.model_spec import PRETRAINED, TEACHER
+from reaugkd.model_spec import PRETRAINED, TEACHER, ModelSpec
 from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.tasks.task import Task
@@ -94,6 +94,11 @@ class TaskPipeline:
         fine_tuned = None
         if spec.source == TEACHER:
             fine_tuned = Encoder.from_pretrained(self.teacher.artifact.path / ENCODER)
+        return self._untrained(spec, fine_tuned, seed)
+
+    def _untrained(
+        self, spec: ModelSpec, fine_tuned: Encoder | None = None, seed: int = 0
+    ) -> Encoder:
         return model_spec.build_student(
             spec,
             self.config.teacher.model,
@@ -106,8 +111,26 @@ class TaskPipeline:
 
     @cached_property
     def student_width(self) -> int:
-        """H_s, the width of the student's embedding."""
-        return self._fresh_student(seed=0).width
+        """H_s, the width of the student's embedding; nothing is trained for it."""
+        spec, teacher = self.config.student.model, None
+        if spec.source == TEACHER:
+            teacher = self._untrained(self.config.teacher.model)
+        return self._untrained(spec, teacher).width
+
+    def check_models(self, *, taught: bool) -> None:
+        """Build the models, untrained, so that what does not fit shows before anything trains.
+
+        Args:
+            taught: whether a method needs the teacher.
+
+        Raises:
+            ModelError: a model that cannot be loaded, has a head for other labels, a smaller
+                vocabulary than the tokenizer, or not the layers that are asked for.
+        """
+        if taught or self.config.student.model.source == TEACHER:
+            self.teacher.check_labels()
+            self._untrained(self.config.teacher.model)
+        _ = self.student_width
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""

@@ -27,8 +27,8 @@ class Planned:
 def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned]:
     """All cells of a run, each training cell before the retrieval cells that stand on it.
 
-    Reads every task's rows and both tokenizers, and looks for every library, so that a mistake
-    shows now and not after hours of training.
+    Reads every task's rows and both tokenizers, builds both models untrained and looks for every
+    library, so that a mistake shows now and not after hours of training.
 
     Args:
         configs: task -> the configuration resolved for it.
@@ -39,7 +39,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
     """
     planned: list[Planned] = []
     for own in configs.values():
-        specs = [ann.canonical(spec) for spec in own.retrieval.ann]
+        specs = list(dict.fromkeys(ann.canonical(spec) for spec in own.retrieval.ann))
         for spec in specs:
             ann.make(spec)
         pipeline = workbench.pipeline(own)
@@ -59,8 +59,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
 
 def _check(pipeline: TaskPipeline, config: RunConfig) -> None:
     rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
-    if any(METHODS[method].needs for method in config.methods):
-        pipeline.teacher.check_labels()
+    pipeline.check_models(taught=any(METHODS[method].needs for method in config.methods))
     if any(METHODS[method].retrieves for method in config.methods):
         Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
 

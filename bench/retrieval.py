@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from bench.pipeline import TaskPipeline
@@ -27,14 +26,6 @@ TIMED_QUERIES = 200
 SAME_SCORE = 1e-3
 
 Floats = NDArray[np.floating[Any]]
-
-
-def distribution(logits: Floats) -> Floats:
-    """What retrieval mixes: class probabilities at T = 1, or the scores of a regression."""
-    if logits.shape[1] == 1:
-        return logits
-    probabilities: Floats = scipy.special.softmax(logits.astype(np.float64), axis=1)
-    return probabilities
 
 
 @dataclass(frozen=True)
@@ -109,7 +100,7 @@ class Retrieval:
     def _values(self) -> Floats:
         pipeline = self.pipeline
         if self.base.values == "soft":
-            return distribution(pipeline.teacher.signals["fit"].logits)
+            return mixing.probabilities(pipeline.teacher.signals["fit"].logits)
         labels = pipeline.rows.labels("fit")
         hard: Floats = labels[:, None]
         if not pipeline.task.regression:
@@ -122,7 +113,9 @@ class Retrieval:
 
     def own(self, split: str) -> Floats:
         """The student's own distributions on ``split``."""
-        return distribution(self.pipeline.outputs(self.base.method, self.base.seed, split).logits)
+        return mixing.probabilities(
+            self.pipeline.outputs(self.base.method, self.base.seed, split).logits
+        )
 
     # --- what is shared by the backends --------------------------------------------------------
 
@@ -142,7 +135,7 @@ class Retrieval:
         truths["tuning"] = tuning.Truth(self.exact, sample[np.sort(chosen)], self.largest)
         return truths
 
-    def _built(self, spec: str) -> tuple[AnnIndex, float]:
+    def built(self, spec: str) -> tuple[AnnIndex, float]:
         """The index of ``spec``, built once and kept, and the seconds its build took."""
         fresh = ann.make(spec)
         if fresh.instant:
@@ -182,7 +175,7 @@ class Retrieval:
             [taus, ks, betas], and the mixed outputs of the chosen setting.
         """
         self.grid.require(len(self.knowledge_base))
-        index, build_seconds = self._built(spec)
+        index, build_seconds = self.built(spec)
         tuned = tuning.tune(index, self.truths["tuning"], self.target)
         tables, found = {}, {}
         for split in self.queried:

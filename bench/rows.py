@@ -15,13 +15,16 @@ from reaugkd import teacher as teachers
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import ModelError
 from reaugkd.model_spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
-from reaugkd.tasks import metrics
+from reaugkd.tasks import metrics, mini
 from reaugkd.tasks.encode import encode, tokenizer_fingerprint
 from reaugkd.tasks.task import Task, TaskData
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+MINI = "mini"
+"""The embedded suite, and the name of its tokenizer."""
 
 
 class TaskRows:
@@ -54,25 +57,34 @@ class TaskRows:
         """The tokenizer of teacher and student.
 
         Raises:
-            ModelError: if the student's checkpoint comes with another one.
+            ModelError: if the student's checkpoint comes with another one, or that of the embedded
+                suite is to read something else.
         """
         teacher, student = self.config.teacher, self.config.student.model
-        if teacher.tokenizer == "mini":
-            from reaugkd.tasks import mini
-
-            return mini.tokenizer()
-        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
-        if source.source == CONFIG:
-            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
-        tokenizer = model_spec.load_tokenizer(source)
+        tokenizer = self._teachers_tokenizer()
         if student.source not in (TEACHER, PRETRAINED, CONFIG):
             other = model_spec.load_tokenizer(student)
             if tokenizer_fingerprint(other) != tokenizer_fingerprint(tokenizer):
                 raise ModelError(
-                    f"teacher '{source.source}' and student '{student.source}' have different "
-                    "tokenizers: the student could not read what the teacher reads"
+                    f"teacher '{teacher.tokenizer or teacher.model.source}' and student "
+                    f"'{student.source}' have different tokenizers: the student could not read "
+                    "what the teacher reads"
                 )
         return tokenizer
+
+    def _teachers_tokenizer(self) -> PreTrainedTokenizerBase:
+        teacher = self.config.teacher
+        if teacher.tokenizer == MINI:
+            if self.task.suite != MINI:
+                raise ModelError(
+                    f"the embedded suite's tokenizer cannot read {self.task.title}: take a preset "
+                    "with a pretrained teacher (--preset glue-minilm) or give one (--teacher)"
+                )
+            return mini.tokenizer()
+        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
+        if source.source == CONFIG:
+            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
+        return model_spec.load_tokenizer(source)
 
     @property
     def pad_id(self) -> int:

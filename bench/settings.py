@@ -66,12 +66,17 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     """``base`` with ``over`` on top, table by table; lists are replaced whole.
 
     A model (``source``, ``layers``, ``config``) is replaced whole too: layers of one checkpoint
-    mean nothing for another.
+    mean nothing for another. Nor does a tokenizer: another teacher brings its own.
 
     >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
     {'a': {'b': 1, 'c': 3}}
+    >>> merge({"model": {"source": "x"}, "tokenizer": "y"}, {"model": {"source": "z"}})
+    {'model': {'source': 'z'}}
     """
     merged = dict(base)
+    model = over.get("model")
+    if isinstance(model, Mapping) and "source" in model:
+        merged.pop("tokenizer", None)
     for name, value in over.items():
         below = merged.get(name)
         if isinstance(value, Mapping) and isinstance(below, Mapping) and "source" not in value:
@@ -91,13 +96,16 @@ def assignment(text: str) -> Tree:
 
     Raises:
         SettingError: if there is no ``=``.
+        UnknownNameError: if it begins with neither a setting nor a method.
     """
     path, equals, value = text.partition("=")
     names = [part.strip().replace("-", "_") for part in path.split(".")]
     if not equals or not all(names):
         raise SettingError(f"--set {text}: expected NAME=VALUE, e.g. kd.temperature=4")
-    if names[0] in METHODS:
+    if normal(names[0]) in map(normal, METHODS):
         names.insert(0, "settings")
+    elif names[0] not in RunConfig.model_fields:
+        raise UnknownNameError("setting", names[0], {*METHODS, *RunConfig.model_fields})
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +100,7 @@ class Store:
         """
         try:
             if arrays:
-                path = self.cells / f"{record.key}.npz"
-                temporary = path.with_name(f".{record.key}.{os.getpid()}.npz.tmp")
-                with temporary.open("wb") as file:
-                    np.savez_compressed(file, **dict[str, Any](arrays))
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
+                _write_arrays(self.cells / f"{record.key}.npz", arrays)
             write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -126,7 +122,7 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
             raise StoreError(f"{path} is damaged: {error}") from error
 
     def records(self) -> tuple[list[Record], list[Problem]]:
@@ -140,6 +136,18 @@ class Store:
             else:
                 problems.append(found)
         return records, problems
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **dict[str, Any](arrays))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
 
 
 def _read(path: Path) -> Record | Problem:

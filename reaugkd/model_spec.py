@@ -127,18 +127,14 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int) -> PreTrainedMode
     Raises:
         ModelError: if it cannot be loaded, or its vocabulary is smaller than the tokenizer's.
     """
-    from transformers import AutoModel
-
-    from reaugkd.models import keep_layers, random_backbone
+    from reaugkd.models import keep_layers, load_pretrained, random_backbone
 
     if spec.source == CONFIG:
         backbone = random_backbone(spec.config or {}, vocabulary, seed)
     else:
         location = spec.location()
         try:
-            backbone = AutoModel.from_pretrained(
-                location, revision=spec.revision or "main", dtype=torch.float32
-            )
+            backbone = load_pretrained(location, revision=spec.revision or "main")
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"cannot load model '{spec.source}': {reason}") from error

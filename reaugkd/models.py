@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -113,11 +114,29 @@ class Encoder(nn.Module):
         """
         try:
             facts = json.loads((folder / ENCODER_FILE).read_text(encoding="utf-8"))
-            encoder = cls(AutoModel.from_pretrained(folder), facts["outputs"], facts["pooling"])
+            pooling = facts["pooling"]
+            encoder = cls(
+                load_pretrained(str(folder), pooling == "pooler"), facts["outputs"], pooling
+            )
             encoder.head.load_state_dict(load_file(folder / HEAD_FILE))
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"cannot load an encoder from {folder}: {error}") from error
         return encoder.eval()
+
+
+def load_pretrained(location: str, pooler: bool = True, revision: str = "main") -> PreTrainedModel:
+    """The backbone of a checkpoint in float32.
+
+    Args:
+        location: hub name or folder.
+        pooler: whether to keep the pooler where the architecture has one.
+        revision: on the hub.
+    """
+    config = AutoConfig.from_pretrained(location, revision=revision)
+    architecture = AutoModel._model_mapping[type(config)]
+    has_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
+    options = {"add_pooling_layer": False} if has_pooler and not pooler else {}
+    return AutoModel.from_pretrained(location, revision=revision, dtype=torch.float32, **options)
 
 
 def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:

@@ -19,6 +19,7 @@ COMMANDS: Registry[click.Command] = Registry(
     {
         "run": Entry("bench.cli.run:run", "Train, distil and retrieve: every cell of the matrix."),
         "report": Entry("bench.cli.report:report", "Show and write the tables of a run."),
+        "export": Entry("bench.cli.export:export", "Save a finished student with its retrieval."),
         "ls": Entry("bench.cli.ls:ls", "List methods, tasks, ANN backends and presets."),
     },
 )

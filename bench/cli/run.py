@@ -14,7 +14,7 @@ EXAMPLES = """
 Examples:
   bench run --methods reaugkd,kd --ann hnswlib,faiss
   bench run --preset glue-minilm --tasks mrpc --data-dir GLUE --seeds 0,1,2
-  bench run --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
+  bench run --preset glue-bert --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
 
 Settings come from the defaults, the preset, --config, then the flags. The same command resumes

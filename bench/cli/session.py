@@ -18,7 +18,7 @@ from bench.executors import Overwrite
 from bench.record import Record
 from bench.report.files import RUNS
 from bench.settings import Resolved
-from bench.store import Store
+from bench.store import Store, StoreError
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
 
@@ -59,7 +59,8 @@ class Session:
 
             torch.set_num_threads(config.threads)
         self.console = Console(soft_wrap=True)
-        self.config, self.preset, self.command, self.workers = config, preset, command, workers
+        self.settings, self.config, self.preset = settings, config, preset
+        self.command, self.workers = command, workers
         self.cache = (cache or default_cache()).expanduser()
         self.store = Store(out or RUNS / run_name(config, preset))
         self.reporter = progress.reporter(self.console)
@@ -91,11 +92,18 @@ class Session:
         )
 
     def write_cells(self, folder: Path, overwrite: Overwrite) -> None:
-        """Write each cell that is left as a file for ``python -m bench.cell``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for planned in executors.left(self.planned, self.store, overwrite):
-            path = folder / f"{planned.cell.key}.json"
-            path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
+        """Write each cell that is left as a file for ``python -m bench.cell``.
+
+        Raises:
+            StoreError: naming the folder.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for planned in executors.left(self.planned, self.store, overwrite):
+                path = folder / f"{planned.cell.key}.json"
+                path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"cannot write cells to {folder}: {error.strerror}") from error
 
     def run(self, overwrite: Overwrite) -> int:
         """Run what is left; 0 if every planned cell ended well or is skipped, else 1."""
@@ -105,9 +113,12 @@ class Session:
                 "command": self.command,
                 "preset": self.preset,
                 "config": self.config.model_dump(mode="json"),
+                "tasks": {t: c.model_dump(mode="json") for t, c in self.settings.tasks.items()},
                 "cells": [planned.cell.summary() for planned in self.planned],
             }
         )
+        for problem in self.store.records()[1]:
+            self.reporter.note(f"{problem.path} is passed over: {problem.reason}")
         todo = executors.left(self.planned, self.store, overwrite)
         self.show_plan(overwrite)
         self._total, self._finished, self._began = len(todo), 0, time.perf_counter()

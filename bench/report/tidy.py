@@ -97,4 +97,5 @@ def frame(found: list[Row]) -> pandas.DataFrame:
 
 def as_csv(found: list[Row]) -> str:
     """CSV with a header; numbers in full precision, nothing for None."""
-    return frame(found).to_csv(index=False)
+    text: str = frame(found).to_csv(index=False)
+    return text

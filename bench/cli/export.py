@@ -1,0 +1,54 @@
+"""``bench export``: a finished cell as a folder that ``reaugkd`` loads and serves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="New folder.")
+@click.option("--task", help="e.g. mrpc; needed if the run has several")
+@click.option("--method", help="e.g. reaugkd")
+@click.option("--seed", type=int, help="e.g. 0")
+@click.option("--ann", "backend", help="e.g. hnswlib")
+@click.option("--keys", help="projected, teacher or student")
+@click.option("--values", help="soft or hard")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), envvar="REAUGKD_CACHE", help="As for run."
+)
+def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> None:
+    """Save student, knowledge base, index and the chosen k, beta and tau of one cell of RUN.
+
+    \b
+    Examples:
+      bench export --task tone --ann hnswlib --to tone-classifier
+      python -c "import reaugkd; c = reaugkd.RetrievalAugmentedClassifier.from_pretrained(
+          'tone-classifier'); print(c.predict(['the food was good']))"
+    """  # noqa: D301  (click's paragraph mark)
+    from bench import export as exporter
+    from bench.cell import Workbench
+    from bench.cli import progress
+    from bench.cli.console import console
+    from bench.cli.session import default_cache, quieten
+    from bench.report.files import find
+    from bench.store import Store
+    from reaugkd.artifacts import ArtifactStore
+    from reaugkd.retrieval.ann import canonical
+    from reaugkd.tasks import get_task
+
+    if wanted["task"]:
+        wanted["task"] = get_task(wanted["task"]).name
+    if wanted["backend"]:
+        wanted["backend"] = canonical(wanted["backend"])
+    quieten()
+    reporter = progress.reporter(console())
+    artifacts = ArtifactStore((cache or default_cache()).expanduser(), reporter)
+    workbench = Workbench(artifacts, reporter, " ".join(["bench", *sys.argv[1:]]))
+    record = exporter.export(Store(find(run)), workbench, wanted, folder)
+    chosen = record.retrieval.chosen if record.retrieval else None
+    click.echo(f"wrote {folder}: {record.title} {record.method} seed {record.seed}, {chosen}")

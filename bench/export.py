@@ -1,0 +1,93 @@
+"""From a finished run to something that serves: one student, its knowledge base, its index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import plan
+from bench.cell import Cell, Workbench
+from bench.config import RunConfig
+from bench.record import Record
+from bench.retrieval import Base, Retrieval
+from bench.store import RUN, Store, StoreError
+from bench.teaching import ENCODER
+from reaugkd.errors import UserError
+from reaugkd.models import Encoder
+from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.retrieval.sweep import Grid
+
+
+def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Cell, Record]:
+    """The one finished retrieval cell of a run that fits.
+
+    Args:
+        store: the run.
+        workbench: where its steps are found again.
+        wanted: fields of the cell (task, method, seed, backend, keys, values); None fits all.
+
+    Raises:
+        StoreError: if the run is damaged, or none or several cells fit.
+    """
+    try:
+        stored = store.read_run().get("tasks", {})
+        configs = {name: RunConfig.model_validate(config) for name, config in stored.items()}
+    except ValidationError as error:
+        raise StoreError(f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}") from error
+    fields = {name: value for name, value in wanted.items() if value is not None}
+    fitting = [
+        planned.cell
+        for planned in plan.make(configs, workbench)
+        if planned.cell.kind == "retrieval"
+        and all(getattr(planned.cell, name) == value for name, value in fields.items())
+    ]
+    if len(fitting) != 1:
+        shown = ", ".join(f"{name} {value}" for name, value in fields.items()) or "no choice"
+        some = "; ".join(cell.label for cell in fitting[:6]) or "none"
+        raise StoreError(f"{store.folder}: one retrieval cell must fit {shown}, found: {some}")
+    record = store.read(fitting[0].key)
+    if not isinstance(record, Record) or record.retrieval is None:
+        raise StoreError(f"{fitting[0].label} has not finished in {store.folder}")
+    return fitting[0], record
+
+
+def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAugmentedClassifier:
+    """The classifier of a finished retrieval cell, with the setting chosen on held-out rows.
+
+    Student, knowledge base and index come from the cache; on a machine without it they are made
+    again from the same settings, the teacher included.
+    """
+    result = record.retrieval
+    if result is None:
+        raise UserError(f"{cell.label} is no retrieval cell")
+    pipeline = workbench.pipeline(cell.config)
+    base = Base(cell.method, cell.seed, result.keys, result.values)
+    grid = Grid(tuple(result.ks), tuple(result.betas), tuple(result.taus))
+    retrieval = Retrieval(pipeline, base, grid, result.search.target)
+    index, _ = retrieval.built(result.backend)
+    index.effort = result.search.effort
+    return RetrievalAugmentedClassifier(
+        Encoder.from_pretrained(pipeline.student(cell.method, cell.seed).path / ENCODER),
+        pipeline.rows.tokenizer,
+        retrieval.knowledge_base,
+        index,
+        k=result.chosen.k,
+        tau=result.chosen.tau,
+        beta=result.chosen.beta,
+        labels=pipeline.task.labels,
+        max_length=cell.config.data.max_length,
+        precision=cell.config.student.recipe.precision,
+    )
+
+
+def export(store: Store, workbench: Workbench, wanted: dict[str, Any], folder: Path) -> Record:
+    """Save the classifier of the cell that fits ``wanted`` below ``folder``.
+
+    Raises:
+        UserError: if no single finished cell fits, or the folder cannot be written.
+    """
+    cell, record = find(store, workbench, wanted)
+    classifier(cell, record, workbench).save_pretrained(folder)
+    return record
