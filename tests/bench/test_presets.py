@@ -1,0 +1,57 @@
+"""Every shipped preset loads, fits all of its tasks and names only what exists."""
+
+from __future__ import annotations
+
+import pytest
+
+from baselines import METHODS
+from bench import settings
+from reaugkd.errors import UnknownNameError
+from reaugkd.retrieval import ann
+from reaugkd.tasks import TASKS
+
+PRESETS = settings.preset_names()
+
+
+@pytest.fixture(params=PRESETS)
+def preset(request: pytest.FixtureRequest) -> settings.Resolved:
+    return settings.resolve([settings.read_preset(request.param)])
+
+
+def test_the_presets_of_the_manual_are_shipped() -> None:
+    assert {"mini", "glue-minilm", "glue-bert"} <= set(PRESETS)
+
+
+def test_it_names_only_what_is_registered(preset: settings.Resolved) -> None:
+    config = preset.whole
+    assert set(config.methods) <= set(METHODS)
+    assert set(config.tasks) | set(config.task) <= set(TASKS)
+    assert set(config.settings) <= set(METHODS)
+    assert {ann.canonical(spec) for spec in config.retrieval.ann} == set(config.retrieval.ann)
+
+
+def test_it_resolves_for_each_of_its_tasks(preset: settings.Resolved) -> None:
+    assert list(preset.tasks) == list(preset.whole.tasks)
+    for task, config in preset.tasks.items():
+        assert config.tasks == (task,)
+        for name, kind in ((name, METHODS[name]) for name in config.methods):
+            kind.Settings.model_validate(config.settings.get(name, {}))
+
+
+def test_teacher_and_student_share_their_length_and_the_tokenizers_limit(
+    preset: settings.Resolved,
+) -> None:
+    for config in preset.tasks.values():
+        for model in (config.teacher.model, config.student.model):
+            if model.source == "config":
+                assert (model.config or {})["max_position_embeddings"] >= config.data.max_length
+
+
+def test_what_a_preset_is_recorded_as_reads_back_the_same(preset: settings.Resolved) -> None:
+    whole = preset.whole
+    assert type(whole).model_validate(whole.model_dump(mode="json")) == whole
+
+
+def test_an_unknown_preset_is_told_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'glue-minilm'"):
+        settings.read_preset("glue-minilmm")

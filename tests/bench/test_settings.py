@@ -1,0 +1,196 @@
+"""Defaults < preset < file < flags; a mistake is one line that names what was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines import METHODS
+from bench import settings
+from bench.cli.run import flags
+from bench.config import BETAS, RunConfig
+from bench.settings import SettingError, Tree, assignment, merge, resolve
+from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.tasks import TASKS
+from tests.bench import runs
+
+MINI = settings.read_preset("mini")
+
+
+def options(**given: Any) -> dict[str, Any]:
+    """What click hands to ``bench run``, all but ``given`` left out by the user."""
+    names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds")
+    none = ("teacher", "student", "data_dir", "limit", "device", "threads")
+    return {**dict.fromkeys(names, []), **dict.fromkeys(none), **given}
+
+
+def epochs(config: RunConfig) -> int:
+    return config.student.recipe.epochs
+
+
+def test_later_layers_win_and_leave_the_rest() -> None:
+    layers: list[Tree] = [
+        {"tasks": ["tone"], "retrieval": {"k": [3]}, "student": {"recipe": {"epochs": 4}}},
+        {"student": {"recipe": {"epochs": 5, "batch_size": 7}}},
+        {"student": {"recipe": {"epochs": 6}}},
+    ]
+    for count, expected in ((1, 4), (2, 5), (3, 6)):
+        assert epochs(resolve(layers[:count]).whole) == expected
+    config = resolve(layers).whole
+    assert config.student.recipe.batch_size == 7
+    assert (config.retrieval.k, config.retrieval.beta) == ((3,), BETAS)
+
+
+def test_a_tasks_table_wins_over_its_layer_and_a_later_layer_over_both() -> None:
+    preset: Tree = {
+        "tasks": ["tone", "alike"],
+        "student": {"recipe": {"epochs": 2}},
+        "task": {"tone": {"student": {"recipe": {"epochs": 9, "batch_size": 8}}}},
+    }
+    tasks = resolve([preset]).tasks
+    assert (epochs(tasks["tone"]), epochs(tasks["alike"])) == (9, 2)
+    tasks = resolve([preset, assignment("student.recipe.epochs=3")]).tasks
+    assert (epochs(tasks["tone"]), epochs(tasks["alike"])) == (3, 3)
+    assert tasks["tone"].student.recipe.batch_size == 8
+    later = {"task": {"tone": {"student": {"recipe": {"epochs": 5}}}}}
+    assert epochs(resolve([preset, later]).tasks["tone"]) == 5
+
+
+def test_a_model_is_replaced_whole_and_takes_the_tokenizer_with_it() -> None:
+    """A pretrained teacher would otherwise read with the tokenizer of the embedded suite."""
+    config = resolve([MINI, flags(options(teacher="org/teacher@1,3"))]).whole
+    assert config.teacher.model.model_dump(exclude_none=True) == {
+        "source": "org/teacher",
+        "layers": (1, 3),
+    }
+    assert config.teacher.tokenizer is None
+    assert config.teacher.recipe == resolve([MINI]).whole.teacher.recipe
+    explicit = {"teacher": {"model": {"source": "x"}, "tokenizer": "y"}}
+    assert resolve([MINI, explicit]).whole.teacher.tokenizer == "y"
+
+
+def test_merging_changes_neither_side() -> None:
+    base: Tree = {"a": {"b": 1}, "c": [1, 2]}
+    over: Tree = {"a": {"d": 2}, "c": [3]}
+    assert merge(base, over) == {"a": {"b": 1, "d": 2}, "c": [3]}
+    assert (base, over) == ({"a": {"b": 1}, "c": [1, 2]}, {"a": {"d": 2}, "c": [3]})
+    assert merge(base, {}) == base
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("4", 4),
+        ("4.5", 4.5),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ('"x y"', "x y"),
+        ("bf16", "bf16"),
+        ("a=b", "a=b"),
+        ("{epochs = 2}", {"epochs": 2}),
+    ],
+)
+def test_the_value_of_set_is_toml_or_else_a_string(text: str, value: Any) -> None:
+    assert assignment(f"student.x-y={text}") == {"student": {"x_y": value}}
+
+
+@pytest.mark.parametrize("name", ["kd.temperature", "KD.temperature", "settings.kd.temperature"])
+def test_a_methods_setting_is_named_by_the_method(name: str) -> None:
+    config = resolve([MINI, assignment(f"{name}=4")]).whole
+    assert config.settings == {"kd": {"temperature": 4}}
+
+
+@pytest.mark.parametrize("text", ["kd.temperature", "=4", "kd.=4", ".x=1", ""])
+def test_set_without_a_name_or_a_value_is_told(text: str) -> None:
+    with pytest.raises(SettingError, match="expected NAME=VALUE"):
+        assignment(text)
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"metods": ["kd"]}, ("metods", "'methods'", "known:")),
+        ({"student": {"recipe": {"epoch": 3}}}, ("student.recipe.epoch", "'epochs'")),
+        ({"data": {"folder": "x"}}, ("data.folder", "known:", "dir")),
+        ({"teacher": {"model": {"source": "x", "layer": [1]}}}, ("teacher.model.layer", "layers")),
+        ({"student": {"recipe": {"epochs": "ten"}}}, ("student.recipe.epochs", "'ten'", "integer")),
+        ({"student": {"recipe": {"precision": "fp16"}}}, ("precision", "'fp16'", "bf16")),
+        ({"student": {"recipe": {"epochs": 0}}}, ("student.recipe.epochs", "= 0", "greater")),
+        ({"student": {"model": "abc"}}, ("student.model", "'abc'")),
+        ({"teacher": 3}, ("teacher", "= 3")),
+        ({"task": [1]}, ("task", "[1]")),
+        ({"pooling": "max"}, ("pooling", "'max'", "'cls'")),
+        ({"retrieval": {"k": [0, 1]}}, ("retrieval", "k must be at least 1")),
+        ({"retrieval": {"k": [1, 1]}}, ("retrieval", "k", "twice")),
+        ({"retrieval": {"beta": [1.5]}}, ("retrieval", "between 0 and 1")),
+        ({"retrieval": {"tau": [0.0]}}, ("retrieval", "tau", "positive")),
+        ({"retrieval": {"ann": []}}, ("retrieval", "ann is empty")),
+        ({"retrieval": {"keys": ["projectd"]}}, ("retrieval.keys", "'projectd'", "'projected'")),
+        ({"seeds": [1, 1]}, ("seeds", "twice", "1, 1")),
+        ({"methods": []}, ("methods", "empty")),
+        ({"settings": {"kd": {"temprature": 2}}}, ("kd.temprature", "'temperature'")),
+        ({"settings": {"kd": {"temperature": -1}}}, ("kd.temperature", "-1", "greater than 0")),
+        ({"settings": {"kdd": {}}}, ("unknown method 'kdd'", "'kd'")),
+        ({"methods": ["reagkd"]}, ("unknown method 'reagkd'", "'reaugkd'")),
+        ({"tasks": ["folows"]}, ("unknown task 'folows'", "'follows'")),
+        ({"task": {"mrcp": {}}}, ("unknown task 'mrcp'", "'mrpc'")),
+        ({"task": {"rte": {"studnet": {}}}}, ("[rte]", "studnet", "'student'")),
+        ({"task": {"rte": {"settings": {"kd": {"x": 1}}}}}, ("kd.x", "known:")),
+    ],
+)
+def test_a_mistake_names_the_field_the_value_and_what_is_allowed(
+    tree: Tree, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError) as found:
+        resolve([MINI, tree])
+    message = str(found.value)
+    assert "\n" not in message
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"), [("kdd.temperature=4", "'kd'"), ("studnet.recipe.epochs=1", "'student'")]
+)
+def test_set_knows_methods_and_settings(text: str, nearest: str) -> None:
+    with pytest.raises(UnknownNameError, match=nearest):
+        assignment(text)
+
+
+def test_files_that_are_missing_or_not_toml_are_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = [1,")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "none.toml", tmp_path, broken, binary):
+        with pytest.raises(SettingError, match=str(path)):
+            settings.read_file(path)
+
+
+def test_lists_are_written_with_commas_repeated_or_as_all() -> None:
+    def plan(*words: str) -> str:
+        done = runs.bench("run", "--dry-run", "--limit", "400", *words)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    common = ("--tasks", "tone", "--ann", "exact", "--k", "1,2")
+    assert plan("--methods", "kd,reaugkd", *common) == plan(
+        "--methods", "KD", "--methods", "ReAugKD", "--tasks", "tone",
+        "--ann", "Exact", "--k", "1", "--k", "2",
+    )  # fmt: skip
+    everything = plan("--methods", "all", *common)
+    assert all(name in everything for name in METHODS)
+
+
+def test_minus_and_underscore_are_the_same() -> None:
+    assert settings.read_preset("glue_minilm") == settings.read_preset("GLUE-MiniLM")
+    assert resolve([MINI, {"tasks": ["SST-2"]}]).whole.tasks == ("sst2",)
+    assert assignment("student.recipe.batch-size=3") == assignment("student.recipe.batch_size=3")
+
+
+def test_every_task_is_known_by_its_title() -> None:
+    for name, task in TASKS.items():
+        if task.suite != "mini":
+            assert resolve([MINI, {"tasks": [task.title]}]).whole.tasks == (name,)
