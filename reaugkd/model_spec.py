@@ -148,6 +148,33 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int) -> PreTrainedMode
     return backbone
 
 
+def width_of(spec: ModelSpec, teacher: ModelSpec) -> int:
+    """Width of the embedding of a model, from its config alone.
+
+    Args:
+        spec: any source; layers do not change the width.
+        teacher: what ``teacher`` and ``pretrained`` refer to.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    from transformers import AutoConfig
+
+    origin = teacher if spec.source in (TEACHER, PRETRAINED) else spec
+    if origin.source == CONFIG:
+        fields = {"model_type": "bert", **(origin.config or {})}
+        try:
+            return int(AutoConfig.for_model(**fields).hidden_size)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"not a valid model config {origin.config}: {error}") from error
+    try:
+        config = AutoConfig.from_pretrained(origin.location(), revision=origin.revision or "main")
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"cannot load model '{origin.source}': {reason}") from error
+    return int(config.hidden_size)
+
+
 def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     """The tokenizer that lies beside a checkpoint.
 

@@ -81,7 +81,8 @@ def test_a_console_script_can_be_called(target: str) -> None:
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    code = "import sys, bench.cli.main; sys.exit(','.join({'torch', 'transformers'} & {*sys.modules}) or None)"
+    heavy = "','.join({'torch', 'transformers'} & {*sys.modules})"
+    code = f"import sys, bench.cli.main; sys.exit({heavy} or None)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
