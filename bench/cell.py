@@ -20,6 +20,7 @@ from baselines import METHODS
 from bench import provenance
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
+from bench.quiet import quieten
 from bench.record import Record, RetrievalResult, TeacherFacts, TrainingResult
 from bench.retrieval import Base, Retrieval
 from bench.store import Store, StoreError
@@ -148,7 +149,7 @@ class Workbench:
             seed=cell.seed,
             settings=self.pipeline(cell.config).settings(cell.method),
             seconds=seconds,
-            provenance=provenance.collect(self._command, load),
+            provenance=provenance.collect(self._command, load, cell.config.device),
             **outcome,
         )
 
@@ -181,7 +182,7 @@ class Workbench:
             [cell.needs, base.keys, base.values, wanted.model_dump(mode="json")]
         )
         if name not in self._retrievals:
-            # Only the newest is kept: an exact index holds a copy of the keys.
+            # Only the newest is kept: it holds the neighbours and indexes of one student.
             grid = Grid(wanted.k, wanted.beta, wanted.tau)
             self._retrievals = {name: Retrieval(pipeline, base, grid, wanted.recall_target)}
         result: RetrievalResult
@@ -214,6 +215,7 @@ def main(cell_file: Path, store: Path, cache: Path, reporter: Reporter | None = 
         import torch
 
         torch.set_num_threads(cell.config.threads)
+    quieten()
     target = Store(store)
     target.create()
     listener = reporter or Silent()

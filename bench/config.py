@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from reaugkd.model_spec import ModelSpec
 from reaugkd.models import Pooling
@@ -85,7 +85,7 @@ class RunConfig(_Strict):
 
     methods: tuple[str, ...] = ("finetune", "kd", "reaugkd")
     tasks: tuple[str, ...]
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[NonNegativeInt, ...] = (0,)
     pooling: Pooling = Field("cls", description="of teacher and student")
     device: Literal["auto", "cpu"] = Field("auto", description="for training; retrieval is on CPU")
     threads: int | None = Field(None, ge=1, description="of torch; all cores by default")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from bench.cell import Cell, Workbench, run_and_store
 from bench.plan import Planned
+from bench.quiet import quieten
 from bench.record import Record
 from bench.store import Store
 from reaugkd.artifacts import ArtifactStore
@@ -105,6 +106,7 @@ def _start(cache: Path, command: str, threads: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
     torch.set_num_threads(threads)
+    quieten()
     _WORKBENCH.append(Workbench(ArtifactStore(cache), Silent(), command))
 
 

@@ -33,7 +33,7 @@ class TaskPipeline:
     """The steps for one task.
 
     Args:
-        config: resolved for this task (:func:`bench.settings.for_task`).
+        config: resolved for this task (:func:`bench.settings.resolve`).
         artifacts: where steps are kept.
         reporter: told of progress.
     """

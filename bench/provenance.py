@@ -29,12 +29,13 @@ PACKAGES = (
 VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
 
 
-def collect(command: str, load: tuple[float, float, float]) -> Provenance:
+def collect(command: str, load: tuple[float, float, float], device: str) -> Provenance:
     """Provenance of a cell that ends now.
 
     Args:
         command: the command line that asked for the cell.
         load: load averages when the cell began.
+        device: setting of the run, ``auto`` or ``cpu``.
     """
     import torch
 
@@ -54,7 +55,7 @@ def collect(command: str, load: tuple[float, float, float]) -> Provenance:
         affinity=sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [],
         threads=torch.get_num_threads(),
         load=[round(value, 2) for value in load],
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device="cuda" if device == "auto" and torch.cuda.is_available() else "cpu",
     )
 
 

@@ -1,7 +1,6 @@
 """The schema of what a finished cell leaves behind; every key is typed here and nowhere else.
 
-A record is plain JSON. Files of a released schema version stay readable for ever: tests hold
-golden files of each.
+A record is plain JSON. Whoever changes a field of a released schema raises :data:`SCHEMA`.
 """
 
 from __future__ import annotations

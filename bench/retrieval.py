@@ -155,6 +155,7 @@ class Retrieval:
             return {"build_seconds": seconds}
 
         identity = {"base": self.identity, "spec": spec, "params": fresh.params()}
+        identity["library"] = fresh.version
         artifact = self.pipeline.artifacts.get("index", identity, build)
         return ann.load(artifact.path), artifact.facts["build_seconds"]
 

@@ -145,6 +145,12 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
         tree = merge(tree, layer)
     whole = check(RunConfig, tree)
     tasks = {task: _for_task(layers, task) for task in whole.tasks}
+    for task, config in tasks.items():
+        for name in ("device", "threads"):  # of the process, hence of all its tasks
+            if getattr(config, name) != getattr(whole, name):
+                raise SettingError(
+                    f"setting 'task.{task}.{name}': {name} is the same for all tasks"
+                )
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
     return Resolved(whole, tasks)

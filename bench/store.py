@@ -43,6 +43,18 @@ class StoreError(UserError):
     """The run's folder cannot be written or is not a run's folder."""
 
 
+def make_writable(folder: Path) -> None:
+    """Make ``folder`` and see that files can be written there.
+
+    Raises:
+        OSError: if not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".probe.{os.getpid()}"
+    probe.write_bytes(b"x")
+    probe.unlink()
+
+
 class Store:
     """Records below one folder."""
 
@@ -57,10 +69,7 @@ class Store:
             StoreError: naming the folder.
         """
         try:
-            self.cells.mkdir(parents=True, exist_ok=True)
-            probe = self.cells / f".probe.{os.getpid()}"
-            probe.write_bytes(b"x")
-            probe.unlink()
+            make_writable(self.cells)
         except OSError as error:
             raise self._cannot_write(error) from error
 

@@ -14,7 +14,7 @@ from reaugkd import fingerprint
 from reaugkd.errors import ModelError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from reaugkd.models import Encoder, Pooling
 
@@ -116,6 +116,28 @@ def _files(folder: Path) -> str:
     return fingerprint.of_files(p for pattern in WEIGHTS for p in folder.glob(pattern))
 
 
+@cache
+def _commit(name: str, revision: str | None) -> list[str]:
+    """Hub name and the commit that ``revision`` (by default the newest) stands for now."""
+    config = load_config(name, revision)
+    return [name, str(getattr(config, "_commit_hash", None) or revision)]
+
+
+def load_config(location: str, revision: str | None) -> PretrainedConfig:
+    """The config of a checkpoint.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(location, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"cannot load model '{location}': {reason}") from error
+
+
 def load_backbone(spec: ModelSpec, vocabulary: int, seed: int) -> PreTrainedModel:
     """The backbone of a spec that does not refer to another model.
 
@@ -148,33 +170,6 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int) -> PreTrainedMode
     return backbone
 
 
-def width_of(spec: ModelSpec, teacher: ModelSpec) -> int:
-    """Width of the embedding of a model, from its config alone.
-
-    Args:
-        spec: any source; layers do not change the width.
-        teacher: what ``teacher`` and ``pretrained`` refer to.
-
-    Raises:
-        ModelError: if there is no such model.
-    """
-    from transformers import AutoConfig
-
-    origin = teacher if spec.source in (TEACHER, PRETRAINED) else spec
-    if origin.source == CONFIG:
-        fields = {"model_type": "bert", **(origin.config or {})}
-        try:
-            return int(AutoConfig.for_model(**fields).hidden_size)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"not a valid model config {origin.config}: {error}") from error
-    try:
-        config = AutoConfig.from_pretrained(origin.location(), revision=origin.revision or "main")
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load model '{origin.source}': {reason}") from error
-    return int(config.hidden_size)
-
-
 def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     """The tokenizer that lies beside a checkpoint.
 
@@ -196,15 +191,9 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
 
 def labels_of(spec: ModelSpec) -> int | None:
     """Number of labels of a checkpoint that carries a classification head, else None."""
-    from transformers import AutoConfig
-
     if spec.source in (TEACHER, PRETRAINED, CONFIG):
         return None
-    try:
-        config = AutoConfig.from_pretrained(spec.location(), revision=spec.revision or "main")
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load model '{spec.source}': {reason}") from error
+    config = load_config(spec.location(), spec.revision)
     heads = [name for name in config.architectures or [] if "SequenceClassification" in name]
     return int(config.num_labels) if heads else None
 

@@ -1,6 +1,6 @@
 """The teacher's projection head: a linear map trained by supervised contrast on cached vectors.
 
-Paper, section 3: a linear layer on the frozen encoder, trained on the training set with the
+The paper: a linear layer on the frozen encoder, trained on the training set with the
 supervised contrastive loss. The encoder is frozen, so this needs no forward pass of the teacher.
 """
 

@@ -34,7 +34,8 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     from bench.cell import Workbench
     from bench.cli import progress
     from bench.cli.console import console
-    from bench.cli.session import default_cache, quieten
+    from bench.cli.session import default_cache
+    from bench.quiet import quieten
     from bench.report.files import find
     from bench.store import Store
     from reaugkd.artifacts import ArtifactStore
@@ -50,5 +51,7 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     artifacts = ArtifactStore((cache or default_cache()).expanduser(), reporter)
     workbench = Workbench(artifacts, reporter, " ".join(["bench", *sys.argv[1:]]))
     record = exporter.export(Store(find(run)), workbench, wanted, folder)
-    chosen = record.retrieval.chosen if record.retrieval else None
-    click.echo(f"wrote {folder}: {record.title} {record.method} seed {record.seed}, {chosen}")
+    if record.retrieval is not None:
+        chosen = record.retrieval.chosen
+        setting = f"k {chosen.k}, beta {chosen.beta}, tau {chosen.tau}"
+        click.echo(f"wrote {folder}: {record.title} {record.method} seed {record.seed}, {setting}")

@@ -15,10 +15,11 @@ from bench.cell import Cell, Workbench
 from bench.cli import progress
 from bench.config import RunConfig
 from bench.executors import Overwrite
+from bench.quiet import quieten
 from bench.record import Record
 from bench.report.files import RUNS
 from bench.settings import Resolved
-from bench.store import Store, StoreError
+from bench.store import Store, StoreError, make_writable
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
 
@@ -91,22 +92,7 @@ class Session:
             highlight=False,
         )
 
-    def write_cells(self, folder: Path, overwrite: Overwrite) -> None:
-        """Write each cell that is left as a file for ``python -m bench.cell``.
-
-        Raises:
-            StoreError: naming the folder.
-        """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for planned in executors.left(self.planned, self.store, overwrite):
-                path = folder / f"{planned.cell.key}.json"
-                path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"cannot write cells to {folder}: {error.strerror}") from error
-
-    def run(self, overwrite: Overwrite) -> int:
-        """Run what is left; 0 if every planned cell ended well or is skipped, else 1."""
+    def _keep_plan(self) -> None:
         self.store.create()
         self.store.write_run(
             {
@@ -117,6 +103,29 @@ class Session:
                 "cells": [planned.cell.summary() for planned in self.planned],
             }
         )
+
+    def write_cells(self, folder: Path, overwrite: Overwrite) -> None:
+        """Write each cell that is left as a file for ``python -m bench.cell``, and the plan.
+
+        Raises:
+            StoreError: naming the folder.
+        """
+        self._keep_plan()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for planned in executors.left(self.planned, self.store, overwrite):
+                path = folder / f"{planned.cell.key}.json"
+                path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"cannot write cells to {folder}: {error.strerror}") from error
+
+    def run(self, overwrite: Overwrite) -> int:
+        """Run what is left; 0 if every planned cell ended well or is skipped, else 1."""
+        try:
+            make_writable(self.cache)
+        except OSError as error:
+            raise StoreError(f"cannot write to the cache {self.cache}: {error.strerror}") from error
+        self._keep_plan()
         for problem in self.store.records()[1]:
             self.reporter.note(f"{problem.path} is passed over: {problem.reason}")
         todo = executors.left(self.planned, self.store, overwrite)
@@ -168,13 +177,3 @@ class Session:
             self.console.print(f"  {cell.label}: {reason}", highlight=False, markup=False)
         self.console.print(f"bench report {self.store.folder}", highlight=False, markup=False)
         return 1 if bad else 0
-
-
-def quieten() -> None:
-    """Silence the progress bars and notices of the libraries: this command shows its own."""
-    import datasets
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    datasets.disable_progress_bars()

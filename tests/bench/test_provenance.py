@@ -18,7 +18,7 @@ from tests.bench import runs
 
 
 def test_it_is_this_machine_this_moment_and_these_libraries() -> None:
-    made = provenance.collect("bench run --k 1", (0.123, 1.0, 2.0))
+    made = provenance.collect("bench run --k 1", (0.123, 1.0, 2.0), "cpu")
     assert made.command == "bench run --k 1"
     assert made.version == reaugkd.__version__
     assert made.load == [0.12, 1.0, 2.0]
@@ -33,7 +33,7 @@ def test_it_is_this_machine_this_moment_and_these_libraries() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells affinity and CPU flags")
 def test_linux_tells_affinity_and_vector_extensions() -> None:
-    made = provenance.collect("", (0, 0, 0))
+    made = provenance.collect("", (0, 0, 0), "auto")
     assert made.affinity == sorted(os.sched_getaffinity(0))
     assert made.cpu
     assert all(flag.startswith(provenance.VECTOR_FLAGS) for flag in made.cpu_flags)

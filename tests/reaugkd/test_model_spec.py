@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from pydantic import ValidationError
 from transformers import AutoModelForSequenceClassification, BertConfig
 
+from reaugkd import model_spec
 from reaugkd.errors import ModelError
 from reaugkd.model_spec import ModelSpec, build_student, labels_of, load_backbone, load_tokenizer
 from reaugkd.models import layers_of
@@ -103,6 +105,23 @@ def test_vocabulary_smaller_than_the_tokenizers_is_refused(checkpoint: ModelSpec
 def test_checkpoint_without_tokenizer_is_refused(checkpoint: ModelSpec) -> None:
     with pytest.raises(ModelError, match="tokenizer"):
         load_tokenizer(checkpoint)
+
+
+def test_hub_model_is_identified_by_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"main": "c1", "v2": "c2"}
+
+    def load_config(name: str, revision: str | None) -> SimpleNamespace:
+        return SimpleNamespace(_commit_hash=found[revision or "main"])
+
+    monkeypatch.setattr(model_spec, "load_config", load_config)
+    model_spec._commit.cache_clear()
+    newest, pinned = ModelSpec(source="org/model"), ModelSpec(source="org/model", revision="v2")
+    assert newest.identity()["origin"] == {"hub": ["org/model", "c1"]}
+    assert pinned.identity()["origin"] == {"hub": ["org/model", "c2"]}
+    found["main"] = "c3"
+    model_spec._commit.cache_clear()
+    assert newest.identity()["origin"] == {"hub": ["org/model", "c3"]}
+    model_spec._commit.cache_clear()
 
 
 def test_label_count_of_a_classifier(tmp_path: Path, checkpoint: ModelSpec) -> None:
