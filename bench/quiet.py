@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 
 def quieten() -> None:
     """Silence progress bars and notices of transformers and datasets in this process."""
     import datasets
     import transformers
+    from tqdm import tqdm
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
+    # A silent bar takes its lock all the same. The default one is a semaphore of the system, which
+    # a worker that Ctrl-C ends leaves behind with a warning.
+    tqdm.set_lock(threading.RLock())

@@ -23,7 +23,7 @@ def options(**given: Any) -> dict[str, Any]:
     """What click hands to ``bench run``, all but ``given`` left out by the user."""
     names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds")
     none = ("teacher", "student", "data_dir", "limit", "device", "threads")
-    return {**dict.fromkeys(names, []), **dict.fromkeys(none), **given}
+    return {**{name: [] for name in names}, **dict.fromkeys(none), **given}
 
 
 def epochs(config: RunConfig) -> int:

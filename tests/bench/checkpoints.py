@@ -1,0 +1,48 @@
+"""Tiny checkpoints on disk: a model folder with a tokenizer beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModelForSequenceClassification, BertConfig, PreTrainedTokenizerFast
+
+from reaugkd.tasks import mini
+from tests import tiny
+
+WORDS = len(mini.tokenizer())
+
+
+def other_tokenizer() -> PreTrainedTokenizerFast:
+    """One that reads other words."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = {word: number for number, word in enumerate([*special, "any", "other", "word"])}
+    backend = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]"
+    )
+
+
+def write(
+    folder: Path,
+    *,
+    seed: int = 0,
+    vocabulary: int = WORDS,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+) -> Path:
+    """An encoder of two layers that reads the embedded suite."""
+    encoder = tiny.encoder(seed, max_position_embeddings=64)
+    encoder.backbone.resize_token_embeddings(vocabulary)
+    encoder.backbone.save_pretrained(folder)
+    (tokenizer or mini.tokenizer()).save_pretrained(folder)
+    return folder
+
+
+def write_classifier(folder: Path, labels: int) -> Path:
+    """The same with a head of its own."""
+    config = BertConfig(**tiny.config(max_position_embeddings=64), vocab_size=WORDS)
+    config.num_labels = labels
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    mini.tokenizer().save_pretrained(folder)
+    return folder

@@ -1,0 +1,270 @@
+"""The plan: what decides a cell's key and what does not; mistakes show before anything trains."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from bench.plan import Planned
+from bench.record import SCHEMA
+from reaugkd.errors import MissingLibraryError, ModelError, UserError
+from reaugkd.tasks import get_task
+from tests.bench import checkpoints, runs
+from tests.reaugkd.tasks import glue_files
+
+Keys = dict[str, str]
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise AssertionError("the plan must not train")
+
+    monkeypatch.setattr("reaugkd.teacher.fine_tune", refuse)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Any:
+    """Label of each planned cell -> its key, for the small matrix with flags on top."""
+
+    def make(kind: str | None = None, **flags: Any) -> Keys:
+        planned = runs.plan(tmp_path / "cache", **flags)
+        return {p.cell.label: p.cell.key for p in planned if kind in (None, p.cell.kind)}
+
+    return make
+
+
+def test_each_training_cell_comes_before_the_retrieval_cells_on_it(tmp_path: Path) -> None:
+    planned = runs.plan(tmp_path, tasks=["follows", "alike"], seeds=[0, 1])
+    seen: set[str] = set()
+    for cell in (p.cell for p in planned):
+        assert (cell.kind == "retrieval") == (cell.needs is not None)
+        assert cell.needs is None or cell.needs in seen
+        seen.add(cell.key)
+    assert len(seen) == len(planned) == 2 * 2 * (3 + 2)
+
+
+def test_only_what_retrieves_has_retrieval_cells(tmp_path: Path) -> None:
+    planned = runs.plan(tmp_path)
+    assert {p.cell.method for p in planned if p.cell.kind == "retrieval"} == {"reaugkd"}
+
+
+def test_planning_writes_nothing(tmp_path: Path) -> None:
+    runs.plan(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_backend_named_in_two_ways_is_one_cell(keys: Any) -> None:
+    assert keys(retrieval__ann=["faiss", "FAISS", "faiss:"]) == keys(retrieval__ann=["faiss"])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"retrieval__k": [3]},
+        {"retrieval__ann": ["faiss:Flat"]},
+        {"retrieval__beta": [0.5]},
+        {"retrieval__tau": [0.2]},
+        {"retrieval__keys": ["student"]},
+        {"retrieval__values": ["hard"]},
+        {"retrieval__recall_target": 0.9},
+    ],
+)
+def test_retrieval_never_decides_a_student(flags: dict[str, Any], keys: Any) -> None:
+    before, after = keys(), keys(**flags)
+    training = keys("training")
+    assert {name: key for name, key in after.items() if name in training} == training
+    assert not set(after.values()) & (set(before.values()) - set(training.values()))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"device": "cpu"},
+        {"threads": 1},
+        {"teacher__floor_margin": 0.01},
+        {"methods": ["reaugkd", "finetune", "kd"]},
+    ],
+)
+def test_what_decides_no_result_decides_no_key(flags: dict[str, Any], keys: Any) -> None:
+    assert keys(**flags) == keys()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"student__recipe__epochs": 2},
+        {"student__recipe__learning_rate": 1e-4},
+        {"student__recipe__precision": "bf16"},
+        {"student__model__config__hidden_size": 16},
+        {"data__limit": 700},
+        {"data__split_seed": 1},
+        {"data__max_length": 20},
+        {"pooling": "mean"},
+        {"seeds": [1]},
+    ],
+)
+def test_what_decides_a_student_changes_every_key(flags: dict[str, Any], keys: Any) -> None:
+    assert not set(keys(**flags).values()) & set(keys().values())
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"teacher__recipe__epochs": 2},
+        {"teacher__seed": 1},
+        {"teacher__model__config__hidden_size": 16},
+    ],
+)
+def test_the_teacher_decides_only_what_it_teaches(flags: dict[str, Any], keys: Any) -> None:
+    before, after = keys(), keys(**flags)
+    assert {name for name in before if before[name] == after[name]} == {"follows finetune seed 0"}
+
+
+def test_a_methods_setting_decides_that_method(keys: Any) -> None:
+    before, after = keys(), keys(settings={"kd": {"temperature": 3.0}})
+    assert {name for name in before if before[name] != after[name]} == {"follows kd seed 0"}
+    assert keys(settings={"kd": {}}) == before  # a default that is written out changes nothing
+
+
+def test_folders_do_not_matter_their_content_does(tmp_path: Path, keys: Any) -> None:
+    task = get_task("mrpc")
+    first, second = tmp_path / "first", tmp_path / "far" / "second"
+    glue_files.write_folder(first / "glue", task, 500)
+    checkpoints.write(first / "teacher", seed=1)
+    checkpoints.write(first / "student", seed=2)
+    shutil.copytree(first, second)
+
+    def planned(folder: Path, **flags: Any) -> Keys:
+        return keys(  # type: ignore[no-any-return]
+            tasks=["mrpc"],
+            data__dir=str(folder / "glue"),
+            data__limit=450,
+            teacher__model={"source": str(folder / "teacher")},
+            student__model={"source": str(folder / "student")},
+            **flags,
+        )
+
+    before = planned(first)
+    assert planned(second) == before
+    third = shutil.copytree(second, tmp_path / "third")
+    checkpoints.write(third / "student", seed=3)
+    assert not set(planned(third).values()) & set(before.values())
+
+
+def test_a_student_made_of_the_teacher_is_planned_without_training_it(keys: Any) -> None:
+    first = keys(student__model={"source": "teacher", "layers": [0]})
+    assert len(first) == 5
+    other = keys(student__model={"source": "teacher", "layers": [0]}, teacher__seed=1)
+    assert not set(first.values()) & set(other.values())  # finetune too: it starts from the teacher
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind", "words"),
+    [
+        ({"retrieval__k": [1, 601]}, UserError, ("601", "600")),
+        ({"retrieval__ann": ["hnswlibb"]}, UserError, ("'hnswlibb'", "'hnswlib'")),
+        ({"student__model": {"source": "teacher", "layers": [7]}}, ModelError, ("7", "0 to 1")),
+        (
+            {"student__model": {"source": "config", "config": {"hidden_size": 65}}},
+            ModelError,
+            ("hidden_size", "65"),
+        ),
+        (
+            {"student__model": {"source": "config", "config": {"model_type": "brt"}}},
+            ModelError,
+            ("brt",),
+        ),
+        ({"student__model": {"source": "/no/such/model"}}, ModelError, ("/no/such/model",)),
+        ({"teacher__tokenizer": None}, ModelError, ("teacher.tokenizer",)),
+        ({"data__limit": 5}, UserError, ("follows",)),
+    ],
+)
+def test_a_mistake_shows_before_anything_trains(
+    flags: dict[str, Any], kind: type[UserError], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(kind) as found:
+        runs.plan(tmp_path, **flags)
+    assert [word for word in words if word not in str(found.value)] == []
+
+
+def test_a_missing_ann_library_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reaugkd.registry.find_spec", lambda _: None)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'reaugkd\[hnswlib\]'"):
+        runs.plan(tmp_path)
+    assert runs.plan(tmp_path, retrieval__ann=["exact"])
+
+
+def test_a_teacher_for_other_labels_is_refused(tmp_path: Path) -> None:
+    five = {"source": str(checkpoints.write_classifier(tmp_path / "five", 5))}
+    with pytest.raises(ModelError, match=r"head of 5 labels, .*follows needs 3"):
+        runs.plan(tmp_path, teacher__model=five)
+    assert runs.plan(tmp_path, teacher__model=five, methods=["finetune"])  # it is not asked
+    three = {"source": str(checkpoints.write_classifier(tmp_path / "three", 3))}
+    assert runs.plan(tmp_path, teacher__model=three)
+
+
+def test_tokenizers_that_differ_are_refused(tmp_path: Path) -> None:
+    teacher = {"source": str(checkpoints.write(tmp_path / "teacher"))}
+    same = {"source": str(checkpoints.write(tmp_path / "same", seed=1))}
+    other = {
+        "source": str(
+            checkpoints.write(tmp_path / "other", tokenizer=checkpoints.other_tokenizer())
+        )
+    }
+    assert runs.plan(tmp_path, teacher__model=teacher, student__model=same)
+    for flags in ({"teacher__model": teacher}, {}):  # {}: the embedded suite's own tokenizer
+        with pytest.raises(ModelError, match="different tokenizers"):
+            runs.plan(tmp_path, student__model=other, **flags)
+
+
+@pytest.mark.parametrize("who", ["teacher", "student"])
+@pytest.mark.parametrize("method", ["kd", "reaugkd"])
+def test_a_vocabulary_smaller_than_the_tokenizers_is_refused(
+    who: str, method: str, tmp_path: Path
+) -> None:
+    small = checkpoints.write(tmp_path / "small", vocabulary=checkpoints.WORDS - 1)
+    whole = checkpoints.write(tmp_path / "whole")
+    models = {"teacher": whole, "student": whole} | {who: small}
+    flags = {f"{name}__model": {"source": str(path)} for name, path in models.items()}
+    with pytest.raises(ModelError, match=f"knows {checkpoints.WORDS - 1} tokens"):
+        runs.plan(tmp_path, methods=[method], **flags)
+
+
+def test_the_embedded_suites_tokenizer_does_not_read_glue(tmp_path: Path) -> None:
+    glue_files.write_folder(tmp_path, get_task("mrpc"), 500)
+    with pytest.raises(ModelError, match=r"cannot read MRPC.*--preset glue-minilm"):
+        runs.plan(tmp_path / "cache", tasks=["mrpc"], data__dir=str(tmp_path), data__limit=450)
+
+
+def test_a_method_that_cannot_run_is_planned_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "reaugkd.method.ReAugKD.unsupported", lambda _, task: f"not for {task.name}"
+    )
+    planned = runs.plan(tmp_path)
+    assert {p.cell.method: p.skip for p in planned} == {
+        "finetune": None,
+        "kd": None,
+        "reaugkd": "not for follows",
+    }
+
+
+def test_a_cell_is_plain_json_and_its_identity_makes_its_key(tmp_path: Path) -> None:
+    from bench.cell import Cell
+    from reaugkd import fingerprint
+
+    def same(planned: Planned) -> bool:
+        cell = planned.cell
+        again = Cell.model_validate_json(cell.model_dump_json())
+        return again == cell and fingerprint.of_json(again.identity) == cell.key
+
+    planned = runs.plan(tmp_path)
+    assert all(map(same, planned))
+    assert all(p.cell.identity["schema"] == SCHEMA for p in planned)
