@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -16,11 +17,16 @@ from bench.quiet import quieten
 from bench.record import Record
 from bench.store import Store
 from reaugkd.artifacts import ArtifactStore
+from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
 
 Overwrite = Literal["never", "missing", "always"]
 Done = Callable[[Cell, Record], None]
 _WORKBENCH: list[Workbench] = []  # of a worker process, made once by its initializer
+
+
+class WorkerError(UserError):
+    """A process of the pool died; what it had finished is kept."""
 
 
 def left(planned: Iterable[Planned], store: Store, overwrite: Overwrite) -> list[Planned]:
@@ -84,7 +90,12 @@ def in_pool(
     workers: int,
     threads: int,
 ) -> None:
-    """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each."""
+    """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
+
+    Raises:
+        StoreError: if a record cannot be written.
+        WorkerError: if a worker is killed, e.g. for the memory it takes.
+    """
     context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start, initargs=(cache, command, threads)
@@ -94,6 +105,11 @@ def in_pool(
             for future in as_completed(futures):
                 for cell, record in future.result():
                     done(cell, record)
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "a worker was killed, perhaps for want of memory: the same command resumes, "
+                "fewer --max-workers need less"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():

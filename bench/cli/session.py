@@ -15,6 +15,7 @@ from bench.cell import Cell, Workbench
 from bench.cli import progress
 from bench.config import RunConfig
 from bench.executors import Overwrite
+from bench.plan import Planned
 from bench.quiet import quieten
 from bench.record import Record
 from bench.report.files import RUNS
@@ -131,6 +132,13 @@ class Session:
         todo = executors.left(self.planned, self.store, overwrite)
         self.show_plan(overwrite)
         self._total, self._finished, self._began = len(todo), 0, time.perf_counter()
+        try:
+            self._execute(todo)
+        finally:
+            self.reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
+        return self._summary()
+
+    def _execute(self, todo: list[Planned]) -> None:
         if self.workers == 1:
             executors.in_process(todo, self.workbench, self.store, self._done)
         else:
@@ -144,7 +152,6 @@ class Session:
                 workers=self.workers,
                 threads=threads,
             )
-        return self._summary()
 
     def _done(self, cell: Cell, record: Record) -> None:
         self._finished += 1

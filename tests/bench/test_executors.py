@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +19,7 @@ from bench import cell as cells
 from bench.executors import groups
 from bench.record import comparable
 from bench.store import Store
+from reaugkd.method import ReAugKD
 from tests.bench import runs
 
 
@@ -165,6 +170,53 @@ def test_a_failure_in_a_pool_does_not_stop_the_others(finished: Path, tmp_path: 
         "reaugkd exact projected soft": "ok",
     }
     assert "32 dimensions, the student's 16" in str(found["reaugkd exact teacher soft"].reason)
+
+
+class DeadPool:
+    """Stands for a pool whose worker the system has killed."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __enter__(self) -> DeadPool:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def submit(self, *_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("terminated abruptly"))
+        return future
+
+
+def test_a_worker_that_dies_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.executors.ProcessPoolExecutor", DeadPool)
+    done = runs.run(tmp_path, "--max-workers", 2)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: a worker was killed")
+    assert "the same command resumes" in done.stderr
+
+
+@pytest.mark.parametrize(("value", "word"), [(0.0, "zero"), (np.nan, "NaN")])
+def test_embeddings_without_a_direction_fail_their_cells_and_name_the_row(
+    value: float, word: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = ReAugKD.project
+
+    def spoilt(method: ReAugKD, embedding: Any) -> Any:
+        keys = project(method, embedding).copy()
+        keys[7] = value
+        return keys
+
+    monkeypatch.setattr(ReAugKD, "project", spoilt)
+    copytree(finished / "cache", tmp_path / "cache", ignore=ignore_patterns("knowledge-base"))
+    done = runs.run(tmp_path, "--methods", "reaugkd")
+    assert done.exit_code == 1
+    found = runs.records(tmp_path / "out")
+    assert found["reaugkd"].status == "ok"
+    for backend in ("exact", "hnswlib"):
+        reason = str(found[f"reaugkd {backend} projected soft"].reason)
+        assert word.lower() in reason.lower()
+        assert "7" in reason
 
 
 def test_a_written_cell_runs_anywhere_with_the_same_record(finished: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from bench.cli.main import main
 from bench.store import Store
 from reaugkd import __version__
+from reaugkd.reporter import Silent
 from tests.bench import runs
 
 
@@ -107,3 +108,22 @@ def test_a_failed_run_has_a_report_too(finished: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "failed" in done.output
     assert "the floor is" in done.output
+
+
+def test_an_interrupted_run_gives_the_cursor_back(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bar(Silent):
+        shown = True
+
+        def finish(self) -> None:
+            self.shown = False
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    bar = Bar()
+    monkeypatch.setattr("bench.cli.progress.reporter", lambda _: bar)
+    monkeypatch.setattr("bench.executors.in_process", interrupt)
+    assert runs.run(finished, "--out", tmp_path).exit_code == 130
+    assert not bar.shown
