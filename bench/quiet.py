@@ -9,7 +9,7 @@ def quieten() -> None:
     """Silence progress bars and notices of transformers and datasets in this process."""
     import datasets
     import transformers
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()

@@ -1,12 +1,22 @@
-"""One finished run of the small matrix, shared by all tests that only read it."""
+"""What the tests of ``bench run`` share: one finished run, and the number of threads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.bench import runs
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """``--threads`` in one test does not reach the next: sums depend on their number."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
