@@ -137,6 +137,8 @@ def test_set_without_a_name_or_a_value_is_told(text: str) -> None:
         ({"methods": ["reagkd"]}, ("unknown method 'reagkd'", "'reaugkd'")),
         ({"tasks": ["folows"]}, ("unknown task 'folows'", "'follows'")),
         ({"task": {"mrcp": {}}}, ("unknown task 'mrcp'", "'mrpc'")),
+        ({"task": {"tone": {"threads": 1}}}, ("task.tone.threads", "the same for all tasks")),
+        ({"seeds": [-1]}, ("seeds", "-1", "greater than or equal to 0")),
         ({"task": {"rte": {"studnet": {}}}}, ("[rte]", "studnet", "'student'")),
         ({"task": {"rte": {"settings": {"kd": {"x": 1}}}}}, ("kd.x", "known:")),
     ],
