@@ -21,7 +21,7 @@ def threads() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a finished run: ``out`` and ``cache``. Write neither; copy, or give another out."""
+    """Folder of a finished run: ``out``, only to be read, and ``cache``, which runs may share."""
     folder = tmp_path_factory.mktemp("finished")
     done = runs.run(folder)
     assert done.exit_code == 0, done.output
