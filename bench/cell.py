@@ -21,18 +21,15 @@ from bench import provenance
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
 from bench.quiet import quieten
-from bench.record import Record, RetrievalResult, TeacherFacts, TrainingResult
+from bench.record import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
 from bench.retrieval import Base, Retrieval
 from bench.store import Store, StoreError
 from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts import SCHEMA, ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval.sweep import Grid
 from reaugkd.tasks import get_task
-
-SCHEMA = 1
-"""Raised whenever the same cell would give another result than before."""
 
 
 class Cell(BaseModel):
@@ -74,6 +71,30 @@ class Cell(BaseModel):
         return self.model_dump(mode="json", exclude={"identity", "config"}, exclude_none=True)
 
 
+def training_identity(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
+    """Everything that decides the result of a training cell."""
+    return {"kind": "training", "schema": SCHEMA, **pipeline.student_identity(method, seed)}
+
+
+def retrieval_identity(
+    pipeline: TaskPipeline, training: dict[str, Any], base: Base, backend: str
+) -> dict[str, Any]:
+    """Everything that decides the result of a retrieval cell over the student of ``training``."""
+    wanted = pipeline.config.retrieval
+    grid = Grid(wanted.k, wanted.beta, wanted.tau)
+    return {
+        "kind": "retrieval",
+        "schema": SCHEMA,
+        "student": training,
+        "base": Retrieval(pipeline, base, grid, wanted.recall_target).identity,
+        "backend": backend,
+        "k": list(wanted.k),
+        "beta": list(wanted.beta),
+        "tau": list(wanted.tau),
+        "recall_target": wanted.recall_target,
+    }
+
+
 class Workbench:
     """Runs cells in this process; the pipeline of a task is shared by its cells.
 
@@ -92,7 +113,12 @@ class Workbench:
         """The pipeline of a configuration that is resolved for one task."""
         key = fingerprint.of_json(config.model_dump(mode="json"))
         if key not in self._pipelines:
-            self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter)
+
+            def stamp(load: tuple[float, float, float]) -> dict[str, Any]:
+                made = provenance.collect(self._command, load, config.device)
+                return made.model_dump(mode="json")
+
+            self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter, stamp)
         return self._pipelines[key]
 
     def run(self, cell: Cell) -> tuple[Record, dict[str, NDArray[Any]]]:
@@ -107,6 +133,7 @@ class Workbench:
         result: dict[str, Any] = {}
         arrays: dict[str, NDArray[Any]] = {}
         try:
+            self._check(cell)
             result, arrays = work(cell)
             outcome: dict[str, Any] = {"status": "ok", **result}
         except Exception as error:  # noqa: BLE001  see below
@@ -122,6 +149,17 @@ class Workbench:
             }
         return self._record(cell, outcome, time.perf_counter() - began, load), arrays
 
+    def _check(self, cell: Cell) -> None:
+        """A worker must find the rows and models that the cell was planned with."""
+        pipeline = self.pipeline(cell.config)
+        found = training_identity(pipeline, cell.method, cell.seed)
+        if cell.kind == "retrieval":
+            base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))
+            found = retrieval_identity(pipeline, found, base, str(cell.backend))
+        if found != cell.identity:
+            changed = [name for name in found if found[name] != cell.identity.get(name)]
+            raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
+
     def skipped(self, cell: Cell, reason: str) -> Record:
         """The record of a cell that cannot run, with the reason."""
         return self._record(cell, {"status": "skipped", "reason": reason}, 0.0, os.getloadavg())
@@ -134,6 +172,9 @@ class Workbench:
         load: tuple[float, float, float],
     ) -> Record:
         task = get_task(cell.task)
+        outcome.setdefault(
+            "provenance", provenance.collect(self._command, load, cell.config.device)
+        )
         return Record(
             kind=cell.kind,
             key=cell.key,
@@ -149,7 +190,6 @@ class Workbench:
             seed=cell.seed,
             settings=self.pipeline(cell.config).settings(cell.method),
             seconds=seconds,
-            provenance=provenance.collect(self._command, load, cell.config.device),
             **outcome,
         )
 
@@ -159,13 +199,19 @@ class Workbench:
         teacher = None
         if METHODS[cell.method].needs:
             found = pipeline.teacher.artifact
-            kept = {name: found.facts[name] for name in TeacherFacts.model_fields if name != "key"}
-            teacher = TeacherFacts(key=found.key, **kept)
+            own = {"key": found.key, "init": cell.config.teacher.model.describe()}
+            kept = {
+                name: found.facts[name] for name in TeacherFacts.model_fields if name not in own
+            }
+            teacher = TeacherFacts(**own, **kept)
+        made = Provenance.model_validate(facts.pop("provenance"))
         result = TrainingResult(
+            source=pipeline.rows.data.source,
+            notes=list(pipeline.rows.data.notes),
             rows={split: len(rows) for split, rows in pipeline.rows.splits.items()},
             majority=pipeline.rows.majority,
             teacher=teacher,
-            student_init=facts.pop("init"),
+            student_init=pipeline.student_init,
             pooling=cell.config.pooling,
             **facts,
         )
@@ -173,7 +219,7 @@ class Workbench:
         for split in pipeline.rows.queried:
             arrays[f"logits.{split}"] = pipeline.outputs(cell.method, cell.seed, split).logits
             arrays[f"labels.{split}"] = pipeline.rows.labels(split)
-        return {"training": result}, arrays
+        return {"training": result, "provenance": made}, arrays
 
     def _retrieval(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
 from reaugkd.model_spec import ModelSpec
 from reaugkd.models import Pooling
@@ -17,7 +17,7 @@ TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(_Strict):
@@ -62,6 +62,11 @@ class RetrievalConfig(_Strict):
     keys: tuple[Literal["projected", "teacher", "student"], ...] = ("projected",)
     values: tuple[Literal["soft", "hard"], ...] = ("soft",)
     recall_target: float = Field(0.99, gt=0, le=1, description="search effort is tuned to it")
+
+    @field_validator("k", "beta", "tau")
+    @classmethod
+    def _in_order(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(sorted(values))  # the order in which they are given decides nothing
 
     @model_validator(mode="after")
     def _grid(self) -> Self:

@@ -18,7 +18,7 @@ from bench.record import Record
 from bench.store import Store
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import UserError
-from reaugkd.reporter import Silent
+from reaugkd.reporter import Reporter, Silent
 
 Overwrite = Literal["never", "missing", "always"]
 Done = Callable[[Cell, Record], None]
@@ -89,8 +89,19 @@ def in_pool(
     *,
     workers: int,
     threads: int,
+    reporter: Callable[[], Reporter] = Silent,
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
+
+    Args:
+        planned: the cells.
+        cache: where expensive steps are kept.
+        store: where the records go.
+        command: the command line, for provenance.
+        done: told of every record.
+        workers: number of processes.
+        threads: of torch, per process.
+        reporter: makes the reporter of a worker, in the worker.
 
     Raises:
         StoreError: if a record cannot be written.
@@ -98,7 +109,10 @@ def in_pool(
     """
     context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
     with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start, initargs=(cache, command, threads)
+        workers,
+        mp_context=context,
+        initializer=_start,
+        initargs=(cache, command, threads, reporter),
     ) as pool:
         futures = {pool.submit(_work, group, store.folder) for group in groups(planned)}
         try:
@@ -117,13 +131,14 @@ def in_pool(
             raise
 
 
-def _start(cache: Path, command: str, threads: int) -> None:
+def _start(cache: Path, command: str, threads: int, reporter: Callable[[], Reporter]) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
     torch.set_num_threads(threads)
     quieten()
-    _WORKBENCH.append(Workbench(ArtifactStore(cache), Silent(), command))
+    listener = reporter()
+    _WORKBENCH.append(Workbench(ArtifactStore(cache, listener), listener, command))
 
 
 def _work(group: list[Planned], folder: Path) -> list[tuple[Cell, Record]]:

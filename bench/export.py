@@ -16,6 +16,7 @@ from bench.store import RUN, Store, StoreError
 from bench.teaching import ENCODER
 from reaugkd.errors import UserError
 from reaugkd.models import Encoder
+from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.sweep import Grid
 
@@ -33,9 +34,15 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
     """
     try:
         stored = store.read_run().get("tasks", {})
-        configs = {name: RunConfig.model_validate(config) for name, config in stored.items()}
+        configs = {
+            name: RunConfig.model_validate(config)
+            for name, config in stored.items()
+            if wanted["task"] in (None, name)
+        }
     except ValidationError as error:
         raise StoreError(f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}") from error
+    if wanted["backend"] is not None:  # the libraries of the others need not be here
+        configs = {n: narrowed(config, wanted["backend"]) for n, config in configs.items()}
     fields = {name: value for name, value in wanted.items() if value is not None}
     fitting = [
         planned.cell
@@ -51,6 +58,13 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
     if not isinstance(record, Record) or record.retrieval is None:
         raise StoreError(f"{fitting[0].label} has not finished in {store.folder}")
     return fitting[0], record
+
+
+def narrowed(config: RunConfig, backend: str) -> RunConfig:
+    """``config`` with ``backend`` alone, if it is among its backends."""
+    specs = tuple(s for s in config.retrieval.ann if ann.canonical(s) == backend)
+    retrieval = config.retrieval.model_copy(update={"ann": specs})
+    return config.model_copy(update={"retrieval": retrieval})
 
 
 def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAugmentedClassifier:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines import METHODS
-from bench.cell import SCHEMA, Cell, Workbench
+from bench.cell import Cell, Workbench, retrieval_identity, training_identity
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
-from bench.retrieval import Base, Retrieval
+from bench.retrieval import Base
 from reaugkd import fingerprint
+from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.sweep import Grid
+from reaugkd.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,24 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
     Raises:
         UserError: the first mistake.
     """
+    folders = {own.data.dir for own in configs.values()} - {None}
+    if folders and all(get_task(task).suite == "mini" for task in configs):
+        raise UserError(
+            f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(configs)}, which "
+            "are generated: name a GLUE preset, e.g. --preset glue-minilm"
+        )
     planned: list[Planned] = []
     for own in configs.values():
         specs = list(dict.fromkeys(ann.canonical(spec) for spec in own.retrieval.ann))
         for spec in specs:
             ann.make(spec)
         pipeline = workbench.pipeline(own)
-        _check(pipeline, own)
+        _check(pipeline, own, specs)
         for method in own.methods:
-            reason = METHODS[method]().unsupported(pipeline.task)
+            reason = pipeline.method(method).unsupported(pipeline.task)
             for seed in own.seeds:
-                training = _training(pipeline, own, method, seed)
+                identity = training_identity(pipeline, method, seed)
+                training = _cell(identity, own, method=method, seed=seed)
                 planned.append(Planned(training, reason))
                 if METHODS[method].retrieves:
                     planned += [
@@ -57,56 +66,35 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
     return planned
 
 
-def _check(pipeline: TaskPipeline, config: RunConfig) -> None:
+def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> None:
     rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
-    pipeline.check_models(taught=any(METHODS[method].needs for method in config.methods))
-    if any(METHODS[method].retrieves for method in config.methods):
-        Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
+    widths = pipeline.check_models(taught=any(METHODS[m].needs for m in config.methods))
+    if not any(METHODS[method].retrieves for method in config.methods):
+        return
+    Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
+    for spec in specs:
+        ann.make(spec).check(widths["student"])
+    if "teacher" in config.retrieval.keys and len(set(widths.values())) > 1:
+        raise UserError(
+            f"keys 'teacher': the teacher's embedding has {widths['teacher']} dimensions, the "
+            f"student's {widths['student']}: use keys 'projected' or 'student'"
+        )
 
 
-def _cell(kind: Any, identity: dict[str, Any], config: RunConfig, **names: Any) -> Cell:
-    identity = {"kind": kind, "schema": SCHEMA, **identity}
+def _cell(identity: dict[str, Any], config: RunConfig, **names: Any) -> Cell:
+    key, task = fingerprint.of_json(identity), config.tasks[0]
     return Cell(
-        kind=kind,
-        key=fingerprint.of_json(identity),
-        identity=identity,
-        config=config,
-        task=config.tasks[0],
-        **names,
+        kind=identity["kind"], key=key, identity=identity, config=config, task=task, **names
     )
-
-
-def _training(pipeline: TaskPipeline, config: RunConfig, method: str, seed: int) -> Cell:
-    identity = pipeline.student_identity(method, seed)
-    return _cell("training", identity, config, method=method, seed=seed)
 
 
 def _retrievals(
     pipeline: TaskPipeline, config: RunConfig, training: Cell, specs: list[str]
 ) -> Iterator[Cell]:
-    wanted = config.retrieval
-    grid = Grid(wanted.k, wanted.beta, wanted.tau)
-    for keys in wanted.keys:
-        for values in wanted.values:
+    names = {"method": training.method, "seed": training.seed, "needs": training.key}
+    for keys in config.retrieval.keys:
+        for values in config.retrieval.values:
             base = Base(training.method, training.seed, keys, values)
             for spec in specs:
-                identity = {
-                    "student": training.identity,
-                    "base": Retrieval(pipeline, base, grid, wanted.recall_target).identity,
-                    "backend": spec,
-                    "k": list(wanted.k),
-                    "beta": list(wanted.beta),
-                    "tau": list(wanted.tau),
-                    "recall_target": wanted.recall_target,
-                }
-                yield _cell(
-                    "retrieval",
-                    identity,
-                    config,
-                    method=training.method,
-                    seed=training.seed,
-                    backend=spec,
-                    keys=keys,
-                    values=values,
-                    needs=training.key,
-                )
+                identity = retrieval_identity(pipeline, training.identity, base, spec)
+                yield _cell(identity, config, backend=spec, keys=keys, values=values, **names)

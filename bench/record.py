@@ -52,6 +52,8 @@ class TeacherFacts(_Plain):
 class TrainingResult(_Plain):
     """One student, before any retrieval."""
 
+    source: str = Field(description="where the rows came from, e.g. folder")
+    notes: list[str] = Field(description="what a reader should know of the rows")
     rows: dict[str, int] = Field(description="split -> number of rows")
     majority: dict[str, Scores] = Field(description="split -> scores of the constant predictor")
     teacher: TeacherFacts | None
@@ -99,6 +101,7 @@ class RetrievalResult(_Plain):
     """One student with one knowledge base behind one index, swept over k, beta and tau."""
 
     training_key: str
+    student_init: str
     backend: str = Field(description="the spec, e.g. faiss:Flat")
     keys: str
     values: str
@@ -139,7 +142,10 @@ class Record(_Plain):
     training: TrainingResult | None = None
     retrieval: RetrievalResult | None = None
     seconds: float = Field(description="wall time of the cell")
-    provenance: Provenance
+    provenance: Provenance = Field(
+        description="of the training of a student, also where it was found in the cache; of the "
+        "search for a retrieval cell"
+    )
 
 
 VOLATILE = frozenset(

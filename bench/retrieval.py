@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,8 +60,8 @@ class Retrieval:
         identity: dict[str, Any] = {"signals": pipeline.teacher.signals_identity}
         identity |= {"keys": base.keys, "values": base.values}
         if base.keys == "projected":
-            identity |= {"settings": pipeline.settings(base.method), "method": base.method}
-            identity |= {"seed": base.seed, "width": pipeline.student_width}
+            identity |= {"projection": pipeline.method(base.method).projection_identity()}
+            identity |= {"method": base.method, "seed": base.seed, "width": pipeline.student_width}
         elif base.keys == "student":
             identity["student"] = pipeline.student_identity(base.method, base.seed)
         return identity
@@ -137,25 +138,25 @@ class Retrieval:
 
     def built(self, spec: str) -> tuple[AnnIndex, float]:
         """The index of ``spec``, built once and kept, and the seconds its build took."""
-        fresh = ann.make(spec)
-        if fresh.instant:
+        empty = ann.make(spec)
+        if empty.instant:
             began = time.perf_counter()
-            fresh.build(self.knowledge_base.keys)
-            return fresh, time.perf_counter() - began
+            empty.build(self.knowledge_base.keys)
+            return empty, time.perf_counter() - began
 
         def build(folder: Path) -> Mapping[str, Any]:
-            vectors = self.knowledge_base.keys
+            index, vectors = ann.make(spec), self.knowledge_base.keys
             self.pipeline.reporter.start(f"{spec}: building the index", len(vectors), "vectors")
-            began = time.perf_counter()
-            fresh.build(vectors)
+            load, began = os.getloadavg(), time.perf_counter()
+            index.build(vectors)
             seconds = time.perf_counter() - began
             self.pipeline.reporter.advance(len(vectors))
-            fresh.save(folder)
+            index.save(folder)
             self.pipeline.reporter.finish()
-            return {"build_seconds": seconds}
+            return {"build_seconds": seconds, "provenance": self.pipeline.stamp(load)}
 
-        identity = {"base": self.identity, "spec": spec, "params": fresh.params()}
-        identity["library"] = fresh.version
+        identity = {"base": self.identity, "spec": spec, "params": empty.params()}
+        identity["library"] = empty.version
         artifact = self.pipeline.artifacts.get("index", identity, build)
         return ann.load(artifact.path), artifact.facts["build_seconds"]
 
@@ -188,6 +189,7 @@ class Retrieval:
         p50, p95 = self._timed(index)
         result = RetrievalResult(
             training_key=training_key,
+            student_init=self.pipeline.student_init,
             backend=spec,
             keys=self.base.keys,
             values=self.base.values,
@@ -239,7 +241,8 @@ class Retrieval:
         )
 
     def _agreement(self, split: str, outputs: Floats, choice: Choice) -> float:
-        reference = self._mixed(split, *self.searched(self.exact, split), choice)
+        truth = self.truths[split]
+        reference = self._mixed(split, truth.similarities, truth.ids, choice)
         if self.pipeline.task.regression:
             return float(np.mean(np.abs(outputs - reference) <= SAME_SCORE))
         return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))

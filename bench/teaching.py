@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from bench.config import RunConfig
 from bench.rows import TaskRows
 from reaugkd import inference, model_spec, signals
 from reaugkd import teacher as teachers
-from reaugkd.artifacts import Artifact, ArtifactStore
+from reaugkd.artifacts import SCRATCH, Artifact, ArtifactStore
 from reaugkd.checkpoint import Checkpoint
 from reaugkd.errors import ModelError
 from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.signals import TeacherSignals
-from reaugkd.tasks.task import Task
+from reaugkd.teacher import TeacherFloorError
 from reaugkd.training import TrainingResult
 
-ENCODER, CHECKPOINT = "encoder", "checkpoint"
+ENCODER = "encoder"
+
+Stamp = Callable[[tuple[float, float, float]], dict[str, Any]]
+"""Provenance, as plain JSON, of something that was begun under the given load and ends now."""
 
 
 class TaskTeacher:
@@ -31,13 +37,21 @@ class TaskTeacher:
         rows: the rows it learns from and speaks about.
         artifacts: where it is kept.
         reporter: told of progress.
+        stamp: provenance of what is made now, kept with the teacher.
     """
 
     def __init__(
-        self, config: RunConfig, rows: TaskRows, artifacts: ArtifactStore, reporter: Reporter
+        self,
+        config: RunConfig,
+        rows: TaskRows,
+        artifacts: ArtifactStore,
+        reporter: Reporter,
+        stamp: Stamp,
     ) -> None:
         self.config, self.rows, self.artifacts, self.reporter = config, rows, artifacts, reporter
-        self.task: Task = rows.task
+        self.stamp, self.task = stamp, rows.task
+        self.device = inference.device_of(config.device)
+        self._refused: TeacherFloorError | None = None
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -49,6 +63,7 @@ class TaskTeacher:
             "recipe": teacher.recipe.model_dump(mode="json"),
             "pooling": self.config.pooling,
             "seed": teacher.seed,
+            **on(self.device),
         }
 
     @cached_property
@@ -59,17 +74,20 @@ class TaskTeacher:
             TeacherFloorError: if it is hardly better than the majority class.
             ModelError: if its checkpoint has a head for another number of labels.
         """
+        if self._refused is not None:
+            raise self._refused
         artifact = self.artifacts.get("teacher", self.identity, self._fine_tune)
         scores = artifact.facts["scores"]
         for split, values in scores.items():
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self.reporter.note(f"{self.task.title} teacher, {split}: {shown}")
-        teachers.check_floor(
-            self.task,
-            scores["held_out"][self.task.select_on],
-            self.rows.majority["held_out"][self.task.select_on],
-            self.config.teacher.floor_margin,
-        )
+        name, margin = self.task.select_on, self.config.teacher.floor_margin
+        majority = self.rows.majority["held_out"][name]
+        try:
+            teachers.check_floor(self.task, scores["held_out"][name], majority, margin)
+        except TeacherFloorError as error:
+            self._refused = error  # said once, not again for every cell
+            raise
         return artifact
 
     def check_labels(self) -> None:
@@ -82,7 +100,7 @@ class TaskTeacher:
             )
 
     def _fine_tune(self, folder: Path) -> dict[str, Any]:
-        config = self.config.teacher
+        config, load = self.config.teacher, os.getloadavg()
         encoder = model_spec.build_student(
             config.model,
             config.model,
@@ -91,8 +109,8 @@ class TaskTeacher:
             outputs=self.task.outputs,
             pooling=self.config.pooling,
             seed=config.seed,
+            pad_id=self.rows.pad_id,
         )
-        checkpoint = Checkpoint(folder / CHECKPOINT)
         result = teachers.fine_tune(
             self.task,
             encoder,
@@ -100,7 +118,7 @@ class TaskTeacher:
             self.rows.pad_id,
             config.recipe,
             seed=config.seed,
-            checkpoint=checkpoint,
+            checkpoint=Checkpoint(folder / SCRATCH, reporter=self.reporter),
             device=self.config.device,
             stage=f"{self.task.title} teacher",
             reporter=self.reporter,
@@ -116,8 +134,7 @@ class TaskTeacher:
             for split in self.rows.queried
         }
         encoder.save_pretrained(folder / ENCODER)
-        checkpoint.clear()
-        return {"scores": scores, "init": config.model.describe(), **facts(encoder, result)}
+        return {"scores": scores, "provenance": self.stamp(load), **facts(encoder, result)}
 
     @cached_property
     def signals_identity(self) -> dict[str, Any]:
@@ -130,7 +147,7 @@ class TaskTeacher:
         teacher = self.artifact  # outside of build: a teacher below the floor teaches nothing
 
         def build(folder: Path) -> dict[str, Any]:
-            encoder = Encoder.from_pretrained(teacher.path / ENCODER)
+            encoder = Encoder.from_pretrained(teacher.path / ENCODER).to(self.device)
             precision = self.config.teacher.recipe.precision
             return signals.write(
                 encoder, self.rows.splits, self.rows.pad_id, folder, precision, self.reporter
@@ -138,6 +155,11 @@ class TaskTeacher:
 
         artifact = self.artifacts.get("signals", self.signals_identity, build)
         return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
+
+
+def on(device: torch.device) -> dict[str, str]:
+    """What a device adds to an identity: on a GPU the same seed gives other numbers."""
+    return {} if device.type == "cpu" else {"device": device.type}
 
 
 def facts(encoder: Encoder, result: TrainingResult) -> Mapping[str, Any]:

@@ -2,20 +2,22 @@
 
 An artefact is a folder named by the fingerprint of everything that decides its content. It is
 built in a ``.work`` folder that survives a kill (so long work resumes there), completed with a
-manifest of its files' checksums, and appears under its name by one rename. Any number of
-processes may share a store: a lock per artefact makes the second wait for the first. A damaged
-artefact is named and built again, never used.
+manifest of its files' checksums, and appears under its name by one rename. What a builder keeps
+below :data:`SCRATCH` serves resuming only and is dropped then. Any number of processes may share
+a store: a lock per artefact makes the second wait for the first. A damaged artefact is named and
+built again, never used.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,10 @@ from reaugkd import fingerprint
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
-MANIFEST = "manifest.json"
+MANIFEST, SCRATCH = "manifest.json", "scratch"
 SCHEMA = 1
+"""Part of every key here and of every cell's: raised whenever the same settings would give another
+result than before, so that nothing made by older code is taken for new."""
 
 Build = Callable[[Path], Mapping[str, Any] | None]
 
@@ -96,10 +100,13 @@ class ArtifactStore:
             return self._verified[folder]
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone(folder):
-                artifact = self._open(folder, key) or self._build(folder, key, named, build)
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            probe = folder.with_name(f".{key}.{os.getpid()}")
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
             raise UserError(f"cannot write to the cache {self.root}: {error.strerror}") from error
+        with self._alone(folder):
+            artifact = self._open(folder, key) or self._build(folder, key, named, build)
         self._verified[folder] = artifact
         return artifact
 
@@ -133,12 +140,27 @@ class ArtifactStore:
     def _build(self, folder: Path, key: str, identity: Mapping[str, Any], build: Build) -> Artifact:
         work = folder.with_name(f"{key}.work")
         work.mkdir(exist_ok=True)
-        facts = dict(build(work) or {})
-        files = {
-            str(path.relative_to(work)): checksum(path)
-            for path in sorted(work.rglob("*"))
-            if path.is_file()
-        }
-        write_json(work / MANIFEST, {"identity": dict(identity), "facts": facts, "files": files})
+        if not (work / MANIFEST).is_file():  # else it was finished, and killed before the rename
+            try:
+                facts = dict(build(work) or {})
+                write_json(work / MANIFEST, self._manifest(work, identity, facts))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise UserError(f"cannot write to the cache {self.root}: disk full") from error
+        shutil.rmtree(work / SCRATCH, ignore_errors=True)
         work.rename(folder)
-        return Artifact(folder, key, dict(identity), facts, reused=False)
+        finished = self._open(folder, key)
+        if finished is None:
+            raise UserError(f"{folder} was damaged while it was being built: run again")
+        return replace(finished, reused=False)
+
+    @staticmethod
+    def _manifest(
+        work: Path, identity: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        for left in work.rglob(".*.tmp"):
+            left.unlink()  # of a write that was killed before its rename
+        paths = (path.relative_to(work) for path in sorted(work.rglob("*")) if path.is_file())
+        files = {str(path): checksum(work / path) for path in paths if path.parts[0] != SCRATCH}
+        return {"identity": dict(identity), "facts": dict(facts), "files": files}

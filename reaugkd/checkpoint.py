@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file, save_file
 
-from reaugkd.artifacts import write_json
+from reaugkd.artifacts import checksum, write_json
+from reaugkd.reporter import Reporter, Silent
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -83,10 +84,12 @@ class Checkpoint:
     Args:
         folder: its own folder; made when first needed.
         every: seconds between saves within an epoch.
+        reporter: told of damage.
     """
 
-    def __init__(self, folder: Path, every: float = 60.0) -> None:
+    def __init__(self, folder: Path, every: float = 60.0, reporter: Reporter | None = None) -> None:
         self.folder, self.every = folder, every
+        self._reporter = reporter or Silent()
         self._last = time.monotonic()
 
     def due(self) -> bool:
@@ -106,7 +109,8 @@ class Checkpoint:
             save_file(model.state_dict(), new / BEST)
         elif previous is not None and (previous / BEST).is_file():
             (new / BEST).hardlink_to(previous / BEST)
-        write_json(new / PROGRESS, progress.plain())  # last: its presence says "complete"
+        # Last: its presence says "complete", its checksums what that is.
+        write_json(new / PROGRESS, {"progress": progress.plain(), "files": _files(new)})
         if current.exists():
             shutil.rmtree(old, ignore_errors=True)
             current.rename(old)
@@ -115,9 +119,18 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def _complete(self) -> Path | None:
+        """The newest state that is whole; a damaged one is named and passed over."""
         for name in ("current", "old"):
-            if (self.folder / name / PROGRESS).is_file():
-                return self.folder / name
+            folder = self.folder / name
+            if not (folder / PROGRESS).is_file():
+                continue
+            try:
+                if json.loads((folder / PROGRESS).read_text())["files"] == _files(folder):
+                    return folder
+                reason = "a file has changed"
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                reason = str(error)
+            self._reporter.note(f"checkpoint {folder} is damaged ({reason}): it is not used")
         return None
 
     def resume(self, accelerator: Accelerator, model: nn.Module) -> Progress | None:
@@ -127,7 +140,7 @@ class Checkpoint:
             return None
         accelerator.load_state(str(found / STATE))
         self._last = time.monotonic()
-        return Progress(**json.loads((found / PROGRESS).read_text(encoding="utf-8")))
+        return Progress(**json.loads((found / PROGRESS).read_text(encoding="utf-8"))["progress"])
 
     def load_best(self, model: nn.Module) -> None:
         """Give ``model`` the best weights."""
@@ -135,6 +148,8 @@ class Checkpoint:
         if found is not None:
             model.load_state_dict(load_file(found / BEST))
 
-    def clear(self) -> None:
-        """Delete the state; the result is kept elsewhere."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def _files(folder: Path) -> dict[str, str]:
+    """Checksums of all files of a state but the one that holds them."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != PROGRESS]
+    return {str(path.relative_to(folder)): checksum(path) for path in paths}

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from reaugkd.reporter import Reporter, Silent
@@ -87,7 +87,7 @@ class LossTerms:
 class MethodSettings(BaseModel):
     """Base of every method's settings: unknown names are errors, every field is documented."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NoSettings(MethodSettings):
@@ -109,6 +109,12 @@ class KDSettings(MethodSettings):
     hard_weight: float = Field(
         0.1, ge=0, description="weight of the true-label loss. Source: RepDistiller, 0.1"
     )
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if self.soft_weight == 0 and self.hard_weight == 0:
+            raise ValueError("soft_weight and hard_weight are both 0: nothing would be learned")
+        return self
 
 
 @dataclass(frozen=True)
@@ -185,6 +191,10 @@ class Distiller(ABC):
             signals: the teacher's cached signals for the same rows (None without a teacher).
             batch: the batch; ``batch.rows`` keys whatever :meth:`prepare` cached per example.
         """
+
+    def projection_identity(self) -> dict[str, Any]:
+        """The settings, as plain JSON, that decide :meth:`project`; others may change freely."""
+        return {}
 
     def project(self, teacher_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """Teacher embeddings [n, H_t] in the space where the student's queries live, [n, H_s].

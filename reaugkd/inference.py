@@ -25,6 +25,11 @@ class Outputs(NamedTuple):
     embedding: NDArray[np.float32]
 
 
+def device_of(setting: Literal["auto", "cpu"]) -> torch.device:
+    """The device that accelerate trains on under ``setting``: a GPU if there is one, or the CPU."""
+    return torch.device("cuda" if setting == "auto" and torch.cuda.is_available() else "cpu")
+
+
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The autocast context of a precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

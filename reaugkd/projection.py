@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from reaugkd.errors import UserError
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
 
@@ -24,7 +25,7 @@ CHUNK = 8192
 class HeadRecipe(BaseModel):
     """How the head is trained; the paper does not say, these are our choices."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(5, ge=0, le=1000, description="passes over the fit split. Source: ours")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW. Source: ours")
@@ -77,7 +78,7 @@ def train_head(
         The head, and the mean loss of every epoch.
 
     Raises:
-        ValueError: ``regression="identity"`` where the widths differ.
+        UserError: ``regression="identity"`` where the widths differ.
     """
     regression = np.asarray(labels).dtype.kind == "f"
     with torch.random.fork_rng(devices=[]):
@@ -85,8 +86,9 @@ def train_head(
         head = identity_head(embedding.shape[1], student_width)
         if regression and recipe.regression == "identity":
             if embedding.shape[1] != student_width:
-                raise ValueError(
-                    f"no identity head from {embedding.shape[1]} to {student_width} dimensions"
+                raise UserError(
+                    f"head.regression 'identity' needs equal widths, not {embedding.shape[1]} "
+                    f"(teacher) and {student_width} (student): use 'kernel'"
                 )
             return head.eval(), []
         optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate)

@@ -29,7 +29,7 @@ LOG_EVERY = 10
 class Recipe(BaseModel):
     """How a model is trained. Sources of the defaults: the PKD scripts unless said otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     learning_rate: float = Field(5e-5, gt=0, description="peak of the linear schedule")
     epochs: int = Field(4, ge=1, le=1000)

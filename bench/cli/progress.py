@@ -23,6 +23,11 @@ def reporter(console: Console) -> Reporter:
     return Bars(console) if console.is_terminal else Lines(console)
 
 
+def of_worker() -> Reporter:
+    """The reporter of a pool's worker: whole lines, on which several processes can agree."""
+    return Lines(Console(soft_wrap=True))
+
+
 def _shown(values: Mapping[str, float]) -> str:
     return " ".join(f"{name} {value:.4f}" for name, value in values.items())
 

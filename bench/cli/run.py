@@ -23,7 +23,19 @@ what was killed; a new k or backend never trains again.
 
 
 def _list(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if values and not parts:
+        raise click.BadParameter("is empty", context, parameter)
+    return parts
+
+
+def _specs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[str]:
+    from reaugkd.retrieval.ann import split_specs
+
+    _list(context, parameter, values)
+    return [spec for value in values for spec in split_specs(value)]
 
 
 def _numbers(kind: Any) -> Any:
@@ -42,7 +54,9 @@ def _numbers(kind: Any) -> Any:
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
 @click.option("--methods", multiple=True, callback=_list, help="a,b or all; see: bench ls methods")
 @click.option("--tasks", multiple=True, callback=_list, help="a,b; see: bench ls tasks")
-@click.option("--ann", multiple=True, help="backends, e.g. exact,hnswlib,faiss:Flat")
+@click.option(
+    "--ann", multiple=True, callback=_specs, help="backends, e.g. exact,hnswlib,faiss:Flat"
+)
 @click.option("--k", multiple=True, callback=_numbers(int), help="neighbours, e.g. 1,2,4,8")
 @click.option("--beta", multiple=True, callback=_numbers(float), help="weights of retrieval, 0..1")
 @click.option("--tau", multiple=True, callback=_numbers(float), help="retrieval temperatures")
@@ -103,7 +117,6 @@ def flags(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that the flags set, as a tree."""
     from baselines import METHODS
     from reaugkd.model_spec import ModelSpec
-    from reaugkd.retrieval.ann import split_specs
 
     tree: dict[str, Any] = {}
 
@@ -118,7 +131,7 @@ def flags(options: dict[str, Any]) -> dict[str, Any]:
     methods = options["methods"]
     put(list(METHODS) if methods == ["all"] else methods, "methods")
     put(options["tasks"], "tasks")
-    put([spec for text in options["ann"] for spec in split_specs(text)], "retrieval", "ann")
+    put(options["ann"], "retrieval", "ann")
     for name in ("k", "beta", "tau"):
         put(options[name], "retrieval", name)
     put(options["seeds"], "seeds")

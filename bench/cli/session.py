@@ -151,6 +151,7 @@ class Session:
                 self._done,
                 workers=self.workers,
                 threads=threads,
+                reporter=progress.of_worker,
             )
 
     def _done(self, cell: Cell, record: Record) -> None:

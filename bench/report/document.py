@@ -46,7 +46,7 @@ def build(results: Results) -> Report:
     lead = (
         *_lead(results),
         status.in_short(found_statuses, results.others),
-        *(f"Warning: {warning}" for warning in origin.warnings(facts)),
+        *(f"Warning: {w}" for w in (*origin.warnings(facts), *origin.busy(results.records))),
     )
     measured: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
     if found_effects:
@@ -104,6 +104,9 @@ def _lead(results: Results) -> list[str]:
         lines.append(f"Student initialised from: {_distinct(t.student_init for t in found)}.")
         lines.append(f"Pooling: {_distinct(t.pooling for t in found)}.")
         lines.append(f"Rows: {_distinct(_sizes(r.title, t.rows) for r, t in results.trained)}.")
+        lines.append(f"Source: {_distinct(f'{r.title} {t.source}' for r, t in results.trained)}.")
+        notes = [f"{r.title}: {note}" for r, t in results.trained for note in t.notes]
+        lines += list(dict.fromkeys(notes))
     return lines + [_limit(name, limit) for name, limit in _limits(results.run).items()]
 
 

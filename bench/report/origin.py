@@ -42,6 +42,22 @@ def facts(records: Iterable[Record]) -> Facts:
     return values
 
 
+def busy(records: Iterable[Record]) -> list[str]:
+    """A line if search was timed while more was running than the machine has cores for."""
+    loads = [
+        (record.provenance.load[0], record.provenance.cores)
+        for record in records
+        if record.retrieval is not None and record.provenance.load
+    ]
+    over = [load for load, cores in loads if load > cores]
+    if not over:
+        return []
+    return [
+        f"{len(over)} of {len(loads)} search times were taken on a busy machine (load up to "
+        f"{max(over):.1f}, {loads[0][1]} cores): run again with --overwrite always on a quiet one."
+    ]
+
+
 def warnings(found: Facts) -> list[str]:
     """One line per thing that should not differ between records, but does."""
     lines = []

@@ -17,6 +17,9 @@ from reaugkd.retrieval.normalise import Vectors, unit_rows
 TIE = 1e-6
 """An answer this little below the exact k-th similarity counts: duplicates are interchangeable."""
 
+SENSIBLE = 4096
+"""Effort that is always worth trying; beyond it no more than a quarter of all entries."""
+
 PATIENCE = 3
 """Efforts in a row that may find nothing more before the search for a better one ends."""
 
@@ -43,17 +46,20 @@ class Truth:
         exact: an exact index over the same vectors.
         queries: [q, d], held out from the knowledge base.
         k: neighbours per query.
+
+    Attributes:
+        similarities, ids: the exact answers [q, k].
     """
 
     def __init__(self, exact: Exact, queries: ArrayLike, k: int) -> None:
         self.queries = unit_rows(queries, "query")
         self.k = k
         self._exact = exact
-        self._similarities, _ = exact.search(self.queries, k)
+        self.similarities, self.ids = exact.search(self.queries, k)
 
     def recall(self, ids: Ids) -> float:
         """Recall of the answers ``ids`` [q, k] of another index."""
-        return recall_at_k(self._exact.similarities(self.queries, ids), self._similarities)
+        return recall_at_k(self._exact.similarities(self.queries, ids), self.similarities)
 
 
 def recall_at_k(found: Vectors, exact: Vectors, tie: float = TIE) -> float:
@@ -80,11 +86,15 @@ def tune(index: AnnIndex, truth: Truth, target: float = 0.99) -> Tuned:
     """Set ``index.effort`` to the least of its efforts whose recall reaches ``target``.
 
     Where none does, it is set to the least with the best recall. The ladder is left early when
-    :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements.
+    :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements,
+    and ends at an effort of a quarter of the entries: an index that looks at more of them, one by
+    one, is slower than exact search. (Keys that contrastive training has drawn into a few tight
+    clusters are that hard for a graph.)
     """
     best = Tuned(None, -1.0, target_met=False)
     idle = 0
-    efforts: list[int | None] = [*index.efforts(truth.k)]
+    most = max(SENSIBLE, index.size // 4)
+    efforts: list[int | None] = [effort for effort in index.efforts(truth.k) if effort <= most]
     for effort in efforts or [index.effort]:
         index.effort = effort
         recall = truth.recall(index.search(truth.queries, truth.k)[1])

@@ -156,20 +156,22 @@ def test_a_pool_of_processes_leaves_the_same_records(finished: Path, tmp_path: P
 
 
 def test_a_failure_in_a_pool_does_not_stop_the_others(finished: Path, tmp_path: Path) -> None:
-    """Keys of the teacher's width do not fit a narrower student: one cell of three fails."""
-    narrow = ("--set", "student.model.config.hidden_size=16", "--methods", "reaugkd")
-    keys = ("--set", 'retrieval.keys=["teacher", "projected"]', "--ann", "exact")
+    """A teacher below its floor fails the cells that need it, and only those."""
+    floor = ("--set", "teacher.floor_margin=0.9", "--methods", "finetune,kd,reaugkd")
     done = runs.run(
-        finished, "--out", tmp_path / "out", *narrow, *keys, "--max-workers", 2, "--threads", 1
+        finished, "--out", tmp_path, *floor, "--ann", "exact", "--max-workers", 2, "--threads", 1
     )
     assert done.exit_code == 1
-    found = runs.records(tmp_path / "out")
-    assert runs.statuses(tmp_path / "out") == {
-        "reaugkd": "ok",
-        "reaugkd exact teacher soft": "failed",
-        "reaugkd exact projected soft": "ok",
+    assert runs.statuses(tmp_path) == {
+        "finetune": "ok",
+        "kd": "failed",
+        "reaugkd": "failed",
+        "reaugkd exact projected soft": "skipped",
     }
-    assert "32 dimensions, the student's 16" in str(found["reaugkd exact teacher soft"].reason)
+    assert "the floor is" in str(runs.records(tmp_path)["kd"].reason)
+    assert "its student failed" in str(
+        runs.records(tmp_path)["reaugkd exact projected soft"].reason
+    )
 
 
 class DeadPool:
@@ -240,6 +242,31 @@ def test_a_written_cell_runs_anywhere_with_the_same_record(finished: Path, tmp_p
     found, problems = Store(tmp_path / "store").records()
     assert problems == []
     assert [comparable(one) for one in found] == [comparable(expected)]
+
+
+def test_a_cell_whose_data_changed_since_the_plan_is_refused(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Its record would be filed under the key of other rows."""
+    cell = runs.plan(finished / "cache", methods=["finetune"])[0].cell
+    data = cell.config.data.model_copy(update={"limit": 700})
+    moved = cell.model_copy(update={"config": cell.config.model_copy(update={"data": data})})
+    file = tmp_path / "cell.json"
+    file.write_text(moved.model_dump_json())
+    record = cells.main(file, tmp_path / "store", finished / "cache")
+    assert record.status == "failed"
+    assert record.reason == "not what was planned any more: data; plan again"
+
+
+def test_a_student_from_the_cache_carries_the_provenance_of_its_training(
+    finished: Path, tmp_path: Path
+) -> None:
+    done = runs.run(finished, "--out", tmp_path, "--methods", "kd,reaugkd", "--ann", "exact")
+    assert done.exit_code == 0
+    trained, found = runs.records(finished / "out"), runs.records(tmp_path)
+    assert found["kd"].provenance == trained["kd"].provenance
+    name = "reaugkd exact projected soft"
+    assert found[name].provenance.time >= trained[name].provenance.time  # searched just now
 
 
 def test_a_cell_keeps_to_its_threads(

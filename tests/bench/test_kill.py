@@ -134,7 +134,7 @@ def test_ctrl_c_ends_a_pool_at_once_and_without_a_word(tmp_path: Path) -> None:
     long = ("--set", "teacher.recipe.epochs=900", "--methods", "kd,reaugkd")
     with started(tmp_path, *long, "--max-workers", 2) as process:
         deadline = time.monotonic() + PATIENCE
-        while not list((tmp_path / "cache").glob("teacher/*.work/checkpoint")):
+        while not list((tmp_path / "cache").glob("teacher/*.work/scratch")):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.1)

@@ -109,11 +109,11 @@ def test_a_smaller_list_of_k_gives_the_same_scores(finished: Path, tmp_path: Pat
     assert done.exit_code == 0
     name = "reaugkd exact projected soft"
     large, small = runs.records(finished / "out")[name], runs.records(tmp_path)[name]
-    assert (result(large).ks, result(small).ks) == ([1, 2, 4, 8], [4, 1])
+    assert (result(large).ks, result(small).ks) == ([1, 2, 4, 8], [1, 4])
     for split in ("held_out", "dev"):
         whole = Store(finished / "out").arrays(large.key)[f"sweep.{split}"]
         part = Store(tmp_path).arrays(small.key)[f"sweep.{split}"]
-        assert np.array_equal(part, whole[:, [2, 0]])
+        assert np.array_equal(part, whole[:, [0, 2]])
 
 
 def test_without_weight_retrieval_changes_nothing(finished: Path, tmp_path: Path) -> None:

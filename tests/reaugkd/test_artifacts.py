@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reaugkd.artifacts import MANIFEST, ArtifactStore, write_json
+from reaugkd.artifacts import MANIFEST, SCRATCH, ArtifactStore, write_json
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
 
@@ -111,3 +112,30 @@ def test_write_json_leaves_no_temporary_and_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+
+
+def test_killed_between_the_manifest_and_the_rename_it_is_not_built_again(tmp_path: Path) -> None:
+    done = ArtifactStore(tmp_path).get("thing", {}, build)
+    done.path.rename(done.path.with_name(f"{done.key}.work"))
+    again = ArtifactStore(tmp_path).get("thing", {}, refuse)
+    assert again.facts == {"answer": 42}
+    assert (again.path / "data.txt").read_text() == "content"
+
+
+def test_what_serves_resuming_is_not_part_of_the_artifact(tmp_path: Path) -> None:
+    def with_scratch(folder: Path) -> None:
+        (folder / SCRATCH).mkdir()
+        (folder / SCRATCH / "state").touch()
+        (folder / ".data.json.17.tmp").touch()  # of a write that was killed
+        build(folder)
+
+    made = ArtifactStore(tmp_path).get("thing", {}, with_scratch)
+    assert sorted(path.name for path in made.path.iterdir()) == ["data.txt", MANIFEST]
+
+
+def test_full_disk_is_a_clear_error(tmp_path: Path) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="disk full"):
+        ArtifactStore(tmp_path).get("thing", {}, full)

@@ -18,7 +18,7 @@ from reaugkd.artifacts import ArtifactStore
 from reaugkd.batches import Collator
 from reaugkd.checkpoint import Checkpoint
 from reaugkd.distiller import Context, Distiller, KDSettings, LossTerms
-from reaugkd.errors import ModelError
+from reaugkd.errors import ModelError, UserError
 from reaugkd.losses import relational_kl
 from reaugkd.method import ReAugKD, ReAugKDSettings
 from reaugkd.models import Encoder
@@ -212,7 +212,7 @@ def test_identity_head_for_regression_needs_equal_widths() -> None:
     keys, history = head_of(embedding, scores, 8, regression="identity")
     assert history == []
     assert np.allclose(keys, embedding / np.linalg.norm(embedding, axis=1, keepdims=True))
-    with pytest.raises(ValueError, match="from 8 to 4"):
+    with pytest.raises(UserError, match=r"not 8 \(teacher\) and 4 \(student\)"):
         head_of(embedding, scores, 4, regression="identity")
 
 

@@ -89,6 +89,8 @@ def test_missing_path_names_what_was_wanted(tmp_path: Path) -> None:
         load_backbone(ModelSpec(source=str(tmp_path / "absent")), 40, seed=0)
     with pytest.raises(ModelError, match="pip install no-such-thing"):
         load_backbone(ModelSpec(source="package:no_such_thing/model"), 40, seed=0)
+    with pytest.raises(ModelError, match=r"nope\.sub"):
+        load_backbone(ModelSpec(source="package:nope.sub/model"), 40, seed=0)
 
 
 def test_hub_name_without_a_hub_is_one_clear_line() -> None:
@@ -122,6 +124,28 @@ def test_hub_model_is_identified_by_its_commit(monkeypatch: pytest.MonkeyPatch) 
     model_spec._commit.cache_clear()
     assert newest.identity()["origin"] == {"hub": ["org/model", "c3"]}
     model_spec._commit.cache_clear()
+
+
+def test_weights_that_a_checkpoint_lacks_come_from_the_seed(tmp_path: Path) -> None:
+    """A checkpoint without pooler, used with one: its pooler is drawn, not left to chance."""
+    tiny.encoder().backbone.save_pretrained(tmp_path / "m")
+    spec = ModelSpec(source=str(tmp_path / "m"))
+
+    def pooler(seed: int) -> torch.Tensor:
+        made = build_student(spec, spec, None, 40, 2, "pooler", seed)
+        return made.backbone.pooler.dense.weight
+
+    first = pooler(3)
+    torch.rand(7)
+    assert torch.equal(first, pooler(3))
+    assert not torch.equal(first, pooler(4))
+
+
+def test_truncated_weights_are_one_clear_line(checkpoint: ModelSpec) -> None:
+    weights = Path(checkpoint.source) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ModelError, match="cannot load model"):
+        load_backbone(checkpoint, 40, seed=0)
 
 
 def test_label_count_of_a_classifier(tmp_path: Path, checkpoint: ModelSpec) -> None:

@@ -106,6 +106,16 @@ def test_attention_dropout_is_active_in_training_only() -> None:
     assert torch.equal(encoder.eval()(ids, mask).logits, encoder(ids, mask).logits)
 
 
+@pytest.mark.parametrize("family", FAMILY)
+def test_longest_is_what_the_positions_allow(family: str) -> None:
+    encoder = Encoder(random_backbone(FAMILY[family], 40, seed=0, pad_id=1), 2, "cls").eval()
+    ids = torch.full((1, encoder.longest), 7)
+    assert encoder(ids, torch.ones_like(ids)).logits.isfinite().all()
+    longer = torch.full((1, encoder.longest + 1), 7)
+    with pytest.raises((RuntimeError, IndexError)):
+        encoder(longer, torch.ones_like(longer))
+
+
 def test_random_weights_come_from_the_seed_alone() -> None:
     before = torch.get_rng_state()
     assert tiny.same_weights(tiny.encoder(seed=3), tiny.encoder(seed=3))

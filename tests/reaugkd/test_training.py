@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from reaugkd.batches import Collator, length_grouped
 from reaugkd.checkpoint import Checkpoint, Progress
 from reaugkd.distiller import Batch, LossTerms
 from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.reporter import Silent
 from reaugkd.training import DivergedError, Recipe, TrainingResult, train
 from tests import tiny
 
@@ -203,6 +204,25 @@ def test_interrupted_save_leaves_the_state_before(tmp_path: Path) -> None:
     resumed = tiny.encoder()
     fit(resumed, tmp_path / "d")
     assert tiny.same_weights(reference, resumed)
+
+
+def test_damaged_checkpoint_is_named_and_training_begins_again(tmp_path: Path) -> None:
+    class Heard(Silent):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    whole, again = tiny.encoder(), tiny.encoder()
+    fit(whole, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        fit(tiny.encoder(), tmp_path / "c", stop_at=9, every=0.0)
+    weights = next((tmp_path / "c" / "current" / "state").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert Checkpoint(tmp_path / "c", reporter=Heard())._complete() is None
+    assert "damaged (a file has changed)" in Heard.notes[0]
+    fit(again, tmp_path / "c")
+    assert tiny.same_weights(whole, again)
 
 
 def test_progress_is_plain_json() -> None:

@@ -76,14 +76,27 @@ class Faiss(AnnIndex):
         del writer  # flushes its last, partly filled buffer
         return total
 
-    def _build(self, rows: Vectors) -> None:
+    def check(self, dim: int) -> None:
+        """Raise UserError for a factory string that faiss cannot read, or not for this width."""
+        self._empty(dim)
+
+    def _empty(self, dim: int) -> Any:
         try:
-            index = faiss.index_factory(self.dim, self.factory, faiss.METRIC_INNER_PRODUCT)
-            if _centres(index):
-                raise UserError(
-                    f"faiss:{self.factory} subtracts the mean (PCA), after which inner products "
-                    "are no cosines: use OPQ or RR instead"
-                )
+            index = faiss.index_factory(dim, self.factory, faiss.METRIC_INNER_PRODUCT)
+        except RuntimeError as error:
+            raise UserError(
+                f"faiss cannot make '{self.factory}' for width {dim}: {_reason(error)}"
+            ) from error
+        if _centres(index):
+            raise UserError(
+                f"faiss:{self.factory} subtracts the mean (PCA), after which inner products "
+                "are no cosines: use OPQ or RR instead"
+            )
+        return index
+
+    def _build(self, rows: Vectors) -> None:
+        index = self._empty(self.dim)
+        try:
             self._prepare(index)
             with _threads(self.build_threads):
                 if not index.is_trained:

@@ -71,6 +71,9 @@ class AnnIndex(ABC):
         """What decides the index beside the vectors: keyword arguments of the constructor."""
         return {"seed": self.seed, "build_threads": self.build_threads}
 
+    def check(self, dim: int) -> None:  # noqa: B027  most backends take any width
+        """Raise :class:`UserError` if vectors of width ``dim`` cannot be indexed; cheap."""
+
     def build(self, vectors: ArrayLike) -> None:
         """Index the rows of ``vectors`` [n, d]; row number = id.
 

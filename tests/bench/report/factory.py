@@ -84,6 +84,8 @@ def training(
     **changes: Any,
 ) -> Record:
     result = TrainingResult(
+        source="folder",
+        notes=[],
         rows={"fit": 3301, "held_out": 367, "dev": 408},
         majority=scores(task, 0.6),
         teacher=TeacherFacts(
@@ -128,6 +130,7 @@ def retrieval(
     spec = get_task(task)
     shares = dict.fromkeys(("held_out", *spec.tests), 0.995)
     result = RetrievalResult(
+        student_init="teacher@0,2,4",
         training_key=f"t-{task}-{method}-{seed}",
         backend=backend,
         keys=keys,
