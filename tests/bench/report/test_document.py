@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bench.record import Record
-from bench.report import markdown, tidy
+from bench.report import markdown, origin, tidy
 from bench.report.document import Report, build
 from bench.report.results import load
 from bench.report.table import Table
@@ -202,3 +202,25 @@ def test_a_damaged_plan_is_named(cells: list[Any], tmp_path: Path) -> None:
 def test_a_table_refuses_a_row_of_another_width() -> None:
     with pytest.raises(ValueError, match="1 cells for 2 columns"):
         Table("t", ("a", "b"), (("x",),))
+
+
+def test_search_times_taken_on_a_busy_machine_are_marked() -> None:
+    busy = factory.provenance(load=[5.0, 1.0, 1.0])
+    idle = factory.provenance(load=[1.5, 1.0, 1.0])
+    records = [
+        factory.retrieval(seed=0, provenance=busy),
+        factory.retrieval(seed=1, provenance=idle),
+        factory.training(provenance=busy),  # its time is not a search time
+    ]
+    (line,) = origin.busy(records)
+    assert line.startswith("1 of 2 search times were taken on a busy machine (load up to 5.0")
+    assert origin.busy(records[1:]) == []
+
+
+def test_what_a_reader_must_know_of_the_rows_stands_above_the_tables(tmp_path: Path) -> None:
+    made = factory.training()
+    assert made.training is not None
+    noted = made.training.model_copy(update={"notes": ["3 rows were skipped"]})
+    lead = factory.report(tmp_path, [made.model_copy(update={"training": noted})]).lead
+    assert "MRPC: 3 rows were skipped" in lead
+    assert "Source: MRPC folder." in lead
