@@ -88,8 +88,8 @@ def tune(index: AnnIndex, truth: Truth, target: float = 0.99) -> Tuned:
     Where none does, it is set to the least with the best recall. The ladder is left early when
     :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements,
     and ends at an effort of a quarter of the entries: an index that looks at more of them, one by
-    one, is slower than exact search. (Keys that contrastive training has drawn into a few tight
-    clusters are that hard for a graph.)
+    one, is slower than exact search. (Keys of a fine-tuned teacher can be that hard for a graph:
+    they lie almost on a line, see results/README.md.)
     """
     best = Tuned(None, -1.0, target_met=False)
     idle = 0
