@@ -124,7 +124,7 @@ def in_pool(
                 "a worker was killed, perhaps for want of memory: the same command resumes, "
                 "fewer --max-workers need less"
             ) from error
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no worker may go on behind the user's back
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
                 worker.terminate()  # what it was doing is lost, or resumed from its checkpoint

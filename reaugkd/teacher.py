@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -96,8 +95,3 @@ def check_floor(task: Task, score: float, majority: float, margin: float) -> Non
             f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin {margin}). "
             "Train it longer, or lower teacher.floor_margin"
         )
-
-
-def load(folder: Path) -> Encoder:
-    """A fine-tuned teacher from its folder, in evaluation mode."""
-    return Encoder.from_pretrained(folder)

@@ -7,7 +7,7 @@ import pytest
 
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
-from reaugkd.retrieval.tuning import PATIENCE, Truth, Tuned, recall_at_k, tune
+from reaugkd.retrieval.tuning import PATIENCE, SENSIBLE, Truth, Tuned, recall_at_k, tune
 from tests.reaugkd.retrieval.cases import K, queries, vectors
 
 ROWS = 2000
@@ -87,3 +87,28 @@ def test_a_target_out_of_reach_is_recorded_and_not_chased(truth: Truth) -> None:
     assert index.effort == tuned.effort
     efforts = index.efforts(K)
     assert searched == efforts[: efforts.index(tuned.effort) + 1 + PATIENCE]
+
+
+def test_effort_that_looks_at_more_than_a_quarter_of_the_entries_is_not_tried(truth: Truth) -> None:
+    """An index that needs more is slower than exact search, however near it is to the target."""
+
+    class Endless(Exact):
+        size = 10 * SENSIBLE
+
+        def efforts(self, k: int) -> list[int]:
+            return [SENSIBLE, self.size // 4, self.size // 2, self.size]
+
+        def search(self, queries, k):  # type: ignore[no-untyped-def]
+            tried.append(self.effort)
+            ids = np.full((len(queries), k), -1)
+            found = min(len(tried), k)  # every effort finds one neighbour more
+            ids[:, :found] = truth.ids[:, :found]
+            return np.zeros((len(queries), k), np.float32), ids
+
+    tried: list[int | None] = []
+    index = Endless()
+    index.size = Endless.size
+    tuned = tune(index, truth, target=1.0)
+    assert tried == [SENSIBLE, index.size // 4]
+    assert tuned.effort == index.effort == index.size // 4
+    assert not tuned.target_met
