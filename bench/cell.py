@@ -16,7 +16,6 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from baselines import METHODS
 from bench import provenance
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
@@ -26,6 +25,7 @@ from bench.retrieval import Base, Retrieval
 from bench.store import Store, StoreError
 from reaugkd import fingerprint
 from reaugkd.artifacts import SCHEMA, ArtifactStore
+from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval.sweep import Grid
@@ -187,6 +187,7 @@ class Workbench:
             select_on=task.select_on,
             tests=list(task.tests),
             method=cell.method,
+            base=cell.config.base(cell.method),
             seed=cell.seed,
             settings=self.pipeline(cell.config).settings(cell.method),
             seconds=seconds,
@@ -197,7 +198,7 @@ class Workbench:
         pipeline = self.pipeline(cell.config)
         facts = dict(pipeline.student(cell.method, cell.seed).facts)
         teacher = None
-        if METHODS[cell.method].needs:
+        if pipeline.kind(cell.method).needs & FINE_TUNED:
             found = pipeline.teacher.artifact
             own = {"key": found.key, "init": cell.config.teacher.model.describe()}
             kept = {

@@ -85,6 +85,13 @@ class RetrievalConfig(_Strict):
         return self
 
 
+class Variant(_Strict):
+    """A method under another name, with settings of its own on top of the method's."""
+
+    method: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
 class RunConfig(_Strict):
     """One run of ``bench run``, completely."""
 
@@ -101,6 +108,9 @@ class RunConfig(_Strict):
     settings: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="method -> its settings"
     )
+    variant: dict[str, Variant] = Field(
+        default_factory=dict, description="further names for methods, to compare settings"
+    )
     task: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="task -> what differs for it, e.g. student.recipe.epochs"
     )
@@ -114,3 +124,12 @@ class RunConfig(_Strict):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
         return self
+
+    def base(self, method: str) -> str:
+        """The registered method behind a name, which may be that of a variant."""
+        return self.variant[method].method if method in self.variant else method
+
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """The settings given for a method or a variant; what is not given has its default."""
+        own = self.settings.get(self.base(method), {})
+        return {**own, **self.variant[method].settings} if method in self.variant else own

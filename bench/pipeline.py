@@ -7,7 +7,6 @@ another process, another run or the same run after a kill finds it instead of re
 from __future__ import annotations
 
 import os
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from baselines import METHODS
+from bench import cost
 from bench.config import RunConfig
 from bench.rows import TaskRows
 from bench.teaching import ENCODER, Stamp, TaskTeacher, facts, on
-from reaugkd import inference, model_spec
-from reaugkd import teacher as teachers
+from reaugkd import inference
 from reaugkd.artifacts import SCRATCH, Artifact, ArtifactStore
 from reaugkd.checkpoint import Checkpoint
-from reaugkd.distiller import Context, Distiller
+from reaugkd.context import Context, Models
+from reaugkd.distil import distil
+from reaugkd.distiller import CACHED, Conditions, Distiller, Shape, Signal
 from reaugkd.errors import ModelError
 from reaugkd.inference import Outputs
 from reaugkd.model_spec import PRETRAINED, TEACHER, ModelSpec
@@ -56,8 +57,18 @@ class TaskPipeline:
 
     def method(self, name: str) -> Distiller:
         """A fresh distiller with the settings of this run, not yet prepared."""
-        kind = METHODS[name]
-        return kind(kind.Settings.model_validate(self.config.settings.get(name, {})))
+        kind = self.kind(name)
+        return kind(kind.Settings.model_validate(self.config.settings_of(name)))
+
+    def kind(self, name: str) -> type[Distiller]:
+        """The class behind the name of a method or of a variant."""
+        return METHODS[self.config.base(name)]
+
+    def prepared(self, name: str, seed: int) -> Distiller:
+        """The method after its stages, for what it can do with them besides training."""
+        distiller = self.method(name)
+        distiller.prepare(self.context(name, seed))
+        return distiller
 
     @property
     def student_init(self) -> str:
@@ -69,7 +80,7 @@ class TaskPipeline:
         student = self.config.student
         identity = {
             **self.rows.identity,
-            "method": method,
+            "method": self.config.base(method),
             "settings": self.settings(method),
             "student": student.model.identity(),
             "recipe": student.recipe.model_dump(mode="json"),
@@ -77,66 +88,76 @@ class TaskPipeline:
             "seed": seed,
             **on(self.teacher.device),
         }
-        if METHODS[method].needs:
-            identity["teacher"] = self.teacher.signals_identity
+        needs = self.kind(method).needs
+        if needs:
+            identity["teacher"] = self._taught_by(needs)
         elif student.model.source == TEACHER:
             identity["teacher"] = self.teacher.identity
         elif student.model.source == PRETRAINED:
             identity["pretrained"] = self.config.teacher.model.identity()
         return identity
 
-    def distiller(self, method: str, seed: int) -> tuple[Distiller, float]:
-        """The method, prepared, and the seconds that its own stages took."""
-        distiller = self.method(method)
-        fit = self.teacher.signals["fit"] if distiller.needs else None
-        began = time.perf_counter()
-        distiller.prepare(
-            Context(
-                task=self.task,
-                labels=self.rows.labels("fit"),
-                signals=fit,
-                student_width=self.student_width,
-                artifacts=self.artifacts,
-                identity=self.teacher.signals_identity if distiller.needs else self.rows.identity,
-                seed=seed,
-                reporter=self.reporter,
+    def _taught_by(self, needs: frozenset[Signal]) -> dict[str, Any]:
+        """Plain JSON that decides what a method is taught by, and the data."""
+        return self.teacher.signals_identity if needs & CACHED else self.teacher.identity
+
+    def context(self, method: str, seed: int) -> Context:
+        """What the method may use while it prepares."""
+        config, needs = self.config, self.kind(method).needs
+        return Context(
+            task=self.task,
+            splits=self.rows.splits,
+            pad_id=self.rows.pad_id,
+            signals=self.teacher.signals["fit"] if needs & CACHED else None,
+            models=Models(
+                student=self._fresh_student,
+                teacher=self.teacher.encoder,
+                untrained=self.teacher.untrained,
+                build=self._model,
+                student_shape=self._student_shape[0],
+                teacher_shape=self.teacher.shape[0],
+            ),
+            artifacts=self.artifacts,
+            identity=self._taught_by(needs) if needs else self.rows.identity,
+            recipe=config.student.recipe,
+            teacher_recipe=config.teacher.recipe,
+            teacher_seed=config.teacher.seed,
+            seed=seed,
+            device=config.device,
+            reporter=self.reporter,
+        )
+
+    def unsupported(self, method: str) -> str | None:
+        """Why the method cannot run here, or None if it can."""
+        recipe = self.config.student.recipe
+        return self.method(method).unsupported(
+            Conditions(
+                self.task,
+                self._student_shape[0],
+                self.teacher.shape[0] if self.kind(method).needs else None,
+                recipe.batch_size,
+                recipe.accumulation,
             )
         )
-        return distiller, time.perf_counter() - began
 
     def _fresh_student(self, seed: int) -> Encoder:
-        spec = self.config.student.model
-        fine_tuned = None
-        if spec.source == TEACHER:
-            fine_tuned = Encoder.from_pretrained(self.teacher.artifact.path / ENCODER)
-        return self._untrained(spec, fine_tuned, seed)
+        return self._model(self.config.student.model, seed)
 
-    def _untrained(
-        self, spec: ModelSpec, fine_tuned: Encoder | None = None, seed: int = 0
-    ) -> Encoder:
-        return model_spec.build_student(
-            spec,
-            self.config.teacher.model,
-            fine_tuned,
-            vocabulary=len(self.rows.tokenizer),
-            outputs=self.task.outputs,
-            pooling=self.config.pooling,
-            seed=seed,
-            pad_id=self.rows.pad_id,
-        )
+    def _model(self, spec: ModelSpec, seed: int) -> Encoder:
+        fine_tuned = self.teacher.encoder() if spec.source == TEACHER else None
+        return self.teacher.build(spec, seed, fine_tuned)
 
     @cached_property
-    def _student_shape(self) -> tuple[int, int]:
-        spec, teacher = self.config.student.model, None
-        if spec.source == TEACHER:
-            teacher = self._untrained(self.config.teacher.model)
-        encoder = self._untrained(spec, teacher)
-        return encoder.width, encoder.longest
+    def _student_shape(self) -> tuple[Shape, int]:
+        spec = self.config.student.model
+        like = self.teacher.untrained() if spec.source == TEACHER else None
+        encoder = self.teacher.build(spec, 0, like)
+        return Shape(encoder.width, encoder.depth), encoder.longest
 
     @property
     def student_width(self) -> int:
         """H_s, the width of the student's embedding; nothing is trained for it."""
-        return self._student_shape[0]
+        return self._student_shape[0].width
 
     def check_models(self, *, taught: bool) -> dict[str, int]:
         """Build the models, untrained, so that what does not fit shows before anything trains.
@@ -152,16 +173,15 @@ class TaskPipeline:
                 vocabulary than the tokenizer, fewer positions than ``data.max_length``, or not
                 the layers that are asked for.
         """
-        widths = {"student": (self.student_width, self._student_shape[1])}
+        found = {"student": self._student_shape}
         if taught or self.config.student.model.source == TEACHER:
             self.teacher.check_labels()
-            encoder = self._untrained(self.config.teacher.model)
-            widths["teacher"] = (encoder.width, encoder.longest)
+            found["teacher"] = self.teacher.shape
         wanted = self.config.data.max_length
-        for name, (_, longest) in widths.items():
+        for name, (_, longest) in found.items():
             if longest < wanted:
                 raise ModelError(f"the {name} reads {longest} tokens, data.max_length is {wanted}")
-        return {name: width for name, (width, _) in widths.items()}
+        return {name: shape.width for name, (shape, _) in found.items()}
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""
@@ -172,25 +192,16 @@ class TaskPipeline:
         return self.artifacts.get("student", self.student_identity(method, seed), build)
 
     def _train_student(self, folder: Path, method: str, seed: int) -> dict[str, Any]:
-        distiller, prepare_seconds = self.distiller(method, seed)
-        fit = self.teacher.signals["fit"] if distiller.needs else None
-        recipe, load = self.config.student.recipe, os.getloadavg()
-        encoder = self._fresh_student(seed)
-        result = teachers.fine_tune(
-            self.task,
+        context = self.context(method, seed)
+        load, encoder = os.getloadavg(), self._fresh_student(seed)
+        result = distil(
+            self.method(method),
+            context,
             encoder,
-            self.rows.splits,
-            self.rows.pad_id,
-            recipe,
-            loss=lambda output, batch: distiller.loss(
-                output, fit.batch(batch.rows) if fit else None, batch
-            ),
-            seed=seed,
             checkpoint=Checkpoint(folder / SCRATCH, reporter=self.reporter),
-            device=self.config.device,
             stage=f"{self.task.title} {method} seed {seed}",
-            reporter=self.reporter,
         )
+        cached = len(self.rows.splits["fit"]) if self.kind(method).needs & CACHED else 0
         scores = {}
         for split in self.rows.queried:
             outputs = self._encode(encoder, split, folder, f"{method}: {split}")
@@ -200,7 +211,7 @@ class TaskPipeline:
         return {
             "scores": scores,
             "provenance": self.stamp(load),
-            "prepare_seconds": prepare_seconds,
+            "cost": cost.of_student(result, context.stages, cached),
             **facts(encoder, result),
         }
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baselines import METHODS
 from bench.cell import Cell, Workbench, retrieval_identity, training_identity
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
@@ -53,12 +52,12 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
         pipeline = workbench.pipeline(own)
         _check(pipeline, own, specs)
         for method in own.methods:
-            reason = pipeline.method(method).unsupported(pipeline.task)
+            reason = pipeline.unsupported(method)
             for seed in own.seeds:
                 identity = training_identity(pipeline, method, seed)
                 training = _cell(identity, own, method=method, seed=seed)
                 planned.append(Planned(training, reason))
-                if METHODS[method].retrieves:
+                if pipeline.kind(method).retrieves:
                     planned += [
                         Planned(cell, reason)
                         for cell in _retrievals(pipeline, own, training, specs)
@@ -68,8 +67,8 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
 
 def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> None:
     rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
-    widths = pipeline.check_models(taught=any(METHODS[m].needs for m in config.methods))
-    if not any(METHODS[method].retrieves for method in config.methods):
+    widths = pipeline.check_models(taught=any(pipeline.kind(m).needs for m in config.methods))
+    if not any(pipeline.kind(method).retrieves for method in config.methods):
         return
     Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
     for spec in specs:

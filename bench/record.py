@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 1
+SCHEMA = 2
 
 Scores = dict[str, float]
 """Metric -> value, e.g. ``{"accuracy": 0.84, "f1": 0.89}``."""
@@ -49,6 +49,33 @@ class TeacherFacts(_Plain):
     parameters: int
 
 
+class Stage(_Plain):
+    """What a method did before its student: an assistant, the route of the teacher, ..."""
+
+    stage: str
+    seconds: float = Field(description="of training, when it was made")
+    forwards: int = Field(description="examples that went through its models")
+    backwards: int
+
+
+class Cost(_Plain):
+    """What a student cost. Forwards and backwards are counted in examples."""
+
+    steps_per_second: float = Field(description="optimiser steps of the student's own training")
+    student_forwards: int
+    student_backwards: int
+    teacher_forwards: int = Field(
+        description="through the teacher and every other model that is not the student, stages and "
+        "the cached pass over fit included; the teacher's own fine-tuning excluded"
+    )
+    teacher_backwards: int
+    cached_forwards: int = Field(
+        description="of teacher_forwards, those of the cached pass, which all methods share"
+    )
+    peak_bytes: int | None = Field(description="memory of the process at its peak in training")
+    stages: list[Stage]
+
+
 class TrainingResult(_Plain):
     """One student, before any retrieval."""
 
@@ -66,7 +93,7 @@ class TrainingResult(_Plain):
     seconds: float = Field(description="of the training loop, without evaluation")
     examples_per_second: float
     steps: int
-    prepare_seconds: float = Field(description="of the stages before the student, teacher excluded")
+    cost: Cost
 
 
 class Choice(_Plain):
@@ -136,7 +163,8 @@ class Record(_Plain):
     metrics: list[str]
     select_on: str
     tests: list[str]
-    method: str
+    method: str = Field(description="its registered name, or the name of a variant of it")
+    base: str = Field(description="the registered name")
     seed: int
     settings: dict[str, Any] = Field(description="the method's settings")
     training: TrainingResult | None = None
@@ -153,7 +181,8 @@ VOLATILE = frozenset(
         "provenance",
         "seconds",
         "build_seconds",
-        "prepare_seconds",
+        "steps_per_second",
+        "peak_bytes",
         "examples_per_second",
         "search_us_p50",
         "search_us_p95",

@@ -88,8 +88,7 @@ class Retrieval:
             return pipeline.outputs(base.method, base.seed, "fit").embedding
         embedding = pipeline.teacher.signals["fit"].embedding
         if base.keys == "projected":
-            distiller, _ = pipeline.distiller(base.method, base.seed)
-            return distiller.project(embedding)
+            return pipeline.prepared(base.method, base.seed).project(embedding)
         width = pipeline.student_width
         if embedding.shape[1] != width:
             raise UserError(

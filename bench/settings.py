@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
@@ -139,7 +139,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
         SettingError: names the field, the value, what is allowed and the nearest name.
         UnknownNameError: an unknown method or task.
     """
-    layers = [_canonical(layer) for layer in layers]
+    variants = {str(name) for layer in layers for name in layer.get("variant", {})}
+    layers = [_canonical(layer, variants) for layer in layers]
     tree: Tree = {}
     for layer in layers:
         tree = merge(tree, layer)
@@ -156,10 +157,14 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     return Resolved(whole, tasks)
 
 
-def _canonical(layer: Mapping[str, Any]) -> Tree:
+def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
     """``layer`` with methods and tasks in their registered spelling."""
     tree = dict(layer)
-    for name, canonical in (("methods", METHODS.resolve), ("tasks", _task_name)):
+
+    def method(name: str) -> str:
+        return name if name in variants else METHODS.resolve(name)
+
+    for name, canonical in (("methods", method), ("tasks", _task_name)):
         if isinstance(tree.get(name), list | tuple):
             tree[name] = [canonical(str(value)) for value in tree[name]]
     for name, canonical in (("settings", METHODS.resolve), ("task", _task_name)):
@@ -180,6 +185,13 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
     config = check(RunConfig, {**tree, "tasks": (task,)}, f"[{task}] ")
     for method, values in config.settings.items():
         check(METHODS[METHODS.resolve(method)].Settings, values, f"{method}.")
+    for name, variant in config.variant.items():
+        if normal(name) in map(normal, METHODS):
+            raise SettingError(f"setting 'variant.{name}': {name} is a method already")
+        base = METHODS.resolve(variant.method)
+        if base != variant.method:
+            raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
+        check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
     return config
 
 

@@ -10,13 +10,16 @@ from typing import Any
 
 import torch
 
+from baselines import METHODS
 from bench.config import RunConfig
 from bench.rows import TaskRows
 from reaugkd import inference, model_spec, signals
 from reaugkd import teacher as teachers
 from reaugkd.artifacts import SCRATCH, Artifact, ArtifactStore
 from reaugkd.checkpoint import Checkpoint
+from reaugkd.distiller import Shape, Signal
 from reaugkd.errors import ModelError
+from reaugkd.model_spec import ModelSpec
 from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.signals import TeacherSignals
@@ -99,18 +102,36 @@ class TaskTeacher:
                 f"{self.task.title} needs {self.task.outputs}"
             )
 
-    def _fine_tune(self, folder: Path) -> dict[str, Any]:
-        config, load = self.config.teacher, os.getloadavg()
-        encoder = model_spec.build_student(
-            config.model,
-            config.model,
-            None,
+    def build(self, spec: ModelSpec, seed: int, fine_tuned: Encoder | None = None) -> Encoder:
+        """A model with the task's head and a fresh seed; see ``model_spec.build_student``."""
+        return model_spec.build_student(
+            spec,
+            self.config.teacher.model,
+            fine_tuned,
             vocabulary=len(self.rows.tokenizer),
             outputs=self.task.outputs,
             pooling=self.config.pooling,
-            seed=config.seed,
+            seed=seed,
             pad_id=self.rows.pad_id,
         )
+
+    def untrained(self) -> Encoder:
+        """The teacher before it is fine-tuned."""
+        return self.build(self.config.teacher.model, self.config.teacher.seed)
+
+    def encoder(self) -> Encoder:
+        """A copy of the fine-tuned teacher."""
+        return Encoder.from_pretrained(self.artifact.path / ENCODER)
+
+    @cached_property
+    def shape(self) -> tuple[Shape, int]:
+        """Shape of the teacher and the number of tokens it can read; nothing is trained."""
+        encoder = self.untrained()
+        return Shape(encoder.width, encoder.depth), encoder.longest
+
+    def _fine_tune(self, folder: Path) -> dict[str, Any]:
+        config, load = self.config.teacher, os.getloadavg()
+        encoder = self.untrained()
         result = teachers.fine_tune(
             self.task,
             encoder,
@@ -143,17 +164,31 @@ class TaskTeacher:
 
     @cached_property
     def signals(self) -> dict[str, TeacherSignals]:
-        """The teacher's logits and embeddings of every row of every split: one pass, ever."""
+        """The teacher's logits and embeddings of every row of every split: one pass, ever.
+
+        If a method of the run wants the states of [CLS], the pass keeps those of ``fit`` too. They
+        are large, so without such a method a pass that has no states will do.
+        """
         teacher = self.artifact  # outside of build: a teacher below the floor teaches nothing
+        states = any(
+            Signal.STATES in METHODS[self.config.base(name)].needs for name in self.config.methods
+        )
 
         def build(folder: Path) -> dict[str, Any]:
             encoder = Encoder.from_pretrained(teacher.path / ENCODER).to(self.device)
-            precision = self.config.teacher.recipe.precision
             return signals.write(
-                encoder, self.rows.splits, self.rows.pad_id, folder, precision, self.reporter
+                encoder,
+                self.rows.splits,
+                self.rows.pad_id,
+                folder,
+                self.config.teacher.recipe.precision,
+                self.reporter,
+                states={"fit"} if states else (),
             )
 
-        artifact = self.artifacts.get("signals", self.signals_identity, build)
+        plain, whole = self.signals_identity, {**self.signals_identity, "states": True}
+        wanted = whole if states or self.artifacts.has("signals", whole) else plain
+        artifact = self.artifacts.get("signals", wanted, build)
         return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
 
 

@@ -28,7 +28,7 @@ from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
 MANIFEST, SCRATCH = "manifest.json", "scratch"
-SCHEMA = 1
+SCHEMA = 2
 """Part of every key here and of every cell's: raised whenever the same settings would give another
 result than before, so that nothing made by older code is taken for new."""
 
@@ -109,6 +109,11 @@ class ArtifactStore:
             artifact = self._open(folder, key) or self._build(folder, key, named, build)
         self._verified[folder] = artifact
         return artifact
+
+    def has(self, kind: str, identity: Mapping[str, Any]) -> bool:
+        """Whether the artefact is there; :meth:`get` still looks whether it is whole."""
+        key = fingerprint.of_json({"kind": kind, "schema": SCHEMA, **identity})
+        return (self.root / kind / key / MANIFEST).is_file()
 
     @contextmanager
     def _alone(self, folder: Path) -> Iterator[None]:

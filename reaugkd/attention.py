@@ -1,8 +1,8 @@
 """The attention our encoders run with: whichever kernel is fast for what is being done.
 
-Evaluation uses PyTorch's scaled-dot-product attention. Training on a CPU writes the product out:
-there the fused kernel has a slow bf16 backward and draws its dropout masks slowly. The choice is
-made per call, so one model serves both.
+Inference uses PyTorch's scaled-dot-product attention. Where gradients are wanted on a CPU the
+product is written out: there the fused kernel has a slow bf16 backward, draws its dropout masks
+slowly and cannot be differentiated twice. The choice is made per call, so one model serves both.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def attention(
     Returns:
         ([B, L, heads, d], None): no attention weights are handed out.
     """
-    if not (module.training and query.device.type == "cpu"):
+    learning = module.training or query.requires_grad
+    if not (learning and query.device.type == "cpu"):
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
@@ -52,7 +53,7 @@ def attention(
     scores = torch.matmul(query, key.transpose(2, 3)) * scale
     if attention_mask is not None:
         scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-    weights = fast_dropout(torch.softmax(scores, dim=-1), dropout, training=True)
+    weights = fast_dropout(torch.softmax(scores, dim=-1), dropout, training=module.training)
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
 
 

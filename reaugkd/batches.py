@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -19,7 +20,7 @@ INPUTS = ("input_ids", "token_type_ids")
 
 
 def length_grouped(
-    lengths: Sequence[int], batch_size: int, seed: int, epoch: int
+    lengths: Sequence[int] | NDArray[Any], batch_size: int, seed: int, epoch: int
 ) -> list[list[int]]:
     """The batches of one epoch: a random permutation, sorted by length within pools.
 

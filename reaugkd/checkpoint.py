@@ -35,6 +35,7 @@ class Progress:
         examples: examples seen so far.
         seconds: time spent in the loop itself.
         sums: sum of every loss term over the epoch under way.
+        work: learner -> examples that went forward and backward through it.
         best_score, best_epoch: of the selection metric; epoch counts from 1, 0 is none.
         history: one row per finished epoch.
     """
@@ -45,6 +46,7 @@ class Progress:
     examples: int = 0
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
+    work: dict[str, list[int]] = field(default_factory=dict)
     best_score: float = 0.0
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -58,13 +60,18 @@ class Progress:
             self.sums[name] = self.sums.get(name, 0.0) + value.detach()  # type: ignore[assignment]
 
     def close_epoch(
-        self, means: Mapping[str, float], scores: Mapping[str, float], select_on: str
+        self,
+        means: Mapping[str, float],
+        scores: Mapping[str, float],
+        select_on: str,
+        *,
+        keep: bool = False,
     ) -> None:
-        """The epoch is over: write its row, see whether it is the best."""
+        """The epoch is over: write its row, see whether it is the best (or to be kept anyway)."""
         self.epoch += 1
         losses = {f"loss/{name}": float(value) for name, value in means.items()}
         self.history.append({"epoch": self.epoch, **losses, **scores})
-        if self.best_epoch == 0 or scores[select_on] > self.best_score:
+        if keep or self.best_epoch == 0 or scores[select_on] > self.best_score:
             self.best_score, self.best_epoch = scores[select_on], self.epoch
         self.batches, self.sums = 0, {}
 
@@ -145,7 +152,7 @@ class Checkpoint:
     def load_best(self, model: nn.Module) -> None:
         """Give ``model`` the best weights."""
         found = self._complete()
-        if found is not None:
+        if found is not None and (found / BEST).is_file():
             model.load_state_dict(load_file(found / BEST))
 
 

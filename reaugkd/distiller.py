@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from reaugkd.reporter import Reporter, Silent
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
-    from reaugkd.artifacts import ArtifactStore
+    from reaugkd.context import Context
+    from reaugkd.learner import Learner, Team
     from reaugkd.models import EncoderOutput
-    from reaugkd.signals import TeacherSignals
     from reaugkd.tasks.task import Task
 
 
 class Signal(StrEnum):
-    """What a method may want of the teacher; all of these are computed once and cached."""
+    """What a method may want of the teacher.
+
+    The first three are computed once per example and cached, so such a method never runs the
+    teacher in the loop. The other two hand the method a teacher of its own, which it may move.
+    """
 
     LOGITS = "logits"
     EMBEDDING = "embedding"
+    STATES = "states of [CLS]"
+    TEACHER = "live teacher"
+    UNTRAINED = "live teacher, not fine-tuned"
+
+
+CACHED = frozenset({Signal.LOGITS, Signal.EMBEDDING, Signal.STATES})
+"""The signals that are cached."""
+
+FINE_TUNED = CACHED | {Signal.TEACHER}
+"""The signals that take a fine-tuned teacher."""
 
 
 class Batch(NamedTuple):
@@ -45,10 +58,19 @@ class Batch(NamedTuple):
 
 
 class SignalBatch(NamedTuple):
-    """The teacher's signals for one batch: logits [B, C] and embedding [B, H_t], float32."""
+    """The teacher's signals for one batch, float32.
+
+    Attributes:
+        logits: [B, C].
+        embedding: [B, H_t].
+        states: [B, D_t + 1, H_t], the [CLS] vector of the embeddings (index 0) and of every layer
+            (index k is the output of layer k), or None unless the method needs ``STATES``. Cached
+            in half precision.
+    """
 
     logits: Tensor
     embedding: Tensor
+    states: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -117,48 +139,41 @@ class KDSettings(MethodSettings):
         return self
 
 
+class Shape(NamedTuple):
+    """Width of an encoder's embedding and number of its layers."""
+
+    width: int
+    depth: int
+
+
 @dataclass(frozen=True)
-class Context:
-    """Everything a method may look at while it prepares.
+class Conditions:
+    """What is known of a run before anything trains; a method may refuse it.
 
     Attributes:
         task: the task.
-        labels: [N_fit] labels of the fit split.
-        signals: the teacher's cached signals of the fit split, or None for methods without teacher.
-        student_width: H_s, width of the student's embedding.
-        artifacts: where the method's own stages are cached.
-        identity: plain JSON that identifies data and teacher; part of every stage's key.
-        seed: of everything random in the stages.
-        reporter: where progress goes.
+        student: its shape.
+        teacher: its shape, None for a method that needs no teacher.
+        batch_size: examples per forward pass of the student's recipe.
+        accumulation: forward passes per optimiser step.
     """
 
     task: Task
-    labels: NDArray[Any]
-    signals: TeacherSignals | None
-    student_width: int
-    artifacts: ArtifactStore
-    identity: Mapping[str, Any]
-    seed: int = 0
-    reporter: Reporter = field(default_factory=Silent)
-
-    @property
-    def teacher(self) -> TeacherSignals:
-        """The teacher's signals.
-
-        Raises:
-            ValueError: if this run has no teacher.
-        """
-        if self.signals is None:
-            raise ValueError("this method needs the teacher's signals, but there is no teacher")
-        return self.signals
+    student: Shape
+    teacher: Shape | None
+    batch_size: int
+    accumulation: int = 1
 
 
 class Distiller(ABC):
     """One distillation method. State lives on the instance; two instances never see each other.
 
+    Most methods implement :meth:`loss` alone. A method that trains a second model names it in
+    :meth:`companions` and overrides :meth:`step`.
+
     Attributes:
         name: registered name.
-        needs: which signals of the teacher it uses; empty means that it needs no teacher.
+        needs: what it uses of the teacher; empty means that it needs no teacher.
         Settings: its pydantic model.
         retrieves: whether the method's student queries a knowledge base at inference.
     """
@@ -175,21 +190,56 @@ class Distiller(ABC):
                 f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}"
             )
 
-    def unsupported(self, task: Task) -> str | None:
-        """Why the method cannot run on ``task``, or None if it can."""
+    def unsupported(self, conditions: Conditions) -> str | None:
+        """Why the method cannot run under ``conditions``, or None if it can."""
         return None
 
+    @property
+    def wants_states(self) -> bool:
+        """Whether the student's forward passes hand out all layers' hidden states."""
+        return Signal.STATES in self.needs
+
     def prepare(self, context: Context) -> None:  # noqa: B027  most methods have no stages
-        """The stages before the student, resumable, each cached under its own key."""
+        """The stages before the student, resumable, each cached by ``context.stage``."""
+
+    def rows(self, context: Context) -> NDArray[np.int64] | None:
+        """Row numbers of ``fit`` that the student learns from, or None for all of them."""
+        return None
+
+    def companions(self, context: Context) -> Mapping[str, Learner]:
+        """Further models that are trained beside the student, by name (see ``context.learner``)."""
+        return {}
+
+    def adapter(self, context: Context) -> nn.Module | None:
+        """Further parameters that the student's optimiser trains and nobody keeps."""
+        return None
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027  for curricula only
+        """Called before each epoch, from 0, also before one that is resumed in its middle."""
+
+    def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:
+        """One optimiser step (or one part of it, where gradients are accumulated).
+
+        Args:
+            team: the student and the companions, each with its optimiser.
+            batch: the batch; ``batch.rows`` keys whatever :meth:`prepare` cached per example.
+            signals: the teacher's cached signals for the same rows, if the method needs any.
+
+        Returns:
+            The terms to log; by default those of :meth:`loss`, which the student has minimised.
+        """
+        terms = self.loss(team.student.forward(batch), signals, batch)
+        team.student.update(terms.total)
+        return terms
 
     @abstractmethod
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """The loss of one batch.
+        """The student's loss of one batch.
 
         Args:
             student: the student's output, logits [B, C] and embedding [B, H_s].
-            signals: the teacher's cached signals for the same rows (None without a teacher).
-            batch: the batch; ``batch.rows`` keys whatever :meth:`prepare` cached per example.
+            signals: the teacher's signals for the same rows (None without a teacher).
+            batch: the batch.
         """
 
     def projection_identity(self) -> dict[str, Any]:

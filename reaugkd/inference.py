@@ -42,6 +42,7 @@ def run(
     *,
     precision: Precision = "fp32",
     into: Path | None = None,
+    states: bool = False,
     stage: str = "encode",
     reporter: Reporter | None = None,
 ) -> Outputs:
@@ -52,7 +53,8 @@ def run(
         dataset: an encoded split.
         pad_id: id of the padding token.
         precision: of the forward pass; the results are float32.
-        into: a prefix of two ``.npy`` files to hold the results memory-mapped.
+        into: a prefix of ``.npy`` files to hold the results memory-mapped.
+        states: also write the [CLS] vectors of all layers, [N, D + 1, H] float16, below ``into``.
         stage: name for the progress display.
         reporter: told of the progress.
 
@@ -63,6 +65,11 @@ def run(
     rows, device = len(dataset), next(encoder.parameters()).device
     logits = _table(into, "logits", (rows, encoder.outputs))
     embedding = _table(into, "embedding", (rows, encoder.width))
+    tables = {"logits": logits, "embedding": embedding}
+    if states:
+        shape = (rows, encoder.depth + 1, encoder.width)
+        tables["states"] = _table(into, "states", shape, np.float16)
+    bad: dict[str, list[int]] = {name: [] for name in tables}
     collator, training = Collator(dataset, pad_id), encoder.training
     encoder.eval()
     reporter.start(stage, rows)
@@ -70,26 +77,32 @@ def run(
         with torch.inference_mode(), autocast(device, precision):
             for batch_rows in by_length(dataset["length"], BATCH):
                 batch = collator(batch_rows)
-                output = encoder(**{k: v.to(device) for k, v in batch.inputs.items()})
-                logits[batch_rows] = output.logits.float().cpu().numpy()
-                embedding[batch_rows] = output.embedding.float().cpu().numpy()
+                inputs = {k: v.to(device) for k, v in batch.inputs.items()}
+                output = encoder(**inputs, states=states)
+                for name, table in tables.items():
+                    values = getattr(output, name).float().cpu().numpy()
+                    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+                    bad[name] += np.asarray(batch_rows)[~finite].tolist()
+                    table[batch_rows] = values
                 reporter.advance(len(batch_rows))
     finally:
         encoder.train(training)
     reporter.finish()
-    for name, table in (("logits", logits), ("embedding", embedding)):
-        bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
-        if bad.size:
+    for name, table in tables.items():
+        if bad[name]:
             raise ModelError(
-                f"{stage}: the {name} of row {bad[0]} (and {bad.size - 1} more) is not finite"
+                f"{stage}: the {name} of row {min(bad[name])} (and {len(bad[name]) - 1} more) "
+                "is not finite"
             )
         if isinstance(table, np.memmap):
             table.flush()
     return Outputs(logits, embedding)
 
 
-def _table(into: Path | None, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _table(
+    into: Path | None, name: str, shape: tuple[int, ...], dtype: Any = np.float32
+) -> NDArray[Any]:
     if into is None:
-        return np.zeros(shape, dtype=np.float32)
+        return np.zeros(shape, dtype=dtype)
     path = into.with_name(f"{into.name}.{name}.npy")
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

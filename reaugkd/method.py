@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reaugkd import projection
+from reaugkd.context import Context
 from reaugkd.distiller import (
     Batch,
-    Context,
     Distiller,
     KDSettings,
     LossTerms,
@@ -81,10 +81,9 @@ class ReAugKD(Distiller):
             save_file(head.state_dict(), folder / HEAD)
             return {"loss": history}
 
-        artifact = context.artifacts.get(
+        artifact = context.stage(
             "projection-head",
             {
-                **context.identity,
                 "recipe": settings.head.model_dump(mode="json"),
                 "width": context.student_width,
                 "seed": context.seed,

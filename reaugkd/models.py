@@ -24,10 +24,28 @@ ENCODER_FILE = "encoder.json"
 
 
 class EncoderOutput(NamedTuple):
-    """Logits [B, C] and the pooled embedding [B, H] they are computed from."""
+    """Logits [B, C] and the pooled embedding [B, H] they are computed from.
+
+    Attributes:
+        logits: [B, C].
+        embedding: [B, H].
+        hidden: D + 1 tensors [B, L, H], the embeddings' output and each layer's, if asked for.
+    """
 
     logits: Tensor
     embedding: Tensor
+    hidden: tuple[Tensor, ...] | None = None
+
+    @property
+    def states(self) -> Tensor:
+        """The [CLS] vector of the embeddings and of every layer, [B, D + 1, H].
+
+        Raises:
+            ValueError: if hidden states were not asked for.
+        """
+        if self.hidden is None:
+            raise ValueError("the forward pass was not asked for hidden states (states=True)")
+        return torch.stack([layer[:, 0] for layer in self.hidden], dim=1)
 
 
 def pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -87,22 +105,39 @@ class Encoder(nn.Module):
         """C, the number of logits."""
         return self.head.out_features
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor) -> EncoderOutput:
+    @property
+    def depth(self) -> int:
+        """D, the number of layers."""
+        return int(self.backbone.config.num_hidden_layers)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        *,
+        states: bool = False,
+        **inputs: Tensor,
+    ) -> EncoderOutput:
         """Encode a padded batch.
 
         Args:
             input_ids: [B, L] int64.
             attention_mask: [B, L], 1 for tokens and 0 for padding.
+            states: hand out all layers' hidden states as well.
             **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L].
         """
-        result = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **inputs)
+        options: dict[str, Any] = {"output_hidden_states": True} if states else {}
+        result = self.backbone(
+            input_ids=input_ids, attention_mask=attention_mask, **inputs, **options
+        )
         if self.pooling == "cls":
             embedding = result.last_hidden_state[:, 0]
         elif self.pooling == "pooler":
             embedding = result.pooler_output
         else:
             embedding = pool(result.last_hidden_state, attention_mask)
-        return EncoderOutput(self.head(self.dropout(embedding)), embedding)
+        hidden = tuple(result.hidden_states) if states else None
+        return EncoderOutput(self.head(self.dropout(embedding)), embedding, hidden)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write backbone (transformers' own format), head and pooling below ``folder``."""

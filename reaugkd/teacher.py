@@ -15,10 +15,11 @@ from reaugkd.errors import UserError
 from reaugkd.inference import Precision
 from reaugkd.losses import hard_label
 from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.recipe import Recipe
 from reaugkd.reporter import Reporter
 from reaugkd.tasks import metrics
 from reaugkd.tasks.task import Task
-from reaugkd.training import Evaluate, Loss, Recipe, TrainingResult, train
+from reaugkd.training import Evaluate, Loss, Procedure, TrainingResult, train
 
 
 class TeacherFloorError(UserError):
@@ -53,7 +54,7 @@ def fine_tune(
     pad_id: int,
     recipe: Recipe,
     *,
-    loss: Loss = true_labels,
+    loss: Loss | Procedure = true_labels,
     seed: int,
     checkpoint: Checkpoint,
     device: Literal["auto", "cpu"],

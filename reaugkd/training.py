@@ -5,41 +5,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
-from transformers import get_scheduler
+from numpy.typing import NDArray
+from torch import Tensor
 
+from reaugkd import memory
 from reaugkd.batches import Collator, length_grouped, loader
 from reaugkd.checkpoint import Checkpoint, Progress
 from reaugkd.distiller import Batch, LossTerms
 from reaugkd.errors import UserError
-from reaugkd.inference import Precision, autocast
+from reaugkd.learner import Learner, Team
 from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.recipe import Recipe
 from reaugkd.reporter import Reporter, Silent
 
+__all__ = ["Evaluate", "Loss", "Procedure", "Recipe", "TrainingResult", "minimise", "train"]
+
 Loss = Callable[[EncoderOutput, Batch], LossTerms]
+Step = Callable[[Team, Batch], LossTerms]
 Evaluate = Callable[[Encoder], Mapping[str, float]]
 LOG_EVERY = 10
-
-
-class Recipe(BaseModel):
-    """How a model is trained. Sources of the defaults: the PKD scripts unless said otherwise."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    learning_rate: float = Field(5e-5, gt=0, description="peak of the linear schedule")
-    epochs: int = Field(4, ge=1, le=1000)
-    batch_size: int = Field(32, ge=1, description="examples per forward pass")
-    accumulation: int = Field(1, ge=1, description="forward passes per optimiser step")
-    weight_decay: float = Field(0.01, ge=0, description="not on biases and norms")
-    warmup: float = Field(0.1, ge=0, le=1, description="share of all steps")
-    clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    precision: Precision = Field("fp32", description="bf16 is autocast; losses stay fp32")
-    patience: int = Field(0, ge=0, description="epochs without a better score; 0: never stop early")
 
 
 class TrainingResult(NamedTuple):
@@ -52,6 +42,10 @@ class TrainingResult(NamedTuple):
         seconds: time in the loop itself, without evaluation and checkpoints.
         examples: examples seen in that time.
         steps: optimiser steps.
+        work: learner -> examples that went forward and backward through it; the student's name is
+            ``student``.
+        peak_bytes: most memory the process held meanwhile (since the last resume), None where the
+            system does not tell.
     """
 
     score: float
@@ -60,24 +54,61 @@ class TrainingResult(NamedTuple):
     seconds: float
     examples: int
     steps: int
+    work: dict[str, dict[str, int]]
+    peak_bytes: int | None
 
 
 class DivergedError(UserError):
     """The loss is not finite any more."""
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: matrices with weight decay, biases and norms (1-D) without."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+@dataclass
+class Procedure:
+    """What a batch does to the models.
+
+    Attributes:
+        step: moves the team by one batch and returns the terms to log.
+        companions: what is trained beside the student, by name.
+        adapter: further parameters of the student's optimiser.
+        states: whether the student's forward pass hands out all layers' hidden states.
+        rows: the rows to learn from, all by default.
+        begin_epoch: called with epoch (from 0) and number of epochs before each epoch.
+        at_steps: optimiser step -> called with the student when so many steps are done.
+        until: end after so many optimiser steps; the schedule is that of the whole run.
+        keep: which weights the student is left with, those of its ``best`` epoch or the ``last``.
+    """
+
+    step: Step
+    companions: Mapping[str, Learner] = field(default_factory=dict)
+    adapter: torch.nn.Module | None = None
+    states: bool = False
+    rows: NDArray[np.int64] | None = None
+    begin_epoch: Callable[[int, int], None] | None = None
+    at_steps: Mapping[int, Callable[[Encoder], None]] = field(default_factory=dict)
+    until: int | None = None
+    keep: Literal["best", "last"] = "best"
+
+
+def minimise(loss: Loss) -> Procedure:
+    """The plain procedure: one model, one forward pass, one step down ``loss``."""
+
+    def step(team: Team, batch: Batch) -> LossTerms:
+        terms = loss(team.student.forward(batch), batch)
+        team.student.update(terms.total)
+        return terms
+
+    return Procedure(step)
+
+
+def steps_of(recipe: Recipe, rows: int) -> int:
+    """Optimiser steps of a whole run over ``rows`` examples."""
+    batches = math.ceil(rows / recipe.batch_size)
+    return recipe.epochs * math.ceil(batches / recipe.accumulation)
 
 
 def train(
     model: Encoder,
-    loss: Loss,
+    procedure: Procedure | Loss,
     dataset: Any,
     pad_id: int,
     recipe: Recipe,
@@ -97,7 +128,7 @@ def train(
 
     Args:
         model: trained in place.
-        loss: of one batch.
+        procedure: what a batch does, or the loss to :func:`minimise`.
         dataset: the encoded split to learn from.
         pad_id: id of the padding token.
         recipe: the hyper-parameters.
@@ -112,12 +143,24 @@ def train(
     Raises:
         DivergedError: if the loss is not finite.
     """
-    reporter = reporter or Silent()
+    if not isinstance(procedure, Procedure):
+        procedure = minimise(procedure)
+    accelerator = Accelerator(cpu=device == "cpu", gradient_accumulation_steps=recipe.accumulation)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _Run(
-            model, loss, dataset, pad_id, recipe, seed, checkpoint, device, stage, reporter
-        )(evaluate, select_on)
+        run = _Run(
+            model,
+            procedure,
+            dataset,
+            pad_id,
+            recipe,
+            seed,
+            checkpoint,
+            accelerator,
+            stage,
+            reporter or Silent(),
+        )
+        return run(evaluate, select_on)
 
 
 class _Run:
@@ -126,53 +169,51 @@ class _Run:
     def __init__(
         self,
         model: Encoder,
-        loss: Loss,
+        procedure: Procedure,
         dataset: Any,
         pad_id: int,
         recipe: Recipe,
         seed: int,
         checkpoint: Checkpoint,
-        device: str,
+        accelerator: Accelerator,
         stage: str,
         reporter: Reporter,
     ) -> None:
-        self.recipe, self.seed, self.loss, self.stage = recipe, seed, loss, stage
-        self.reporter, self.checkpoint = reporter, checkpoint
-        self.dataset, self.lengths = dataset, dataset["length"]
-        self.collator = Collator(dataset, pad_id)
-        self.accelerator = Accelerator(
-            cpu=device == "cpu", gradient_accumulation_steps=recipe.accumulation
-        )
-        batches = math.ceil(len(dataset) / recipe.batch_size)
-        total = recipe.epochs * math.ceil(batches / recipe.accumulation)
-        optimizer = torch.optim.AdamW(
-            decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
-        )
-        schedule = get_scheduler(
-            "linear",
-            optimizer,
-            num_warmup_steps=int(recipe.warmup * total),
-            num_training_steps=total,
-        )
+        self.recipe, self.seed, self.procedure, self.stage = recipe, seed, procedure, stage
+        self.reporter, self.checkpoint, self.accelerator = reporter, checkpoint, accelerator
+        rows = np.arange(len(dataset)) if procedure.rows is None else procedure.rows
+        self.rows, self.lengths = rows, np.asarray(dataset["length"])[rows]
+        self.size, self.collator = len(dataset), Collator(dataset, pad_id)
         self.plain = model
-        self.model, self.optimizer, self.schedule = self.accelerator.prepare(
-            model, optimizer, schedule
-        )
-        self.progress = checkpoint.resume(self.accelerator, model) or Progress()
+        student = Learner(model, recipe, adapter=procedure.adapter, states=procedure.states)
+        self.team = Team(student, procedure.companions, seed=seed)
+        self.learners = {"student": student, **procedure.companions}
+        self.per_epoch = math.ceil(len(rows) / recipe.batch_size)
+        total = steps_of(recipe, len(rows))
+        for number, learner in enumerate(self.learners.values()):
+            learner.attach(accelerator, total, stream=number and 1000 * seed + number)
+        self.progress = checkpoint.resume(accelerator, model) or Progress()
+        for name, learner in self.learners.items():
+            learner.forwards, learner.backwards = self.progress.work.get(name, (0, 0))
 
     def __call__(self, evaluate: Evaluate, select_on: str) -> TrainingResult:
         progress = self.progress
-        while progress.epoch < self.recipe.epochs and not self._out_of_patience():
+        memory.reset_peak()
+        while not self._over():
             self._epoch()
             self.reporter.finish()
+            if self._stopped():
+                break
             scores = evaluate(self.plain)
             means = {name: total / progress.batches for name, total in progress.sums.items()}
-            progress.close_epoch(means, scores, select_on)
+            last = self.procedure.keep == "last"
+            progress.close_epoch(means, scores, select_on, keep=last)
             best = progress.best_epoch == progress.epoch
-            self.checkpoint.save(self.accelerator, self.plain, progress, best=best)
+            self._save(best=best)
             shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
             self.reporter.note(f"{self.stage}: epoch {progress.epoch}, held-out {shown}")
-        self.checkpoint.load_best(self.plain)
+        if progress.best_epoch:
+            self.checkpoint.load_best(self.plain)
         return TrainingResult(
             progress.best_score,
             progress.best_epoch,
@@ -180,20 +221,39 @@ class _Run:
             progress.seconds,
             progress.examples,
             progress.steps,
+            {name: self._work(learner) for name, learner in self.learners.items()},
+            memory.peak(),
         )
 
-    def _out_of_patience(self) -> bool:
+    @staticmethod
+    def _work(learner: Learner) -> dict[str, int]:
+        return {"forwards": learner.forwards, "backwards": learner.backwards}
+
+    def _stopped(self) -> bool:
+        return self.procedure.until is not None and self.progress.steps >= self.procedure.until
+
+    def _over(self) -> bool:
         stale = self.progress.epoch - self.progress.best_epoch
-        return 0 < self.recipe.patience <= stale
+        impatient = 0 < self.recipe.patience <= stale
+        return self.progress.epoch >= self.recipe.epochs or impatient or self._stopped()
+
+    def _save(self, *, best: bool = False) -> None:
+        self.progress.work = {
+            name: [learner.forwards, learner.backwards] for name, learner in self.learners.items()
+        }
+        self.checkpoint.save(self.accelerator, self.plain, self.progress, best=best)
+
+    def _batches(self) -> list[list[int]]:
+        order = length_grouped(self.lengths, self.recipe.batch_size, self.seed, self.progress.epoch)
+        return [self.rows[batch].tolist() for batch in order[self.progress.batches :]]
 
     def _epoch(self) -> None:
-        progress = self.progress
-        order = length_grouped(self.lengths, self.recipe.batch_size, self.seed, progress.epoch)
-        left = order[progress.batches :]
-        batches = self.accelerator.prepare(loader(left, self.collator, len(self.dataset)))
+        progress, left = self.progress, self._batches()
+        if self.procedure.begin_epoch is not None:
+            self.procedure.begin_epoch(progress.epoch, self.recipe.epochs)
+        batches = self.accelerator.prepare(loader(left, self.collator, self.size))
         epoch = f"{self.stage}: epoch {progress.epoch + 1}/{self.recipe.epochs}"
         self.reporter.start(epoch, sum(map(len, left)))
-        self.model.train()
         began, values = time.perf_counter(), {}
         for number, batch in enumerate(batches):
             terms = self._step(batch)
@@ -202,27 +262,27 @@ class _Run:
                 values = terms.floats()
                 self._check(values)
             self.reporter.advance(len(batch.rows), values)
-            if self.accelerator.sync_gradients:
-                progress.steps += 1
-                if self.checkpoint.due():
-                    progress.seconds += time.perf_counter() - began
-                    self.checkpoint.save(self.accelerator, self.plain, progress)
-                    began = time.perf_counter()
+            if not self.accelerator.sync_gradients:
+                continue
+            progress.steps += 1
+            reached = self.procedure.at_steps.get(progress.steps)
+            if reached is not None or self.checkpoint.due():
+                progress.seconds += time.perf_counter() - began
+                if reached is not None:
+                    reached(self.plain)
+                self._save()
+                began = time.perf_counter()
+            if self._stopped():
+                break
         progress.seconds += time.perf_counter() - began
         self._check({name: float(total) for name, total in progress.sums.items()})
 
     def _step(self, batch: Batch) -> LossTerms:
-        with self.accelerator.accumulate(self.model):
-            with autocast(self.accelerator.device, self.recipe.precision):
-                output = self.model(**batch.inputs)
-            terms = self.loss(output, batch)
-            self.accelerator.backward(terms.total)
-            if self.accelerator.sync_gradients:
-                self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-            self.optimizer.step()
-            self.schedule.step()
-            self.optimizer.zero_grad()
-        return terms
+        self.team.moment = self.progress.epoch * self.per_epoch + self.progress.batches
+        for learner in self.learners.values():
+            learner.begin(self.team.moment, len(batch.labels))
+        with self.accelerator.accumulate(*(learner.model for learner in self.learners.values())):
+            return self.procedure.step(self.team, batch)
 
     def _check(self, values: Mapping[str, float | Tensor]) -> None:
         for name, value in values.items():

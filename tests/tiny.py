@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset, Features, List, Value
 
+from reaugkd import signals
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.checkpoint import Checkpoint
+from reaugkd.context import Context, Models
+from reaugkd.distil import distil
+from reaugkd.distiller import Distiller, Shape
 from reaugkd.model_spec import ModelSpec, build_student
 from reaugkd.models import Encoder
+from reaugkd.recipe import Recipe
+from reaugkd.reporter import Silent
+from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.task import Task
 
 VOCABULARY = 40
@@ -72,3 +83,72 @@ def splits(count: int = 48, regression: bool = False) -> dict[str, Dataset]:
 def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     left, right = a.state_dict(), b.state_dict()
     return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+TEACHER = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 4}
+RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8)
+
+
+def teacher(outputs: int = 2, **fields: Any) -> Encoder:
+    """A teacher that is wider and deeper than the student; "fine-tuned" is another seed."""
+    return encoder(seed=11, outputs=outputs, **{**TEACHER, **fields})
+
+
+def context(
+    folder: Path,
+    *,
+    regression: bool = False,
+    teacher_fields: Mapping[str, Any] | None = None,
+    student_fields: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Context:
+    """A context as a run makes it: rows, a teacher with cached signals, artefacts in ``folder``."""
+    outputs, data = 1 if regression else 2, splits(regression=regression)
+    fields, own = {**TEACHER, **(teacher_fields or {})}, dict(student_fields or {})
+
+    def build(spec: ModelSpec, seed: int) -> Encoder:
+        origin = ModelSpec(source="config", config=config(**fields))
+        tuned = encoder(seed=11, outputs=outputs, **fields) if spec.source == "teacher" else None
+        return build_student(
+            spec, origin, tuned, vocabulary=VOCABULARY, outputs=outputs, pooling="cls", seed=seed
+        )
+
+    def student(seed: int) -> Encoder:
+        return encoder(seed=seed, outputs=outputs, **own)
+
+    models = Models(
+        student=student,
+        teacher=lambda: encoder(seed=11, outputs=outputs, **fields),
+        untrained=lambda: encoder(seed=0, outputs=outputs, **fields),
+        build=build,
+        student_shape=Shape(student(0).width, student(0).depth),
+        teacher_shape=Shape(fields["hidden_size"], fields["num_hidden_layers"]),
+    )
+    if "signals" not in changes:
+        kept = folder / "signals"
+        kept.mkdir(parents=True, exist_ok=True)
+        signals.write(
+            models.teacher(), {"fit": data["fit"]}, 0, kept, "fp32", Silent(), states=["fit"]
+        )
+        changes["signals"] = TeacherSignals.open(kept, "fit")
+    given: dict[str, Any] = {
+        "task": SCORES if regression else TASK,
+        "splits": data,
+        "pad_id": 0,
+        "models": models,
+        "artifacts": ArtifactStore(folder / "artifacts"),
+        "identity": {"teacher": "toy"},
+        "recipe": RECIPE,
+        "teacher_recipe": RECIPE,
+        "device": "cpu",
+        **changes,
+    }
+    return Context(**given)
+
+
+def distilled(distiller: Distiller, context: Context, folder: Path) -> Encoder:
+    """A student of seed 2 trained by ``distiller``, the checkpoint in ``folder``."""
+    student = context.models.student(2)
+    distil(distiller, context, student, checkpoint=Checkpoint(folder), stage=distiller.name)
+    return student

@@ -69,7 +69,7 @@ def _student(pairs: list[tuple[Record, TrainingResult]]) -> Training:
         parameters=[training.parameters for training in found],
         best_epoch=[training.best_epoch for training in found],
         seconds=summarise(training.seconds for training in found),
-        prepare_seconds=summarise(training.prepare_seconds for training in found),
+        prepare_seconds=summarise(_stage_seconds(training) for training in found),
         examples_per_second=summarise(training.examples_per_second for training in found),
         n=len(found),
     )
@@ -98,6 +98,10 @@ def training_table(found: list[Training]) -> Table:
         "the student, the teacher excluded. mean ± sd over n seeds (teachers for the teacher).",
     )
     return Table("Training", (*labels, *figures), rows, len(labels), notes)
+
+
+def _stage_seconds(training: TrainingResult) -> float:
+    return sum(stage.seconds for stage in training.cost.stages)
 
 
 def _figure(summary: Summary) -> str:

@@ -246,7 +246,7 @@ def test_a_method_that_cannot_run_is_planned_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "reaugkd.method.ReAugKD.unsupported", lambda _, task: f"not for {task.name}"
+        "reaugkd.method.ReAugKD.unsupported", lambda _, given: f"not for {given.task.name}"
     )
     planned = runs.plan(tmp_path)
     assert {p.cell.method: p.skip for p in planned} == {

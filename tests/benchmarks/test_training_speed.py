@@ -22,12 +22,13 @@ from baselines.kd import KD
 from reaugkd import inference, model_spec, signals, tasks, teacher
 from reaugkd.batches import Collator
 from reaugkd.checkpoint import Checkpoint
+from reaugkd.learner import decay_groups
 from reaugkd.model_spec import ModelSpec
 from reaugkd.models import Encoder
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.encode import encode
-from reaugkd.training import Recipe, decay_groups, train
+from reaugkd.training import Recipe, train
 
 GLUE = os.environ.get("REAUGKD_GLUE_DIR")
 pytestmark = pytest.mark.skipif(not GLUE, reason="needs real MRPC rows: set REAUGKD_GLUE_DIR")
@@ -72,7 +73,7 @@ def plain_epoch(setting: Setting) -> tuple[Encoder, float]:
         model.backbone.set_attn_implementation("sdpa")
     undo_fast_dropout(student)
     distiller, rows = KD(), setting.splits["fit"]
-    optimizer = torch.optim.AdamW(decay_groups(student, 0.01), lr=RECIPE.learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups([student], 0.01), lr=RECIPE.learning_rate)
     order = np.random.default_rng(0).permutation(len(rows))
     batches = np.array_split(order, -(-len(order) // RECIPE.batch_size))
     schedule = get_scheduler("linear", optimizer, int(0.1 * len(batches)), len(batches))

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from baselines.finetune import FineTune
 from baselines.kd import KD
-from reaugkd import inference, signals, teacher
-from reaugkd.artifacts import ArtifactStore
+from reaugkd import inference, signals
 from reaugkd.batches import Collator
-from reaugkd.checkpoint import Checkpoint
-from reaugkd.distiller import Context, Distiller, KDSettings, LossTerms
+from reaugkd.context import Context
+from reaugkd.distiller import Distiller, KDSettings, LossTerms
 from reaugkd.errors import ModelError, UserError
 from reaugkd.losses import relational_kl
 from reaugkd.method import ReAugKD, ReAugKDSettings
@@ -25,7 +24,7 @@ from reaugkd.models import Encoder
 from reaugkd.projection import HeadRecipe, apply, train_head
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import Recipe, train
+from reaugkd.training import Recipe
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8)
@@ -36,40 +35,18 @@ DATA = tiny.splits()
 def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Encoder, dict[str, TeacherSignals]]:
     """A teacher of another width than the student, and its cached signals."""
     folder = tmp_path_factory.mktemp("signals")
-    encoder = tiny.encoder(seed=11, hidden_size=24, intermediate_size=48)
-    signals.write(encoder, DATA, 0, folder, "fp32", Silent())
+    encoder = tiny.teacher()
+    signals.write(encoder, DATA, 0, folder, "fp32", Silent(), states=["fit"])
     return encoder, {split: TeacherSignals.open(folder, split) for split in DATA}
 
 
 def context(folder: Path, fit: TeacherSignals | None, **changes: Any) -> Context:
-    fields: dict[str, Any] = {
-        "task": tiny.TASK,
-        "labels": np.asarray(DATA["fit"]["label"]),
-        "signals": fit,
-        "student_width": 16,
-        "artifacts": ArtifactStore(folder),
-        "identity": {"teacher": "toy"},
-        **changes,
-    }
-    return Context(**fields)
+    return tiny.context(folder, signals=fit, **changes)
 
 
 def distil(distiller: Distiller, folder: Path, fit: TeacherSignals | None) -> Encoder:
-    distiller.prepare(context(folder / "artifacts", fit))
-    student = tiny.encoder(seed=2)
-    train(
-        student,
-        lambda out, batch: distiller.loss(out, fit.batch(batch.rows) if fit else None, batch),
-        DATA["fit"],
-        0,
-        RECIPE,
-        evaluate=teacher.scorer(tiny.TASK, DATA["held_out"], 0, "fp32"),
-        select_on="accuracy",
-        seed=4,
-        checkpoint=Checkpoint(folder / "checkpoint"),
-        device="cpu",
-    )
-    return student
+    made = context(folder / "artifacts", fit, seed=4)
+    return tiny.distilled(distiller, made, folder / "checkpoint")
 
 
 def test_reaugkd_without_relation_is_kd_bit_for_bit(taught: Any, tmp_path: Path) -> None:
@@ -146,7 +123,7 @@ def test_head_is_trained_once_and_the_seed_decides_it(taught: Any, tmp_path: Pat
         return method.project(fit.embedding)
 
     first = keys(0)
-    manifests = list((tmp_path / "projection-head").glob("*/manifest.json"))
+    manifests = list((tmp_path / "artifacts" / "projection-head").glob("*/manifest.json"))
     assert len(manifests) == 1
     assert len(json.loads(manifests[0].read_text())["facts"]["loss"]) == HeadRecipe().epochs
     assert np.array_equal(first, keys(0))
@@ -244,9 +221,9 @@ def test_regression_distils_end_to_end(tmp_path: Path) -> None:
     signals.write(encoder, data, 0, tmp_path, "fp32", Silent())
     fit = TeacherSignals.open(tmp_path, "fit")
     method = ReAugKD()
-    labels = np.asarray(data["fit"]["label"])
-    assert labels.dtype.kind == "f"
-    method.prepare(context(tmp_path / "a", fit, task=tiny.SCORES, labels=labels))
+    made = context(tmp_path / "a", fit, regression=True)
+    assert made.labels.dtype.kind == "f"
+    method.prepare(made)
     batch = Collator(data["fit"], 0)([1, 2, 3])
     terms = method.loss(tiny.encoder(outputs=1)(**batch.inputs), fit.batch(batch.rows), batch)
     assert all(value.item() > 0 for value in terms.values.values())

@@ -55,7 +55,7 @@ def test_save_and_load_give_the_same_outputs(family: str, tmp_path: Path) -> Non
     encoder.save_pretrained(tmp_path)
     loaded = Encoder.from_pretrained(tmp_path)
     assert not loaded.training
-    for a, b in zip(encoder(*batch(1)), loaded(*batch(1)), strict=True):
+    for a, b in zip(encoder(*batch(1))[:2], loaded(*batch(1))[:2], strict=True):
         assert torch.equal(a, b)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from bench.record import (
     Choice,
+    Cost,
     Provenance,
     Record,
     RetrievalResult,
     SearchFacts,
+    Stage,
     TeacherFacts,
     TrainingResult,
 )
@@ -66,6 +68,7 @@ def record(kind: str, key: str, task: str, method: str, seed: int, **changes: An
         "select_on": spec.select_on,
         "tests": list(spec.tests),
         "method": method,
+        "base": method,
         "seed": seed,
         "settings": {},
         "seconds": 3.0,
@@ -107,7 +110,16 @@ def training(
         seconds=30.0,
         examples_per_second=100.0,
         steps=300,
-        prepare_seconds=1.0,
+        cost=Cost(
+            steps_per_second=10.0,
+            student_forwards=9903,
+            student_backwards=9903,
+            teacher_forwards=3301,
+            teacher_backwards=0,
+            cached_forwards=3301,
+            peak_bytes=900_000_000,
+            stages=[Stage(stage="projection-head", seconds=1.0, forwards=0, backwards=0)],
+        ),
     )
     key = f"t-{task}-{method}-{seed}"
     return record("training", key, task, method, seed, **({"training": result} | changes))

@@ -1,0 +1,57 @@
+"""A distillation method at work: from a prepared distiller to a trained student."""
+
+from __future__ import annotations
+
+from reaugkd import teacher
+from reaugkd.checkpoint import Checkpoint
+from reaugkd.context import Context
+from reaugkd.distiller import CACHED, Batch, Distiller, LossTerms
+from reaugkd.learner import Team
+from reaugkd.models import Encoder
+from reaugkd.training import Procedure, TrainingResult
+
+
+def procedure(distiller: Distiller, context: Context) -> Procedure:
+    """What a batch does to the student and the companions of a prepared ``distiller``."""
+    cached = context.teacher if distiller.needs & CACHED else None
+
+    def step(team: Team, batch: Batch) -> LossTerms:
+        signals = None if cached is None else cached.batch(batch.rows)
+        return distiller.step(team, batch, signals)
+
+    return Procedure(
+        step,
+        companions=distiller.companions(context),
+        adapter=distiller.adapter(context),
+        states=distiller.wants_states,
+        rows=distiller.rows(context),
+        begin_epoch=distiller.begin_epoch,
+    )
+
+
+def distil(
+    distiller: Distiller, context: Context, student: Encoder, *, checkpoint: Checkpoint, stage: str
+) -> TrainingResult:
+    """Prepare ``distiller`` and train ``student`` in place by it.
+
+    Args:
+        distiller: the method; its stages that are cached already are not repeated.
+        context: data, teacher, recipe and seed.
+        student: trained in place, left with the weights of its best held-out epoch.
+        checkpoint: where the state is kept; an existing one is resumed.
+        stage: name for the progress display.
+    """
+    distiller.prepare(context)
+    return teacher.fine_tune(
+        context.task,
+        student,
+        context.splits,
+        context.pad_id,
+        context.recipe,
+        loss=procedure(distiller, context),
+        seed=context.seed,
+        checkpoint=checkpoint,
+        device=context.device,
+        stage=stage,
+        reporter=context.reporter,
+    )

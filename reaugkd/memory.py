@@ -1,0 +1,35 @@
+"""The most memory this process has held, as the system counts it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import torch
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def reset_peak() -> None:
+    """Begin a new measurement where the system allows it (Linux, and CUDA's own counter)."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):  # another system, or a container that forbids it
+        _CLEAR.write_text("5", encoding="ascii")
+
+
+def peak() -> int | None:
+    """Bytes at the peak since :func:`reset_peak`: of the GPU if one is used, else resident memory.
+
+    Returns:
+        None where the system does not tell (no ``/proc``). Where it cannot be reset, the peak is
+        that of the whole life of the process.
+    """
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else None

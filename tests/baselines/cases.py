@@ -1,0 +1,190 @@
+"""What every distillation method must do; one subclass per registered method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from baselines import METHODS
+from reaugkd.checkpoint import Checkpoint
+from reaugkd.context import Context
+from reaugkd.distil import distil
+from reaugkd.distiller import CACHED, Conditions, Distiller, LossTerms, Shape
+from reaugkd.training import TrainingResult
+from tests import tiny
+
+
+class Stopped(Exception):
+    """Stands for a kill between two batches."""
+
+
+class DistillerCase:
+    """The laws of the interface.
+
+    Attributes:
+        name: registered name of the method.
+        settings: for the tests; the defaults must work too.
+        context: keyword arguments of ``tiny.context``, e.g. for a teacher as wide as the student.
+    """
+
+    name: ClassVar[str]
+    settings: ClassVar[dict[str, Any]] = {}
+    context: ClassVar[dict[str, Any]] = {}
+
+    # --- how the tests make things -------------------------------------------------------------
+
+    def method(self, **settings: Any) -> Distiller:
+        kind = METHODS[self.name]
+        return kind(kind.Settings.model_validate({**self.settings, **settings}))
+
+    def given(self, folder: Path, **changes: Any) -> Context:
+        return tiny.context(folder, **{**self.context, **changes})
+
+    def train(
+        self, folder: Path, context: Context | None = None, method: Distiller | None = None
+    ) -> tuple[Any, TrainingResult]:
+        """A student of seed 2 and its result; checkpoint and artefacts below ``folder``."""
+        context = context or self.given(folder)
+        student = context.models.student(2)
+        result = distil(
+            method or self.method(),
+            context,
+            student,
+            checkpoint=Checkpoint(folder / "checkpoint", every=0.0),
+            stage=self.name,
+        )
+        return student, result
+
+    def conditions(self, context: Context) -> Conditions:
+        return Conditions(
+            context.task,
+            context.models.student_shape,
+            context.models.teacher_shape,
+            context.recipe.batch_size,
+            context.recipe.accumulation,
+        )
+
+    def trains_or_refuses(self, folder: Path, context: Context) -> None:
+        """Refuse with a reason, or leave a student that has learned something finite."""
+        reason = self.method().unsupported(self.conditions(context))
+        if reason is not None:
+            assert len(reason) > 15
+            return
+        student, result = self.train(folder, context)
+        before = context.models.student(2)
+        assert not tiny.same_weights(student, before)
+        assert all(torch.isfinite(p).all() for p in student.parameters())
+        assert all(value == value for row in result.history for value in row.values())
+
+    # --- the laws ------------------------------------------------------------------------------
+
+    def test_registered_under_its_name(self) -> None:
+        kind = METHODS[self.name]
+        assert kind.name == self.name
+        assert issubclass(kind, Distiller)
+
+    def test_supports_the_plain_case_and_the_defaults_are_valid(self, tmp_path: Path) -> None:
+        assert self.method().unsupported(self.conditions(self.given(tmp_path))) is None
+        METHODS[self.name]()
+
+    def test_same_seed_same_student(self, tmp_path: Path) -> None:
+        first, result = self.train(tmp_path / "a")
+        torch.manual_seed(1234)
+        second, again = self.train(tmp_path / "b")
+        assert tiny.same_weights(first, second)
+        assert result.history == again.history
+        other, _ = self.train(tmp_path / "c", self.given(tmp_path / "c", seed=5))
+        assert not tiny.same_weights(first, other)
+
+    @pytest.mark.parametrize("stop_at", [2, 5, 9])
+    def test_killed_and_resumed_equals_uninterrupted(self, stop_at: int, tmp_path: Path) -> None:
+        whole, expected = self.train(tmp_path / "whole")
+        method, seen = self.method(), 0
+        step = method.step
+
+        def counted(*arguments: Any) -> LossTerms:
+            nonlocal seen
+            seen += 1
+            if seen == stop_at:
+                raise Stopped
+            return step(*arguments)
+
+        method.step = counted  # type: ignore[method-assign]
+        context = self.given(tmp_path / "killed")
+        with pytest.raises(Stopped):
+            self.train(tmp_path / "killed", context, method)
+        torch.manual_seed(99)  # a new process has another generator state
+        resumed, result = self.train(tmp_path / "killed", self.given(tmp_path / "killed"))
+        assert tiny.same_weights(whole, resumed)
+        unmeasured = {"seconds": 0.0, "peak_bytes": None}
+        assert result._replace(**unmeasured) == expected._replace(**unmeasured)
+
+    def test_cached_teacher_is_never_run(self, tmp_path: Path) -> None:
+        needs = METHODS[self.name].needs
+        if not needs <= CACHED:
+            return
+        context = self.given(tmp_path)
+        models = context.models
+
+        def refuse() -> Any:
+            raise AssertionError("the teacher was run although its signals are cached")
+
+        object.__setattr__(models, "teacher", refuse)
+        object.__setattr__(models, "untrained", refuse)
+        before = None if context.signals is None else context.signals.logits.tobytes()
+        self.train(tmp_path, context)
+        assert context.signals is None or context.signals.logits.tobytes() == before
+
+    def test_stages_are_made_once(self, tmp_path: Path) -> None:
+        first = self.given(tmp_path)
+        self.method().prepare(first)
+        made = {path.parent.name for path in tmp_path.rglob("manifest.json")}
+        second = self.given(tmp_path)
+        self.method().prepare(second)
+        assert {path.parent.name for path in tmp_path.rglob("manifest.json")} == made
+        assert first.stages == second.stages
+
+    def test_two_instances_do_not_see_each_other(self, tmp_path: Path) -> None:
+        alone, _ = self.train(tmp_path / "a")
+        other = self.method()
+        other.prepare(self.given(tmp_path / "other", seed=7))
+        beside, _ = self.train(tmp_path / "b")
+        assert tiny.same_weights(alone, beside)
+
+    def test_a_last_batch_of_one(self, tmp_path: Path) -> None:
+        recipe = tiny.RECIPE.model_copy(update={"batch_size": 47})
+        self.trains_or_refuses(tmp_path, self.given(tmp_path, recipe=recipe))
+
+    def test_batches_of_one(self, tmp_path: Path) -> None:
+        recipe = tiny.RECIPE.model_copy(update={"batch_size": 1, "epochs": 1})
+        self.trains_or_refuses(tmp_path, self.given(tmp_path, recipe=recipe))
+
+    def test_accumulated_gradients(self, tmp_path: Path) -> None:
+        recipe = tiny.RECIPE.model_copy(update={"accumulation": 3})
+        self.trains_or_refuses(tmp_path, self.given(tmp_path, recipe=recipe))
+
+    def test_bf16(self, tmp_path: Path) -> None:
+        recipe = tiny.RECIPE.model_copy(update={"precision": "bf16"})
+        context = self.given(tmp_path, recipe=recipe, teacher_recipe=recipe)
+        self.trains_or_refuses(tmp_path, context)
+
+    def test_regression(self, tmp_path: Path) -> None:
+        self.trains_or_refuses(tmp_path, self.given(tmp_path, regression=True))
+
+    def test_a_student_of_another_width_and_depth(self, tmp_path: Path) -> None:
+        assert tiny.TEACHER["hidden_size"] != Shape(16, 2).width
+        context = tiny.context(tmp_path)
+        self.trains_or_refuses(tmp_path, context)
+
+    def test_work_is_counted(self, tmp_path: Path) -> None:
+        context = self.given(tmp_path)
+        _, result = self.train(tmp_path, context)
+        rows = self.method().rows(context)
+        seen = context.recipe.epochs * (48 if rows is None else len(rows))
+        assert result.examples == seen
+        assert result.work["student"]["backwards"] >= seen
+        assert result.work["student"]["forwards"] >= seen
+        assert (set(result.work) == {"student"}) or not METHODS[self.name].needs <= CACHED
