@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench.report import costs, effects, origin, scores, status, students, tidy
+from bench.report import costs, effects, effort, origin, scores, status, students, tidy
 from bench.report.results import Results
 from bench.report.table import Table
 
@@ -40,6 +40,7 @@ def build(results: Results) -> Report:
     found_effects = effects.effects(results)
     found_costs = costs.costs(results)
     found_students = students.trainings(results)
+    found_efforts = effort.efforts(results)
     found_statuses = status.statuses(results)
     facts = origin.facts(results.records)
     rows = tidy.rows(results)
@@ -53,6 +54,7 @@ def build(results: Results) -> Report:
         measured += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
         measured += [costs.cost_table(found_costs)]
     if found_students:
+        measured += [effort.effort_table(found_efforts)]
         measured += [students.training_table(found_students)]
     about = [
         status.count_table(found_statuses),
@@ -68,6 +70,7 @@ def build(results: Results) -> Report:
         "scores": _plain(found_scores),
         "retrieval": _plain(found_effects),
         "costs": _plain(found_costs),
+        "effort": _plain(found_efforts),
         "training": _plain(found_students),
         "cells": _plain(found_statuses),
         "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in results.problems],

@@ -23,7 +23,6 @@ class Training:
     parameters: list[int]
     best_epoch: list[int]
     seconds: Summary
-    prepare_seconds: Summary
     examples_per_second: Summary
     n: int
 
@@ -53,7 +52,6 @@ def _teacher(record: Record, teachers: Iterable[TeacherFacts]) -> Training:
         parameters=[teacher.parameters for teacher in found],
         best_epoch=[teacher.best_epoch for teacher in found],
         seconds=summarise(teacher.seconds for teacher in found),
-        prepare_seconds=summarise([]),
         examples_per_second=summarise([]),
         n=len(found),
     )
@@ -69,7 +67,6 @@ def _student(pairs: list[tuple[Record, TrainingResult]]) -> Training:
         parameters=[training.parameters for training in found],
         best_epoch=[training.best_epoch for training in found],
         seconds=summarise(training.seconds for training in found),
-        prepare_seconds=summarise(_stage_seconds(training) for training in found),
         examples_per_second=summarise(training.examples_per_second for training in found),
         n=len(found),
     )
@@ -84,7 +81,6 @@ def training_table(found: list[Training]) -> Table:
             row.init,
             each([f"{count / 1e6:.3g} M" for count in row.parameters]),
             each(row.best_epoch),
-            _figure(row.prepare_seconds),
             _figure(row.seconds),
             _figure(row.examples_per_second),
             str(row.n),
@@ -92,16 +88,12 @@ def training_table(found: list[Training]) -> Table:
         for row in found
     )
     labels = ("task", "method", "initialised from")
-    figures = ("parameters", "best epoch", "stages s", "training s", "examples/s", "n")
+    figures = ("parameters", "best epoch", "training s", "examples/s", "n")
     notes = (
-        "training s: the training loop without evaluation; stages s: what the method does before "
-        "the student, the teacher excluded. mean ± sd over n seeds (teachers for the teacher).",
+        "training s: the training loop without evaluation. mean ± sd over n seeds (teachers for "
+        "the teacher).",
     )
     return Table("Training", (*labels, *figures), rows, len(labels), notes)
-
-
-def _stage_seconds(training: TrainingResult) -> float:
-    return sum(stage.seconds for stage in training.cost.stages)
 
 
 def _figure(summary: Summary) -> str:

@@ -92,7 +92,7 @@ def test_a_killed_run_reports_the_cells_it_has(tmp_path: Path) -> None:
     done = plan[:7]
     killed = factory.report(tmp_path / "a", done, plan=plan)
     alone = factory.report(tmp_path / "b", done)
-    for name in ("scores", "retrieval", "costs", "training", "rows", "provenance"):
+    for name in ("scores", "retrieval", "costs", "effort", "training", "rows", "provenance"):
         assert killed.data[name] == alone.data[name]
     missing = [cell for cell in killed.data["cells"] if cell["status"] == "missing"]
     assert len(missing) == len(plan) - len(done)
