@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reaugkd import teacher
 from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distiller import CACHED, Batch, Distiller, LossTerms
+from reaugkd.distiller import CACHED, Batch, Distiller, LossTerms, Signal
 from reaugkd.learner import Team
 from reaugkd.models import Encoder
 from reaugkd.training import Procedure, TrainingResult
@@ -14,6 +16,8 @@ from reaugkd.training import Procedure, TrainingResult
 def procedure(distiller: Distiller, context: Context) -> Procedure:
     """What a batch does to the student and the companions of a prepared ``distiller``."""
     cached = context.teacher if distiller.needs & CACHED else None
+    if cached is not None and Signal.STATES not in distiller.needs:
+        cached = replace(cached, states=None)  # large: read from disk only for those who want them
 
     def step(team: Team, batch: Batch) -> LossTerms:
         signals = None if cached is None else cached.batch(batch.rows)
@@ -26,6 +30,8 @@ def procedure(distiller: Distiller, context: Context) -> Procedure:
         states=distiller.wants_states,
         rows=distiller.rows(context),
         begin_epoch=distiller.begin_epoch,
+        state=distiller.state,
+        restore=distiller.restore,
     )
 
 
@@ -42,6 +48,7 @@ def distil(
         stage: name for the progress display.
     """
     distiller.prepare(context)
+    distiller.initialise(student)
     return teacher.fine_tune(
         context.task,
         student,
