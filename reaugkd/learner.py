@@ -106,7 +106,8 @@ class Learner:
             return
         self._calls += 1
         with torch.random.fork_rng():
-            torch.manual_seed((self._stream << 40) + (self._moment << 8) + self._calls)
+            seed = (self._stream << 40) + (self._moment << 8) + self._calls
+            torch.manual_seed(seed % 2**63)
             yield
 
     def forward(self, batch: Batch) -> EncoderOutput:
