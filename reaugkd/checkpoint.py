@@ -36,6 +36,7 @@ class Progress:
         seconds: time spent in the loop itself.
         sums: sum of every loss term over the epoch under way.
         work: learner -> examples that went forward and backward through it.
+        state: what the procedure itself has learned beside the models.
         best_score, best_epoch: of the selection metric; epoch counts from 1, 0 is none.
         history: one row per finished epoch.
     """
@@ -47,6 +48,7 @@ class Progress:
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     work: dict[str, list[int]] = field(default_factory=dict)
+    state: dict[str, float] = field(default_factory=dict)
     best_score: float = 0.0
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)

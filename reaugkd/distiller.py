@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reaugkd.context import Context
     from reaugkd.learner import Learner, Team
-    from reaugkd.models import EncoderOutput
+    from reaugkd.models import Encoder, EncoderOutput
     from reaugkd.tasks.task import Task
 
 
@@ -205,6 +205,20 @@ class Distiller(ABC):
     def rows(self, context: Context) -> NDArray[np.int64] | None:
         """Row numbers of ``fit`` that the student learns from, or None for all of them."""
         return None
+
+    def initialise(self, student: Encoder) -> None:  # noqa: B027  most methods take it as it is
+        """Change the student's initial weights, and forget what an earlier run has left in here.
+
+        Called before every training, also before one that is resumed: its weights and what
+        :meth:`state` returned are restored afterwards.
+        """
+
+    def state(self) -> Mapping[str, float]:
+        """What the method itself has learned so far beside the models; part of the checkpoint."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  most have none
+        """Go on from what :meth:`state` returned when the checkpoint was written."""
 
     def companions(self, context: Context) -> Mapping[str, Learner]:
         """Further models that are trained beside the student, by name (see ``context.learner``)."""

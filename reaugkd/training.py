@@ -73,6 +73,8 @@ class Procedure:
         states: whether the student's forward pass hands out all layers' hidden states.
         rows: the rows to learn from, all by default.
         begin_epoch: called with epoch (from 0) and number of epochs before each epoch.
+        state: what the step itself has learned so far; kept in every checkpoint.
+        restore: called with that state when a run is resumed.
         at_steps: optimiser step -> called with the student when so many steps are done.
         until: end after so many optimiser steps; the schedule is that of the whole run.
         keep: which weights the student is left with, those of its ``best`` epoch or the ``last``.
@@ -84,6 +86,8 @@ class Procedure:
     states: bool = False
     rows: NDArray[np.int64] | None = None
     begin_epoch: Callable[[int, int], None] | None = None
+    state: Callable[[], Mapping[str, float]] = dict
+    restore: Callable[[Mapping[str, float]], None] | None = None
     at_steps: Mapping[int, Callable[[Encoder], None]] = field(default_factory=dict)
     until: int | None = None
     keep: Literal["best", "last"] = "best"
@@ -192,7 +196,10 @@ class _Run:
         total = steps_of(recipe, len(rows))
         for number, learner in enumerate(self.learners.values()):
             learner.attach(accelerator, total, stream=number and 1000 * seed + number)
-        self.progress = checkpoint.resume(accelerator, model) or Progress()
+        resumed = checkpoint.resume(accelerator, model)
+        self.progress = resumed or Progress()
+        if resumed is not None and procedure.restore is not None:
+            procedure.restore(resumed.state)
         for name, learner in self.learners.items():
             learner.forwards, learner.backwards = self.progress.work.get(name, (0, 0))
 
@@ -241,6 +248,7 @@ class _Run:
         self.progress.work = {
             name: [learner.forwards, learner.backwards] for name, learner in self.learners.items()
         }
+        self.progress.state = dict(self.procedure.state())
         self.checkpoint.save(self.accelerator, self.plain, self.progress, best=best)
 
     def _batches(self) -> list[list[int]]:

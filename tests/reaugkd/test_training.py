@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,9 +22,10 @@ from reaugkd import batches, teacher
 from reaugkd.batches import Collator, length_grouped
 from reaugkd.checkpoint import Checkpoint, Progress
 from reaugkd.distiller import Batch, LossTerms
+from reaugkd.learner import Team
 from reaugkd.models import Encoder, EncoderOutput
 from reaugkd.reporter import Silent
-from reaugkd.training import DivergedError, Recipe, TrainingResult, train
+from reaugkd.training import DivergedError, Procedure, Recipe, TrainingResult, train
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=3, batch_size=8)
@@ -81,7 +83,55 @@ def test_killed_and_resumed_equals_uninterrupted(
     resumed = tiny.encoder(seed=7)  # and other weights, until the checkpoint is loaded
     result = fit(resumed, tmp_path / "killed", recipe)
     assert tiny.same_weights(whole, resumed)
-    assert result._replace(seconds=0) == expected._replace(seconds=0)
+    unmeasured = {"seconds": 0.0, "peak_bytes": None}
+    assert result._replace(**unmeasured) == expected._replace(**unmeasured)
+
+
+class Fading:
+    """A step with a state of its own: the loss weighs a little less after every batch."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.weight, self.seen, self.stop_at = 1.0, 0, stop_at
+
+    def step(self, team: Team, batch: Batch) -> LossTerms:
+        self.seen += 1
+        if self.seen == self.stop_at:
+            raise Stopped
+        terms = teacher.true_labels(team.student.forward(batch), batch)
+        team.student.update(self.weight * terms.total)
+        self.weight *= 0.9
+        return terms
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self.weight = state["weight"]
+
+    def train(self, model: Encoder, folder: Path) -> None:
+        data = tiny.splits()
+        train(
+            model,
+            Procedure(self.step, state=lambda: {"weight": self.weight}, restore=self.restore),
+            data["fit"],
+            0,
+            RECIPE,
+            evaluate=teacher.scorer(tiny.TASK, data["held_out"], 0, RECIPE.precision),
+            select_on="accuracy",
+            seed=1,
+            checkpoint=Checkpoint(folder, every=0.0),
+            device="cpu",
+        )
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 7, 14])
+def test_the_state_of_a_procedure_survives_a_kill(stop_at: int, tmp_path: Path) -> None:
+    whole, killed, resumed = tiny.encoder(), tiny.encoder(), tiny.encoder()
+    uninterrupted, second = Fading(), Fading()
+    uninterrupted.train(whole, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        Fading(stop_at).train(killed, tmp_path / "killed")
+    second.train(resumed, tmp_path / "killed")
+    assert tiny.same_weights(whole, resumed)
+    assert second.weight == uninterrupted.weight
+    assert second.seen == uninterrupted.seen - (stop_at - 1)
 
 
 def test_same_seed_same_weights_and_the_global_generator_untouched(tmp_path: Path) -> None:
