@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -106,8 +107,9 @@ class Learner:
             return
         self._calls += 1
         with torch.random.fork_rng():
-            seed = (self._stream << 40) + (self._moment << 8) + self._calls
-            torch.manual_seed(seed % 2**63)
+            # Hashed into 32 bits, since torch's generator on the CPU looks at no more of a seed.
+            at = np.random.SeedSequence([self._stream, self._moment, self._calls])
+            torch.manual_seed(int(at.generate_state(1)[0]))
             yield
 
     def forward(self, batch: Batch) -> EncoderOutput:
@@ -151,6 +153,10 @@ class Learner:
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad()
+
+    def rest(self) -> None:
+        """Leave a batch out: nothing moves but the schedule, which ends where the run ends."""
+        self._schedule.step()
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that the optimiser moves."""
