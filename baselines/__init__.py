@@ -14,6 +14,13 @@ METHODS: Registry[type[Distiller]] = Registry(
     {
         "finetune": Entry("baselines.finetune:FineTune", "the student on hard labels, no teacher"),
         "kd": Entry("baselines.kd:KD", "soft labels of the teacher (Hinton et al., 2015)"),
+        "pkd": Entry(
+            "baselines.pkd:PKD",
+            "soft labels and the teacher's intermediate layers (Sun et al., 2019)",
+        ),
+        "rkd": Entry(
+            "baselines.rkd:RKD", "distances and angles among a batch's examples (Park et al., 2019)"
+        ),
         "reaugkd": Entry(
             "reaugkd.method:ReAugKD",
             "soft labels, relational alignment and retrieval (Zhang et al., 2023)",
