@@ -116,6 +116,7 @@ class TaskPipeline:
                 build=self._model,
                 student_shape=self._student_shape[0],
                 teacher_shape=self.teacher.shape[0],
+                student_identity=config.student.model.identity(),
             ),
             artifacts=self.artifacts,
             identity=self._taught_by(needs) if needs else self.rows.identity,

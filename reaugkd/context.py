@@ -36,6 +36,8 @@ class Models:
         untrained: the teacher as it was before fine-tuning.
         build: any other model from its spec and a seed, with the task's head.
         student_shape, teacher_shape: known without building anything.
+        student_identity: plain JSON that decides what ``student`` makes; a stage that builds one
+            names it.
     """
 
     student: Callable[[int], Encoder]
@@ -44,6 +46,7 @@ class Models:
     build: Callable[[ModelSpec, int], Encoder]
     student_shape: Shape
     teacher_shape: Shape
+    student_identity: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

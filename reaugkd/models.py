@@ -112,7 +112,7 @@ class Encoder(nn.Module):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None,
         attention_mask: Tensor,
         *,
         states: bool = False,
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
         """Encode a padded batch.
 
         Args:
-            input_ids: [B, L] int64.
+            input_ids: [B, L] int64, or None where ``inputs_embeds`` is among the inputs.
             attention_mask: [B, L], 1 for tokens and 0 for padding.
             states: hand out all layers' hidden states as well.
             **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L].

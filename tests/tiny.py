@@ -124,6 +124,7 @@ def context(
         build=build,
         student_shape=Shape(student(0).width, student(0).depth),
         teacher_shape=Shape(fields["hidden_size"], fields["num_hidden_layers"]),
+        student_identity={"config": own},
     )
     if "signals" not in changes:
         kept = folder / "signals"
