@@ -88,6 +88,9 @@ class TaskPipeline:
             "seed": seed,
             **on(self.teacher.device),
         }
+        further = self.method(method).further_models()
+        if further:
+            identity["models"] = [spec.identity() for spec in further]
         needs = self.kind(method).needs
         if needs:
             identity["teacher"] = self._taught_by(needs)
@@ -138,6 +141,7 @@ class TaskPipeline:
                 self.teacher.shape[0] if self.kind(method).needs else None,
                 recipe.batch_size,
                 recipe.accumulation,
+                recipe.epochs,
             )
         )
 
@@ -150,7 +154,9 @@ class TaskPipeline:
 
     @cached_property
     def _student_shape(self) -> tuple[Shape, int]:
-        spec = self.config.student.model
+        return self._shape(self.config.student.model)
+
+    def _shape(self, spec: ModelSpec) -> tuple[Shape, int]:
         like = self.teacher.untrained() if spec.source == TEACHER else None
         encoder = self.teacher.build(spec, 0, like)
         return Shape(encoder.width, encoder.depth), encoder.longest
@@ -179,10 +185,22 @@ class TaskPipeline:
             self.teacher.check_labels()
             found["teacher"] = self.teacher.shape
         wanted = self.config.data.max_length
-        for name, (_, longest) in found.items():
+        for name, (_, longest) in {**found, **self._further_shapes()}.items():
             if longest < wanted:
                 raise ModelError(f"the {name} reads {longest} tokens, data.max_length is {wanted}")
         return {name: shape.width for name, (shape, _) in found.items()}
+
+    def _further_shapes(self) -> dict[str, tuple[Shape, int]]:
+        """Shape and longest text of what the methods' settings name; nothing is trained."""
+        shapes = {}
+        for method in self.config.methods:
+            for spec in self.method(method).further_models():
+                name = f"model '{spec.describe()}' of {method}"
+                try:
+                    shapes[name] = self._shape(spec)
+                except ModelError as error:
+                    raise ModelError(f"{name}: {error}") from error
+        return shapes
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from reaugkd.context import Context
     from reaugkd.learner import Learner, Team
+    from reaugkd.model_spec import ModelSpec
     from reaugkd.models import Encoder, EncoderOutput
     from reaugkd.tasks.task import Task
 
@@ -156,6 +157,7 @@ class Conditions:
         teacher: its shape, None for a method that needs no teacher.
         batch_size: examples per forward pass of the student's recipe.
         accumulation: forward passes per optimiser step.
+        epochs: of the student's recipe.
     """
 
     task: Task
@@ -163,6 +165,7 @@ class Conditions:
     teacher: Shape | None
     batch_size: int
     accumulation: int = 1
+    epochs: int = 1
 
 
 class Distiller(ABC):
@@ -193,6 +196,14 @@ class Distiller(ABC):
     def unsupported(self, conditions: Conditions) -> str | None:
         """Why the method cannot run under ``conditions``, or None if it can."""
         return None
+
+    def further_models(self) -> tuple[ModelSpec, ...]:
+        """Models that the settings name besides teacher and student.
+
+        They are built once, untrained, before anything trains, so that a mistake shows early, and
+        their content decides the student's key.
+        """
+        return ()
 
     @property
     def wants_states(self) -> bool:

@@ -18,6 +18,11 @@ from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
 
 
+def take(table: NDArray[Any], rows: torch.Tensor) -> torch.Tensor:
+    """``table`` [N, ...] at ``rows`` [B], on the device of ``rows`` and of the table's type."""
+    return torch.from_numpy(table[rows.cpu().numpy()]).to(rows.device)
+
+
 @dataclass(frozen=True)
 class TeacherSignals:
     """The teacher's signals of one split, row by row.
@@ -40,14 +45,8 @@ class TeacherSignals:
 
     def batch(self, rows: torch.Tensor) -> SignalBatch:
         """The signals of ``rows`` [B] on the device of ``rows``."""
-        at, states = rows.cpu().numpy(), None
-        if self.states is not None:
-            states = torch.from_numpy(self.states[at]).to(rows.device).float()
-        return SignalBatch(
-            torch.from_numpy(self.logits[at]).to(rows.device),
-            torch.from_numpy(self.embedding[at]).to(rows.device),
-            states,
-        )
+        states = None if self.states is None else take(self.states, rows).float()
+        return SignalBatch(take(self.logits, rows), take(self.embedding, rows), states)
 
     @classmethod
     def open(cls, folder: Path, split: str) -> Self:

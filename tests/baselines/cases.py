@@ -65,6 +65,7 @@ class DistillerCase:
             context.models.teacher_shape,
             context.recipe.batch_size,
             context.recipe.accumulation,
+            context.recipe.epochs,
         )
 
     def trains_or_refuses(self, folder: Path, context: Context) -> None:
