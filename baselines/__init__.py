@@ -21,6 +21,10 @@ METHODS: Registry[type[Distiller]] = Registry(
         "rkd": Entry(
             "baselines.rkd:RKD", "distances and angles among a batch's examples (Park et al., 2019)"
         ),
+        "sftn": Entry(
+            "baselines.sftn:SFTN",
+            "a teacher trained with branches of student layers, then KD (Park et al., 2021)",
+        ),
         "reaugkd": Entry(
             "reaugkd.method:ReAugKD",
             "soft labels, relational alignment and retrieval (Zhang et al., 2023)",
