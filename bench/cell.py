@@ -10,21 +10,23 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from bench import provenance
+from bench import identities, provenance
+from bench.base import Base
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
 from bench.quiet import quieten
 from bench.record import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
-from bench.retrieval import Base, Retrieval
+from bench.retrieval import Retrieval
 from bench.store import Store, StoreError
 from reaugkd import fingerprint
-from reaugkd.artifacts import SCHEMA, ArtifactStore
+from reaugkd.artifacts import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
@@ -40,13 +42,13 @@ class Cell(BaseModel):
         key: fingerprint of ``identity``.
         identity: everything that decides the result.
         config: the run's configuration, resolved for the task.
-        backend, keys, values: of a retrieval cell.
+        backend, keys, values, share, control: of a retrieval cell, see :class:`bench.base.Base`.
         needs: key of the training cell that a retrieval cell stands on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["training", "retrieval"]
+    kind: Literal["training", "retrieval", "control"]
     key: str
     identity: dict[str, Any]
     config: RunConfig
@@ -56,43 +58,30 @@ class Cell(BaseModel):
     backend: str | None = None
     keys: str | None = None
     values: str | None = None
+    share: float | None = None
+    control: str | None = None
     needs: str | None = None
+
+    @property
+    def base(self) -> Base:
+        """The knowledge base of a retrieval cell.
+
+        Raises:
+            ValueError: if it is no retrieval cell.
+        """
+        if self.keys is None or self.values is None or self.share is None or self.control is None:
+            raise ValueError(f"{self.task} {self.method}: a {self.kind} cell has no knowledge base")
+        return Base(self.method, self.seed, self.keys, self.values, self.share, self.control)
 
     @property
     def label(self) -> str:
         """The cell in a few words."""
-        where = (
-            f" + {self.backend} ({self.keys} keys, {self.values} labels)" if self.backend else ""
-        )
+        where = f" + {self.backend} ({self.base.label})" if self.backend else ""
         return f"{self.task} {self.method} seed {self.seed}{where}"
 
     def summary(self) -> dict[str, Any]:
         """What the plan of a run keeps of it."""
         return self.model_dump(mode="json", exclude={"identity", "config"}, exclude_none=True)
-
-
-def training_identity(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
-    """Everything that decides the result of a training cell."""
-    return {"kind": "training", "schema": SCHEMA, **pipeline.student_identity(method, seed)}
-
-
-def retrieval_identity(
-    pipeline: TaskPipeline, training: dict[str, Any], base: Base, backend: str
-) -> dict[str, Any]:
-    """Everything that decides the result of a retrieval cell over the student of ``training``."""
-    wanted = pipeline.config.retrieval
-    grid = Grid(wanted.k, wanted.beta, wanted.tau)
-    return {
-        "kind": "retrieval",
-        "schema": SCHEMA,
-        "student": training,
-        "base": Retrieval(pipeline, base, grid, wanted.recall_target).identity,
-        "backend": backend,
-        "k": list(wanted.k),
-        "beta": list(wanted.beta),
-        "tau": list(wanted.tau),
-        "recall_target": wanted.recall_target,
-    }
 
 
 class Workbench:
@@ -152,10 +141,10 @@ class Workbench:
     def _check(self, cell: Cell) -> None:
         """A worker must find the rows and models that the cell was planned with."""
         pipeline = self.pipeline(cell.config)
-        found = training_identity(pipeline, cell.method, cell.seed)
         if cell.kind == "retrieval":
-            base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))
-            found = retrieval_identity(pipeline, found, base, str(cell.backend))
+            found = identities.of_retrieval(pipeline, cell.base, str(cell.backend))
+        else:
+            found = identities.of_training(pipeline, cell.method, cell.seed)
         if found != cell.identity:
             changed = [name for name in found if found[name] != cell.identity.get(name)]
             raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
@@ -223,11 +212,8 @@ class Workbench:
         return {"training": result, "provenance": made}, arrays
 
     def _retrieval(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        base = Base(cell.method, cell.seed, str(cell.keys), str(cell.values))
-        pipeline, wanted = self.pipeline(cell.config), cell.config.retrieval
-        name = fingerprint.of_json(
-            [cell.needs, base.keys, base.values, wanted.model_dump(mode="json")]
-        )
+        base, pipeline, wanted = cell.base, self.pipeline(cell.config), cell.config.retrieval
+        name = fingerprint.of_json([cell.needs, asdict(base), wanted.model_dump(mode="json")])
         if name not in self._retrievals:
             # Only the newest is kept: it holds the neighbours and indexes of one student.
             grid = Grid(wanted.k, wanted.beta, wanted.tau)

@@ -53,14 +53,36 @@ class StudentConfig(_Strict):
 
 
 class RetrievalConfig(_Strict):
-    """The knowledge base, the indexes and the sweep."""
+    """The knowledge base, the indexes and the sweep.
 
+    The first value of ``keys``, ``values``, ``share``, ``control`` and ``ann`` is the reference:
+    it must be possible, while further values that are not become skipped cells.
+    """
+
+    methods: Literal["own", "all"] = Field(
+        "own", description="who queries: methods that are made for it, or the students of all"
+    )
     ann: tuple[str, ...] = ("exact",)
     k: tuple[int, ...] = KS
     beta: tuple[float, ...] = BETAS
     tau: tuple[float, ...] = TAUS
     keys: tuple[Literal["projected", "teacher", "student"], ...] = ("projected",)
-    values: tuple[Literal["soft", "hard"], ...] = ("soft",)
+    values: tuple[Literal["soft", "hard", "cross-fitted"], ...] = ("soft",)
+    share: tuple[float, ...] = Field(
+        (1.0,), description="of the rows of fit that are entries; drawn at random, nested"
+    )
+    control: tuple[Literal["none", "shuffled-labels", "random-keys"], ...] = Field(
+        ("none",), description="knowledge bases that must not help"
+    )
+    design: Literal["product", "one-at-a-time"] = Field(
+        "product",
+        description="every combination of keys, values, share, control and ann, or one axis at a "
+        "time varied around the first value of each",
+    )
+    folds: int = Field(5, ge=2, description="teachers behind cross-fitted values")
+    controls: bool = Field(
+        False, description="also record what does as well without a knowledge base"
+    )
     recall_target: float = Field(0.99, gt=0, le=1, description="search effort is tuned to it")
 
     @field_validator("k", "beta", "tau")
@@ -70,7 +92,7 @@ class RetrievalConfig(_Strict):
 
     @model_validator(mode="after")
     def _grid(self) -> Self:
-        for name in ("ann", "k", "beta", "tau", "keys", "values"):
+        for name in ("ann", "k", "beta", "tau", "keys", "values", "share", "control"):
             values = getattr(self, name)
             if not values:
                 raise ValueError(f"{name} is empty: at least one value is needed")
@@ -82,6 +104,8 @@ class RetrievalConfig(_Strict):
             raise ValueError("beta is the weight of the retrieved labels, between 0 and 1")
         if min(self.tau) <= 0:
             raise ValueError("tau must be positive")
+        if not (min(self.share) > 0 and max(self.share) <= 1):
+            raise ValueError("share is a part of the rows of fit, above 0 and at most 1")
         return self
 
 
@@ -95,6 +119,7 @@ class Variant(_Strict):
 class RunConfig(_Strict):
     """One run of ``bench run``, completely."""
 
+    ablation: str | None = Field(None, description="the shipped ablation that this is")
     methods: tuple[str, ...] = ("finetune", "kd", "reaugkd")
     tasks: tuple[str, ...]
     seeds: tuple[NonNegativeInt, ...] = (0,)

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import plan
+from bench.base import NONE
 from bench.cell import Cell, Workbench
 from bench.config import RunConfig
 from bench.record import Record
-from bench.retrieval import Base, Retrieval
+from bench.retrieval import Retrieval
 from bench.store import RUN, Store, StoreError
 from bench.teaching import ENCODER
 from reaugkd.errors import UserError
@@ -27,7 +28,8 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
     Args:
         store: the run.
         workbench: where its steps are found again.
-        wanted: fields of the cell (task, method, seed, backend, keys, values); None fits all.
+        wanted: fields of the cell (task, method, seed, backend, keys, values,
+            share); None fits all.
 
     Raises:
         StoreError: if the run is damaged, or none or several cells fit.
@@ -48,6 +50,7 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
         planned.cell
         for planned in plan.make(configs, workbench)
         if planned.cell.kind == "retrieval"
+        and planned.cell.control == NONE  # the others answer worse on purpose
         and all(getattr(planned.cell, name) == value for name, value in fields.items())
     ]
     if len(fitting) != 1:
@@ -77,9 +80,8 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     if result is None:
         raise UserError(f"{cell.label} is no retrieval cell")
     pipeline = workbench.pipeline(cell.config)
-    base = Base(cell.method, cell.seed, result.keys, result.values)
     grid = Grid(tuple(result.ks), tuple(result.betas), tuple(result.taus))
-    retrieval = Retrieval(pipeline, base, grid, result.search.target)
+    retrieval = Retrieval(pipeline, cell.base, grid, result.search.target)
     index, _ = retrieval.built(result.backend)
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(

@@ -26,6 +26,7 @@ from reaugkd.distil import distil
 from reaugkd.distiller import CACHED, Conditions, Distiller, Shape, Signal
 from reaugkd.errors import ModelError
 from reaugkd.inference import Outputs
+from reaugkd.method import ReAugKD
 from reaugkd.model_spec import PRETRAINED, TEACHER, ModelSpec
 from reaugkd.models import Encoder
 from reaugkd.reporter import Reporter
@@ -69,6 +70,18 @@ class TaskPipeline:
         distiller = self.method(name)
         distiller.prepare(self.context(name, seed))
         return distiller
+
+    def projector(self, name: str) -> str:
+        """The method that projects teacher embeddings for the students of ``name``.
+
+        Its own if it is made to retrieve, otherwise ReAugKD with the settings of this run: a
+        student that was not aligned then queries the very keys that ReAugKD's students query.
+        """
+        return name if self.kind(name).retrieves else ReAugKD.name
+
+    def queries(self, name: str) -> bool:
+        """Whether the students of ``name`` query a knowledge base in this run."""
+        return self.config.retrieval.methods == "all" or self.kind(name).retrieves
 
     @property
     def student_init(self) -> str:

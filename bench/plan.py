@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.cell import Cell, Workbench, retrieval_identity, training_identity
+from bench import base, identities
+from bench.cell import Cell, Workbench
 from bench.config import RunConfig
 from bench.pipeline import TaskPipeline
-from bench.retrieval import Base
 from reaugkd import fingerprint
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.sweep import Grid
 from reaugkd.tasks import get_task
 
 
@@ -50,34 +49,37 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
         for spec in specs:
             ann.make(spec)
         pipeline = workbench.pipeline(own)
-        _check(pipeline, own, specs)
+        widths = _check(pipeline, own, specs)
         for method in own.methods:
             reason = pipeline.unsupported(method)
             for seed in own.seeds:
-                identity = training_identity(pipeline, method, seed)
+                identity = identities.of_training(pipeline, method, seed)
                 training = _cell(identity, own, method=method, seed=seed)
                 planned.append(Planned(training, reason))
-                if pipeline.kind(method).retrieves:
-                    planned += [
-                        Planned(cell, reason)
-                        for cell in _retrievals(pipeline, own, training, specs)
-                    ]
+                if pipeline.queries(method):
+                    found = _retrievals(pipeline, own, training, specs, widths)
+                    planned += [Planned(p.cell, reason or p.skip) for p in found]
     return planned
 
 
-def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> None:
+def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[str, int]:
+    """Raise the first mistake; the widths of the embeddings."""
     rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
-    widths = pipeline.check_models(taught=any(pipeline.kind(m).needs for m in config.methods))
-    if not any(pipeline.kind(method).retrieves for method in config.methods):
-        return
-    Grid(config.retrieval.k, config.retrieval.beta, config.retrieval.tau).require(rows)
-    for spec in specs:
-        ann.make(spec).check(widths["student"])
-    if "teacher" in config.retrieval.keys and len(set(widths.values())) > 1:
-        raise UserError(
-            f"keys 'teacher': the teacher's embedding has {widths['teacher']} dimensions, the "
-            f"student's {widths['student']}: use keys 'projected' or 'student'"
-        )
+    querying = [method for method in config.methods if pipeline.queries(method)]
+    taught = any(pipeline.kind(method).needs for method in config.methods)
+    widths = pipeline.check_models(taught=taught or bool(querying))
+    if querying:
+        for spec in specs:
+            ann.make(spec).check(widths["student"])
+        reference, _ = base.wanted(config.retrieval, specs, querying[0], config.seeds[0])[0]
+        reason = base.impossible(reference, max(config.retrieval.k), rows, widths)
+        if reason:
+            raise UserError(reason)
+        if "cross-fitted" in config.retrieval.values and config.retrieval.folds > rows:
+            raise UserError(
+                f"retrieval.folds is {config.retrieval.folds}, but there are {rows} rows to divide"
+            )
+    return widths
 
 
 def _cell(identity: dict[str, Any], config: RunConfig, **names: Any) -> Cell:
@@ -88,12 +90,14 @@ def _cell(identity: dict[str, Any], config: RunConfig, **names: Any) -> Cell:
 
 
 def _retrievals(
-    pipeline: TaskPipeline, config: RunConfig, training: Cell, specs: list[str]
-) -> Iterator[Cell]:
-    names = {"method": training.method, "seed": training.seed, "needs": training.key}
-    for keys in config.retrieval.keys:
-        for values in config.retrieval.values:
-            base = Base(training.method, training.seed, keys, values)
-            for spec in specs:
-                identity = retrieval_identity(pipeline, training.identity, base, spec)
-                yield _cell(identity, config, backend=spec, keys=keys, values=values, **names)
+    pipeline: TaskPipeline,
+    config: RunConfig,
+    training: Cell,
+    specs: list[str],
+    widths: Mapping[str, int],
+) -> Iterator[Planned]:
+    rows, k = len(pipeline.rows.data.fit), max(config.retrieval.k)
+    for one, spec in base.wanted(config.retrieval, specs, training.method, training.seed):
+        identity = identities.of_retrieval(pipeline, one, spec)
+        cell = _cell(identity, config, backend=spec, needs=training.key, **asdict(one))
+        yield Planned(cell, base.impossible(one, k, rows, widths))

@@ -14,6 +14,10 @@ SCHEMA = 2
 Scores = dict[str, float]
 """Metric -> value, e.g. ``{"accuracy": 0.84, "f1": 0.89}``."""
 
+Losses = dict[str, dict[str, float]]
+"""Split -> ``{"nll": ...}``, the mean negative log-likelihood of the true labels in nats (see
+:mod:`reaugkd.retrieval.calibration`), or ``{"mse": ...}`` for a regression. Smaller is better."""
+
 
 class _Plain(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,6 +108,7 @@ class Choice(_Plain):
     tau: float
     selected_on: str = Field(description="the split on which it was chosen")
     scores: dict[str, Scores] = Field(description="split -> scores under this setting")
+    loss: Losses = Field(description="of the mixed outputs under this setting")
 
 
 class SearchFacts(_Plain):
@@ -132,6 +137,8 @@ class RetrievalResult(_Plain):
     backend: str = Field(description="the spec, e.g. faiss:Flat")
     keys: str
     values: str
+    share: float = Field(description="of the rows of fit that are entries")
+    control: str = Field(description="none, or how the knowledge base was made not to help")
     entries: int
     width: int
     kb_bytes: int = Field(description="keys, soft labels and ids")
@@ -139,6 +146,7 @@ class RetrievalResult(_Plain):
     betas: list[float]
     taus: list[float]
     off: dict[str, Scores] = Field(description="split -> scores of the student alone")
+    off_loss: Losses = Field(description="of the student alone")
     chosen: Choice = Field(description="selected on held_out; what is reported")
     optimistic: Choice = Field(
         description="selected on the first test split; a leak, shown as such"
@@ -150,7 +158,7 @@ class Record(_Plain):
     """One cell."""
 
     schema_version: int = SCHEMA
-    kind: Literal["training", "retrieval"]
+    kind: Literal["training", "retrieval", "control"]
     key: str
     identity: dict[str, Any] = Field(description="everything that decides the result")
     status: Literal["ok", "failed", "skipped"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.base import NONE, RANDOM, SHUFFLED, Base
+from bench.crossfit import CrossFit
 from bench.pipeline import TaskPipeline
 from bench.record import Choice, RetrievalResult, SearchFacts
 from reaugkd.errors import UserError
-from reaugkd.retrieval import ann, mixing, sweep, tuning
+from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
@@ -27,22 +28,6 @@ TIMED_QUERIES = 200
 SAME_SCORE = 1e-3
 
 Floats = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Base:
-    """Which knowledge base a student queries.
-
-    Attributes:
-        method, seed: of the student.
-        keys: ``projected`` teacher embeddings, plain ``teacher`` ones, or the ``student``'s own.
-        values: ``soft`` labels of the teacher, or the true labels (``hard``).
-    """
-
-    method: str
-    seed: int
-    keys: str
-    values: str
 
 
 class Retrieval:
@@ -60,15 +45,25 @@ class Retrieval:
         identity: dict[str, Any] = {"signals": pipeline.teacher.signals_identity}
         identity |= {"keys": base.keys, "values": base.values}
         if base.keys == "projected":
-            identity |= {"projection": pipeline.method(base.method).projection_identity()}
-            identity |= {"method": base.method, "seed": base.seed, "width": pipeline.student_width}
+            method = pipeline.projector(base.method)
+            identity |= {"projection": pipeline.method(method).projection_identity()}
+            identity |= {"method": pipeline.config.base(method), "seed": base.seed}
+            identity |= {"width": pipeline.student_width}
         elif base.keys == "student":
             identity["student"] = pipeline.student_identity(base.method, base.seed)
-        return identity
+        if base.values == "cross-fitted":
+            identity["cross-fit"] = self._cross_fit.identity
+        drawn: dict[str, Any] = {} if base.share == 1 else {"share": base.share}
+        drawn |= {} if base.control == NONE else {"control": base.control}
+        return identity | drawn | ({"drawn": base.seed} if drawn else {})
+
+    @cached_property
+    def _cross_fit(self) -> CrossFit:
+        return CrossFit(self.pipeline.teacher, self.pipeline.config.retrieval.folds)
 
     @cached_property
     def knowledge_base(self) -> KnowledgeBase:
-        """Fit rows only, in their order: keys and values.
+        """Fit rows only, in their order: keys and values; of a control, what stands for them.
 
         Raises:
             UserError: if the keys do not live in the student's space.
@@ -77,6 +72,14 @@ class Retrieval:
         def build(folder: Path) -> None:
             keys, values = self._keys(), self._values()
             ids = np.asarray(self.pipeline.rows.splits["fit"]["idx"])
+            base = self.base
+            if base.share != 1:
+                rows = controls.subset(len(ids), base.entries(len(ids)), base.seed)
+                keys, values, ids = keys[rows], values[rows], ids[rows]
+            if base.control == SHUFFLED:
+                values = controls.shuffled(values, base.seed)
+            elif base.control == RANDOM:
+                keys = controls.random_keys(len(keys), keys.shape[1], base.seed)
             KnowledgeBase.build(keys, values, ids, self.identity).save(folder)
 
         found = self.pipeline.artifacts.get("knowledge-base", self.identity, build)
@@ -88,7 +91,8 @@ class Retrieval:
             return pipeline.outputs(base.method, base.seed, "fit").embedding
         embedding = pipeline.teacher.signals["fit"].embedding
         if base.keys == "projected":
-            return pipeline.prepared(base.method, base.seed).project(embedding)
+            method = pipeline.projector(base.method)
+            return pipeline.prepared(method, base.seed).project(embedding)
         width = pipeline.student_width
         if embedding.shape[1] != width:
             raise UserError(
@@ -101,6 +105,8 @@ class Retrieval:
         pipeline = self.pipeline
         if self.base.values == "soft":
             return mixing.probabilities(pipeline.teacher.signals["fit"].logits)
+        if self.base.values == "cross-fitted":
+            return mixing.probabilities(self._cross_fit.logits)
         labels = pipeline.rows.labels("fit")
         hard: Floats = labels[:, None]
         if not pipeline.task.regression:
@@ -183,7 +189,7 @@ class Retrieval:
             found[split] = self.searched(index, split)
             tables[split] = self._swept(split, *found[split])
         task, first = self.pipeline.task, self.pipeline.task.tests[0]
-        chosen = self._choice("held_out", tables)
+        chosen = self._choice("held_out", tables, found)
         outputs = {s: self._mixed(s, *found[s], chosen) for s in self.queried}
         p50, p95 = self._timed(index)
         result = RetrievalResult(
@@ -192,6 +198,8 @@ class Retrieval:
             backend=spec,
             keys=self.base.keys,
             values=self.base.values,
+            share=self.base.share,
+            control=self.base.control,
             entries=len(self.knowledge_base),
             width=self.knowledge_base.keys.shape[1],
             kb_bytes=self.knowledge_base.nbytes,
@@ -199,8 +207,9 @@ class Retrieval:
             betas=list(self.grid.betas),
             taus=list(self.grid.taus),
             off={s: self.pipeline.rows.scores(s, self.own(s)) for s in self.queried},
+            off_loss={s: self._loss(s, self.own(s)) for s in self.queried},
             chosen=chosen,
-            optimistic=self._choice(first, tables),
+            optimistic=self._choice(first, tables, found),
             search=SearchFacts(
                 effort=tuned.effort,
                 target=self.target,
@@ -224,15 +233,30 @@ class Retrieval:
         values = mixing.neighbour_values(self.knowledge_base.values, ids)
         return sweep.sweep_scores(task, self.own(split), similarities, values, labels, self.grid)
 
-    def _choice(self, split: str, tables: Mapping[str, Mapping[str, NDArray[Any]]]) -> Choice:
+    def _choice(
+        self,
+        split: str,
+        tables: Mapping[str, Mapping[str, NDArray[Any]]],
+        found: Mapping[str, tuple[Floats, NDArray[np.int64]]],
+    ) -> Choice:
         best = sweep.choose(tables[split][self.pipeline.task.select_on], self.grid)
         grid = self.grid
         at = grid.taus.index(best.tau), grid.ks.index(best.k), grid.betas.index(best.beta)
         scores = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
-        return Choice(k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores)
+        loss = {s: self._loss(s, self._mixed(s, *found[s], best)) for s in self.queried}
+        return Choice(
+            k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores, loss=loss
+        )
+
+    def _loss(self, split: str, outputs: Floats) -> dict[str, float]:
+        return calibration.loss(outputs, self.pipeline.rows.labels(split))
 
     def _mixed(
-        self, split: str, similarities: Floats, ids: NDArray[np.int64], choice: Choice
+        self,
+        split: str,
+        similarities: Floats,
+        ids: NDArray[np.int64],
+        choice: Choice | sweep.Choice,
     ) -> Floats:
         nearest, rows = similarities[:, : choice.k], ids[:, : choice.k]
         return mixing.augment(

@@ -17,7 +17,8 @@ import click
 @click.option("--seed", type=int, help="e.g. 0")
 @click.option("--ann", "backend", help="e.g. hnswlib")
 @click.option("--keys", help="projected, teacher or student")
-@click.option("--values", help="soft or hard")
+@click.option("--values", help="soft, hard or cross-fitted")
+@click.option("--share", type=float, help="e.g. 0.1")
 @click.option(
     "--cache", type=click.Path(path_type=Path), envvar="REAUGKD_CACHE", help="As for run."
 )

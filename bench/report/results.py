@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from bench.base import NONE, percent
 from bench.record import Record, RetrievalResult, TrainingResult
 from bench.store import RUN, Problem, Store, StoreError
 
@@ -22,13 +23,15 @@ class Planned(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     key: str
-    kind: Literal["training", "retrieval"]
+    kind: Literal["training", "retrieval", "control"]
     task: str
     method: str
     seed: int
     backend: str | None = None
     keys: str | None = None
     values: str | None = None
+    share: float | None = None
+    control: str | None = None
     needs: str | None = Field(None, description="key of the training cell it follows")
 
 
@@ -75,22 +78,25 @@ class Results:
         """Finished students with a knowledge base."""
         return [(r, r.retrieval) for r in self.records if r.status == "ok" and r.retrieval]
 
-    def index_name(self, backend: str, keys: str | None, values: str | None) -> str:
+    def index_name(self, cell: Planned | RetrievalResult) -> str:
         """How a knowledge base behind a backend is named: keys and values only where they vary.
 
-        ``faiss:Flat``, or ``faiss:Flat, teacher keys, hard values``.
+        ``faiss:Flat``, or ``faiss:Flat, teacher keys, hard values``. A smaller base and one that
+        must not help always say so: ``exact, share 10 %``, ``exact, shuffled labels``.
         """
         plans = [cell.plan for cell in self.cells if cell.plan.backend]
-        parts = [backend]
-        parts += [f"{keys} keys"] if len({plan.keys for plan in plans}) > 1 else []
-        parts += [f"{values} values"] if len({plan.values for plan in plans}) > 1 else []
+        parts = [str(cell.backend)]
+        parts += [f"{cell.keys} keys"] if len({plan.keys for plan in plans}) > 1 else []
+        parts += [f"{cell.values} values"] if len({plan.values for plan in plans}) > 1 else []
+        parts += [f"share {percent(cell.share)}"] if cell.share not in (None, 1) else []
+        parts += [cell.control.replace("-", " ")] if cell.control not in (None, NONE) else []
         return ", ".join(parts)
 
     def by_index(self) -> dict[tuple[str, str, str], Pairs]:
         """Finished retrieval cells by task, method and index, each in the order of its seeds."""
         found: dict[tuple[str, str, str], Pairs] = {}
         for record, result in self.retrieved:
-            index = self.index_name(result.backend, result.keys, result.values)
+            index = self.index_name(result)
             found.setdefault((record.task, record.method, index), []).append((record, result))
         return {at: sorted(pairs, key=lambda pair: pair[0].seed) for at, pairs in found.items()}
 

@@ -11,7 +11,7 @@ from bench.report.table import EMPTY, Table
 from bench.store import Problem
 
 STATUSES: tuple[Status, ...] = get_args(Status)
-KINDS = ("training", "retrieval")
+KINDS = ("training", "retrieval", "control")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ def statuses(results: Results) -> list[CellStatus]:
             kind=cell.plan.kind,
             task=cell.plan.task,
             method=cell.plan.method,
-            index=cell.plan.backend
-            and results.index_name(cell.plan.backend, cell.plan.keys, cell.plan.values),
+            index=results.index_name(cell.plan) if cell.plan.backend else None,
             seed=cell.plan.seed,
             status=cell.status,
             reason=cell.reason,
@@ -65,6 +64,7 @@ def count_table(found: list[CellStatus]) -> Table:
             *(str(counts[kind, status]) for status in STATUSES),
         )
         for kind in KINDS
+        if kind != "control" or any(cell.kind == kind for cell in found)
     )
     missing = any(cell.status == "missing" for cell in found)
     notes = ("missing: the run is still going on, or the same command resumes it.",)

@@ -53,6 +53,13 @@ def scores(task: str, value: float) -> dict[str, dict[str, float]]:
     }
 
 
+def loss(task: str, value: float) -> dict[str, dict[str, float]]:
+    """The loss of every scored split."""
+    spec = get_task(task)
+    name = "mse" if spec.regression else "nll"
+    return {split: {name: value} for split in ("held_out", *spec.tests)}
+
+
 def record(kind: str, key: str, task: str, method: str, seed: int, **changes: Any) -> Record:
     spec = get_task(task)
     values: dict[str, Any] = {
@@ -147,6 +154,8 @@ def retrieval(
         backend=backend,
         keys=keys,
         values="soft",
+        share=1.0,
+        control="none",
         entries=3301,
         width=384,
         kb_bytes=5_000_000,
@@ -154,9 +163,22 @@ def retrieval(
         betas=[0.0, 0.4],
         taus=[0.1],
         off=scores(task, off),
-        chosen=Choice(k=k, beta=beta, tau=0.1, selected_on="held_out", scores=scores(task, on)),
+        off_loss=loss(task, 1 - off),
+        chosen=Choice(
+            k=k,
+            beta=beta,
+            tau=0.1,
+            selected_on="held_out",
+            scores=scores(task, on),
+            loss=loss(task, 1 - on),
+        ),
         optimistic=Choice(
-            k=1, beta=0.4, tau=0.1, selected_on=spec.tests[0], scores=scores(task, optimistic)
+            k=1,
+            beta=0.4,
+            tau=0.1,
+            selected_on=spec.tests[0],
+            scores=scores(task, optimistic),
+            loss=loss(task, 1 - optimistic),
         ),
         search=SearchFacts(
             effort=64,

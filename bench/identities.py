@@ -1,0 +1,33 @@
+"""What decides the result of a cell: plain JSON whose fingerprint is the cell's key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.base import Base
+from bench.pipeline import TaskPipeline
+from bench.retrieval import Retrieval
+from reaugkd.artifacts import SCHEMA
+from reaugkd.retrieval.sweep import Grid
+
+
+def of_training(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
+    """Everything that decides the result of a training cell."""
+    return {"kind": "training", "schema": SCHEMA, **pipeline.student_identity(method, seed)}
+
+
+def of_retrieval(pipeline: TaskPipeline, base: Base, backend: str) -> dict[str, Any]:
+    """Everything that decides the result of a retrieval cell."""
+    wanted = pipeline.config.retrieval
+    grid = Grid(wanted.k, wanted.beta, wanted.tau)
+    return {
+        "kind": "retrieval",
+        "schema": SCHEMA,
+        "student": of_training(pipeline, base.method, base.seed),
+        "base": Retrieval(pipeline, base, grid, wanted.recall_target).identity,
+        "backend": backend,
+        "k": list(wanted.k),
+        "beta": list(wanted.beta),
+        "tau": list(wanted.tau),
+        "recall_target": wanted.recall_target,
+    }

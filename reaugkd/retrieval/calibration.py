@@ -1,0 +1,76 @@
+"""How good probabilities are, and the temperature that makes them as good as scaling can.
+
+Accuracy cannot change under a temperature: scaling keeps the order of the classes. What it changes
+is the negative log-likelihood, so that is what a retrieval claim is compared by, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reaugkd.retrieval.mixing import probabilities
+
+LEAST = 1e-7
+"""Probabilities below this count as this: a label of probability 0 costs 16 nats, not infinity."""
+
+COOLEST, HOTTEST = 0.02, 50.0
+"""Between these the temperature is sought."""
+
+
+def loss(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """What final outputs lose against the truth, by its name; smaller is better.
+
+    Args:
+        outputs: [n, C] probabilities, or scores [n, 1].
+        labels: [n] class ids or scores.
+
+    Returns:
+        ``nll``, the mean negative log-likelihood in nats, or ``mse`` for scores.
+
+    >>> loss([[0.5, 0.5], [0.25, 0.75]], [0, 1])
+    {'nll': 0.490...}
+    >>> loss([[1.0], [3.0]], [1.0, 1.0])
+    {'mse': 2.0}
+    """
+    given, truth = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
+    if given.shape[1] == 1:
+        return {"mse": float(np.mean((given[:, 0] - truth) ** 2))}
+    likely = given[np.arange(len(given)), truth]
+    return {"nll": float(-np.log(np.maximum(likely, LEAST)).mean())}
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The T that minimises the negative log-likelihood of softmax(logits / T) (Guo et al., 2017).
+
+    In log T, between :data:`COOLEST` and :data:`HOTTEST`.
+
+    Args:
+        logits: [n, C] with C > 1, of rows that nothing was learned from.
+        labels: [n] class ids.
+
+    >>> fit_temperature([[3.0, 0.0]] * 4, [0, 0, 0, 1])  # 3 / T = ln 3
+    2.7307...
+    """
+    from scipy.optimize import minimize_scalar
+
+    given, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    own = given[np.arange(len(given)), truth]
+
+    def nll(log_t: float) -> float:
+        scaled, t = given / math.exp(log_t), math.exp(log_t)
+        top = scaled.max(axis=1)
+        total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
+        return float((total - own / t).mean())
+
+    bounds = (math.log(COOLEST), math.log(HOTTEST))
+    found = minimize_scalar(nll, bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    return math.exp(found.x)
+
+
+def scaled(logits: NDArray[Any], temperature: float) -> NDArray[Any]:
+    """softmax(logits / T), [n, C] in the dtype of ``logits``; T = 1 is the student bit for bit."""
+    return probabilities(logits if temperature == 1 else logits / np.float32(temperature))
