@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from baselines import METHODS
 from bench.config import RunConfig
+from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
 from reaugkd.tasks import get_task
@@ -25,27 +25,6 @@ M = TypeVar("M", bound=BaseModel)
 
 class SettingError(UserError):
     """A setting that does not exist or has a value that is not allowed."""
-
-
-def preset_names() -> list[str]:
-    """Names of the presets that are shipped."""
-    folder = files("bench") / "presets"
-    return sorted(
-        f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
-    )
-
-
-def read_preset(name: str) -> Tree:
-    """The settings of a shipped preset.
-
-    Raises:
-        UnknownNameError: with the nearest valid name.
-    """
-    known = {normal(preset): preset for preset in preset_names()}
-    if normal(name) not in known:
-        raise UnknownNameError("preset", name, known.values())
-    source = files("bench") / "presets" / f"{known[normal(name)]}.toml"
-    return tomllib.loads(source.read_text(encoding="utf-8"))
 
 
 def read_file(path: Path) -> Tree:
@@ -192,7 +171,31 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
         if base != variant.method:
             raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
         check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
+    if config.ablation is not None:
+        _same_distillation(config, config.ablation)
     return config
+
+
+def _same_distillation(config: RunConfig, ablation: str) -> None:
+    """In an ablation, kd must be what reaugkd is without its alignment, and nothing else.
+
+    Raises:
+        SettingError: naming the settings that differ.
+    """
+    compared = [name for name in config.methods if config.base(name) in ("kd", "reaugkd")]
+    settings = {
+        name: METHODS[config.base(name)].Settings.model_validate(config.settings_of(name))
+        for name in compared
+    }
+    for name in compared[1:]:
+        for field in KDSettings.model_fields:
+            first, other = (getattr(settings[which], field) for which in (compared[0], name))
+            if first != other:
+                raise SettingError(
+                    f"setting '{name}.{field}' = {other}: {compared[0]}.{field} is {first}, but "
+                    f"ablation '{ablation}' compares the two, so nothing but the alignment may "
+                    "differ: give both the same"
+                )
 
 
 def check(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from baselines import METHODS
+from bench import layers
 from bench.cli.console import show
 from bench.report.table import EMPTY, Table
 from reaugkd.errors import UnknownNameError
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", required=False, metavar="[methods|tasks|ann|presets]")
+@click.argument("what", required=False, metavar="[methods|tasks|ann|presets|ablations]")
 @click.option("-v", "--verbose", is_flag=True, help="Every setting of every method.")
 def ls(what: str | None, verbose: bool) -> None:
-    """List methods, tasks, ANN backends and presets; all of them without an argument.
+    """List methods, tasks, backends, presets and ablations; all of them without an argument.
 
     \b
     Examples:
@@ -70,16 +70,18 @@ def tasks() -> Table:
 
 
 def presets() -> Table:
-    """The shipped settings; a preset's first line is a comment that says what it is."""
-    shipped = sorted(
-        (file for file in files("bench").joinpath("presets").iterdir() if _is_preset(file.name)),
-        key=lambda file: file.name,
-    )
-    rows = tuple(
-        (file.name.removesuffix(".toml"), _first_comment(file.read_text(encoding="utf-8")))
-        for file in shipped
-    )
-    return Table("Presets", ("name", "summary"), rows, labels=2)
+    """The shipped settings."""
+    return _shipped("Presets", "preset")
+
+
+def ablations() -> Table:
+    """What ``bench run --ablation`` takes."""
+    return _shipped("Ablations", "ablation")
+
+
+def _shipped(title: str, kind: str) -> Table:
+    rows = tuple((name, layers.summary(text) or EMPTY) for name, text in layers.shipped(kind))
+    return Table(title, ("name", "summary"), rows, labels=2)
 
 
 LISTS: dict[str, Callable[[], Table]] = {
@@ -87,6 +89,7 @@ LISTS: dict[str, Callable[[], Table]] = {
     "tasks": tasks,
     "ann": ann,
     "presets": presets,
+    "ablations": ablations,
 }
 
 
@@ -130,12 +133,3 @@ def _registry(title: str, registry: Registry[Any]) -> Table:
         there = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
         rows.append((name, there, entry.summary))
     return Table(title, ("name", "installed", "summary"), tuple(rows), labels=3)
-
-
-def _is_preset(name: str) -> bool:
-    return name.endswith(".toml")
-
-
-def _first_comment(text: str) -> str:
-    lines = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#"))
-    return next(lines, EMPTY)

@@ -16,9 +16,10 @@ Examples:
   bench run --preset glue-minilm --tasks mrpc --data-dir GLUE --seeds 0,1,2
   bench run --preset glue-bert --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
+  bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
 
-Settings come from the defaults, the preset, --config, then the flags. The same command resumes
-what was killed; a new k or backend never trains again.
+Settings come from the defaults, the preset, --ablation, --config, then the flags. The same
+command resumes what was killed; a new k or backend never trains again.
 """
 
 
@@ -51,6 +52,7 @@ def _numbers(kind: Any) -> Any:
 
 @click.command(epilog=EXAMPLES)
 @click.option("--preset", default="mini", show_default=True, help="see: bench ls presets")
+@click.option("--ablation", help="settings on top of the preset; see: bench ls ablations")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
 @click.option("--methods", multiple=True, callback=_list, help="a,b or all; see: bench ls methods")
 @click.option("--tasks", multiple=True, callback=_list, help="a,b; see: bench ls tasks")
@@ -60,6 +62,11 @@ def _numbers(kind: Any) -> Any:
 @click.option("--k", multiple=True, callback=_numbers(int), help="neighbours, e.g. 1,2,4,8")
 @click.option("--beta", multiple=True, callback=_numbers(float), help="weights of retrieval, 0..1")
 @click.option("--tau", multiple=True, callback=_numbers(float), help="retrieval temperatures")
+@click.option(
+    "--retrieval",
+    type=click.Choice(["own", "all"]),
+    help="who queries a knowledge base: methods made for it, or all",
+)
 @click.option("--seeds", multiple=True, callback=_numbers(int), help="e.g. 0,1,2,3,4")
 @click.option("--teacher", help="hub name, path, or either with @layers")
 @click.option("--student", help="the same, or teacher@0,2,4 or pretrained@0,2,4")
@@ -87,14 +94,16 @@ def _numbers(kind: Any) -> Any:
 @click.option("--cells", type=click.Path(path_type=Path), help="write the cells left as JSON files")
 def run(preset: str, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
-    from bench import settings
+    from bench import layers, settings
 
-    layers = [settings.read_preset(preset)]
+    given = [layers.read("preset", preset)]
+    if options["ablation"] is not None:
+        given.append(layers.read("ablation", options["ablation"]))
     if config_file is not None:
-        layers.append(settings.read_file(config_file))
-    layers.append(flags(options))
-    layers += [settings.assignment(text) for text in options["assignments"]]
-    config = settings.resolve(layers)
+        given.append(settings.read_file(config_file))
+    given.append(flags(options))
+    given += [settings.assignment(text) for text in options["assignments"]]
+    config = settings.resolve(given)
 
     from bench.cli.session import Session
 
@@ -134,6 +143,7 @@ def flags(options: dict[str, Any]) -> dict[str, Any]:
     put(options["ann"], "retrieval", "ann")
     for name in ("k", "beta", "tau"):
         put(options[name], "retrieval", name)
+    put(options["retrieval"], "retrieval", "methods")
     put(options["seeds"], "seeds")
     for name in ("teacher", "student"):
         if options[name]:

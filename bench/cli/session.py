@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import executors, plan, provenance
+from bench.base import percent
 from bench.cell import Cell, Workbench
 from bench.cli import progress
 from bench.config import RunConfig
@@ -24,6 +25,10 @@ from bench.store import Store, StoreError, make_writable
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
 
+KINDS = ("training", "retrieval", "control")
+USUAL = ("training", "retrieval")
+"""Kinds that the plan counts even where there is none of them."""
+
 
 def default_cache() -> Path:
     """``$XDG_CACHE_HOME/reaugkd`` or ``~/.cache/reaugkd``."""
@@ -33,7 +38,8 @@ def default_cache() -> Path:
 
 def run_name(config: RunConfig, preset: str) -> str:
     """The default name of a run: the same settings give the same name, hence resume."""
-    return f"{preset}-{fingerprint.of_json(config.model_dump(mode='json'))[:8]}"
+    name = f"{preset}-{config.ablation}" if config.ablation else preset
+    return f"{name}-{fingerprint.of_json(config.model_dump(mode='json'))[:8]}"
 
 
 class Session:
@@ -79,19 +85,42 @@ class Session:
         rows: dict[tuple[str, str, str], list[Cell]] = {}
         for planned in self.planned:
             cell = planned.cell
-            rows.setdefault((cell.task, cell.method, cell.backend or ""), []).append(cell)
-        for (task, method, backend), cells in rows.items():
-            name = f"{method} + {backend}" if backend else method
+            what = {"training": "", "retrieval": f" + {cell.backend}", "control": ": controls"}
+            rows.setdefault((cell.task, cell.method, what[cell.kind]), []).append(cell)
+        for (task, method, more), cells in rows.items():
             waiting = sum(cell.key in todo for cell in cells)
             seeds = len({cell.seed for cell in cells})
-            table.add_row(task, name, str(len(cells)), str(seeds), str(waiting))
+            table.add_row(task, method + more, str(len(cells)), str(seeds), str(waiting))
         self.console.print(table)
-        kinds = Counter(p.cell.kind for p in self.planned)
+        for line in self._remarks():
+            self.console.print(line, highlight=False, markup=False)
+        kinds = Counter[str](p.cell.kind for p in self.planned)
+        shown = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind] or kind in USUAL)
         self.console.print(
-            f"{len(self.planned)} cells ({kinds['training']} training, {kinds['retrieval']} "
-            f"retrieval), {len(self.planned) - len(todo)} there already, {len(todo)} left",
+            f"{len(self.planned)} cells ({shown}), {len(self.planned) - len(todo)} there already, "
+            f"{len(todo)} left",
             highlight=False,
         )
+
+    def _remarks(self) -> list[str]:
+        """What the table does not tell: the axes of retrieval, more teachers, cells to skip."""
+        wanted = self.config.retrieval
+        lines = []
+        found = [p.cell for p in self.planned if p.cell.kind == "retrieval"]
+        if len({(cell.keys, cell.values, cell.share, cell.control) for cell in found}) > 1:
+            axes = {
+                "ann": wanted.ann,
+                "keys": wanted.keys,
+                "values": wanted.values,
+                "share": tuple(map(percent, wanted.share)),
+                "control": wanted.control,
+            }
+            lines.append(f"knowledge bases, {wanted.design.replace('-', ' ')}:")
+            lines += [f"  {name}: {', '.join(values)}" for name, values in axes.items()]
+        if any(cell.values == "cross-fitted" for cell in found):
+            lines.append(f"cross-fitted values train {wanted.folds} more teachers per task")
+        skipped = Counter(p.skip for p in self.planned if p.skip)
+        return lines + [f"{count} cells will be skipped: {why}" for why, count in skipped.items()]
 
     def _keep_plan(self) -> None:
         self.store.create()

@@ -9,7 +9,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from bench import settings
+from bench import layers, settings
 from bench.cell import Workbench
 from bench.cli.main import main
 from bench.plan import Planned, make
@@ -83,7 +83,10 @@ def environment() -> dict[str, str]:
 
 
 def records(out: Path) -> dict[str, Record]:
-    """Name of the cell, e.g. ``kd`` or ``reaugkd exact projected soft`` -> its record."""
+    """Name of the cell -> its record.
+
+    E.g. ``kd``, ``kd controls``, ``reaugkd exact projected soft`` or ``... soft 0.1 random-keys``.
+    """
     found, problems = Store(out).records()
     assert problems == []
     made = {}
@@ -92,6 +95,10 @@ def records(out: Path) -> dict[str, Record]:
         if one.kind == "retrieval":
             cell = next(c for c in Store(out).read_run()["cells"] if c["key"] == one.key)
             name += f" {cell['backend']} {cell['keys']} {cell['values']}"
+            name += f" {cell['share']:g}" if cell["share"] != 1 else ""
+            name += f" {cell['control']}" if cell["control"] != "none" else ""
+        if one.kind == "control":
+            name += " controls"
         made[name] = one
     return made
 
@@ -105,15 +112,19 @@ def statuses(out: Path) -> dict[str, str]:
     return {name: one.status for name, one in records(out).items()}
 
 
-def resolved(**flags: Any) -> Resolved:
-    """The small matrix with ``flags`` on top; a name such as ``data__limit`` is a path."""
-    layers = [settings.read_preset("mini"), settings.tomllib.loads(SMALL)]
+def resolved(ablation: str | None = None, **flags: Any) -> Resolved:
+    """The small matrix with ``flags`` on top; a name such as ``data__limit`` is a path.
+
+    An ablation goes on top of the small matrix here, so that its own lists are what is planned.
+    """
+    given = [layers.read("preset", "mini"), settings.tomllib.loads(SMALL)]
+    given += [layers.read("ablation", ablation)] if ablation else []
     for name, value in flags.items():
         tree: Any = value
         for part in reversed(name.split("__")):
             tree = {part: tree}
-        layers.append(tree)
-    return settings.resolve(layers)
+        given.append(tree)
+    return settings.resolve(given)
 
 
 def plan(cache: Path, reporter: Reporter | None = None, **flags: Any) -> list[Planned]:

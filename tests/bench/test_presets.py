@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from baselines import METHODS
-from bench import settings
+from bench import layers, settings
 from reaugkd.errors import UnknownNameError
 from reaugkd.retrieval import ann
 from reaugkd.tasks import TASKS
 
-PRESETS = settings.preset_names()
+PRESETS = layers.names("preset")
 
 
 @pytest.fixture(params=PRESETS)
 def preset(request: pytest.FixtureRequest) -> settings.Resolved:
-    return settings.resolve([settings.read_preset(request.param)])
+    return settings.resolve([layers.read("preset", request.param)])
 
 
 def test_the_presets_of_the_manual_are_shipped() -> None:
@@ -54,4 +54,4 @@ def test_what_a_preset_is_recorded_as_reads_back_the_same(preset: settings.Resol
 
 def test_an_unknown_preset_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'glue-minilm'"):
-        settings.read_preset("glue-minilmm")
+        layers.read("preset", "glue-minilmm")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from baselines import METHODS
-from bench import settings
+from bench import layers, settings
 from bench.cli.run import flags
 from bench.config import BETAS, RunConfig
 from bench.settings import SettingError, Tree, assignment, merge, resolve
@@ -16,13 +16,13 @@ from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.tasks import TASKS
 from tests.bench import runs
 
-MINI = settings.read_preset("mini")
+MINI = layers.read("preset", "mini")
 
 
 def options(**given: Any) -> dict[str, Any]:
     """What click hands to ``bench run``, all but ``given`` left out by the user."""
     names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds")
-    none = ("teacher", "student", "data_dir", "limit", "device", "threads")
+    none = ("retrieval", "teacher", "student", "data_dir", "limit", "device", "threads")
     return {**{name: [] for name in names}, **dict.fromkeys(none), **given}
 
 
@@ -187,7 +187,7 @@ def test_lists_are_written_with_commas_repeated_or_as_all() -> None:
 
 
 def test_minus_and_underscore_are_the_same() -> None:
-    assert settings.read_preset("glue_minilm") == settings.read_preset("GLUE-MiniLM")
+    assert layers.read("preset", "glue_minilm") == layers.read("preset", "GLUE-MiniLM")
     assert resolve([MINI, {"tasks": ["SST-2"]}]).whole.tasks == ("sst2",)
     assert assignment("student.recipe.batch-size=3") == assignment("student.recipe.batch_size=3")
 
