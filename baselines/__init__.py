@@ -25,6 +25,10 @@ METHODS: Registry[type[Distiller]] = Registry(
             "baselines.sftn:SFTN",
             "a teacher trained with branches of student layers, then KD (Park et al., 2021)",
         ),
+        "metadistil": Entry(
+            "baselines.metadistil:MetaDistil",
+            "a teacher that learns to teach from the student's quiz (Zhou et al., 2022)",
+        ),
         "reaugkd": Entry(
             "reaugkd.method:ReAugKD",
             "soft labels, relational alignment and retrieval (Zhang et al., 2023)",

@@ -1,0 +1,76 @@
+"""The quiz of MetaDistil: rows that are set aside, and the loss of a pilot student on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call
+
+from baselines.hypergradient import Weights
+from reaugkd.distiller import Batch
+from reaugkd.errors import UserError
+from reaugkd.learner import Learner
+from reaugkd.losses import hard_label
+
+
+def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64]:
+    """Rows that are kept for the quiz, ascending; of each class the same share.
+
+    Args:
+        labels: [N] of ``fit``, class ids or floating scores (then not stratified).
+        share: of the rows, rounded for each class.
+        seed: equal seeds give equal rows.
+
+    Raises:
+        UserError: if no row is left for the quiz.
+    """
+    generator, parts = np.random.default_rng(seed), []
+    strata = np.zeros(len(labels)) if labels.dtype.kind == "f" else labels
+    for stratum in np.unique(strata):
+        rows = generator.permutation(np.flatnonzero(strata == stratum))
+        parts.append(rows[: round(share * len(rows))])
+    found = np.sort(np.concatenate(parts)).astype(np.int64)
+    if not len(found):
+        raise UserError(
+            f"metadistil: a share of {share} of {len(labels)} rows leaves no row for the quiz; "
+            "raise metadistil.quiz_share"
+        )
+    return found
+
+
+def take_quiz(
+    student: Learner, weights: Weights, batches: list[Batch]
+) -> tuple[Tensor, list[Tensor]]:
+    """The true-label loss of the student with other ``weights``, without dropout.
+
+    Args:
+        student: lends its module and counts the work.
+        weights: by name, requiring gradients.
+        batches: of the quiz.
+
+    Returns:
+        The mean over all examples of the quiz, and its gradient for each of ``weights``.
+    """
+    examples = sum(len(batch.labels) for batch in batches)
+    total = torch.zeros((), device=batches[0].labels.device)
+    ascent: list[Tensor] = []
+    student.plain.eval()
+    try:
+        for batch in batches:
+            with student.precision:
+                output = functional_call(student.plain, dict(weights), (), batch.inputs)
+            loss = hard_label(output.logits, batch.labels) * (len(batch.labels) / examples)
+            gradients = torch.autograd.grad(loss, list(weights.values()))
+            total = total + loss.detach()
+            ascent = [a + g for a, g in zip(ascent, gradients, strict=bool(ascent))] or list(
+                gradients
+            )
+            student.forwards += len(batch.labels)
+            student.backwards += len(batch.labels)
+    finally:
+        student.plain.train()
+    return total, ascent
