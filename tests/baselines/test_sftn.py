@@ -29,6 +29,7 @@ from reaugkd.errors import ModelError
 from reaugkd.learner import Learner, Team
 from reaugkd.losses import hard_label
 from reaugkd.models import Encoder, random_backbone
+from reaugkd.recipe import Recipe
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
 from tests import tiny
@@ -234,11 +235,11 @@ def test_the_transform_is_the_identity_where_widths_agree() -> None:
 # --- the gradient of the teacher ---------------------------------------------------------------
 
 
-def team(dtype: torch.dtype = torch.float64) -> tuple[Team, Batch]:
+def team(dtype: torch.dtype = torch.float64, recipe: Recipe = tiny.RECIPE) -> tuple[Team, Batch]:
     """Teacher and branches as stage 1 has them, without dropout; their steps do not move them."""
     teacher = tiny.teacher(**tiny.STILL).to(dtype)
     branches = Branches(tiny.encoder(**tiny.STILL), 24, 4, 2, seed=0).to(dtype)
-    learners = (Learner(teacher, tiny.RECIPE, states=True), Learner(branches, tiny.RECIPE))
+    learners = (Learner(teacher, recipe, states=True), Learner(branches, recipe))
     accelerator = Accelerator(cpu=True)
     for stream, learner in enumerate(learners):
         learner.attach(accelerator, steps=10, stream=stream)
@@ -305,6 +306,15 @@ def test_terms_and_work_of_a_joint_step() -> None:
         assert (learner.forwards, learner.backwards) == (2, 2)
 
 
+def test_branches_run_in_the_precision_of_the_recipe() -> None:
+    group, batch = team(torch.float32, tiny.RECIPE.model_copy(update={"precision": "bf16"}))
+    branches, seen = group.companions["branches"].plain, []
+    branches.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    terms = joint(SFTNSettings(), group, batch)
+    assert seen == [torch.bfloat16]
+    assert {value.dtype for value in terms.values.values()} == {torch.float32}
+
+
 # --- the stages --------------------------------------------------------------------------------
 
 
@@ -323,6 +333,11 @@ def prepared(context: Context, **settings: Any) -> TeacherSignals:
 def manifest(context: Context) -> dict[str, Any]:
     (path,) = (context.artifacts.root / KIND).glob("*/manifest.json")
     return dict(json.loads(path.read_text())["facts"])
+
+
+def manifests(context: Context) -> int:
+    """How many teachers stage 1 has made."""
+    return len(list((context.artifacts.root / KIND).glob("*/manifest.json")))
 
 
 PLAIN = {"kl_weight": 0, "branch_hard_weight": 0, "select": "best"}
@@ -354,6 +369,15 @@ def test_without_branches_the_teacher_is_the_plain_one(start: str, tmp_path: Pat
     facts = manifest(context)
     assert facts["held_out"]["accuracy"] == result.score
     assert facts["cost"]["backwards"] == 3 * 48  # nothing but the teacher itself
+
+
+def test_branches_do_not_disturb_the_teachers_dropout(tmp_path: Path) -> None:
+    """With a weight too small to move anything the teacher is the plain one, masks and all."""
+    context = tiny.context(tmp_path)
+    plain = prepared(context, **PLAIN)
+    beside = prepared(context, **{**PLAIN, "branch_hard_weight": 1e-30})
+    assert manifests(context) == 2
+    assert np.array_equal(plain.logits, beside.logits)
 
 
 def test_the_student_is_that_of_kd_from_the_same_teacher(tmp_path: Path) -> None:
@@ -405,11 +429,11 @@ def test_settings_of_stage_2_do_not_repeat_stage_1(tmp_path: Path) -> None:
     prepared(context)
     prepared(context, temperature=5.0, soft_weight=0.3, hard_weight=0.7)
     prepared(replace(context, seed=9))  # all students share one teacher
-    assert len(list((context.artifacts.root / KIND).glob("*/manifest.json"))) == 1
+    assert manifests(context) == 1
     prepared(replace(context, teacher_seed=9))
     models = replace(context.models, student_identity={"another": "student"})
     prepared(replace(context, models=models))
-    assert len(list((context.artifacts.root / KIND).glob("*/manifest.json"))) == 3
+    assert manifests(context) == 3
 
 
 def test_fixed_epochs_keep_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,8 +446,7 @@ def test_fixed_epochs_keep_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     context = tiny.context(tmp_path, teacher_recipe=recipe)
     last, best = prepared(context), prepared(context, select="best")
     assert not np.array_equal(last.logits, best.logits)
-    paths = sorted((context.artifacts.root / KIND).glob("*/manifest.json"))
-    assert len(paths) == 2
+    assert manifests(context) == 2
 
 
 def test_facts_name_cost_and_held_out_scores(tmp_path: Path) -> None:
