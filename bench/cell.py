@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from bench import identities, provenance
 from bench.base import Base
 from bench.config import RunConfig
+from bench.controls import Controls
 from bench.pipeline import TaskPipeline
 from bench.quiet import quieten
 from bench.record import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
@@ -38,12 +39,13 @@ class Cell(BaseModel):
     """One cell as plain JSON.
 
     Attributes:
-        kind: ``training`` (one student) or ``retrieval`` (that student, one base, one backend).
+        kind: ``training`` (one student), ``retrieval`` (that student, one base, one backend) or
+            ``control`` (that student with what is no knowledge base).
         key: fingerprint of ``identity``.
         identity: everything that decides the result.
         config: the run's configuration, resolved for the task.
         backend, keys, values, share, control: of a retrieval cell, see :class:`bench.base.Base`.
-        needs: key of the training cell that a retrieval cell stands on.
+        needs: key of the training cell that another cell stands on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +79,7 @@ class Cell(BaseModel):
     def label(self) -> str:
         """The cell in a few words."""
         where = f" + {self.backend} ({self.base.label})" if self.backend else ""
+        where += ": controls" if self.kind == "control" else ""
         return f"{self.task} {self.method} seed {self.seed}{where}"
 
     def summary(self) -> dict[str, Any]:
@@ -112,7 +115,11 @@ class Workbench:
 
     def run(self, cell: Cell) -> tuple[Record, dict[str, NDArray[Any]]]:
         """The cell's record (of a failure too) and the arrays to keep beside it."""
-        work = {"training": self._training, "retrieval": self._retrieval}[cell.kind]
+        work = {
+            "training": self._training,
+            "retrieval": self._retrieval,
+            "control": self._control,
+        }[cell.kind]
         return self._guarded(cell, work)
 
     def _guarded(
@@ -143,6 +150,8 @@ class Workbench:
         pipeline = self.pipeline(cell.config)
         if cell.kind == "retrieval":
             found = identities.of_retrieval(pipeline, cell.base, str(cell.backend))
+        elif cell.kind == "control":
+            found = identities.of_control(pipeline, cell.method, cell.seed)
         else:
             found = identities.of_training(pipeline, cell.method, cell.seed)
         if found != cell.identity:
@@ -221,6 +230,11 @@ class Workbench:
         result: RetrievalResult
         result, arrays = self._retrievals[name].run(str(cell.backend), str(cell.needs))
         return {"retrieval": result}, arrays
+
+    def _control(self, cell: Cell) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        controls = Controls(self.pipeline(cell.config), cell.method, cell.seed)
+        result, arrays = controls.run(str(cell.needs))
+        return {"controls": result}, arrays
 
 
 def run_and_store(cell: Cell, workbench: Workbench, store: Store) -> Record:

@@ -31,3 +31,14 @@ def of_retrieval(pipeline: TaskPipeline, base: Base, backend: str) -> dict[str, 
         "tau": list(wanted.tau),
         "recall_target": wanted.recall_target,
     }
+
+
+def of_control(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
+    """Everything that decides the result of a student's controls."""
+    return {
+        "kind": "control",
+        "schema": SCHEMA,
+        "student": of_training(pipeline, method, seed),
+        "signals": pipeline.teacher.signals_identity,
+        "beta": list(pipeline.config.retrieval.beta),
+    }

@@ -25,7 +25,7 @@ class Planned:
 
 
 def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned]:
-    """All cells of a run, each training cell before the retrieval cells that stand on it.
+    """All cells of a run, each training cell before the cells that stand on it.
 
     Reads every task's rows and both tokenizers, builds both models untrained and looks for every
     library, so that a mistake shows now and not after hours of training.
@@ -59,6 +59,10 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
                 if pipeline.queries(method):
                     found = _retrievals(pipeline, own, training, specs, widths)
                     planned += [Planned(p.cell, reason or p.skip) for p in found]
+                    if own.retrieval.controls:
+                        identity = identities.of_control(pipeline, method, seed)
+                        names = {"method": method, "seed": seed, "needs": training.key}
+                        planned.append(Planned(_cell(identity, own, **names), reason))
     return planned
 
 

@@ -154,6 +154,45 @@ class RetrievalResult(_Plain):
     search: SearchFacts
 
 
+class Answers(_Plain):
+    """How good final outputs are."""
+
+    scores: dict[str, Scores] = Field(description="split -> scores")
+    loss: Losses
+
+
+class TemperatureResult(_Plain):
+    """The student with softmax(logits / T). Its classes, hence its scores, are the student's."""
+
+    temperature: float = Field(description="T with the least negative log-likelihood")
+    fitted_on: str = Field(description="the split T was fitted on")
+    answers: Answers
+
+
+class SecondHeadResult(_Plain):
+    """The student mixed with a linear head over its own embeddings, learned from soft labels."""
+
+    strength: float = Field(description="inverse weight of the head's L2 penalty, chosen by loss")
+    strengths: list[float] = Field(description="those that were tried")
+    converged: bool
+    beta: float = Field(description="weight of the head, chosen by the task's selection metric")
+    betas: list[float]
+    selected_on: str = Field(description="the split on which strength and beta were chosen")
+    alone: Answers = Field(description="of the head by itself")
+    mixed: Answers = Field(description="of (1 - beta) student + beta head; what is reported")
+
+
+class ControlResult(_Plain):
+    """One student with what could do as well as a knowledge base."""
+
+    training_key: str
+    student_init: str
+    off: Answers = Field(description="of the student alone")
+    temperature: TemperatureResult | None
+    temperature_reason: str | None = Field(description="why there is no temperature")
+    second_head: SecondHeadResult
+
+
 class Record(_Plain):
     """One cell."""
 
@@ -177,10 +216,11 @@ class Record(_Plain):
     settings: dict[str, Any] = Field(description="the method's settings")
     training: TrainingResult | None = None
     retrieval: RetrievalResult | None = None
+    controls: ControlResult | None = None
     seconds: float = Field(description="wall time of the cell")
     provenance: Provenance = Field(
         description="of the training of a student, also where it was found in the cache; of the "
-        "search for a retrieval cell"
+        "search for a retrieval cell, of the fits for controls"
     )
 
 

@@ -197,6 +197,14 @@ class Session:
                 f"{split} {record.select_on} {off[split][record.select_on]:.4f} -> "
                 f"{on.scores[split][record.select_on]:.4f} (k {on.k}, beta {on.beta}, tau {on.tau})"
             )
+        elif record.controls is not None:
+            mixed, scaled = record.controls.second_head, record.controls.temperature
+            what = (
+                f"second head {split} {record.select_on} "
+                f"{record.controls.off.scores[split][record.select_on]:.4f} -> "
+                f"{mixed.mixed.scores[split][record.select_on]:.4f} (beta {mixed.beta})"
+            )
+            what += f", temperature {scaled.temperature:.2f}" if scaled else ""
         head = f"[{self._finished}/{self._total}] {record.status:7} {cell.label}"
         self.reporter.note(f"{head}: {what} [{record.seconds:.1f} s]")
 
