@@ -238,6 +238,19 @@ def test_official_soft_term_is_divided_by_the_classes(tmp_path: Path) -> None:
     assert official.values["hard"].item() == ours.values["hard"].item()
 
 
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_form_of_the_term_is_a_setting(normalise: bool, reduction: Any, tmp_path: Path) -> None:
+    context = tiny.context(tmp_path, teacher_fields=WIDE)
+    form = {"normalise": normalise, "reduction": reduction}
+    terms, student, batch, signals = terms_of(PKD(PKDSettings(**form)), context)
+    assert signals.states is not None
+    mine = student(**batch.inputs, states=True).states[:, 1:2]
+    expected = patience(mine, signals.states[:, 2:3], **form).item()
+    assert terms.values["patience"].item() == pytest.approx(expected, rel=1e-6)
+    assert terms.weights["patience"] == 100.0
+
+
 def test_projection_is_made_from_the_seed_and_disturbs_no_other_random_number(
     tmp_path: Path,
 ) -> None:
