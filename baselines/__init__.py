@@ -21,6 +21,13 @@ METHODS: Registry[type[Distiller]] = Registry(
         "rkd": Entry(
             "baselines.rkd:RKD", "distances and angles among a batch's examples (Park et al., 2019)"
         ),
+        "dml": Entry(
+            "baselines.dml:DML", "teacher and student teach each other (Zhang et al., 2018)"
+        ),
+        "prokt": Entry(
+            "baselines.prokt:ProKT",
+            "the teacher learns in steps the student can follow (Shi et al., 2021)",
+        ),
         "sftn": Entry(
             "baselines.sftn:SFTN",
             "a teacher trained with branches of student layers, then KD (Park et al., 2021)",
