@@ -7,7 +7,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench.report import costs, effects, effort, origin, scores, status, students, tidy
+from bench.report import (
+    alignment,
+    attribution,
+    costs,
+    effects,
+    effort,
+    origin,
+    scores,
+    status,
+    students,
+    tidy,
+)
 from bench.report.results import Results
 from bench.report.table import Table
 
@@ -38,6 +49,8 @@ def build(results: Results) -> Report:
     """The report of a run, finished or not."""
     found_scores = scores.scores(results)
     found_effects = effects.effects(results)
+    found_factors = attribution.factors(results)
+    found_corners = alignment.corners(results)
     found_costs = costs.costs(results)
     found_students = students.trainings(results)
     found_efforts = effort.efforts(results)
@@ -50,6 +63,9 @@ def build(results: Results) -> Report:
         *(f"Warning: {w}" for w in (*origin.warnings(facts), *origin.busy(results.records))),
     )
     measured: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
+    if attribution.worth(found_factors):
+        measured += [alignment.corner_table(found_corners)]
+        measured += [attribution.factor_table(found_factors)]
     if found_effects:
         measured += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
         measured += [costs.cost_table(found_costs)]
@@ -69,6 +85,8 @@ def build(results: Results) -> Report:
         "lead": lead,
         "scores": _plain(found_scores),
         "retrieval": _plain(found_effects),
+        "attribution": _plain(found_factors),
+        "alignment": _plain(found_corners),
         "costs": _plain(found_costs),
         "effort": _plain(found_efforts),
         "training": _plain(found_students),

@@ -49,6 +49,18 @@ def points(summary: Summary | None, *, sign: bool = False, digits: int = 2) -> s
     return mean if summary.sd is None else f"{mean} ± {100 * summary.sd:.{digits}f}"
 
 
+def nats(summary: Summary, *, sign: bool = False) -> str:
+    """A loss with four digits.
+
+    >>> nats(Summary(0.51234, None, 1)), nats(Summary(-0.01, 0.002, 3), sign=True)
+    ('0.5123', '-0.0100 ± 0.0020')
+    """
+    if summary.mean is None:
+        return EMPTY
+    mean = f"{summary.mean:{'+' if sign else ''}z.4f}"
+    return mean if summary.sd is None else f"{mean} ± {summary.sd:.4f}"
+
+
 def number(value: float | None) -> str:
     """Three significant digits, or all digits of a large number.
 

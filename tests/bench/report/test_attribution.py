@@ -1,0 +1,150 @@
+"""What a gain is made of: paired differences, the reference, the controls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.record import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
+from bench.report.alignment import corner_table, corners
+from bench.report.attribution import NO_BASE, REFERENCE, factor_table, factors, worth
+from bench.report.results import Results
+from tests.bench.report import factory
+
+
+def base(on: float, seed: int = 0, method: str = "reaugkd", off: float = 0.8, **own: Any) -> Record:
+    """A student with the reference knowledge base, or with ``own`` changes of it."""
+    made = factory.retrieval(method=method, seed=seed, off=off, on=on, backend="exact")
+    assert made.retrieval is not None
+    result = made.retrieval.model_copy(update=own)
+    key = f"{made.key}-{'-'.join(map(str, own.values()))}".replace(" ", "").replace("-none", "")
+    return made.model_copy(update={"retrieval": result, "key": key})
+
+
+def controls(seed: int = 0, temperature: float | None = 1.7) -> Record:
+    def answers(value: float, loss: float) -> Answers:
+        return Answers(scores=factory.scores("mrpc", value), loss=factory.loss("mrpc", loss))
+
+    scaled = None
+    if temperature:
+        scaled = TemperatureResult(
+            temperature=temperature, fitted_on="held_out", answers=answers(0.8, 0.15)
+        )
+    result = ControlResult(
+        training_key="t",
+        student_init="teacher@0,2,4",
+        off=answers(0.8, 0.2),
+        temperature=scaled,
+        temperature_reason=None if scaled else "scores have no temperature",
+        second_head=SecondHeadResult(
+            strength=1.0,
+            strengths=[1.0],
+            converged=True,
+            beta=0.3,
+            betas=[0.0, 0.3],
+            selected_on="held_out",
+            alone=answers(0.79, 0.3),
+            mixed=answers(0.805, 0.18),
+        ),
+    )
+    return factory.record(
+        "control", f"c-mrpc-reaugkd-{seed}-x-x", "mrpc", "reaugkd", seed, controls=result
+    )
+
+
+def found(folder: Path, *records: Record) -> Results:
+    """As they would be read; keys and plans of such records are not the factory's."""
+    cells = tuple(_cell(record) for record in records)
+    return Results(folder, {}, cells, 0, ())
+
+
+def _cell(record: Record) -> Any:
+    from bench.report.results import Cell, Planned
+
+    plan = Planned(
+        key=record.key,
+        kind=record.kind,
+        task=record.task,
+        method=record.method,
+        seed=record.seed,
+    )
+    return Cell(plan, "ok", "", record)
+
+
+def test_a_change_is_compared_with_the_reference_of_the_same_seed(tmp_path: Path) -> None:
+    rows = factors(
+        found(
+            tmp_path,
+            base(0.82),
+            base(0.84, values="hard"),
+            base(0.70, seed=1, off=0.7),
+            base(0.71, seed=1, off=0.7, values="hard"),
+        )
+    )
+    reference, hard = rows
+    assert (reference.factor, reference.to_reference, reference.n) == (REFERENCE, None, 2)
+    assert (hard.factor, hard.level) == ("values", "hard labels")
+    assert hard.to_reference is not None
+    assert hard.to_reference.mean == pytest.approx((0.02 + 0.01) / 2)
+    assert hard.gain.mean == pytest.approx((0.04 + 0.01) / 2)
+    assert hard.loss_change.mean == pytest.approx(-(0.04 + 0.01) / 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "factor", "level"),
+    [
+        ({"keys": "student"}, "keys", "student keys"),
+        ({"share": 0.05}, "share", "5 %"),
+        ({"control": "shuffled-labels"}, "control", "shuffled labels"),
+        ({"backend": "hnswlib"}, "backend", "hnswlib"),
+        ({"keys": "student", "share": 0.5}, "several", "student keys, 50 %"),
+    ],
+)
+def test_what_was_changed_is_named(
+    change: dict[str, Any], factor: str, level: str, tmp_path: Path
+) -> None:
+    rows = factors(found(tmp_path, base(0.82), base(0.81, **change)))
+    assert [(row.factor, row.level) for row in rows[1:]] == [(factor, level)]
+    assert worth(rows) == (factor != "backend")
+
+
+def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:
+    rows = factors(found(tmp_path, base(0.82), controls()))
+    scaled, head = (row for row in rows if row.factor == NO_BASE)
+    assert scaled.gain.mean == 0
+    assert scaled.loss_change.mean == pytest.approx(-0.05)
+    assert head.gain.mean == pytest.approx(0.005)
+    assert head.to_reference is not None
+    assert head.to_reference.mean == pytest.approx(-0.015)
+    assert (scaled.beta, head.beta) == ([None], [0.3])
+
+
+def test_a_control_that_does_not_apply_has_no_row(tmp_path: Path) -> None:
+    rows = factors(found(tmp_path, base(0.82), controls(temperature=None)))
+    assert [row.level for row in rows if row.factor == NO_BASE] == ["second head"]
+
+
+def test_alignment_and_its_interaction_with_retrieval(tmp_path: Path) -> None:
+    rows = corners(
+        found(tmp_path, base(0.79, method="kd", off=0.78), base(0.83, method="reaugkd", off=0.8))
+    )
+    kd, reaugkd, difference = rows
+    assert (kd.method, reaugkd.method) == ("kd", "reaugkd")
+    assert difference.method == "reaugkd - kd"
+    assert difference.off.mean == pytest.approx(0.02)
+    assert difference.on.mean == pytest.approx(0.04)
+    assert difference.gain.mean == pytest.approx(0.02)
+    assert corner_table(rows).rows[2][2:5] == ("+2.00", "+4.00", "+2.00")
+
+
+def test_the_tables_stand_in_the_report_only_if_there_is_something_to_attribute(
+    tmp_path: Path,
+) -> None:
+    titles = {table.title for table in factory.report(tmp_path, factory.matrix()).tables}
+    assert not {"Alignment and retrieval", "Attribution of the gain"} & titles
+    rows = factors(found(tmp_path, base(0.82), base(0.8, share=0.1), controls()))
+    table = factor_table(rows)
+    assert [row[2] for row in table.rows] == [REFERENCE, "share", NO_BASE, NO_BASE]
+    assert "must not help" in " ".join(table.notes)
