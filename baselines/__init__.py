@@ -21,6 +21,12 @@ METHODS: Registry[type[Distiller]] = Registry(
         "rkd": Entry(
             "baselines.rkd:RKD", "distances and angles among a batch's examples (Park et al., 2019)"
         ),
+        "takd": Entry(
+            "baselines.takd:TAKD", "KD over a chain of assistants (Mirzadeh et al., 2020)"
+        ),
+        "rco": Entry(
+            "baselines.rco:RCO", "KD along the teacher's own training route (Jin et al., 2019)"
+        ),
         "dml": Entry(
             "baselines.dml:DML", "teacher and student teach each other (Zhang et al., 2018)"
         ),

@@ -278,6 +278,8 @@ class _Run:
                 progress.seconds += time.perf_counter() - began
                 if reached is not None:
                     reached(self.plain)
+                    # It may have shown a progress of its own, which ended that of the epoch.
+                    self.reporter.start(epoch, sum(map(len, left[number + 1 :])))
                 self._save()
                 began = time.perf_counter()
             if self._stopped():
