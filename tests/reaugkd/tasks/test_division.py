@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reaugkd.errors import DataError, UserError
 from reaugkd.tasks import get_task
-from reaugkd.tasks.division import BINS, divide, held_out_size, subset
+from reaugkd.tasks.division import BINS, divide, folds, held_out_size, subset
 
 RTE, MNLI, STSB = get_task("rte"), get_task("mnli"), get_task("stsb")
 
@@ -96,3 +96,28 @@ def test_a_smaller_limit_keeps_a_part_of_a_larger_one(rows, small, large, seed):
 def test_a_limit_below_one_is_refused():
     with pytest.raises(UserError, match="at least 1"):
         subset(10, 0, 0)
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=200), st.data(), st.integers(0, 99))
+def test_folds_are_stratified_to_within_one_row(
+    given_labels: list[int], data: st.DataObject, seed: int
+) -> None:
+    labels, count = np.array(given_labels), data.draw(st.integers(2, len(given_labels)))
+    fold = folds(labels, count, seed)
+    assert np.array_equal(fold, folds(labels, count, seed))
+    assert np.ptp(np.bincount(fold, minlength=count)) <= 1
+    for label in np.unique(labels):
+        assert np.ptp(np.bincount(fold[labels == label], minlength=count)) <= 1
+
+
+def test_folds_of_scores_have_the_same_scores() -> None:
+    scores = np.random.default_rng(0).normal(size=1000)
+    fold = folds(scores, 5, seed=0)
+    means = [scores[fold == number].mean() for number in range(5)]
+    assert np.ptp(means) < 0.05
+
+
+def test_folds_depend_on_the_seed_and_mix_rows() -> None:
+    labels = np.zeros(100, dtype=np.int64)
+    assert not np.array_equal(folds(labels, 5, 0), folds(labels, 5, 1))
+    assert folds(labels, 5, 0)[:5].tolist() != [0, 1, 2, 3, 4]
