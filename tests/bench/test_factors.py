@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.cell import Workbench
 from bench.record import ControlResult, Record, RetrievalResult, TrainingResult
 from bench.store import Store
 from reaugkd.artifacts import ArtifactStore
-from reaugkd.retrieval import calibration
+from reaugkd.reporter import Silent
+from reaugkd.retrieval import calibration, second_head
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from tests.bench import runs
@@ -217,6 +219,26 @@ def test_the_second_head_is_chosen_on_held_out_rows_alone(
         assert np.allclose(arrays["mixed.dev"], expected, atol=1e-6)
         right = (arrays["mixed.dev"].argmax(axis=1) == labels).mean()
         assert head.mixed.scores["dev"]["accuracy"] == pytest.approx(right)
+
+
+def test_of_all_second_heads_the_one_that_loses_least_on_held_out_rows_is_taken(
+    folder: Path, found: dict[str, Record]
+) -> None:
+    store = ArtifactStore(folder / "cache")
+    pipeline = Workbench(store, Silent(), "test").pipeline(runs.resolved().tasks["follows"])
+    embedding = {s: pipeline.outputs("kd", 0, s).embedding for s in ("fit", "held_out")}
+    soft = probabilities(pipeline.teacher.signals["fit"].logits)
+    labels = pipeline.rows.labels("held_out")
+    losses = {
+        strength: calibration.loss(
+            second_head.fit(embedding["fit"], soft, strength)(embedding["held_out"]), labels
+        )
+        for strength in second_head.STRENGTHS
+    }
+    head = controls(found["kd controls"]).second_head
+    assert len({loss["nll"] for loss in losses.values()}) > 1
+    assert losses[head.strength]["nll"] == min(loss["nll"] for loss in losses.values())
+    assert head.alone.loss["held_out"] == losses[head.strength]
 
 
 def test_without_weight_a_second_head_changes_nothing(folder: Path, tmp_path: Path) -> None:
