@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import click
 
@@ -114,8 +114,7 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
 
 def _allowed(info: FieldInfo) -> str:
     """Its type or choices, with the bounds of a number."""
-    choices = getattr(info.annotation, "__args__", None)
-    kind = " | ".join(map(str, choices)) if choices else getattr(info.annotation, "__name__", "")
+    kind = _kind(info.annotation)
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     bounds = [
         f"{sign} {getattr(rule, name):g}"
@@ -124,6 +123,21 @@ def _allowed(info: FieldInfo) -> str:
         if hasattr(rule, name)
     ]
     return " ".join([kind, ", ".join(bounds)]).strip()
+
+
+def _kind(annotation: Any) -> str:
+    """A type as a reader of TOML thinks of it: its name, its choices, or a list of another.
+
+    >>> from typing import Literal
+    >>> _kind(Literal["skip", "last"] | tuple[int, ...])
+    'skip | last | list of int'
+    """
+    inner = get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return f"list of {_kind(inner[0])}"
+    if inner:
+        return " | ".join(map(_kind, inner))
+    return getattr(annotation, "__name__", None) or str(annotation)
 
 
 def _registry(title: str, registry: Registry[Any]) -> Table:
