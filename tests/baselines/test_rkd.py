@@ -179,6 +179,11 @@ def test_batches_without_a_relation_give_zero_with_a_gradient(loss: Loss, count:
 
 
 @BOTH
+def test_two_that_coincide_for_the_student_only_have_no_relation_either(loss: Loss) -> None:
+    assert loss(torch.ones(2, 3), normal(2, 3, seed=1)).item() == 0.0
+
+
+@BOTH
 @pytest.mark.parametrize("low", [torch.float32, torch.float64])
 def test_duplicates_keep_loss_and_gradient_finite_and_small(loss: Loss, low: torch.dtype) -> None:
     """Two examples coincide for the student only, for the teacher only, for both."""
