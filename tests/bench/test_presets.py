@@ -55,3 +55,9 @@ def test_what_a_preset_is_recorded_as_reads_back_the_same(preset: settings.Resol
 def test_an_unknown_preset_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'glue-minilm'"):
         layers.read("preset", "glue-minilmm")
+
+
+def test_every_anchor_of_rco_has_an_epoch(preset: settings.Resolved) -> None:
+    for task, config in preset.tasks.items():
+        anchors = METHODS["rco"].Settings.model_validate(config.settings_of("rco")).anchors
+        assert len(anchors) <= config.student.recipe.epochs, task
