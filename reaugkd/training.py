@@ -278,8 +278,10 @@ class _Run:
                 progress.seconds += time.perf_counter() - began
                 if reached is not None:
                     reached(self.plain)
-                    # It may have shown a progress of its own, which ended that of the epoch.
-                    self.reporter.start(epoch, sum(map(len, left[number + 1 :])))
+                    rest = sum(map(len, left[number + 1 :]))
+                    if rest and not self._stopped():
+                        # It may have shown a progress of its own, which ended that of the epoch.
+                        self.reporter.start(epoch, rest)
                 self._save()
                 began = time.perf_counter()
             if self._stopped():
