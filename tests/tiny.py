@@ -129,9 +129,8 @@ def context(
     if "signals" not in changes:
         kept = folder / "signals"
         kept.mkdir(parents=True, exist_ok=True)
-        signals.write(
-            models.teacher(), {"fit": data["fit"]}, 0, kept, "fp32", Silent(), states=["fit"]
-        )
+        fit = {"fit": changes.get("splits", data)["fit"]}
+        signals.write(models.teacher(), fit, 0, kept, "fp32", Silent(), states=["fit"])
         changes["signals"] = TeacherSignals.open(kept, "fit")
     given: dict[str, Any] = {
         "task": SCORES if regression else TASK,
