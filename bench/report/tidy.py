@@ -32,6 +32,8 @@ class Row:
     backend: str | None
     keys: str | None
     values: str | None
+    share: float | None
+    control: str | None
     retrieval: str
     k: int | None
     beta: float | None
@@ -76,6 +78,8 @@ def _rows(
                 backend=result.backend if result else None,
                 keys=result.keys if result else None,
                 values=result.values if result else None,
+                share=result.share if result else None,
+                control=result.control if result else None,
                 retrieval="on" if choice else "off",
                 k=choice.k if choice else None,
                 beta=choice.beta if choice else None,
@@ -88,11 +92,13 @@ def _rows(
 
 
 def frame(found: list[Row]) -> pandas.DataFrame:
-    """The rows as a data frame; whole numbers stay whole where some are missing."""
+    """The rows as a data frame; whole numbers stay whole where some are missing, others never."""
     import pandas
 
     names = [field.name for field in fields(Row)]
-    return pandas.DataFrame([asdict(row) for row in found], columns=names).convert_dtypes()
+    floats = {field.name: "Float64" for field in fields(Row) if "float" in str(field.type)}
+    frame = pandas.DataFrame([asdict(row) for row in found], columns=names)
+    return frame.convert_dtypes().astype(floats)
 
 
 def as_csv(found: list[Row]) -> str:

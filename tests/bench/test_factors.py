@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.cell import Workbench
@@ -276,6 +277,9 @@ def test_the_report_tells_other_bases_from_the_plain_one(
     assert report.exit_code == 0, report.output
     for words in ("share 10 %", "shuffled labels", "random keys", "cross-fitted values"):
         assert words in report.output
+    rows = pd.read_csv(folder / "out" / "results.csv", keep_default_na=False)
+    names = ["method", "backend", "keys", "values", "share", "control", "retrieval"]
+    assert not rows.duplicated([*names, "split", "metric"]).any()
 
 
 def test_one_of_them_is_exported_but_none_that_must_not_help(folder: Path, tmp_path: Path) -> None:
