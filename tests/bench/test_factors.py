@@ -94,13 +94,8 @@ def bases(folder: Path) -> list[KnowledgeBase]:
 def base(folder: Path, **wanted: object) -> KnowledgeBase:
     """The one knowledge base with this share, control and these values."""
     wanted = {"share": None, "control": None, "values": "soft"} | wanted
-    fits = [
-        one
-        for one in bases(folder)
-        if all(one.manifest.get(name) == value for name, value in wanted.items())
-    ]
-    assert len(fits) == 1
-    return fits[0]
+    [fit] = [b for b in bases(folder) if all(b.manifest.get(n) == v for n, v in wanted.items())]
+    return fit
 
 
 def test_every_students_cells_are_there(found: dict[str, Record]) -> None:
@@ -209,16 +204,13 @@ def test_the_second_head_is_chosen_on_held_out_rows_alone(
         assert (head.selected_on, head.converged) == ("held_out", True)
         assert head.beta in head.betas
         assert head.strength in head.strengths
-        held_out = head.mixed.scores["held_out"]["accuracy"]
-        assert held_out >= off.scores["held_out"]["accuracy"]
-        if 1.0 in head.betas:
-            assert held_out >= head.alone.scores["held_out"]["accuracy"]
-        arrays = Store(folder / "out").arrays(record.key)
-        labels = Store(folder / "out").arrays(found[method].key)["labels.dev"]
-        own = probabilities(Store(folder / "out").arrays(found[method].key)["logits.dev"])
+        for other in (off, head.alone):  # betas 0 and 1
+            assert head.mixed.scores["held_out"]["accuracy"] >= other.scores["held_out"]["accuracy"]
+        arrays, student = (Store(folder / "out").arrays(one.key) for one in (record, found[method]))
+        own = probabilities(student["logits.dev"])
         expected = (1 - head.beta) * own + head.beta * arrays["second_head.dev"]
         assert np.allclose(arrays["mixed.dev"], expected, atol=1e-6)
-        right = (arrays["mixed.dev"].argmax(axis=1) == labels).mean()
+        right = (arrays["mixed.dev"].argmax(axis=1) == student["labels.dev"]).mean()
         assert head.mixed.scores["dev"]["accuracy"] == pytest.approx(right)
 
 
