@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.record import Record, RetrievalResult
-from bench.report.attribution import BySeed, loss_of, of_students
+from bench.report.attribution import BySeed, loss_of, of_students, reference_of
 from bench.report.results import Results
 from bench.report.summary import Summary, nats, points, summarise
 from bench.report.table import Table
@@ -33,10 +33,10 @@ class Corner:
 def corners(results: Results) -> list[Corner]:
     """Every method without and with retrieval, then what alignment adds to either."""
     records = {(r.task, r.method): r for r, _ in results.retrieved}
-    references = {at: next(iter(found.values())) for at, found in of_students(results).items()}
+    references = {at: reference_of(found) for at, found in of_students(results).items()}
     rows = []
     for task in dict.fromkeys(task for task, _ in references):
-        own = {method: found for (t, method), found in references.items() if t == task}
+        own = {method: found for (t, method), found in references.items() if t == task and found}
         rows += [_corner(records[task, method], method, found) for method, found in own.items()]
         if {ALIGNED, PLAIN} <= own.keys():
             rows.append(_difference(records[task, ALIGNED], own[ALIGNED], own[PLAIN]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.base import NONE, percent
 from bench.record import Answers, ControlResult, Record, RetrievalResult
-from bench.report.results import HELD_OUT, Results
+from bench.report.results import HELD_OUT, Planned, Results
 from bench.report.summary import Summary, each, nats, points, summarise
 from bench.report.table import Table
 
@@ -53,15 +53,14 @@ class Factor:
 def of_students(results: Results) -> dict[tuple[str, str], dict[tuple[str, str], BySeed]]:
     """(task, method) -> (factor, level) -> seed -> result; the reference comes first."""
     found: dict[tuple[str, str], dict[tuple[str, str], BySeed]] = {}
-    reference: dict[tuple[str, str, int], RetrievalResult] = {}
     for record, result in results.retrieved:
-        first = reference.setdefault((record.task, record.method, record.seed), result)
+        reference = results.references[record.task, record.method, record.seed]
         own = found.setdefault((record.task, record.method), {})
-        own.setdefault(_change(first, result), {})[record.seed] = result
+        own.setdefault(_change(reference, result), {})[record.seed] = result
     return found
 
 
-def _change(reference: RetrievalResult, result: RetrievalResult) -> tuple[str, str]:
+def _change(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
     names = [name for name in AXES if getattr(result, name) != getattr(reference, name)]
     if not names:
         return REFERENCE, _level(result, AXES)
@@ -86,7 +85,7 @@ def factors(results: Results) -> list[Factor]:
     rows = []
     for at, changes in of_students(results).items():
         record = records[at]
-        first = next(iter(changes.values()))
+        first = reference_of(changes)
         rows += [_factor(record, *name, found, first) for name, found in changes.items()]
         rows += _controls(results, record, first)
     return rows
@@ -157,6 +156,11 @@ def _control(
         beta=[made.beta for _, made in found.values()],
         n=len(found),
     )
+
+
+def reference_of(changes: Mapping[tuple[str, str], BySeed]) -> BySeed:
+    """The results with the reference knowledge base; none if all of these cells failed."""
+    return next((found for (factor, _), found in changes.items() if factor == REFERENCE), {})
 
 
 def worth(found: Iterable[Factor]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +78,25 @@ class Results:
     def retrieved(self) -> list[tuple[Record, RetrievalResult]]:
         """Finished students with a knowledge base."""
         return [(r, r.retrieval) for r in self.records if r.status == "ok" and r.retrieval]
+
+    @cached_property
+    def references(self) -> dict[tuple[str, str, int], Planned]:
+        """(task, method, seed) -> the planned knowledge base that others are compared with.
+
+        The plan names it first, whatever became of its cell.
+        """
+        found: dict[tuple[str, str, int], Planned] = {}
+        for cell in self.cells:
+            plan = cell.plan
+            if plan.kind == "retrieval":
+                found.setdefault((plan.task, plan.method, plan.seed), plan)
+        return found
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the run varies its knowledge base one axis at a time around the reference."""
+        retrieval = (self.run.get("config") or {}).get("retrieval") or {}
+        return bool(retrieval.get("design") == "one-at-a-time")
 
     def index_name(self, cell: Planned | RetrievalResult) -> str:
         """How a knowledge base behind a backend is named: keys and values only where they vary.

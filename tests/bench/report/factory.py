@@ -213,7 +213,8 @@ def planned(made: Record) -> dict[str, Any]:
     }
     if made.kind == "retrieval":
         _, task, method, seed, backend, keys = made.key.split("-")
-        cell |= {"backend": backend, "keys": keys, "values": "soft"}
+        cell |= {"backend": backend, "keys": keys, "values": "soft", "share": 1.0}
+        cell |= {"control": "none"}
         cell["needs"] = f"t-{task}-{method}-{seed}"
     return cell
 

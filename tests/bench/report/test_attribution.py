@@ -10,7 +10,8 @@ import pytest
 from bench.record import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.report.alignment import corner_table, corners
 from bench.report.attribution import NO_BASE, REFERENCE, factor_table, factors, worth
-from bench.report.results import Results
+from bench.report.results import Cell, Planned, Results
+from bench.report.scores import headline, scores
 from tests.bench.report import factory
 
 
@@ -60,15 +61,17 @@ def found(folder: Path, *records: Record) -> Results:
     return Results(folder, {}, cells, 0, ())
 
 
-def _cell(record: Record) -> Any:
-    from bench.report.results import Cell, Planned
-
+def _cell(record: Record) -> Cell:
+    result = record.retrieval
+    names = ("backend", "keys", "values", "share", "control")
+    own = {name: getattr(result, name) for name in names} if result else {}
     plan = Planned(
         key=record.key,
         kind=record.kind,
         task=record.task,
         method=record.method,
         seed=record.seed,
+        **own,
     )
     return Cell(plan, "ok", "", record)
 
@@ -108,6 +111,27 @@ def test_what_was_changed_is_named(
     rows = factors(found(tmp_path, base(0.82), base(0.81, **change)))
     assert [(row.factor, row.level) for row in rows[1:]] == [(factor, level)]
     assert worth(rows) == (factor != "backend")
+
+
+def test_a_reference_that_failed_is_not_replaced_by_another(tmp_path: Path) -> None:
+    made = found(tmp_path, base(0.82), base(0.84, values="hard"), base(0.83, share=0.5))
+    first = made.cells[0]
+    broken = Cell(first.plan, "failed", "no", factory.failed(base(0.82), "no"))
+    rows = factors(Results(tmp_path, {}, (broken, *made.cells[1:]), 0, ()))
+    assert [(row.factor, row.to_reference.mean) for row in rows if row.to_reference] == [
+        ("values", None),
+        ("share", None),
+    ]
+    assert corners(Results(tmp_path, {}, (broken, *made.cells[1:]), 0, ())) == []
+
+
+def test_scores_of_an_ablation_show_the_reference_alone(tmp_path: Path) -> None:
+    records = [base(0.82), base(0.84, backend="hnswlib"), base(0.9, share=0.5)]
+    cells = found(tmp_path, factory.training(method="reaugkd"), *records).cells
+    for design, expected in (("one-at-a-time", 2), ("product", 3)):
+        run = {"config": {"retrieval": {"design": design}}}
+        rows = headline(scores(Results(tmp_path, run, cells, 0, ()))).rows
+        assert len([row for row in rows if row[0] == "reaugkd" and row[1] != "off"]) == expected
 
 
 def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:
