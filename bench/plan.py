@@ -63,7 +63,20 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
                         identity = identities.of_control(pipeline, method, seed)
                         names = {"method": method, "seed": seed, "needs": training.key}
                         planned.append(Planned(_cell(identity, own, **names), reason))
+    _distinct(planned)
     return planned
+
+
+def _distinct(planned: list[Planned]) -> None:
+    """Raise UserError if two names stand for the very same cell."""
+    labels: dict[str, str] = {}
+    for cell in (p.cell for p in planned):
+        if cell.key in labels:
+            raise UserError(
+                f"'{labels[cell.key]}' and '{cell.label}' are the same: give the variant settings "
+                "of its own, or leave one out"
+            )
+        labels[cell.key] = cell.label
 
 
 def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[str, int]:

@@ -268,3 +268,14 @@ def test_a_cell_is_plain_json_and_its_identity_makes_its_key(tmp_path: Path) -> 
     planned = runs.plan(tmp_path)
     assert all(map(same, planned))
     assert all(p.cell.identity["schema"] == SCHEMA for p in planned)
+
+
+def test_a_variant_that_changes_nothing_is_told(tmp_path: Path) -> None:
+    same = {"method": "kd", "settings": {"temperature": 2.0}}
+    with pytest.raises(
+        UserError, match="'follows kd seed 0' and 'follows hot seed 0' are the same"
+    ):
+        runs.plan(tmp_path, methods=["kd", "hot"], variant={"hot": same})
+    hot = {"method": "kd", "settings": {"temperature": 8.0}}
+    planned = runs.plan(tmp_path, methods=["kd", "hot"], variant={"hot": hot})
+    assert [p.cell.method for p in planned] == ["kd", "hot"]
