@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reaugkd import projection
-from reaugkd.context import Context
+from reaugkd.context import Context, cost
 from reaugkd.distiller import (
     Batch,
     Distiller,
@@ -70,6 +71,7 @@ class ReAugKD(Distiller):
         embedding = context.teacher.embedding
 
         def build(folder: Path) -> dict[str, Any]:
+            began = time.perf_counter()
             head, history = projection.train_head(
                 embedding,
                 context.labels,
@@ -79,7 +81,8 @@ class ReAugKD(Distiller):
                 reporter=context.reporter,
             )
             save_file(head.state_dict(), folder / HEAD)
-            return {"loss": history}
+            seconds = time.perf_counter() - began
+            return {"loss": history, "cost": {**cost(), "seconds": seconds}}
 
         artifact = context.stage(
             "projection-head",
