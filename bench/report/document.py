@@ -65,7 +65,8 @@ def build(results: Results) -> Report:
     measured: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
     if attribution.worth(found_factors):
         measured += [alignment.corner_table(found_corners)]
-        measured += [attribution.factor_table(found_factors)]
+        measured += [attribution.gain_table(found_factors)]
+        measured += [attribution.loss_table(found_factors)]
     if found_effects:
         measured += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
         measured += [costs.cost_table(found_costs)]

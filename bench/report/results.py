@@ -14,6 +14,9 @@ from bench.record import Record, RetrievalResult, TrainingResult
 from bench.store import RUN, Problem, Store, StoreError
 
 HELD_OUT = "held_out"
+BASE_AXES = ("keys", "values", "share", "control")
+"""What makes a knowledge base; the backend is what it lies behind."""
+
 Pairs = list[tuple[Record, RetrievalResult]]
 Status = Literal["ok", "failed", "skipped", "unreadable", "missing"]
 
@@ -113,11 +116,18 @@ class Results:
         return ", ".join(parts)
 
     def by_index(self) -> dict[tuple[str, str, str], Pairs]:
-        """Finished retrieval cells by task, method and index, each in the order of its seeds."""
+        """Finished retrieval cells by task, method and index, each in the order of its seeds.
+
+        Of a run that varies one axis at a time these are the reference knowledge base behind each
+        of its backends; what else was varied stands in the attribution.
+        """
         found: dict[tuple[str, str, str], Pairs] = {}
         for record, result in self.retrieved:
-            index = self.index_name(result)
-            found.setdefault((record.task, record.method, index), []).append((record, result))
+            reference = self.references[record.task, record.method, record.seed]
+            same = all(getattr(result, axis) == getattr(reference, axis) for axis in BASE_AXES)
+            if same or not self.one_at_a_time:
+                index = self.index_name(result)
+                found.setdefault((record.task, record.method, index), []).append((record, result))
         return {at: sorted(pairs, key=lambda pair: pair[0].seed) for at, pairs in found.items()}
 
 

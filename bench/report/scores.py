@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.record import Record, RetrievalResult, Scores
+from bench.record import Record, Scores
 from bench.report.results import HELD_OUT, Results
 from bench.report.summary import Summary, points, summarise
 from bench.report.table import EMPTY, Table
 
-BASE_AXES = ("keys", "values", "share", "control")
 MAJORITY, TEACHER, OFF = "majority class", "teacher", "off"
 
 
@@ -50,13 +49,6 @@ def scores(results: Results) -> list[Score]:
                     at = (method, retrieval, record.task, split, metric)
                     values.setdefault(at, []).append(found[split][metric])
 
-    def wanted(pair: tuple[Record, RetrievalResult]) -> bool:
-        """Of a run that varies one axis at a time, only the reference; Attribution has the rest."""
-        record, result = pair
-        reference = results.references[record.task, record.method, record.seed]
-        same = all(getattr(result, axis) == getattr(reference, axis) for axis in BASE_AXES)
-        return same or not results.one_at_a_time
-
     seen: set[str] = set()
     for record, training in results.trained:
         if (known := f"{record.task} {training.majority}") not in seen:
@@ -72,7 +64,7 @@ def scores(results: Results) -> list[Score]:
                 add(method, OFF, record, training.scores)
         for (_, name, index), pairs in results.by_index().items():
             if name == method:
-                for record, retrieval in filter(wanted, pairs):
+                for record, retrieval in pairs:
                     add(method, index, record, retrieval.chosen.scores)
 
     def score(method: str, retrieval: str, task: str, split: str, metric: str) -> Score:

@@ -9,9 +9,10 @@ import pytest
 
 from bench.record import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.report.alignment import corner_table, corners
-from bench.report.attribution import NO_BASE, REFERENCE, factor_table, factors, worth
+from bench.report.attribution import NO_BASE, REFERENCE, factors, gain_table, loss_table, worth
 from bench.report.results import Cell, Planned, Results
 from bench.report.scores import headline, scores
+from bench.report.table import EMPTY
 from tests.bench.report import factory
 
 
@@ -168,7 +169,22 @@ def test_the_tables_stand_in_the_report_only_if_there_is_something_to_attribute(
 ) -> None:
     titles = {table.title for table in factory.report(tmp_path, factory.matrix()).tables}
     assert not {"Alignment and retrieval", "Attribution of the gain"} & titles
-    rows = factors(found(tmp_path, base(0.82), base(0.8, share=0.1), controls()))
-    table = factor_table(rows)
-    assert [row[2] for row in table.rows] == [REFERENCE, "share", NO_BASE, NO_BASE]
-    assert "must not help" in " ".join(table.notes)
+
+
+def test_the_tables_have_a_row_per_change_and_a_column_per_method(tmp_path: Path) -> None:
+    rows = factors(
+        found(
+            tmp_path,
+            base(0.82),
+            base(0.8, share=0.1),
+            controls(),
+            base(0.79, method="kd", off=0.78),
+        )
+    )
+    gains = gain_table(rows)
+    assert gains.columns == ("task", "changed", "to", "reaugkd", "kd", "n")
+    assert [row[1] for row in gains.rows] == [REFERENCE, "share", NO_BASE, NO_BASE]
+    assert gains.rows[0][3:] == ("+2.00", "+1.00", "1")
+    assert gains.rows[1][3:] == ("+0.00", EMPTY, "1")
+    assert "must not help" in " ".join(gains.notes)
+    assert loss_table(rows).rows[2][3] == "-0.0500"
