@@ -177,6 +177,11 @@ class SFTN(Distiller):
         super().__init__(settings)
         self._teacher: TeacherSignals | None = None
 
+    def uses(self) -> frozenset[Signal]:
+        """The fine-tuned teacher instead of the untrained one with ``start = "fine-tuned"``."""
+        fine_tuned = self.settings.start == "fine-tuned"
+        return frozenset({Signal.TEACHER}) if fine_tuned else self.needs
+
     def unsupported(self, conditions: Conditions) -> str | None:
         """Regression, and models with too few layers to split."""
         if conditions.task.regression:

@@ -196,7 +196,7 @@ class Workbench:
         pipeline = self.pipeline(cell.config)
         facts = dict(pipeline.student(cell.method, cell.seed).facts)
         teacher = None
-        if pipeline.kind(cell.method).needs & FINE_TUNED:
+        if pipeline.needs(cell.method) & FINE_TUNED:
             found = pipeline.teacher.artifact
             own = {"key": found.key, "init": cell.config.teacher.model.describe()}
             kept = {

@@ -22,6 +22,8 @@ def of_student(
     """
     own = result.work[STUDENT]
     others = [work for name, work in result.work.items() if name != STUDENT] + [*stages]
+    known = [result.peak_bytes, *(stage.get("peak_bytes") for stage in stages)]
+    peaks = [int(peak) for peak in known if peak is not None]
     return {
         "steps_per_second": result.steps / result.seconds,
         "student_forwards": own["forwards"],
@@ -29,7 +31,7 @@ def of_student(
         "teacher_forwards": cached_rows + sum(work.get("forwards", 0) for work in others),
         "teacher_backwards": sum(work.get("backwards", 0) for work in others),
         "cached_forwards": cached_rows,
-        "peak_bytes": result.peak_bytes,
+        "peak_bytes": max(peaks, default=None),
         "stages": [
             {
                 "stage": stage["stage"],

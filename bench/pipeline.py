@@ -95,23 +95,34 @@ class TaskPipeline:
             **self.rows.identity,
             "method": self.config.base(method),
             "settings": self.settings(method),
-            "student": student.model.identity(),
             "recipe": student.recipe.model_dump(mode="json"),
-            "pooling": self.config.pooling,
             "seed": seed,
-            **on(self.teacher.device),
+            **self._student_start,
         }
         further = self.method(method).further_models()
         if further:
             identity["models"] = [spec.identity() for spec in further]
-        needs = self.kind(method).needs
+        needs = self.needs(method)
         if needs:
             identity["teacher"] = self._taught_by(needs)
-        elif student.model.source == TEACHER:
-            identity["teacher"] = self.teacher.identity
-        elif student.model.source == PRETRAINED:
-            identity["pretrained"] = self.config.teacher.model.identity()
+            identity.pop("pretrained", None)  # the teacher's identity says it
         return identity
+
+    def needs(self, name: str) -> frozenset[Signal]:
+        """What the method uses of the teacher under its settings."""
+        return self.method(name).uses()
+
+    @property
+    def _student_start(self) -> dict[str, Any]:
+        """Plain JSON that decides a fresh student but for its seed."""
+        spec = self.config.student.model
+        start: dict[str, Any] = {"student": spec.identity(), "pooling": self.config.pooling}
+        start |= on(self.teacher.device)
+        if spec.source == TEACHER:
+            start["teacher"] = self.teacher.identity
+        elif spec.source == PRETRAINED:
+            start["pretrained"] = self.config.teacher.model.identity()
+        return start
 
     def _taught_by(self, needs: frozenset[Signal]) -> dict[str, Any]:
         """Plain JSON that decides what a method is taught by, and the data."""
@@ -119,7 +130,7 @@ class TaskPipeline:
 
     def context(self, method: str, seed: int) -> Context:
         """What the method may use while it prepares."""
-        config, needs = self.config, self.kind(method).needs
+        config, needs = self.config, self.needs(method)
         return Context(
             task=self.task,
             splits=self.rows.splits,
@@ -132,10 +143,12 @@ class TaskPipeline:
                 build=self._model,
                 student_shape=self._student_shape[0],
                 teacher_shape=self.teacher.shape[0],
-                student_identity=config.student.model.identity(),
+                student_identity=self._student_start,
             ),
             artifacts=self.artifacts,
-            identity=self._taught_by(needs) if needs else self.rows.identity,
+            identity=self._taught_by(needs)
+            if needs
+            else {**self.rows.identity, **self._student_start},
             recipe=config.student.recipe,
             teacher_recipe=config.teacher.recipe,
             teacher_seed=config.teacher.seed,
@@ -151,7 +164,7 @@ class TaskPipeline:
             Conditions(
                 self.task,
                 self._student_shape[0],
-                self.teacher.shape[0] if self.kind(method).needs else None,
+                self.teacher.shape[0] if self.needs(method) else None,
                 recipe.batch_size,
                 recipe.accumulation,
                 recipe.epochs,
@@ -233,7 +246,7 @@ class TaskPipeline:
             checkpoint=Checkpoint(folder / SCRATCH, reporter=self.reporter),
             stage=f"{self.task.title} {method} seed {seed}",
         )
-        cached = len(self.rows.splits["fit"]) if self.kind(method).needs & CACHED else 0
+        cached = len(self.rows.splits["fit"]) if self.needs(method) & CACHED else 0
         scores = {}
         for split in self.rows.queried:
             outputs = self._encode(encoder, split, folder, f"{method}: {split}")

@@ -83,7 +83,7 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     """Raise the first mistake; the widths of the embeddings."""
     rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
     querying = [method for method in config.methods if pipeline.queries(method)]
-    taught = any(pipeline.kind(method).needs for method in config.methods)
+    taught = any(pipeline.needs(method) for method in config.methods)
     widths = pipeline.check_models(taught=taught or bool(querying))
     if querying:
         for spec in specs:

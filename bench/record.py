@@ -76,7 +76,9 @@ class Cost(_Plain):
     cached_forwards: int = Field(
         description="of teacher_forwards, those of the cached pass, which all methods share"
     )
-    peak_bytes: int | None = Field(description="memory of the process at its peak in training")
+    peak_bytes: int | None = Field(
+        description="most memory of the process in its stages and its training"
+    )
     stages: list[Stage]
 
 

@@ -164,7 +164,7 @@ class Context:
 def cost(
     result: TrainingResult | None = None, *, forwards: int = 0, backwards: int = 0
 ) -> dict[str, Any]:
-    """The cost of a stage: seconds of training, and examples that went through its models.
+    """The cost of a stage: seconds and peak memory of training, examples through its models.
 
     Args:
         result: of the stage's training; all its learners count as teachers.
@@ -175,4 +175,5 @@ def cost(
         "seconds": result.seconds if result else 0.0,
         "forwards": forwards + sum(w["forwards"] for w in work),
         "backwards": backwards + sum(w["backwards"] for w in work),
+        "peak_bytes": result.peak_bytes if result else None,
     }

@@ -205,6 +205,10 @@ class Distiller(ABC):
         """
         return ()
 
+    def uses(self) -> frozenset[Signal]:
+        """What it uses of the teacher under its settings; :attr:`needs` unless they decide."""
+        return self.needs
+
     @property
     def wants_states(self) -> bool:
         """Whether the student's forward passes hand out all layers' hidden states."""

@@ -25,24 +25,24 @@ def release() -> None:
             trim(0)
 
 
-def reset_peak() -> None:
+def reset_peak(device: torch.device) -> None:
     """Begin a new measurement where the system allows it (Linux, and CUDA's own counter)."""
     release()
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     with contextlib.suppress(OSError):  # another system, or a container that forbids it
         _CLEAR.write_text("5", encoding="ascii")
 
 
-def peak() -> int | None:
-    """Bytes at the peak since :func:`reset_peak`: of the GPU if one is used, else resident memory.
+def peak(device: torch.device) -> int | None:
+    """Bytes at the peak since :func:`reset_peak`: of the GPU's memory, or resident memory.
 
     Returns:
         None where the system does not tell (no ``/proc``). Where it cannot be reset, the peak is
         that of the whole life of the process.
     """
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -85,7 +85,7 @@ class ReAugKD(Distiller):
             return {"loss": history, "cost": {**cost(), "seconds": seconds}}
 
         artifact = context.stage(
-            "projection-head",
+            "projection",
             {
                 "recipe": settings.head.model_dump(mode="json"),
                 "width": context.student_width,

@@ -160,7 +160,7 @@ class _Run:
 
     def __call__(self, evaluate: Evaluate, select_on: str) -> TrainingResult:
         progress = self.progress
-        memory.reset_peak()
+        memory.reset_peak(self.accelerator.device)
         while not self._over():
             self._epoch()
             self.reporter.finish()
@@ -184,7 +184,7 @@ class _Run:
             progress.examples,
             progress.steps,
             {name: self._work(learner) for name, learner in self.learners.items()},
-            memory.peak(),
+            memory.peak(self.accelerator.device),
         )
 
     @staticmethod

@@ -81,10 +81,11 @@ def _level(result: RetrievalResult, names: Iterable[str]) -> str:
 
 def factors(results: Results) -> list[Factor]:
     """Every change of every student's knowledge base, then its controls."""
-    records = {(r.task, r.method): r for r, _ in results.retrieved}
-    rows = []
-    for at, changes in of_students(results).items():
-        record = records[at]
+    answered = (r for r in results.records if r.status == "ok" and (r.retrieval or r.controls))
+    records = {(r.task, r.method): r for r in answered}
+    students, rows = of_students(results), []
+    for at, record in records.items():
+        changes = students.get(at, {})
         first = reference_of(changes)
         rows += [_factor(record, *name, found, first) for name, found in changes.items()]
         rows += _controls(results, record, first)

@@ -126,8 +126,10 @@ def effort_table(found: list[Effort]) -> Table:
     notes = (
         "Medians over n seeds. fwd / bwd: passes over fit, forward and backward; teacher: the "
         "teacher and every other model that is not the student, in the loop and in the stages "
-        "before it (the teacher's own fine-tuning excluded); cached: one pass that all methods "
+        "before it, a branch of sftn counting as a whole model; cached: one pass that all methods "
         f"share. of {REFERENCE}: seconds of stages and training over those of {REFERENCE}. "
         "peak memory: of the whole process, with libraries and data.",
+        "The fine-tuning of the teacher that the methods share is in none of these figures (see "
+        "Training); dml, prokt and sftn do without it.",
     )
     return Table("Cost of training", (*labels, *figures, *more), rows, len(labels), notes)

@@ -44,7 +44,11 @@ class DistillerCase:
         return tiny.context(folder, **{**self.context, **changes})
 
     def train(
-        self, folder: Path, context: Context | None = None, method: Distiller | None = None
+        self,
+        folder: Path,
+        context: Context | None = None,
+        method: Distiller | None = None,
+        every: float = 60.0,
     ) -> tuple[Any, TrainingResult]:
         """A student of seed 2 and its result; checkpoint and artefacts below ``folder``."""
         context = context or self.given(folder)
@@ -53,7 +57,7 @@ class DistillerCase:
             method or self.method(),
             context,
             student,
-            checkpoint=Checkpoint(folder / "checkpoint", every=0.0),
+            checkpoint=Checkpoint(folder / "checkpoint", every=every),
             stage=self.name,
         )
         return student, result
@@ -116,7 +120,7 @@ class DistillerCase:
         method.step = counted  # type: ignore[method-assign]
         context = self.given(tmp_path / "killed")
         with pytest.raises(Stopped):
-            self.train(tmp_path / "killed", context, method)
+            self.train(tmp_path / "killed", context, method, every=0.0)
         torch.manual_seed(99)  # a new process has another generator state
         resumed, result = self.train(tmp_path / "killed", self.given(tmp_path / "killed"))
         assert tiny.same_weights(whole, resumed)

@@ -21,6 +21,8 @@ PATIENCE = 120.0
 @contextmanager
 def started(folder: Path, *more: object) -> Iterator[subprocess.Popen[str]]:
     """The small matrix in a process group of its own; nothing of it is left behind."""
+    # A shell has its background jobs ignore Ctrl-C, and a child inherits that: not here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         runs.command(folder, *more),
         env=runs.environment(),
@@ -29,6 +31,7 @@ def started(folder: Path, *more: object) -> Iterator[subprocess.Popen[str]]:
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:

@@ -100,7 +100,8 @@ def test_the_value_of_set_is_toml_or_else_a_string(text: str, value: Any) -> Non
 @pytest.mark.parametrize("name", ["kd.temperature", "KD.temperature", "settings.kd.temperature"])
 def test_a_methods_setting_is_named_by_the_method(name: str) -> None:
     config = resolve([MINI, assignment(f"{name}=4")]).whole
-    assert config.settings == {"kd": {"temperature": 4}}
+    assert config.settings["kd"] == {"temperature": 4}
+    assert config.settings == {**MINI["settings"], "kd": {"temperature": 4}}
 
 
 @pytest.mark.parametrize("text", ["kd.temperature", "=4", "kd.=4", ".x=1", ""])

@@ -123,7 +123,7 @@ def test_head_is_trained_once_and_the_seed_decides_it(taught: Any, tmp_path: Pat
         return method.project(fit.embedding)
 
     first = keys(0)
-    manifests = list((tmp_path / "artifacts" / "projection-head").glob("*/manifest.json"))
+    manifests = list((tmp_path / "artifacts" / "projection").glob("*/manifest.json"))
     assert len(manifests) == 1
     assert len(json.loads(manifests[0].read_text())["facts"]["loss"]) == HeadRecipe().epochs
     assert np.array_equal(first, keys(0))

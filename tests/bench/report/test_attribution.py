@@ -146,6 +146,11 @@ def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:
     assert (scaled.beta, head.beta) == ([None], [0.3])
 
 
+def test_controls_stand_without_any_knowledge_base_that_worked(tmp_path: Path) -> None:
+    rows = factors(found(tmp_path, controls()))
+    assert [row.level for row in rows] == ["temperature-scaled student", "second head"]
+
+
 def test_a_control_that_does_not_apply_has_no_row(tmp_path: Path) -> None:
     rows = factors(found(tmp_path, base(0.82), controls(temperature=None)))
     assert [row.level for row in rows if row.factor == NO_BASE] == ["second head"]
