@@ -93,8 +93,7 @@ class ArtifactStore:
         Raises:
             UserError: if the store's folder cannot be written.
         """
-        named = {"kind": kind, "schema": SCHEMA, **identity}
-        key = fingerprint.of_json(named)
+        named, key = self._named(kind, identity), self.key(kind, identity)
         folder = self.root / kind / key
         if folder in self._verified:
             return self._verified[folder]
@@ -112,8 +111,16 @@ class ArtifactStore:
 
     def has(self, kind: str, identity: Mapping[str, Any]) -> bool:
         """Whether the artefact is there; :meth:`get` still looks whether it is whole."""
-        key = fingerprint.of_json({"kind": kind, "schema": SCHEMA, **identity})
-        return (self.root / kind / key / MANIFEST).is_file()
+        return (self.root / kind / self.key(kind, identity) / MANIFEST).is_file()
+
+    @classmethod
+    def key(cls, kind: str, identity: Mapping[str, Any]) -> str:
+        """The key that an artefact of ``kind`` with ``identity`` has or would have."""
+        return fingerprint.of_json(cls._named(kind, identity))
+
+    @staticmethod
+    def _named(kind: str, identity: Mapping[str, Any]) -> dict[str, Any]:
+        return {"kind": kind, "schema": SCHEMA, **identity}
 
     @contextmanager
     def _alone(self, folder: Path) -> Iterator[None]:

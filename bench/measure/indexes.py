@@ -1,0 +1,276 @@
+"""Indexes of a measured knowledge base: built once per (vectors, backend), tuned once per target.
+
+Building and tuning are artefacts of the cache, so that a cell starts with a finished index and a
+table of a hundred cells builds each of them once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from bench.measure.bases import Source
+from bench.measure.record import IndexFacts
+from reaugkd.artifacts import ArtifactStore, write_json
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval import ann, mixing
+from reaugkd.retrieval.ann.exact import Exact
+from reaugkd.retrieval.ann.index import AnnIndex, Ids
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.normalise import Vectors
+from reaugkd.retrieval.tuning import SENSIBLE, recall_at_k
+
+MOST = 32
+"""Neighbours of the exact answers that are kept; a larger k asks for its own."""
+
+_TRUTH = "truth.safetensors"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the search effort is raised to, in comparison with exact retrieval.
+
+    Attributes:
+        of: ``recall`` of the neighbours, or ``agreement`` of the final class (for a regression:
+            of the score, to a tenth of the standard deviation of exact retrieval's scores).
+        least: a share in (0, 1].
+    """
+
+    of: Literal["recall", "agreement"]
+    least: float
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read ``recall:0.99`` or ``agreement:0.995``.
+
+        >>> Target.parse("recall:0.99")
+        Target(of='recall', least=0.99)
+
+        Raises:
+            UserError: for anything else.
+        """
+        name, _, number = text.partition(":")
+        try:
+            least = float(number)
+        except ValueError:
+            least = 0.0
+        if name not in ("recall", "agreement") or not 0 < least <= 1:
+            raise UserError(f"target '{text}': expected recall:0.99 or agreement:0.995")
+        return cls("recall" if name == "recall" else "agreement", least)
+
+    def __str__(self) -> str:
+        return f"{self.of} {self.least:g}"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The setting of a cell: neighbours, temperature of their weights, their share."""
+
+    k: int
+    tau: float
+    beta: float
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished index on disk.
+
+    Attributes:
+        folder: what ``ann.load`` reads, or None where the index is built from the keys at once.
+    """
+
+    spec: str
+    folder: Path | None
+    key: str
+    seconds: float
+    threads: int
+    load: tuple[float, ...]
+
+    def open(self, keys: Vectors, threads: int) -> AnnIndex:
+        """The index, searched with ``threads``."""
+        if self.folder is not None:
+            return ann.load(self.folder, threads=threads)
+        index = ann.make(self.spec, threads=threads)
+        index.build(keys)
+        return index
+
+
+class Indexes:
+    """The indexes of one source.
+
+    Args:
+        store: where they are kept.
+        source: the vectors and the queries.
+        build_threads: threads of a build; part of what decides a graph.
+        reporter: told of builds, with the seconds they take.
+    """
+
+    def __init__(
+        self,
+        store: ArtifactStore,
+        source: Source,
+        build_threads: int,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self._store, self.source, self.build_threads = store, source, build_threads
+        self._reporter = reporter or Silent()
+
+    @cached_property
+    def base(self) -> KnowledgeBase:
+        """The knowledge base; its arrays are memory-mapped."""
+        return KnowledgeBase.load(self.source.folder)
+
+    def built(self, spec: str) -> Built:
+        """The index of ``spec``, from the cache or built now.
+
+        Raises:
+            UserError: if it cannot be built, e.g. for want of a library.
+        """
+        empty = ann.make(spec, build_threads=self.build_threads)
+        empty.check(self.source.dim)
+        identity = {
+            "base": dict(self.source.identity),
+            "spec": spec,
+            "params": empty.params(),
+            "library": empty.version,
+        }
+        if empty.instant:
+            return Built(spec, None, self._store.key("index", identity), 0.0, 1, ())
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            index = ann.make(spec, build_threads=self.build_threads)
+            name = f"{self.source.name}: building {spec} over {self.source.size:,} vectors"
+            self._reporter.start(name, self.source.size, "vectors")
+            load, began = os.getloadavg(), time.perf_counter()
+            index.build(self.base.keys)
+            seconds = time.perf_counter() - began
+            self._reporter.advance(self.source.size)
+            index.save(folder)
+            self._reporter.finish()
+            return {"seconds": seconds, "threads": self.build_threads, "load": list(load)}
+
+        made = self._store.get("index", identity, build)
+        facts = made.facts
+        return Built(
+            spec, made.path, made.key, facts["seconds"], facts["threads"], tuple(facts["load"])
+        )
+
+    def tuned(self, spec: str, mixture: Mixture, target: Target, threads: int) -> IndexFacts:
+        """The facts of ``spec`` with the least effort that reaches ``target`` on half the queries.
+
+        The other half says how well it answers then.
+        """
+        built = self.built(spec)
+        identity = {
+            "index": built.key,
+            "queries": [len(self.source.queries), mixture.k, mixture.tau, mixture.beta],
+            "target": str(target),
+        }
+
+        def tune(folder: Path) -> Mapping[str, Any]:
+            index = built.open(self.base.keys, threads)
+            facts = self._tune(index, mixture, target)
+            write_json(folder / "facts.json", facts)
+            return facts
+
+        facts = self._store.get("index-effort", identity, tune).facts
+        return IndexFacts(
+            key=built.key,
+            spec=spec,
+            target=str(target),
+            build_seconds=built.seconds,
+            build_threads=built.threads,
+            build_load=list(built.load),
+            **facts,
+        )
+
+    def _tune(self, index: AnnIndex, mixture: Mixture, target: Target) -> dict[str, Any]:
+        half = len(self.source.queries) // 2
+        tuning, held = slice(0, half), slice(half, None)
+        name = f"{self.source.name}: tuning {index.name} to {target}"
+        most = max(SENSIBLE, index.size // 4)
+        efforts: list[int | None] = [e for e in index.efforts(mixture.k) if e <= most]
+        self._reporter.start(name, max(1, len(efforts)), "efforts")
+        met = False
+        for effort in efforts or [index.effort]:
+            index.effort = effort
+            quality = self._quality(index, mixture, tuning)
+            self._reporter.advance(1, quality)
+            met = quality[target.of] >= target.least
+            if met:
+                break
+        self._reporter.finish()
+        quality = self._quality(index, mixture, held)
+        return {
+            "version": index.version,
+            "params": index.params(),
+            "effort": index.effort,
+            "target_met": met,
+            "queries": len(self.source.queries) - half,
+            "nbytes": index.nbytes,
+            **quality,
+        }
+
+    def _quality(self, index: AnnIndex, mixture: Mixture, part: slice) -> dict[str, float]:
+        queries, student = self.source.queries[part], self.source.student[part]
+        best, there = (array[part, : mixture.k] for array in self._truth(mixture.k))
+        similarities, ids = index.search(queries, mixture.k)
+        # An index may hold rounded vectors: what it found counts by its true similarity.
+        found = self._exact.similarities(queries, ids)
+        mixed = self._mixed(student, similarities, ids, mixture)
+        expected = self._mixed(student, best, there, mixture)
+        return {
+            "recall": recall_at_k(found, best),
+            "agreement": _agreement(mixed, expected),
+            "drift": _drift(mixed, expected),
+        }
+
+    def _mixed(
+        self, student: NDArray[Any], similarities: NDArray[Any], ids: Ids, mixture: Mixture
+    ) -> NDArray[Any]:
+        values = self.base.values
+        return mixing.augment(student, similarities, ids, values, mixture.tau, mixture.beta)
+
+    @cached_property
+    def _exact(self) -> Exact:
+        index = Exact(threads=self.build_threads)
+        index.build(self.base.keys)
+        return index
+
+    def _truth(self, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Exact answers to all queries, at least k of them, kept in the cache."""
+        most = min(max(MOST, k), self.source.size)
+        identity = {"base": dict(self.source.identity), "k": most}
+
+        def search(folder: Path) -> None:
+            name = f"{self.source.name}: exact answers to {len(self.source.queries):,} queries"
+            self._reporter.start(name, len(self.source.queries), "queries")
+            similarities, ids = self._exact.search(self.source.queries, most)
+            save_file({"similarities": similarities, "ids": ids}, folder / _TRUTH)
+            self._reporter.advance(len(self.source.queries))
+            self._reporter.finish()
+
+        arrays = load_file(self._store.get("exact-answers", identity, search).path / _TRUTH)
+        return arrays["similarities"], arrays["ids"]
+
+
+def _agreement(mixed: NDArray[Any], expected: NDArray[Any]) -> float:
+    if expected.shape[1] > 1:
+        return float((mixed.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    return float((abs(mixed - expected) <= 0.1 * max(float(expected.std()), 1e-12)).mean())
+
+
+def _drift(mixed: NDArray[Any], expected: NDArray[Any]) -> float:
+    rows = np.arange(len(expected))
+    answered = expected.argmax(axis=1)
+    return float(abs(mixed[rows, answered] - expected[rows, answered]).mean())
