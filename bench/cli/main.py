@@ -19,6 +19,9 @@ COMMANDS: Registry[click.Command] = Registry(
     {
         "run": Entry("bench.cli.run:run", "Train, distil and retrieve: every cell of the matrix."),
         "report": Entry("bench.cli.report:report", "Show and write the tables of a run."),
+        "latency": Entry("bench.cli.latency:latency", "Time what retrieval adds to a forward."),
+        "memory": Entry("bench.cli.memory:memory", "Weigh a knowledge base behind each backend."),
+        "gate": Entry("bench.cli.gate:gate", "Hold the overhead to a limit, by exit code."),
         "export": Entry("bench.cli.export:export", "Save a finished student with its retrieval."),
         "ls": Entry("bench.cli.ls:ls", "List methods, tasks, ANN backends and presets."),
     },
@@ -97,6 +100,8 @@ def main(ctx: click.Context) -> None:
       bench run --preset glue-minilm --tasks mrpc --data-dir GLUE --seeds 0,1,2
       bench run --dry-run                how many cells, and which are there already
       bench report                       the tables of the newest run
+      bench latency --bases mrpc,sst2 --ann exact,hnswlib,auto --batch 1,32
+      bench gate --bases mrpc --ann auto --max-overhead 3%
       bench ls methods --verbose         every setting, its default and its source
     """  # noqa: D301  (click's paragraph mark)
     if ctx.invoked_subcommand is None:

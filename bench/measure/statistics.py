@@ -1,0 +1,125 @@
+"""From nanoseconds to a verdict: pure functions of what the processes of a cell timed.
+
+Two levels vary: a process (where its memory lies, what else the machine did) and the inputs
+within it. The interval is a bootstrap over both. A verdict needs the whole interval on one side
+of the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.measure.record import Interval, Times, Verdict
+
+RESAMPLES, SEED = 2_000, 0
+LEAST = 2
+"""Processes below which nothing is said of the variation between them."""
+
+Nanoseconds = NDArray[np.int64]
+
+
+class Timings(NamedTuple):
+    """What one process timed: int64 [rounds, batches], nanoseconds per batch.
+
+    Attributes:
+        forward: of the run with retrieval.
+        added: everything retrieval adds after it.
+        plain: a forward alone, interleaved.
+    """
+
+    forward: Nanoseconds
+    added: Nanoseconds
+    plain: Nanoseconds
+
+
+def ratio(processes: Sequence[Timings]) -> Interval:
+    """The overhead: added / forward of the same batch in the same loop.
+
+    Raises:
+        ValueError: for fewer than two processes, shapes that differ, or times that are not
+            positive.
+    """
+    return _interval([_shares(p.added, p.forward) for p in _checked(processes)])
+
+
+def end_to_end(processes: Sequence[Timings]) -> Interval:
+    """(forward + added) / plain forward - 1, the interleaved cross-check; errors as ratio."""
+    found = [_shares(p.forward + p.added, p.plain) for p in _checked(processes)]
+    return _less_one(_interval(found))
+
+
+def noise(processes: Sequence[Timings]) -> Interval:
+    """A/A: forward / plain forward - 1, which would be 0 without noise; errors as ratio."""
+    return _less_one(_interval([_shares(p.forward, p.plain) for p in _checked(processes)]))
+
+
+def percentiles(arrays: Sequence[Nanoseconds]) -> Times:
+    """p50, p95 and p99 of all times together, in milliseconds."""
+    milliseconds = np.concatenate([array.ravel() for array in arrays]) / 1e6
+    p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99))
+    return Times(p50=float(p50), p95=float(p95), p99=float(p99))
+
+
+def verdict(interval: Interval, limit: float) -> Verdict:
+    """``holds`` if the upper end is at most ``limit``, ``fails`` if the lower end is above it.
+
+    >>> verdict(Interval(estimate=0.02, low=0.01, high=0.03), 0.03)
+    'holds'
+    >>> verdict(Interval(estimate=0.04, low=0.03, high=0.05), 0.03)
+    'undecided'
+
+    Raises:
+        ValueError: if a number is not finite or the limit is negative.
+    """
+    if not all(map(math.isfinite, (interval.low, interval.high, limit))) or limit < 0:
+        raise ValueError(f"no verdict on [{interval.low}, {interval.high}] against {limit}")
+    if interval.high <= limit:
+        return "holds"
+    return "fails" if interval.low > limit else "undecided"
+
+
+def _checked(processes: Sequence[Timings]) -> Sequence[Timings]:
+    if len(processes) < LEAST:
+        raise ValueError(f"an interval needs at least {LEAST} processes, got {len(processes)}")
+    for timings in processes:
+        shapes = {array.shape for array in timings}
+        if len(shapes) != 1 or timings.forward.ndim != 2 or not timings.forward.size:
+            raise ValueError(f"times are [rounds, batches] and alike, got {sorted(shapes)}")
+        if any(array.min() <= 0 for array in timings):
+            raise ValueError("a time that is not positive: the clock or the loop is broken")
+    return processes
+
+
+def _shares(part: Nanoseconds, whole: Nanoseconds) -> NDArray[Any]:
+    """part / whole [batches] float64: of each batch the median over its rounds."""
+    shares: NDArray[Any] = np.median(part / whole, axis=0)
+    return shares
+
+
+def _less_one(interval: Interval) -> Interval:
+    return Interval(estimate=interval.estimate - 1, low=interval.low - 1, high=interval.high - 1)
+
+
+def _interval(processes: Sequence[NDArray[Any]]) -> Interval:
+    """Mean over processes of their medians over inputs, with a 95 % percentile interval.
+
+    A resample draws one process fewer than there are (with replacement). Drawing all n would
+    make the variance between processes too small by (n - 1) / n, half of it for two processes;
+    see Rao and Wu (1988), "Resampling inference with complex survey data".
+    """
+    random = np.random.default_rng(SEED)
+    drawn = random.integers(0, len(processes), (RESAMPLES, len(processes) - 1))
+    medians = np.empty(drawn.shape)
+    for number, values in enumerate(processes):
+        here = drawn == number
+        inputs = random.integers(0, len(values), (int(here.sum()), len(values)))
+        medians[here] = np.median(values[inputs], axis=1)
+    low, high = np.percentile(medians.mean(axis=1), (2.5, 97.5))
+    estimate = float(np.mean([np.median(values) for values in processes]))
+    # With few inputs all resamples can lie on one side of the estimate; the interval holds it.
+    return Interval(estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate))
