@@ -1,0 +1,89 @@
+"""What a measuring process is told: one JSON file, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from bench.measure.cell import LatencyCell, _Plain
+from reaugkd.errors import UserError
+
+
+class RandomStudent(_Plain):
+    """A BERT of these sizes with random weights: latency does not depend on them."""
+
+    kind: Literal["random"] = "random"
+    width: int = Field(768, ge=1)
+    layers: int = Field(6, ge=1)
+    heads: int = Field(12, ge=1)
+    vocabulary: int = Field(30_522, ge=2)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class FolderStudent(_Plain):
+    """A student that ``Encoder.save_pretrained`` wrote."""
+
+    kind: Literal["folder"] = "folder"
+    path: str
+
+
+StudentSource = Annotated[RandomStudent | FolderStudent, Field(discriminator="kind")]
+
+
+class Job(_Plain):
+    """One process of a cell."""
+
+    cell: LatencyCell
+    effort: int | None = Field(None, description="set on the index; None: as it was saved")
+    index: str | None = Field(
+        None, description="folder of the saved index; None: built from the keys at once"
+    )
+    spec: str = Field(description="backend to build where there is no saved index")
+    base: str = Field(description="folder of the KnowledgeBase")
+    queries: str | None = Field(
+        None,
+        description="safetensors with 'queries' [m, d] float32 that take the place of the "
+        "student's embeddings, for a generated base; None: the student's own",
+    )
+    student: StudentSource
+    inputs: str = Field(description="npz of bench.measure.inputs.Inputs")
+    seed: int = Field(ge=0, description="of the order in which processes take inputs")
+    process: int = Field(ge=0, description="number of this process within the cell")
+    count: int = Field(ge=1, description="inputs of this process, a multiple of the batch")
+    rounds: int = Field(ge=1)
+    warmup: int = Field(ge=0, description="untimed batches")
+    delay_us: float = Field(0.0, ge=0, description="added to the query path, to test the gate")
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        cell = self.cell
+        if min(cell.batch, cell.threads, cell.k) < 1:
+            raise ValueError(
+                f"batch, threads and k are at least 1, got {cell.batch}, {cell.threads}, {cell.k}"
+            )
+        if self.count % cell.batch:
+            raise ValueError(f"count {self.count} is not a multiple of batch {cell.batch}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a job.
+
+        Raises:
+            UserError: in one line, naming the file and the first field that is wrong.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read job {path}: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "job"
+            raise UserError(f"job {path}: {field}: {first['msg']}") from error
