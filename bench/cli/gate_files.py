@@ -1,0 +1,121 @@
+"""The files a gate leaves: JSON, JUnit XML, a Markdown summary and the history.
+
+All of them are looked at before anything is measured, so that an hour of measuring is not lost
+to a misspelt folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from bench.measure import history, junit
+from bench.measure.cell import _Plain
+from bench.measure.gate import Outcome
+from bench.report.gate import markdown
+from bench.store import make_writable
+from reaugkd.artifacts import write_json
+from reaugkd.errors import UserError
+
+SCHEMA: Literal[1] = 1
+
+
+class Call(_Plain):
+    """One call of the gate."""
+
+    time: str = Field(description="UTC, ISO 8601, when the gate ended")
+    command: str
+    version: str = Field(description="of this project")
+    commit: str | None = Field(description="of the tree that the gate ran from")
+    dirty: bool | None
+    cpu: str
+    cores: int
+
+
+class GateFile(_Plain):
+    """What ``--json`` writes."""
+
+    schema_version: Literal[1] = SCHEMA
+    kind: Literal["gate"] = "gate"
+    call: Call
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where to write; None: nowhere."""
+
+    json: Path | None = None
+    junit: Path | None = None
+    summary: Path | None = None
+    history: Path | None = None
+
+    def check(self) -> tuple[history.History, Path | None]:
+        """See that every file can be written and the history can be continued.
+
+        Folders are made. Returns what the history holds so far, and its path.
+
+        Raises:
+            UserError: naming the flag and the path.
+        """
+        seen: dict[Path, str] = {}
+        for flag, path in self._given():
+            real = path.resolve()
+            if real in seen:
+                raise UserError(f"{flag} and {seen[real]} are the same file, {path}")
+            seen[real] = flag
+            if path.is_dir():
+                raise UserError(f"{flag} {path}: is a folder, expected a file")
+            try:
+                make_writable(path.parent)
+                if path.exists():
+                    path.open("ab").close()
+            except OSError as error:
+                raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
+        if self.history is None:
+            return history.History((), ()), None
+        return history.read(self.history), self.history
+
+    def write(self, outcome: Outcome, call: Call) -> None:
+        """Write what was asked for; JSON and XML appear whole or not at all.
+
+        Raises:
+            UserError: naming the flag and the path.
+        """
+        if self.history is not None:
+            history.append(self.history, history.entries(outcome, call.time))
+        for flag, path in self._given():
+            try:
+                if path is self.json:
+                    made = GateFile(call=call, outcome=outcome)
+                    write_json(path, made.model_dump(mode="json"))
+                elif path is self.junit:
+                    _replace(path, junit.render(outcome, call.time))
+                elif path is self.summary:
+                    with path.open("a", encoding="utf-8") as file:
+                        file.write(markdown(outcome))
+            except OSError as error:
+                raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
+
+    def _given(self) -> Iterator[tuple[str, Path]]:
+        for field in fields(self):
+            path: Path | None = getattr(self, field.name)
+            if path is not None:
+                yield f"--{field.name}", path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,183 @@
+"""The history of a gate: a file of JSON lines, one per cell and call, only ever appended to.
+
+A kill in the middle of an append leaves at most one torn line. It is named and passed over, and
+the next append starts on a line of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from bench.measure.cell import LatencyCell, _Plain
+from bench.measure.gate import Judged, Outcome, Ruling
+from bench.measure.record import Interval
+from bench.store import Problem
+from reaugkd.errors import UserError
+
+SCHEMA: Literal[1] = 1
+
+_START = f'{{"schema_version":{SCHEMA},"kind":"gate",'
+"""How every line begins: tells a torn line of ours from a line of another file."""
+
+
+class HistoryError(UserError):
+    """The history file is of another schema, or no history, or cannot be written."""
+
+
+class Entry(_Plain):
+    """One cell at one call of the gate."""
+
+    schema_version: Literal[1] = SCHEMA
+    kind: Literal["gate"] = "gate"
+    time: str = Field(description="of the gate's call, UTC, ISO 8601")
+    measured: str = Field(description="when the cell was measured")
+    commit: str | None = Field(description="of the tree that was measured")
+    dirty: bool | None
+    cpu: str
+    cores: int
+    key: str = Field(description="of the cell's record")
+    cell: LatencyCell
+    spec: str | None = Field(description="backend that was searched; differs from the cell's: auto")
+    ratio: Interval | None
+    limit: float
+    verdict: Ruling
+    reason: str | None
+
+    @property
+    def line(self) -> str:
+        """The entry as it stands in the file, without the end of the line."""
+        return json.dumps(self.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True)
+class History:
+    """What a file holds.
+
+    Attributes:
+        entries: in the order of the file.
+        problems: lines that were passed over; their path names the line.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+def entries(outcome: Outcome, time: str) -> tuple[Entry, ...]:
+    """What the history keeps of a call at ``time`` (ISO 8601)."""
+    return tuple(_entry(cell, time) for cell in outcome.cells)
+
+
+def _entry(cell: Judged, time: str) -> Entry:
+    return Entry(
+        time=time,
+        measured=cell.measured.time,
+        commit=cell.measured.commit,
+        dirty=cell.measured.dirty,
+        cpu=cell.measured.cpu,
+        cores=cell.measured.cores,
+        key=cell.key,
+        cell=cell.cell,
+        spec=cell.index.spec if cell.index is not None else None,
+        ratio=cell.ratio,
+        limit=cell.limit,
+        verdict=cell.verdict,
+        reason=cell.reason,
+    )
+
+
+def read(path: Path) -> History:
+    """All entries; a file that does not exist has none.
+
+    Raises:
+        HistoryError: for another schema version or a file that is no history, with the line.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return History((), ())
+    except OSError as error:
+        raise HistoryError(f"cannot read the history {path}: {error.strerror}") from error
+    found, problems = [], []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        one = _parse(path, number, line)
+        if isinstance(one, Entry):
+            found.append(one)
+        else:
+            problems.append(one)
+    return History(tuple(found), tuple(problems))
+
+
+def _parse(path: Path, number: int, line: bytes) -> Entry | Problem:
+    where = f"{path} line {number}"
+    try:
+        content = json.loads(line)
+    except ValueError as error:
+        start = _START.encode()
+        if not (line.startswith(start) or start.startswith(line)):
+            raise HistoryError(f"{where}: not a line of a gate's history") from error
+        return Problem(Path(where), "torn, as a kill leaves it")
+    if not isinstance(content, dict) or content.get("kind") != "gate":
+        raise HistoryError(f"{where}: not a line of a gate's history")
+    version = content.get("schema_version")
+    if version != SCHEMA:
+        raise HistoryError(
+            f"{where}: schema version {version}, this is {SCHEMA}: give another --history"
+        )
+    try:
+        return Entry.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return Problem(Path(where), f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+def append(path: Path, added: Sequence[Entry]) -> None:
+    """Write the lines of one call behind what is there, all in one write.
+
+    Processes that append at the same time wait for each other.
+
+    Raises:
+        HistoryError: if the file cannot be written; what was there is untouched.
+    """
+    if not added:
+        return
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _append(file, added)
+        finally:
+            os.close(file)  # unlocks it as well
+    except OSError as error:
+        raise HistoryError(f"cannot write the history {path}: {error.strerror}") from error
+
+
+def _append(file: int, added: Iterable[Entry]) -> None:
+    size = os.fstat(file).st_size
+    torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+    data = b"\n" * torn + "".join(f"{one.line}\n" for one in added).encode()
+    try:
+        if os.write(file, data) < len(data):
+            raise OSError(28, "No space left on device")
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)  # on a full disk: no half of a call
+        raise
+
+
+def series(found: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
+    """The entries of each cell on each machine, oldest first."""
+    groups: dict[tuple[str, str, int], list[Entry]] = {}
+    for one in found:
+        groups.setdefault((one.cell.model_dump_json(), one.cpu, one.cores), []).append(one)
+    for group in groups.values():
+        yield tuple(sorted(group, key=lambda one: one.time))

@@ -1,0 +1,126 @@
+"""A gate's outcome as lines for a terminal and a table for the summary of a CI step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import get_args
+
+from bench.measure.gate import ERROR, HOLDS, OUTCOMES, UNDECIDED, Judged, Outcome, Ruling, percent
+from bench.measure.record import Interval
+from bench.report.markdown import escape, grid
+from bench.report.table import EMPTY, Table
+
+
+def line(cell: Judged) -> str:
+    """One cell on one line, with the reason if it does not hold."""
+    what = cell.cell
+    parts = (
+        f"{what.base} ({what.size:,})",
+        backend(cell),
+        f"k {what.k}",
+        f"batch {what.batch}",
+        what.precision,
+        f"threads {what.threads}",
+        what.lengths,
+        f"overhead {interval(cell.ratio)}",
+        f"limit {percent(cell.limit)}",
+        cell.verdict,
+    )
+    reason = f": {cell.reason}" if cell.reason else ""
+    return " ".join(("  ".join(parts) + reason).split("\n"))
+
+
+def backend(cell: Judged) -> str:
+    """The backend, and for ``auto`` what it stood for."""
+    asked = cell.cell.backend
+    if cell.index is None or cell.index.spec == asked:
+        return asked
+    return f"{asked} ({cell.index.spec})"
+
+
+def interval(ratio: Interval | None) -> str:
+    """An overhead in percent.
+
+    >>> interval(Interval(estimate=0.0061, low=0.0058, high=0.0066))
+    '0.61% [0.58, 0.66]'
+    """
+    if ratio is None:
+        return EMPTY
+    return f"{100 * ratio.estimate:.2f}% [{100 * ratio.low:.2f}, {100 * ratio.high:.2f}]"
+
+
+def verdict(outcome: Outcome) -> str:
+    """The answer in one line: exit code, counts, what was passed over, and the notes."""
+    cells = f"{len(outcome.cells)} cell{'s' if len(outcome.cells) != 1 else ''}"
+    told = (
+        f"{OUTCOMES[outcome.code]} (exit {outcome.code}): {cells}, limit {percent(outcome.limit)}"
+    )
+    details = counts(outcome)
+    if outcome.unusable:
+        details.append(f"{len(outcome.unusable)} missing or unusable")
+    told += f": {', '.join(details)}" if details else ": nothing measured"
+    return " ".join([f"{told}.", *outcome.notes])
+
+
+def counts(outcome: Outcome) -> list[str]:
+    """Cells by verdict, e.g. ``3 holds``; those that are let pass say so."""
+    found = Counter(cell.verdict for cell in outcome.cells)
+    lifted = " (let pass)" if outcome.on_undecided == "pass" else ""
+    return [
+        f"{found[one]} {one}{lifted if one == 'undecided' else ''}"
+        for one in get_args(Ruling)
+        if found[one]
+    ]
+
+
+def table(outcome: Outcome) -> Table:
+    """One row per cell."""
+    rows = tuple(_row(cell) for cell in outcome.cells)
+    columns = (
+        "base",
+        "backend",
+        "precision",
+        "lengths",
+        "student",
+        "verdict",
+        "entries",
+        "k",
+        "batch",
+        "threads",
+        "overhead [95 %]",
+        "reason",
+    )
+    return Table("Cells", columns, rows, labels=6, notes=outcome.notes)
+
+
+def _row(cell: Judged) -> tuple[str, ...]:
+    what = cell.cell
+    return (
+        what.base,
+        backend(cell),
+        what.precision,
+        what.lengths,
+        what.student,
+        cell.verdict,
+        f"{what.size:,}",
+        str(what.k),
+        str(what.batch),
+        str(what.threads),
+        interval(cell.ratio),
+        cell.reason or EMPTY,
+    )
+
+
+MARKS = {HOLDS: "✅", ERROR: "⚠️", UNDECIDED: "❔"}
+"""Before the heading; a failure has its own."""
+
+
+def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
+    """The outcome for the summary of a CI step."""
+    mark = MARKS.get(outcome.code, "❌")
+    made = table(outcome)
+    parts = [f"## {mark} {escape(title)}: {OUTCOMES[outcome.code]}", escape(verdict(outcome))]
+    if made.rows:
+        parts.append(grid(made))
+    parts += [f"- {escape(one.file)}: {escape(one.reason)}" for one in outcome.unusable]
+    return "\n\n".join(parts) + "\n\n"
