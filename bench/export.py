@@ -22,7 +22,9 @@ from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.sweep import Grid
 
 
-def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Cell, Record]:
+def find(
+    store: Store, workbench: Workbench, wanted: dict[str, Any], *, any_backend: bool = False
+) -> tuple[Cell, Record]:
     """The one finished retrieval cell of a run that fits.
 
     Args:
@@ -30,6 +32,7 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
         workbench: where its steps are found again.
         wanted: fields of the cell (task, method, seed, backend, keys, values,
             share); None fits all.
+        any_backend: cells that differ in their backend alone are one: the first is taken.
 
     Raises:
         StoreError: if the run is damaged, or none or several cells fit.
@@ -39,11 +42,11 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
         configs = {
             name: RunConfig.model_validate(config)
             for name, config in stored.items()
-            if wanted["task"] in (None, name)
+            if wanted.get("task") in (None, name)
         }
     except ValidationError as error:
         raise StoreError(f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}") from error
-    if wanted["backend"] is not None:  # the libraries of the others need not be here
+    if wanted.get("backend") is not None:  # the libraries of the others need not be here
         configs = {n: narrowed(config, wanted["backend"]) for n, config in configs.items()}
     fields = {name: value for name, value in wanted.items() if value is not None}
     fitting = [
@@ -53,6 +56,9 @@ def find(store: Store, workbench: Workbench, wanted: dict[str, Any]) -> tuple[Ce
         and planned.cell.control == NONE  # the others answer worse on purpose
         and all(getattr(planned.cell, name) == value for name, value in fields.items())
     ]
+    if any_backend:
+        students = {(cell.task, cell.base): cell for cell in reversed(fitting)}
+        fitting = list(students.values())
     if len(fitting) != 1:
         shown = ", ".join(f"{name} {value}" for name, value in fields.items()) or "no choice"
         some = "; ".join(cell.label for cell in fitting[:6]) or "none"

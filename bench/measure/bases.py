@@ -47,7 +47,7 @@ _BLOCK = 32_768
 _QUERY_FILE = "queries.safetensors"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A knowledge base on disk with queries that are not in it.
 
