@@ -68,6 +68,8 @@ class Job(_Plain):
             raise ValueError(
                 f"batch, threads and k are at least 1, got {cell.batch}, {cell.threads}, {cell.k}"
             )
+        if not cell.beta > 0:
+            raise ValueError(f"beta {cell.beta}: nothing is retrieved, so nothing can be measured")
         if self.count % cell.batch:
             raise ValueError(f"count {self.count} is not a multiple of batch {cell.batch}")
         return self

@@ -8,7 +8,7 @@ import torch
 
 from bench.measure.cell import Precision
 from bench.measure.job import FolderStudent, RandomStudent
-from reaugkd.errors import ModelError
+from reaugkd.errors import MissingLibraryError, ModelError
 from reaugkd.models import Encoder, random_backbone
 
 
@@ -33,7 +33,11 @@ def load(source: RandomStudent | FolderStudent, precision: Precision, outputs: i
                 f"student {source.path} has {encoder.outputs} outputs, the knowledge base {outputs}"
             )
     encoder = encoder.eval().requires_grad_(False)
-    return _to_bf16(encoder) if precision == "bf16" else encoder
+    if precision == "bf16":
+        _to_bf16(encoder)
+    elif precision == "int8":
+        _to_int8(encoder)
+    return encoder
 
 
 def _random(source: RandomStudent, outputs: int) -> Encoder:
@@ -48,9 +52,20 @@ def _random(source: RandomStudent, outputs: int) -> Encoder:
         return Encoder(random_backbone(fields, source.vocabulary, seed=0), outputs)
 
 
-def _to_bf16(encoder: Encoder) -> Encoder:
-    """Weights in bf16; the head stays as it is where pooling hands it float32."""
+def _to_bf16(encoder: Encoder) -> None:
+    """Weights in bf16, converted once: autocast would convert them in every forward.
+
+    The head stays as it is where pooling hands it float32.
+    """
     encoder.backbone.to(torch.bfloat16)
     if encoder.pooling != "mean":
         encoder.head.to(torch.bfloat16)
-    return encoder
+
+
+def _to_int8(encoder: Encoder) -> None:
+    """Linear layers of the backbone in int8, activations quantised as they come (dynamic)."""
+    try:
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+    except ImportError as error:
+        raise MissingLibraryError("torchao", "int8") from error
+    quantize_(encoder.backbone, Int8DynamicActivationInt8WeightConfig())
