@@ -85,7 +85,7 @@ def parse(text: str) -> tuple[str, int, int]:
     name = text.strip().lower().replace("-", "").replace("_", "")
     if name in GLUE:
         return name, *GLUE[name]
-    if not name.isdigit():
+    if not text.strip().isdigit():
         raise UnknownNameError("knowledge base size", text, [*GLUE, "a number"])
     if int(name) < 1:
         raise UserError(f"a knowledge base has at least 1 entry, got {text}")
@@ -146,11 +146,14 @@ class _Space:
 
     def __init__(self, dim: int, classes: int) -> None:
         random = np.random.default_rng([dim, classes])
-        rank = min(RANK, dim)
-        basis, _ = np.linalg.qr(random.standard_normal((dim, rank + max(classes, 2))))
+        clusters = max(classes, 2)
+        rank = max(
+            0, min(RANK, dim - clusters)
+        )  # orthogonal to the centres, as far as there is room
+        basis, _ = np.linalg.qr(random.standard_normal((dim, rank + clusters)))
         scale = DECAY ** np.arange(rank)
         self.directions = (basis[:, :rank].T * scale[:, None]).astype(np.float32)
-        self.centres = (SEPARATION * basis[:, rank:].T[: max(classes, 2)]).astype(np.float32)
+        self.centres = (SEPARATION * basis[:, rank:].T).astype(np.float32)
         self.classes = classes
         self.noise = NOISE / np.sqrt(dim)
 
