@@ -1,10 +1,13 @@
-"""What a measurement is asked for, checked before any work starts."""
+"""What a measurement is asked for; every mistake in it is found before any work starts."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +18,8 @@ from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.retrieval import ann
 
 STUDENT = "bert-6l-768"
+K, TAU, BETA = 10, 0.1, 0.5
+_SHAPE = re.compile(r"bert-(\d+)l-(\d+)")
 
 
 class Options(BaseModel):
@@ -22,29 +27,223 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bases: tuple[str, ...] = Field(("wnli",), description="GLUE tasks or numbers of entries")
+    bases: tuple[str, ...] = Field((), description="GLUE tasks or numbers of entries")
+    run: Path | None = Field(None, description="a finished run, instead of bases")
+    classifier: Path | None = Field(None, description="an exported classifier, instead of bases")
+    task: str | None = Field(None, description="of the run or the classifier")
+    method: str | None = Field(None, description="of the run")
+    seed: int | None = Field(None, description="of the run")
+    data_dir: Path | None = None
     ann: tuple[str, ...] = Field(("exact", "hnswlib"), description="canonical specs, or auto")
-    k: tuple[int, ...] = (10,)
+    k: tuple[int, ...] = Field((), description=f"empty: what was chosen for the run, else {K}")
+    tau: float | None = Field(None, description=f"None: what was chosen for the run, else {TAU}")
+    beta: float | None = Field(None, description=f"None: what was chosen for the run, else {BETA}")
     batch: tuple[int, ...] = (1,)
     precision: tuple[Precision, ...] = ("fp32",)
     threads: tuple[int, ...] = Field(description="cores of a measuring process")
     lengths: tuple[str, ...] = Field(
-        ("recorded",), description="recorded, recorded:TASK, real or a number of tokens"
+        (), description="as Lengths.parse reads them; empty: real ones of a run, else recorded"
     )
     student: str = Field(STUDENT, description="bert-6l-768, random weights, or a checkpoint")
-    run: Path | None = Field(None, description="a finished run, instead of bases")
-    classifier: Path | None = Field(None, description="an exported classifier, instead of bases")
-    task: str | None = Field(None, description="of the run, or where real lengths come from")
-    data_dir: Path | None = None
     target: str = Field("recall:0.99", description="what the search effort is tuned to")
     limit: float = Field(0.03, description="overhead that the verdict is about")
     budget: float = Field(90.0, description="seconds of measuring per cell")
-    tau: float = 0.1
-    beta: float = 0.5
-    rounds: int = 2
+    rounds: int = Field(2, description="passes over the inputs within a process")
     build_threads: int = Field(description="of index builds")
+
+    @property
+    def served(self) -> bool:
+        """Whether a run or a classifier is measured, not generated bases."""
+        return self.run is not None or self.classifier is not None
+
+
+class Lengths(NamedTuple):
+    """Where inputs come from.
+
+    Attributes:
+        kind: ``recorded`` draws lengths from a task's distribution, ``real`` takes its sentences,
+            ``fixed`` gives every input the same number of tokens.
+        task: of recorded or real; None for the task of the base.
+        tokens: of fixed.
+    """
+
+    kind: Literal["recorded", "real", "fixed"]
+    task: str | None = None
+    tokens: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Lengths:
+        """Read ``recorded``, ``recorded:mrpc``, ``real``, ``real:mrpc`` or a number of tokens.
+
+        >>> Lengths.parse("recorded:SST-2")
+        Lengths(kind='recorded', task='sst2', tokens=0)
+
+        Raises:
+            UserError: for anything else, with the nearest.
+        """
+        if text.isdigit():
+            if not 3 <= int(text) <= 512:
+                raise UserError(f"--lengths {text}: an input has 3 to 512 tokens")
+            return cls("fixed", tokens=int(text))
+        name, _, task = text.partition(":")
+        if name not in ("recorded", "real"):
+            raise UnknownNameError("length", text, ["recorded", "real", "a number of tokens"])
+        chosen = bases.parse(task)[0] if task else None
+        if chosen is not None and chosen not in bases.GLUE:
+            raise UnknownNameError("task", task, bases.GLUE)
+        return cls("recorded" if name == "recorded" else "real", chosen)
+
+
+class Shape(NamedTuple):
+    """A student with random weights; latency does not depend on them."""
+
+    layers: int
+    width: int
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, 64 wide as in BERT."""
+        return max(1, self.width // 64)
+
+
+def shape(student: str) -> Shape | None:
+    """Layers and width of ``bert-6l-768`` and its like; None for anything else, a checkpoint.
+
+    Raises:
+        UserError: for a student that cannot be.
+    """
+    found = _SHAPE.fullmatch(student.lower())
+    if not found:
+        return None
+    made = Shape(*map(int, found.groups()))
+    if made.layers < 1 or made.width < 1 or made.width % made.heads:
+        raise UserError(f"student '{student}': at least 1 layer, and a width of heads of 64")
+    return made
+
+
+def share(text: str, name: str = "--max-overhead") -> float:
+    """Read a share: ``3%`` or ``0.03``; a bare ``3`` could be either and is refused.
+
+    >>> share("3%"), share("0.03"), share("2.5 %")
+    (0.03, 0.03, 0.025)
+
+    Raises:
+        UserError: naming the flag.
+    """
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if rest.strip() or not math.isfinite(value):
+        raise UserError(f"{name} '{text}': expected a share such as 3% or 0.03")
+    if value < 0:
+        raise UserError(f"{name} {text}: a limit below 0 can never hold")
+    if value >= 1 and not percent:
+        raise UserError(f"{name} {text}: write {number.strip()}% or {value / 100:g}")
+    return round(value / 100, 12) if percent else value
+
+
+def base_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Normal names of bases, ``glue`` being all nine, each once.
+
+    Raises:
+        UserError: as :func:`bench.measure.bases.parse`.
+    """
+    names: list[str] = []
+    for text in texts:
+        names += bases.GLUE if text.strip().lower() == "glue" else [bases.parse(text)[0]]
+    return tuple(dict.fromkeys(names))
+
+
+def precisions(texts: Iterable[str]) -> tuple[Precision, ...]:
+    """Precisions by name.
+
+    Raises:
+        UnknownNameError: with the nearest.
+    """
+    found: list[Precision] = []
+    for text in texts:
+        near = [one for one in PRECISIONS if one == text.strip().lower()]
+        if not near:
+            raise UnknownNameError("precision", text, PRECISIONS)
+        found += near
+    return tuple(dict.fromkeys(found))
 
 
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def require(options: Options) -> None:
+    """Raise for the first mistake that shows without work.
+
+    Raises:
+        UserError: naming the flag, the value and what is allowed.
+    """
+    _one_source(options)
+    _numbers(options)
+    Target.parse(options.target)
+    shape(options.student)
+    for spec in options.ann:
+        ann.BACKENDS.require(spec.partition(":")[0])
+        ann.make(spec)
+    for name in options.bases:
+        require_k(options.k or (K,), name, bases.parse(name)[1])
+    for text in options.lengths:
+        if Lengths.parse(text).kind != "real":
+            continue
+        if options.data_dir is None:
+            raise UserError(f"--lengths {text} needs --data-dir, the folder of GLUE's files")
+        if shape(options.student) is not None:
+            raise UserError(f"--lengths {text} needs a --student with a tokenizer, not random ones")
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise UserError(f"--data-dir {options.data_dir}: no such folder")
+
+
+def require_k(ks: Iterable[int], name: str, size: int) -> None:
+    """Raise :class:`UserError` if a k is larger than the knowledge base."""
+    for k in ks:
+        if k > size:
+            raise UserError(f"--k {k} is larger than the knowledge base {name} ({size:,} entries)")
+
+
+def _one_source(options: Options) -> None:
+    given = {"--bases": options.bases, "--run": options.run, "--classifier": options.classifier}
+    named = [flag for flag, value in given.items() if value]
+    if len(named) != 1:
+        found = " and ".join(named) or "none of them"
+        raise UserError(f"give one of --bases, --run and --classifier, got {found}")
+    brought = {"--student": options.student != STUDENT, "--lengths": options.lengths}
+    for flag, value in brought.items():
+        if options.served and value:
+            raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
+    if options.classifier is not None and options.task is None:
+        raise UserError("--classifier needs --task, whose sentences it is asked")
+
+
+def _numbers(options: Options) -> None:
+    axes = {
+        "--k": options.k,
+        "--batch": options.batch,
+        "--threads": options.threads,
+        "--rounds": (options.rounds,),
+        "--build-threads": (options.build_threads,),
+    }
+    for flag, values in axes.items():
+        for value in values:
+            if value < 1:
+                raise UserError(f"{flag} {value}: at least 1")
+    for flag in ("--threads", "--build-threads"):
+        for value in axes[flag]:
+            if value > cores():
+                raise UserError(f"{flag} {value}: this process may use {cores()} cores")
+    if not options.budget > 0 or not math.isfinite(options.budget):
+        raise UserError(f"--time-budget {options.budget:g}: seconds above 0")
+    if not 0 <= options.limit < math.inf:
+        raise UserError(f"--max-overhead {options.limit:g}: a limit below 0 can never hold")
+    if options.tau is not None and not 0 < options.tau < math.inf:
+        raise UserError(f"--tau {options.tau:g}: a temperature above 0")
+    if options.beta is not None and not 0 < options.beta <= 1:
+        raise UserError(f"--beta {options.beta:g}: in (0, 1]; with 0 nothing is retrieved")

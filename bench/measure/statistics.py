@@ -96,7 +96,7 @@ def _checked(processes: Sequence[Timings]) -> Sequence[Timings]:
 
 
 def _shares(part: Nanoseconds, whole: Nanoseconds) -> NDArray[Any]:
-    """part / whole [batches] float64: of each batch the median over its rounds."""
+    """Part / whole [batches] float64: of each batch the median over its rounds."""
     shares: NDArray[Any] = np.median(part / whole, axis=0)
     return shares
 
@@ -122,4 +122,5 @@ def _interval(processes: Sequence[NDArray[Any]]) -> Interval:
     low, high = np.percentile(medians.mean(axis=1), (2.5, 97.5))
     estimate = float(np.mean([np.median(values) for values in processes]))
     # With few inputs all resamples can lie on one side of the estimate; the interval holds it.
-    return Interval(estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate))
+    ends = min(float(low), estimate), max(float(high), estimate)
+    return Interval(estimate=estimate, low=ends[0], high=ends[1])

@@ -1,0 +1,153 @@
+"""The latency cells of some options, each with everything that decides its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from bench import provenance
+from bench.measure import environment, options, subjects
+from bench.measure.cell import LatencyCell, Precision
+from bench.measure.options import Options
+from bench.measure.subjects import Given, Subject
+from reaugkd import fingerprint
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval import ann
+
+PROTOCOL = 1
+"""Raised when the loop, the inputs or the statistics would give the same cell another figure."""
+
+DECISIVE = ("numpy", "torch", "transformers")
+"""Packages whose version decides a figure; the index's library comes with it."""
+
+INPUTS, BATCHES = 104, 8
+"""At least, per process: 208 distinct inputs over two processes, and batches for a median."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell to measure.
+
+    Attributes:
+        cell: what is measured.
+        key: fingerprint of ``identity``.
+        identity: everything that decides the figure.
+        subject: its knowledge base and student.
+        given: its inputs.
+    """
+
+    cell: LatencyCell
+    key: str
+    identity: Mapping[str, Any]
+    subject: Subject
+    given: Given
+
+    @property
+    def count(self) -> int:
+        """Inputs of one process."""
+        return count(self.cell.batch)
+
+    @property
+    def warmup(self) -> int:
+        """Untimed batches of one process."""
+        return max(2, 8 // self.cell.batch)
+
+
+def count(batch: int) -> int:
+    """Inputs of one process, whole batches.
+
+    >>> [count(batch) for batch in (1, 3, 32)]
+    [104, 105, 256]
+    """
+    return max(BATCHES * batch, -(-INPUTS // batch) * batch)
+
+
+def plan(
+    wanted: Options,
+    store: ArtifactStore,
+    reporter: Reporter | None = None,
+    *,
+    delay_us: float = 0.0,
+) -> list[Planned]:
+    """Every cell, one base after another; the same cell only once.
+
+    Raises:
+        UserError: for the first mistake in the options.
+    """
+    options.require(wanted)
+    for threads, precision in product(wanted.threads, wanted.precision):
+        environment.require(threads, precision)
+    cells: dict[str, Planned] = {}
+    for subject in subjects.subjects(wanted, store, reporter or Silent()):
+        for given, threads, precision, batch, k, spec in product(
+            subject.given, wanted.threads, wanted.precision, wanted.batch, subject.ks, wanted.ann
+        ):
+            cell = _cell(subject, given, threads, precision, batch, k, spec)
+            identity = _identity(cell, subject, given, wanted)
+            if delay_us:
+                identity["delay_us"] = delay_us
+            key = fingerprint.of_json(identity)
+            cells.setdefault(key, Planned(cell, key, identity, subject, given))
+    return list(cells.values())
+
+
+def _cell(
+    subject: Subject,
+    given: Given,
+    threads: int,
+    precision: Precision,
+    batch: int,
+    k: int,
+    spec: str,
+) -> LatencyCell:
+    return LatencyCell(
+        base=subject.name,
+        size=subject.size,
+        dim=subject.dim,
+        classes=subject.classes,
+        generated=subject.generated,
+        backend=spec,
+        k=k,
+        tau=subject.tau,
+        beta=subject.beta,
+        batch=batch,
+        precision=precision,
+        threads=threads,
+        lengths=given.label,
+        student=subject.student_label,
+    )
+
+
+def _identity(cell: LatencyCell, subject: Subject, given: Given, wanted: Options) -> dict[str, Any]:
+    versions = provenance.packages()
+    return {
+        "kind": "latency",
+        "protocol": PROTOCOL,
+        "base": dict(subject.identity),
+        "student": dict(subject.student_identity),
+        "inputs": given.identity,
+        "index": _index(cell, wanted.build_threads),
+        "mixture": [cell.k, cell.tau, cell.beta],
+        "target": wanted.target,
+        "batch": cell.batch,
+        "precision": cell.precision,
+        "threads": cell.threads,
+        "rounds": wanted.rounds,
+        "packages": {name: versions[name] for name in DECISIVE if name in versions},
+        "cpu": provenance.processor()[0],
+    }
+
+
+def _index(cell: LatencyCell, build_threads: int) -> dict[str, Any]:
+    """What decides the index; ``auto`` is decided by what it chooses from."""
+    from reaugkd.retrieval import calibrate
+    from reaugkd.retrieval.ann import auto
+
+    if auto.is_auto(cell.backend):
+        libraries = calibrate.this_machine(cell.dim, cell.threads).libraries
+        return {"spec": cell.backend, "libraries": libraries, "build_threads": build_threads}
+    empty = ann.make(cell.backend, build_threads=build_threads)
+    return {"spec": cell.backend, "params": empty.params(), "library": empty.version}

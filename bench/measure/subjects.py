@@ -1,0 +1,207 @@
+"""What is measured: a knowledge base with the student and the inputs that go with it.
+
+Nothing large is made here: a plan is shown before any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.measure import bases, inputs, students
+from bench.measure.bases import Source
+from bench.measure.indexes import Mixture
+from bench.measure.inputs import Inputs
+from bench.measure.job import FolderStudent, RandomStudent
+from bench.measure.options import BETA, TAU, K, Lengths, Options, require_k
+from bench.measure.students import Checkpoint, Student
+from reaugkd import fingerprint
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter
+
+POOL = 4_096
+"""Inputs of which processes draw: more than any cell has used so far."""
+
+LONGEST = 128
+"""Tokens at which real sentences are cut, as the recorded lengths are."""
+
+_FILE = "inputs.npz"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs of a cell.
+
+    Attributes:
+        path: npz of :class:`Inputs`.
+        label: where they come from.
+        identity: plain JSON that decides them.
+    """
+
+    path: Path
+    label: str
+    identity: Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A knowledge base, not necessarily made yet, and its student.
+
+    Attributes:
+        name, size, dim, classes, generated: as in :class:`Source`.
+        identity: of the knowledge base.
+        student_label, student_identity: of the student.
+        ks: neighbours to measure with.
+        tau, beta: of the mixture.
+        given: inputs, one entry per length that was asked for.
+        source: makes or finds the knowledge base.
+        student: makes or finds the student.
+    """
+
+    name: str
+    size: int
+    dim: int
+    classes: int
+    generated: bool
+    identity: Mapping[str, Any]
+    student_label: str
+    student_identity: Mapping[str, Any]
+    ks: tuple[int, ...]
+    tau: float
+    beta: float
+    given: tuple[Given, ...]
+    source: Callable[[], Source]
+    student: Callable[[], RandomStudent | FolderStudent]
+
+    def mixture(self, k: int) -> Mixture:
+        """The setting of a cell with ``k`` neighbours."""
+        return Mixture(k, self.tau, self.beta)
+
+
+def subjects(options: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
+    """What the options ask for, in their order, smallest generated base first.
+
+    Raises:
+        UserError: for a student, a run or a classifier that cannot be used.
+    """
+    if options.served:
+        return [_served(options, store, reporter)]
+    student = students.find(options.student)
+    found = [_generated(name, options, student, store, reporter) for name in options.bases]
+    return sorted(found, key=lambda subject: subject.size)
+
+
+def generated_identity(size: int, dim: int, classes: int) -> dict[str, Any]:
+    """What :func:`bases.generated` will say of a base, without making it."""
+    structure = [
+        bases.RANK,
+        bases.DECAY,
+        bases.NOISE,
+        bases.SEPARATION,
+        bases.DUPLICATES,
+        bases.QUERIES,
+    ]
+    return {"generated": {"size": size, "dim": dim, "classes": classes, "structure": structure}}
+
+
+def _generated(
+    text: str, options: Options, student: Student, store: ArtifactStore, reporter: Reporter
+) -> Subject:
+    name, size, classes = bases.parse(text)
+    wanted = [Lengths.parse(one) for one in options.lengths or ("recorded",)]
+    return Subject(
+        name=name,
+        size=size,
+        dim=student.width,
+        classes=classes,
+        generated=True,
+        identity=generated_identity(size, student.width, classes),
+        student_label=student.label,
+        student_identity=student.identity,
+        ks=options.k or (K,),
+        tau=TAU if options.tau is None else options.tau,
+        beta=BETA if options.beta is None else options.beta,
+        given=tuple(_given(one, name, options, student, store) for one in wanted),
+        source=partial(bases.generated, store, name, student.width, reporter),
+        student=partial(student.source, store, classes),
+    )
+
+
+def _given(
+    lengths: Lengths, base: str, options: Options, student: Student, store: ArtifactStore
+) -> Given:
+    task = lengths.task or (base if base in bases.GLUE else None)
+    if lengths.kind == "real":
+        identity, make = _real(task, base, options, student)
+    elif lengths.kind == "recorded":
+        table = fingerprint.of_files([inputs.LENGTHS])
+        identity = {"recorded": task, "of": table, "pool": [POOL, student.vocabulary]}
+        make = partial(inputs.recorded, task, POOL, student.vocabulary)
+    else:
+        identity = {"fixed": lengths.tokens, "pool": [POOL, student.vocabulary]}
+        make = partial(inputs.fixed, lengths.tokens, POOL, student.vocabulary)
+    artifact = store.get("measured-inputs", identity, lambda folder: make().save(folder / _FILE))
+    found = Inputs.load(artifact.path / _FILE)
+    most = int(found.lengths.max())
+    if most > student.longest:
+        raise UserError(
+            f"inputs '{found.label}' have up to {most} tokens, student {student.label} takes "
+            f"{student.longest}"
+        )
+    return Given(artifact.path / _FILE, found.label, artifact.key)
+
+
+def _real(
+    task: str | None, base: str, options: Options, student: Student
+) -> tuple[dict[str, Any], Callable[[], Inputs]]:
+    if task is None or options.data_dir is None or not isinstance(student, Checkpoint):
+        raise UserError(
+            f"--lengths real for base {base}: name the task (real:mrpc), --data-dir and a "
+            "--student with a tokenizer"
+        )
+    from reaugkd import tasks
+
+    data = tasks.load(task, data_dir=str(options.data_dir))
+    most = min(LONGEST, student.longest)
+    identity = {"real": data.fingerprint, "tokenizer": dict(student.identity), "longest": most}
+    return identity, lambda: inputs.real(task, str(options.data_dir), student.tokenizer(), most)
+
+
+def _served(options: Options, store: ArtifactStore, reporter: Reporter) -> Subject:
+    from bench.measure import served
+
+    if options.run is not None:
+        wanted: dict[str, Any] = dict.fromkeys(("backend", "keys", "values", "share"))
+        wanted |= {"task": options.task, "method": options.method, "seed": options.seed}
+        found = served.of_run(options.run, wanted, store, reporter)
+    else:
+        if options.classifier is None or options.task is None:
+            raise UserError("--classifier needs --task, whose sentences it is asked")
+        data_dir = None if options.data_dir is None else str(options.data_dir)
+        found = served.of_classifier(options.classifier, options.task, data_dir, store)
+    source, chosen = found.source, found.mixture
+    beta = chosen.beta if options.beta is None else options.beta
+    if not beta:
+        raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
+    require_k(options.k or (chosen.k,), source.name, source.size)
+    # The artefact that holds the knowledge base holds the student and the inputs too.
+    return Subject(
+        name=source.name,
+        size=source.size,
+        dim=source.dim,
+        classes=source.classes,
+        generated=False,
+        identity=source.identity,
+        student_label=found.label,
+        student_identity=source.identity,
+        ks=options.k or (chosen.k,),
+        tau=chosen.tau if options.tau is None else options.tau,
+        beta=beta,
+        given=(Given(found.inputs, Inputs.load(found.inputs).label, source.identity),),
+        source=lambda: source,
+        student=lambda: FolderStudent(path=str(found.student)),
+    )
