@@ -20,7 +20,7 @@ from reaugkd.models import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
-from reaugkd.retrieval.mixing import augment, probabilities
+from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.sweep import Grid
 
 if TYPE_CHECKING:
@@ -136,15 +136,10 @@ class RetrievalAugmentedClassifier:
 
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
         """All that follows the student's forward pass: search, weights, mixture, decision."""
-        student = probabilities(logits)
-        shape = (len(logits), self.k)
-        similarities = np.full(shape, -np.inf, np.float32)
-        rows = np.full(shape, MISSING)
-        if self.beta:
-            similarities, rows = self.index.search(embeddings, self.k)
-        mixed = augment(
-            student, similarities, rows, self.knowledge_base.values, self.tau, self.beta
+        path = QueryPath(
+            self.index, self.knowledge_base.values, k=self.k, tau=self.tau, beta=self.beta
         )
+        mixed, student, similarities, rows = path.answer(logits, embeddings)
         neighbours = np.where(rows < 0, MISSING, self.knowledge_base.ids.take(rows, mode="clip"))
         return Prediction(mixed, self._decide(mixed), neighbours, similarities, student)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,6 +13,9 @@ Vectors = NDArray[np.float32]
 
 UNIT_TOLERANCE = 1e-5
 """How far a squared norm may be from 1 for its row to be used as it is (float32 rounding)."""
+
+_SAFE_LEAST, _SAFE_MOST = 1e-20, 1e20
+"""Squared norms that float32 computes without overflow and without losing what underflows."""
 
 _BLOCK = 8192
 """Rows that are normalised at a time, so that the float64 work space stays small."""
@@ -56,4 +61,46 @@ def unit_rows(vectors: ArrayLike, what: str = "vector") -> Vectors:
         block /= largest[:, None]
         block /= np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
         unit[start : start + _BLOCK] = block
+    return unit
+
+
+def unit_queries(queries: ArrayLike) -> Vectors:
+    """Rows of length 1 like :func:`unit_rows`, in float32 where that loses nothing.
+
+    A query is normalised on the way of a single answer, so float32 rows are divided by their
+    float32 norm: as good as the rounding of the cosines that follow. Every other dtype, and rows
+    with a norm that is not finite, zero or extreme, go the careful way.
+
+    Args:
+        queries: [q, d], any real dtype and layout; never written to.
+
+    Raises:
+        EmbeddingError: as :func:`unit_rows`, naming the first query without a direction.
+
+    >>> unit_queries(np.array([[3.0, 4.0]], np.float32))
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    rows = np.asarray(queries)
+    if rows.dtype != np.float32 or rows.ndim != 2:
+        return unit_rows(rows, "query")
+    if len(rows) != 1:
+        return _unit_batch(np.ascontiguousarray(rows))
+    row = rows[0]
+    square = float(row.dot(row))
+    if not _SAFE_LEAST < square < _SAFE_MOST:
+        return unit_rows(rows, "query")
+    if abs(square - 1.0) <= UNIT_TOLERANCE:
+        return np.ascontiguousarray(rows)
+    unit: Vectors = np.divide(rows, math.sqrt(square), order="C")
+    return unit
+
+
+def _unit_batch(rows: Vectors) -> Vectors:
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)
+        if not ((squares > _SAFE_LEAST) & (squares < _SAFE_MOST)).all():
+            return unit_rows(rows, "query")
+        if (np.abs(squares - 1.0) <= UNIT_TOLERANCE).all():
+            return rows
+    unit: Vectors = rows / np.sqrt(squares)[:, None]
     return unit

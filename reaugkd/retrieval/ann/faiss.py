@@ -140,8 +140,14 @@ class Faiss(AnnIndex):
         if self._knob and self.effort is not None and self.effort != self._applied:
             faiss.ParameterSpace().set_index_parameter(self._index, self._knob, self.effort)
             self._applied = self.effort
-        with _threads(self.threads):
-            similarities, ids = self._index.search(rows, k)
+        threads = 1 if len(rows) == 1 else self.threads
+        if faiss.omp_get_max_threads() == threads:
+            return self._answer(rows, k)
+        with _threads(threads):
+            return self._answer(rows, k)
+
+    def _answer(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        similarities, ids = self._index.search(rows, k)
         return similarities, ids
 
     def _save(self, path: Path) -> None:

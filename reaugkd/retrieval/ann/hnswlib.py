@@ -75,11 +75,12 @@ class Hnswlib(AnnIndex):
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         self._graph.set_ef(max(self.effort or k, k))
+        threads = 1 if len(rows) == 1 else self.threads
         try:
-            labels, distances = self._graph.knn_query(rows, k=k, num_threads=self.threads)
+            labels, distances = self._graph.knn_query(rows, k, threads)
         except RuntimeError:
             return self._reachable(rows, k)
-        return 1.0 - distances, labels.astype(np.int64)
+        return np.subtract(1.0, distances, out=distances), labels.view(np.int64)
 
     def _reachable(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """As many of the k answers as each query can reach.
