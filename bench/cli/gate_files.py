@@ -55,10 +55,10 @@ class Files:
     summary: Path | None = None
     history: Path | None = None
 
-    def check(self) -> tuple[history.History, Path | None]:
+    def check(self) -> history.History:
         """See that every file can be written and the history can be continued.
 
-        Folders are made. Returns what the history holds so far, and its path.
+        Folders are made. Returns what the history holds so far.
 
         Raises:
             UserError: naming the flag and the path.
@@ -77,9 +77,7 @@ class Files:
                     path.open("ab").close()
             except OSError as error:
                 raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
-        if self.history is None:
-            return history.History((), ()), None
-        return history.read(self.history), self.history
+        return history.History((), ()) if self.history is None else history.read(self.history)
 
     def write(self, outcome: Outcome, call: Call) -> None:
         """Write what was asked for; JSON and XML appear whole or not at all.

@@ -96,6 +96,7 @@ def decide(
     limit: float,
     on_undecided: OnUndecided = "fail",
     tree: str | None = None,
+    told: Iterable[str] = (),
 ) -> Outcome:
     """Judge every record by ``limit``, whatever limit it was measured against.
 
@@ -110,6 +111,7 @@ def decide(
         limit: highest admissible overhead, e.g. 0.03.
         on_undecided: ``pass`` takes undecided cells for held ones.
         tree: commit of the working tree, for the notes.
+        told: further notes.
     """
     cells = tuple(judge(record, limit) for record in records)
     unusable = tuple(
@@ -121,7 +123,7 @@ def decide(
         on_undecided=on_undecided,
         cells=cells,
         unusable=unusable,
-        notes=tuple(notes(cells, tree)),
+        notes=(*told, *notes(cells, tree)),
     )
 
 

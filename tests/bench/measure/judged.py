@@ -87,3 +87,8 @@ def record(low: float = 0.005, high: float = 0.007, key: str = "c1", **changes: 
 def failed(reason: str, key: str = "f1", **changes: Any) -> Any:
     empty = {"status": "failed", "reason": reason, "verdict": None, "result": None, "index": None}
     return record(key=key, **(empty | changes))
+
+
+def changed(made: LatencyRecord, **changes: Any) -> LatencyRecord:
+    """``made`` with other fields of its cell."""
+    return made.model_copy(update={"cell": made.cell.model_copy(update=changes)})

@@ -1,0 +1,203 @@
+"""``bench gate``: does the overhead of retrieval stay below a limit? The exit code says so."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from bench.cli import measuring
+from reaugkd.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.cli.gate_files import Call
+    from bench.measure.gate_folder import Found
+
+ERROR, INTERRUPTED = 2, 130
+
+OWN = ("max_overhead", "time_budget", "overwrite", "out")
+"""Shared flags that mean something else here."""
+
+EXAMPLES = """
+\b
+Examples:
+  bench gate --bases mrpc,sst2 --ann exact,hnswlib --batch 1,32 --max-overhead 3%
+  bench gate --bases mrpc --time-budget 120 --on-undecided pass --summary "$GITHUB_STEP_SUMMARY"
+  bench gate results/runs/nightly --json gate.json --junit gate.xml --history history.jsonl
+
+\b
+Exit codes (docs/gate.md); with several causes, the first of 1, 2, 3, 0:
+  0  holds: every interval ends at or below the limit
+  1  fails: the whole interval of a cell is above the limit
+  2  a mistake, or something was not measured
+  3  undecided: the limit lies inside an interval
+"""
+
+
+def _shared() -> list[click.Parameter]:
+    """The flags of measuring, less those of :data:`OWN`."""
+
+    @click.command()
+    @measuring.flags(*measuring.CASE, *measuring.TIMED)
+    def command(**given: Any) -> None:
+        """Never run."""
+
+    return [one for one in command.params if one.name not in OWN]
+
+
+MEASURING = _shared()
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(
+    epilog=EXAMPLES,
+    params=[click.Argument(["folder"], required=False, type=_FILE), *MEASURING],
+)
+@click.option("--out", type=_FILE, help="keep the measurements there; else they are dropped")
+@click.option("--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03")
+@click.option(
+    "--time-budget",
+    type=float,
+    default=300,
+    show_default=True,
+    help="seconds of measuring, divided among the cells",
+)
+@click.option(
+    "--on-undecided",
+    type=click.Choice(["fail", "pass"]),
+    default="fail",
+    show_default=True,
+    help="whether undecided cells end with 3, or pass",
+)
+@click.option("--json", type=_FILE, help="everything, as JSON")
+@click.option("--junit", type=_FILE, help="JUnit XML, one test case per cell")
+@click.option("--summary", type=_FILE, help="a Markdown table, appended")
+@click.option("--history", type=_FILE, help="JSON lines, one per cell, appended")
+@click.pass_context
+def gate(context: click.Context, folder: Path | None, **given: Any) -> int:
+    """Judge latency cells by a limit: those of a FOLDER of `bench latency`, or measured here.
+
+    Prints one line per cell, the answer last. What is measured here is measured anew, whatever
+    was measured before; indexes come from the cache.
+    """
+    try:
+        return _gate(context, folder, given)
+    except (UserError, click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except KeyboardInterrupt:
+        click.echo("error: interrupted, nothing is decided", err=True)
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001  Python's own exit code is 1, which here means: fails
+        traceback.print_exc()
+        return ERROR
+
+
+def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:
+    from bench import provenance
+    from bench.cli.gate_files import Files
+    from bench.measure.gate import decide
+    from bench.measure.options import share
+    from bench.report.gate import verdict
+
+    limit = share(given["max_overhead"])
+    _one_source(context, folder, given)
+    files = Files(*(given[name] for name in ("json", "junit", "summary", "history")))
+    for line in files.check().problems:
+        click.echo(f"{line.path}: {line.reason}, passed over", err=True)
+
+    found = _read(folder, limit) if folder is not None else _measure(given, limit)
+    for problem in found.problems:
+        click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
+    tree, _ = provenance.source_state()
+    outcome = decide(found.records, found.problems, limit, given["on_undecided"], tree, found.notes)
+    files.write(outcome, _call())
+    click.echo(verdict(outcome))
+    return outcome.code
+
+
+def _one_source(context: click.Context, folder: Path | None, given: dict[str, Any]) -> None:
+    """Raise unless there is either a folder, or something to measure."""
+    names = {one.name: one.opts[0] for one in (*MEASURING, *context.command.params)}
+    only = [one.name or "" for one in MEASURING] + ["out", "time_budget"]
+    chosen = [
+        names[name]
+        for name in only
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if folder is not None and chosen:
+        raise UserError(f"{chosen[0]} is for measuring, FOLDER {folder} is measured: give one")
+    if folder is None and not (given["bases"] or given["run"] or given["classifier"]):
+        raise UserError(
+            "nothing to judge: give a FOLDER of `bench latency`, --bases, --run or --classifier"
+        )
+
+
+def _read(folder: Path, limit: float) -> Found:
+    from bench.measure import gate_folder
+
+    found = gate_folder.read(folder)
+    show = _teller(limit)
+    for record in found.records:
+        show(record)
+    return found
+
+
+def _measure(given: dict[str, Any], limit: float) -> Found:
+    """Measure every cell anew, each with its share of the budget."""
+    from bench.measure.gate_folder import Found
+    from bench.measure.plan import plan
+    from bench.store import Problem
+    from reaugkd.artifacts import ArtifactStore
+
+    options = measuring.options(given)
+    keys = {one.key: one.cell.label for one in plan(options, ArtifactStore(measuring.cache(given)))}
+    each = options.model_copy(update={"budget": options.budget / max(1, len(keys))})
+    show = _teller(limit)
+    with tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder:
+        out = given["out"] or Path(folder, "cells")
+        store, records = measuring.run_latency(
+            given | {"out": out, "overwrite": "always"},
+            each,
+            measuring.error_console(),
+            done=lambda one: show(one.record),
+        )
+    for record in records:
+        keys.pop(record.key, None)
+    problems = (
+        Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
+        for key, label in keys.items()
+    )
+    return Found(tuple(records), tuple(problems), ())
+
+
+def _teller(limit: float) -> Callable[[Any], None]:
+    from bench.measure.gate import judge
+    from bench.report.gate import line
+
+    return lambda record: click.echo(line(judge(record, limit)))
+
+
+def _call() -> Call:
+    from datetime import UTC, datetime
+    from os import cpu_count
+
+    from bench import provenance
+    from bench.cli.gate_files import Call
+    from reaugkd import __version__
+
+    commit, dirty = provenance.source_state()
+    return Call(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=measuring.command_line(),
+        version=__version__,
+        commit=commit,
+        dirty=dirty,
+        cpu=provenance.processor()[0],
+        cores=cpu_count() or 1,
+    )

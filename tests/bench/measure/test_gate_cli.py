@@ -1,0 +1,331 @@
+"""``bench gate``: exit codes, one line per cell, files, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import provenance
+from bench.cli.gate_files import GateFile
+from bench.cli.main import main
+from bench.measure import history, latency
+from bench.measure.plan import plan
+from bench.measure.results import Measurements, PlanFile
+from tests.bench.measure.judged import cell, failed, record
+from tests.bench.report import factory
+
+ROOT = Path(__file__).resolve().parents[3]
+Folder = Callable[..., Path]
+
+
+def gate(*arguments: object) -> Result:
+    done = CliRunner().invoke(main, ["gate", *map(str, arguments)], prog_name="bench")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def here() -> dict[str, Any]:
+    """Provenance of this tree, so that nothing has to be noted."""
+    return {"provenance": factory.provenance(commit=provenance.source_state()[0])}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder as ``bench latency`` leaves it."""
+
+    def make(*records: Any, plan: dict[str, str] | None = None) -> Path:
+        store = Measurements(tmp_path / "run")
+        store.create()
+        for one in records:
+            store.write(one)
+        cells = {one.key: one.cell.label for one in records} if plan is None else plan
+        store.write_plan(PlanFile(kind="latency", command="bench latency", cells=cells))
+        return store.folder
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("records", "flags", "code"),
+    [
+        ([record(0.01, 0.02)], [], 0),
+        ([record(0.01, 0.02)], ["--max-overhead", "0.5%"], 1),
+        ([record(0.01, 0.02), record(0.04, 0.05, key="c2")], [], 1),
+        ([record(0.01, 0.02), failed("killed")], [], 2),
+        ([record(0.01, 0.02), failed("no bf16", status="skipped")], [], 2),
+        ([record(cell=cell(beta=0.0))], [], 2),
+        ([], [], 2),
+        ([record(0.02, 0.04)], [], 3),
+        ([record(0.02, 0.04)], ["--on-undecided", "pass"], 0),
+        ([failed("killed")], ["--on-undecided", "pass"], 2),
+    ],
+)
+def test_the_exit_code_and_one_line_per_cell(
+    folder: Folder, records: list[Any], flags: list[str], code: int
+) -> None:
+    done = gate(folder(*records), *flags)
+    assert done.exit_code == code
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(records) + 1
+    assert f"(exit {code})" in lines[-1]
+    assert all("limit " in line for line in lines)
+
+
+def test_a_planned_cell_without_a_record_never_passes(folder: Folder) -> None:
+    plan = {"c1": "mrpc", "c9": "sst2 (67,349) exact"}
+    done = gate(folder(record(0.01, 0.02), plan=plan), "--on-undecided", "pass")
+    assert done.exit_code == 2
+    assert "planned, never measured: sst2 (67,349) exact" in done.stderr
+    assert "1 missing or unusable" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 99}', '{"key": "c1"}'])
+def test_a_damaged_record_is_named_and_never_passes(folder: Folder, text: str) -> None:
+    path = folder(record(0.01, 0.02), record(0.01, 0.02, key="c2"))
+    (path / "measurements/c2.json").write_text(text)
+    done = gate(path)
+    assert done.exit_code == 2
+    assert "c2.json" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_record_under_another_cells_name_never_passes(folder: Folder) -> None:
+    path = folder(record(0.01, 0.02))
+    (path / "measurements/c1.json").rename(path / "measurements/c2.json")
+    assert gate(path).exit_code == 2
+
+
+def test_a_damaged_plan_never_passes(folder: Folder) -> None:
+    path = folder(record(0.01, 0.02))
+    (path / "latency.json").write_text('{"cells": ')
+    done = gate(path)
+    assert done.exit_code == 2
+    assert "latency.json" in done.stderr
+
+
+def test_a_damaged_memory_record_is_not_the_gates_business(folder: Folder) -> None:
+    path = folder(record(0.01, 0.02, **here()))
+    (path / "measurements/m1.json").write_text("{")
+    store = Measurements(path)
+    store.write_plan(PlanFile(kind="memory", command="bench memory", cells={"m1": "mrpc"}))
+    assert gate(path).exit_code == 0
+
+
+def test_cells_of_earlier_plans_are_judged_as_well(folder: Folder) -> None:
+    done = gate(folder(record(0.01, 0.02), record(0.04, 0.05, key="c0"), plan={"c1": "mrpc"}))
+    assert done.exit_code == 1
+    assert "1 of the cells are not of the folder's last plan" in done.stdout.splitlines()[-1]
+
+
+def test_figures_of_another_commit_are_noted_in_the_answer(folder: Folder) -> None:
+    commit = provenance.source_state()[0]
+    if commit is None:
+        pytest.skip("not a git checkout")
+    told = gate(folder(record(0.01, 0.02))).stdout
+    assert f"1 of 1 cells were not measured at this tree's commit, {commit}." in told
+    assert "this tree" not in gate(folder(record(0.01, 0.02, **here()))).stdout
+
+
+def test_the_files_say_what_the_exit_code_says(folder: Folder, tmp_path: Path) -> None:
+    run = folder(record(0.01, 0.02), record(0.04, 0.05, key="c2", cell=cell(batch=32)))
+    out = tmp_path / "made" / "for it"
+    names = {flag: out / f"gate.{flag}" for flag in ("json", "junit", "summary", "history")}
+    flags = [part for flag, path in names.items() for part in (f"--{flag}", path)]
+    for _ in range(2):
+        assert gate(run, *flags).exit_code == 1
+
+    written = GateFile.model_validate_json(names["json"].read_bytes())
+    assert (written.schema_version, written.outcome.code) == (1, 1)
+    assert [one.verdict for one in written.outcome.cells] == ["holds", "fails"]
+    assert json.loads(names["json"].read_text())["call"]["command"].startswith("bench ")
+    suite = ET.parse(names["junit"]).getroot()[0]
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
+    assert names["summary"].read_text().count("## ") == 2  # appended
+    assert [one.verdict for one in history.read(names["history"]).entries] == ["holds", "fails"] * 2
+    assert sorted(path.name for path in out.iterdir()) == sorted(p.name for p in names.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ("--bases",)),
+        (["nowhere"], ("no measurements at nowhere", "bench latency")),
+        (["RUN", "--bases", "mrpc"], ("--bases", "FOLDER")),
+        (["RUN", "--time-budget", "5"], ("--time-budget", "FOLDER")),
+        (["RUN", "--max-overhead", "three"], ("--max-overhead", "three", "3%")),
+        (["RUN", "--max-overhead", "3"], ("--max-overhead", "3%")),
+        (["RUN", "--max-overhead", "-1%"], ("--max-overhead", "-1%")),
+        (["RUN", "--max-overhead", "nan"], ("--max-overhead", "nan")),
+        (["RUN", "--max-overhead", "inf%"], ("--max-overhead", "inf%")),
+        (["RUN", "--on-undecided", "pas"], ("--on-undecided", "pas")),
+        (["RUN", "--json", "RUN"], ("--json", "is a folder")),
+        (["RUN", "--json", "/proc/no/gate.json"], ("--json", "/proc/no")),
+        (["RUN", "--json", "x", "--junit", "x"], ("--json", "--junit", "same file")),
+        (["RUN", "--history", "OTHER"], ("line 1: schema version 2, this is 1", "--history")),
+        (["RUN", "--history", "TEXT"], ("line 1: not a line of a gate's history",)),
+        (["--bases", "mrpc", "--batch", "0"], ("--batch", "0")),
+        (["--bases", "mrpc", "--threads", "4096"], ("--threads", "4096")),
+        (["--bases", "mrpc", "--precision", "fp33"], ("precision", "fp33", "fp32")),
+        (["--bases", "5", "--k", "10"], ("--k 10", "5")),
+        (["--bases", "mrcp"], ("mrcp", "mrpc")),
+        (["--bases", "mrpc", "--ann", "hnswlb"], ("hnswlb", "hnswlib")),
+        (["--bases", "mrpc", "--beta", "0"], ("--beta", "0", "nothing is retrieved")),
+        (["--bases", "mrpc", "--time-budget", "0"], ("--time-budget", "0")),
+    ],
+)
+def test_every_mistake_is_one_line_and_exit_code_2(
+    folder: Folder, tmp_path: Path, arguments: list[str], words: tuple[str, ...]
+) -> None:
+    (tmp_path / "other.jsonl").write_text('{"schema_version":2,"kind":"gate"}\n')
+    (tmp_path / "text.jsonl").write_text("a readme\n")
+    places = {
+        "RUN": folder(record(0.01, 0.02)),
+        "OTHER": tmp_path / "other.jsonl",
+        "TEXT": tmp_path / "text.jsonl",
+        "x": tmp_path / "x",
+    }
+    done = gate(*(places.get(argument, argument) for argument in arguments))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert all(word in done.stderr for word in words), done.stderr
+    assert (tmp_path / "other.jsonl").read_text() == '{"schema_version":2,"kind":"gate"}\n'
+
+
+class Bench:
+    """Stands in for the measuring: hands out records and remembers what it was asked."""
+
+    def __init__(self, records: list[Any]) -> None:
+        self.records, self.asked, self.calls = records, {}, 0
+
+    def __call__(self, options: Any, measurements: Any, store: Any, **more: Any) -> list[Any]:
+        self.calls += 1
+        self.asked = {"options": options, "folder": measurements.folder, **more}
+        planned = plan(options, store)
+        made = [
+            record.model_copy(update={"key": one.key})
+            for one, record in zip(planned, self.records, strict=False)
+        ]
+        measurements.create()
+        for number, one in enumerate(made, start=1):
+            measurements.write(one)
+            more["done"](latency.Done(one, False, number, len(planned), 0.0))
+        return made
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Bench]:
+    def install(*records: Any) -> Bench:
+        made = Bench([*records])
+        monkeypatch.setattr(latency, "measure", made)
+        monkeypatch.setenv("REAUGKD_CACHE", str(tmp_path / "cache"))
+        monkeypatch.chdir(tmp_path)
+        return made
+
+    return install
+
+
+def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(*(record(0.01, 0.02, key=f"c{number}") for number in range(4)))
+    done = gate("--bases", "20,30", "--ann", "exact", "--batch", "1,32", "--time-budget", "200")
+    assert (done.exit_code, made.calls) == (0, 1)
+    assert len(done.stdout.splitlines()) == 5
+    assert made.asked["options"].budget == pytest.approx(50)
+    assert made.asked["overwrite"] == "always"
+    assert not made.asked["folder"].exists()
+
+
+def test_measured_here_the_limit_is_the_gates(bench: Callable[..., Bench]) -> None:
+    made = bench(record(0.01, 0.02))
+    done = gate("--bases", "20", "--ann", "exact", "--max-overhead", "0.5%")
+    assert done.exit_code == 1
+    assert made.asked["options"].limit == 0.005
+
+
+def test_a_planned_cell_that_the_measuring_never_returned_is_an_error(
+    bench: Callable[..., Bench],
+) -> None:
+    bench(record(0.01, 0.02))
+    done = gate("--bases", "20", "--ann", "exact", "--batch", "1,32")
+    assert done.exit_code == 2
+    assert "planned, never measured: 20 (20) exact" in done.stderr
+    assert "1 missing or unusable" in done.stdout.splitlines()[-1]
+
+
+def test_a_history_of_another_schema_ends_it_before_anything_is_measured(
+    bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    made = bench(record(0.01, 0.02))
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"schema_version":2,"kind":"gate"}\n')
+    done = gate("--bases", "20", "--history", path)
+    assert (done.exit_code, made.calls) == (2, 0)
+    assert path.read_text().count("\n") == 1
+
+
+def test_a_torn_line_of_the_history_is_told_and_the_gate_goes_on(
+    folder: Folder, tmp_path: Path
+) -> None:
+    run, path = folder(record(0.01, 0.02, **here())), tmp_path / "history.jsonl"
+    assert gate(run, "--history", path).exit_code == 0
+    path.write_bytes(path.read_bytes()[:-30])
+    done = gate(run, "--history", path)
+    assert done.exit_code == 0
+    assert f"{path} line 1: torn" in done.stderr
+    assert len(history.read(path).entries) == 1
+
+
+def test_a_crash_is_not_taken_for_a_failure(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("ours")
+
+    bench()
+    monkeypatch.setattr(latency, "measure", crash)
+    done = gate("--bases", "20", "--ann", "exact")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "ZeroDivisionError: ours" in done.stderr
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bench.cli import gate_files
+from bench.cli.main import main
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = die
+main(["gate", *sys.argv[1:]], prog_name="bench")
+"""
+
+
+@pytest.mark.parametrize("flag", ["--json", "--junit"])
+@pytest.mark.parametrize("before", [None, "earlier\n"])
+def test_killed_while_writing_it_leaves_no_half_file(
+    folder: Folder, tmp_path: Path, flag: str, before: str | None
+) -> None:
+    path = tmp_path / "out" / "gate"
+    path.parent.mkdir()
+    if before is not None:
+        path.write_text(before)
+    command = [sys.executable, "-c", KILLED, str(folder(record(0.01, 0.02))), flag, str(path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (path.read_text() if path.exists() else None) == before
