@@ -10,26 +10,35 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import provenance
-from bench.measure import bases
+from bench.executors import Overwrite
+from bench.measure import bases, environment, options, subjects
 from bench.measure.bases import Source
-from bench.measure.environment import variables
 from bench.measure.indexes import Indexes, Mixture, Target
 from bench.measure.memory_worker import BATCH, Job, Outcome, Saved
+from bench.measure.options import Options
 from bench.measure.process import Launcher
-from bench.measure.record import SCHEMA, IndexFacts, MemoryRecord, MemoryResult, Status
+from bench.measure.record import IndexFacts, MemoryRecord, MemoryResult, Status
+from bench.measure.results import Measurements, PlanFile
+from bench.measure.subjects import Subject
+from bench.store import StoreError
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
-from reaugkd.errors import MissingLibraryError, UserError
+from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+
+PROTOCOL = 1
+"""Raised when the measuring process would give the same cell another figure."""
 
 WORKER = Launcher.module("bench.measure.memory_worker")
 
@@ -38,13 +47,115 @@ SMALL = 1_000
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A cell to measure: a knowledge base, not necessarily made yet, and a backend."""
+
+    key: str
+    identity: Mapping[str, Any]
+    subject: Subject
+    spec: str
+    mixture: Mixture
+    threads: int
+
+    @property
+    def label(self) -> str:
+        """The cell in a few words."""
+        return f"{self.subject.name} ({self.subject.size:,}) {self.spec} k {self.mixture.k}"
+
+
+@dataclass(frozen=True)
 class Done:
-    """A cell that has just ended, as in :mod:`bench.measure.latency` without an estimate."""
+    """A cell that has just ended; ``number`` of ``total`` planned ones, from 1."""
 
     record: MemoryRecord
     reused: bool
     number: int
     total: int
+
+
+def plan(wanted: Options, store: ArtifactStore, reporter: Reporter | None = None) -> list[Planned]:
+    """Every cell, one base after another. Batch, precision and lengths do not matter here.
+
+    Raises:
+        UserError: for the first mistake in the options, or where there is no /proc to read.
+    """
+    require_linux()
+    options.require(wanted)
+    cells: dict[str, Planned] = {}
+    for subject in subjects.subjects(wanted, store, reporter or Silent()):
+        for threads, k, spec in product(wanted.threads[:1], subject.ks, wanted.ann):
+            mixture = subject.mixture(k)
+            identity = {
+                "kind": "memory",
+                "protocol": PROTOCOL,
+                "base": dict(subject.identity),
+                "index": _library(spec, wanted.build_threads),
+                "mixture": [k, mixture.tau, mixture.beta],
+                "target": wanted.target,
+                "batch": BATCH,
+                "threads": threads,
+            }
+            key = fingerprint.of_json(identity)
+            cells.setdefault(key, Planned(key, identity, subject, spec, mixture, threads))
+    return list(cells.values())
+
+
+def measure(
+    wanted: Options,
+    measurements: Measurements,
+    store: ArtifactStore,
+    *,
+    command: str,
+    overwrite: Overwrite = "missing",
+    reporter: Reporter | None = None,
+    done: Callable[[Done], None] | None = None,
+    launch: Launcher = WORKER,
+) -> list[MemoryRecord]:
+    """Measure what is not there yet; the records of all planned cells that have one.
+
+    Args:
+        wanted: which cells.
+        measurements: where records are found and kept.
+        store: where knowledge bases and indexes are found and kept.
+        command: the command line, for provenance.
+        overwrite: ``missing`` measures what has no usable record or did not end well, ``never``
+            only what has no file at all, ``always`` everything.
+        reporter: told of builds.
+        done: told of every cell.
+        launch: starts the measuring processes.
+
+    Raises:
+        UserError: for a mistake in the options, before any work starts; if a record cannot be
+            written.
+    """
+    planned = plan(wanted, store, reporter)
+    measurements.create()
+    labels = {one.key: one.label for one in planned}
+    measurements.write_plan(PlanFile(kind="memory", command=command, cells=labels))
+    records: list[MemoryRecord] = []
+    for _, group in groupby(planned, key=lambda one: id(one.subject)):
+        meter: Meter | None = None  # opens the base, which a finished cell does not need
+        for one in group:
+            found = measurements.get(one.key)
+            kept = found if isinstance(found, MemoryRecord) else None
+            if overwrite == "always" or (overwrite == "missing" and not _usable(kept)):
+                again = True
+            else:
+                again = found is None
+            if again:
+                meter = meter or Meter(store, one, wanted, command, reporter, launch)
+                kept = meter.measure(one)
+                measurements.write(kept)
+            if kept is None:
+                continue  # --overwrite never, and the file is no record of ours
+            records.append(kept)
+            if done is not None:
+                done(Done(kept, not again, len(records), len(planned)))
+    return records
+
+
+def _usable(record: MemoryRecord | None) -> bool:
+    return record is not None and record.status == "ok"
 
 
 def require_linux() -> None:
@@ -65,13 +176,12 @@ def on_disk(base: KnowledgeBase, index: Path | None) -> int:
 
 
 class Meter:
-    """Measures the cells of one source.
+    """Measures the cells of one knowledge base.
 
     Args:
         store: where knowledge bases and indexes are kept.
-        source: the knowledge base and its queries.
-        threads: of a search.
-        build_threads: of a build.
+        first: one of the cells.
+        wanted: the options they come from.
         command: the command line, for provenance.
         reporter: told of builds.
         launch: starts the measuring process.
@@ -80,39 +190,19 @@ class Meter:
     def __init__(
         self,
         store: ArtifactStore,
-        source: Source,
-        *,
-        threads: int,
-        build_threads: int,
+        first: Planned,
+        wanted: Options,
         command: str,
         reporter: Reporter | None = None,
         launch: Launcher = WORKER,
     ) -> None:
-        self.store, self.source, self.threads = store, source, threads
-        self.build_threads, self.command = build_threads, command
-        self._reporter, self._launch = reporter or Silent(), launch
-        self.indexes = Indexes(store, source, build_threads, reporter)
+        self.source = first.subject.source()
+        self._store, self._command, self._launch = store, command, launch
+        self._reporter = reporter or Silent()
+        self._target, self._build_threads = Target.parse(wanted.target), wanted.build_threads
+        self.indexes = Indexes(store, self.source, self._build_threads, reporter)
 
-    def identity(self, spec: str, mixture: Mixture, target: Target) -> dict[str, Any]:
-        """Everything that decides the figures of a cell; nothing is built for it."""
-        try:
-            empty = ann.make(spec, build_threads=self.build_threads)
-            library = {"params": empty.params(), "version": empty.version}
-        except MissingLibraryError:
-            library = {}
-        return {
-            "kind": "memory",
-            "schema": SCHEMA,
-            "base": dict(self.source.identity),
-            "spec": spec,
-            "library": library,
-            "mixture": [mixture.k, mixture.tau, mixture.beta],
-            "target": str(target),
-            "queries": [len(self.source.queries), BATCH],
-            "threads": self.threads,
-        }
-
-    def measure(self, spec: str, mixture: Mixture, target: Target) -> MemoryRecord:
+    def measure(self, cell: Planned) -> MemoryRecord:
         """The record of a cell; one that cannot be measured says why."""
         load = os.getloadavg()
         facts: IndexFacts | None = None
@@ -120,16 +210,16 @@ class Meter:
         status: Status = "ok"
         reason: str | None = None
         try:
-            facts = self.indexes.tuned(spec, mixture, target, self.threads)
-            result = self._result(facts, mixture)
-        except MissingLibraryError as error:
-            status, reason = "skipped", str(error)
+            spec = self._resolved(cell)
+            facts = self.indexes.tuned(spec, cell.mixture, self._target, cell.threads)
+            result = self._result(facts, cell)
+        except StoreError:
+            raise  # a full disk is not this cell's fault
         except UserError as error:
-            status, reason = "failed", str(error)
-        identity = self.identity(spec, mixture, target)
+            status, reason = "failed", " ".join(str(error).split())
         return MemoryRecord(
-            key=fingerprint.of_json(identity),
-            identity=identity,
+            key=cell.key,
+            identity=dict(cell.identity),
             status=status,
             reason=reason,
             base=self.source.name,
@@ -137,32 +227,44 @@ class Meter:
             dim=self.source.dim,
             classes=self.source.classes,
             generated=self.source.generated,
-            backend=spec,
-            k=mixture.k,
+            backend=cell.spec,
+            k=cell.mixture.k,
             index=facts,
             result=result,
-            provenance=provenance.collect(self.command, load, "cpu"),
+            provenance=provenance.collect(self._command, load, "cpu"),
         )
 
-    def _result(self, facts: IndexFacts, mixture: Mixture) -> MemoryResult:
+    def _resolved(self, cell: Planned) -> str:
+        """The backend itself where ``auto`` was asked for."""
+        from reaugkd.retrieval.ann import auto
+
+        return auto.resolve(
+            cell.spec,
+            self.source.size,
+            self.source.dim,
+            threads=cell.threads,
+            reporter=self._reporter,
+        )
+
+    def _result(self, facts: IndexFacts, cell: Planned) -> MemoryResult:
         built, base = self.indexes.built(facts.spec), self.indexes.base
-        small = self._small(facts.spec, mixture.k)
-        self._reporter.note(f"{self.source.name}: loading {facts.spec} in a process of its own")
+        small = self._small(facts.spec, cell.mixture.k)
         with tempfile.TemporaryDirectory(prefix="reaugkd-") as folder:
             queries = Path(folder, "queries.npz")
             np.savez(queries, queries=self.source.queries, student=self.source.student)
             job = Job(
                 spec=facts.spec,
                 small=small,
-                measured=_saved(self.source.folder, built.folder),
+                measured=_saved(self.source, built.folder),
                 queries=os.fspath(queries),
                 effort=facts.effort,
-                k=mixture.k,
-                tau=mixture.tau,
-                beta=mixture.beta,
-                threads=self.threads,
+                k=cell.mixture.k,
+                tau=cell.mixture.tau,
+                beta=cell.mixture.beta,
+                threads=cell.threads,
             )
-            told = self._launch(job.model_dump_json(), variables(self.threads), "result.json")
+            variables = environment.variables(cell.threads)
+            told = self._launch(job.model_dump_json(), variables, "result.json")
         return MemoryResult(
             formula=facts.nbytes + besides(base),
             serialized=on_disk(base, built.folder),
@@ -176,15 +278,21 @@ class Meter:
         """
         size = max(SMALL, k)
         while True:
-            source = bases.generated(self.store, str(size), self.source.dim, self._reporter)
-            indexes = Indexes(self.store, source, self.build_threads, self._reporter)
+            source = bases.generated(self._store, str(size), self.source.dim, self._reporter)
+            indexes = Indexes(self._store, source, self._build_threads, self._reporter)
             try:
-                return _saved(source.folder, indexes.built(spec).folder)
+                return _saved(source, indexes.built(spec).folder)
             except UserError:
                 if size >= self.source.size:
                     raise
                 size *= 4
 
 
-def _saved(base: Path, index: Path | None) -> Saved:
-    return Saved(base=os.fspath(base), index=None if index is None else os.fspath(index))
+def _saved(source: Source, index: Path | None) -> Saved:
+    return Saved(base=os.fspath(source.folder), index=None if index is None else os.fspath(index))
+
+
+def _library(spec: str, build_threads: int) -> dict[str, Any]:
+    """What decides an index beside its vectors; nothing is built for it."""
+    empty = ann.make(spec, build_threads=build_threads)
+    return {"spec": spec, "params": empty.params(), "library": empty.version}

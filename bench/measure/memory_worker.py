@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from bench.measure.cell import _Plain
 from bench.measure.indexes import Built
 from reaugkd.artifacts import write_json
 from reaugkd.errors import UserError
-from reaugkd.retrieval import mixing
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.query import QueryPath
 
 BATCH = 32
 """Queries per search: what a search holds for a batch is part of the peak."""
@@ -46,7 +47,7 @@ class Job(_Plain):
     spec: str
     small: Saved
     measured: Saved
-    queries: str  # .npz with queries [m, d] and student [m, C], both float32
+    queries: str = Field(description=".npz with queries [m, d] and student [m, C], float32")
     effort: int | None
     k: int
     tau: float
@@ -71,20 +72,17 @@ class Served:
         self.base = KnowledgeBase.load(Path(saved.base))
         folder = None if saved.index is None else Path(saved.index)
         self.index = Built(job.spec, folder, "", 0.0, 1, ()).open(self.base.keys, job.threads)
+        self.path = QueryPath(self.index, self.base.values, k=job.k, tau=job.tau, beta=job.beta)
         self.seconds = time.perf_counter() - began
         if job.effort is not None:
             self.index.effort = job.effort
-        self.job = job
 
-    def answer_all(self, queries: Any, student: Any) -> None:
+    def answer_all(self, queries: Any, logits: Any) -> None:
         """One pass, as a served classifier answers: search, mixture, ids of the neighbours."""
         for start in range(0, len(queries), BATCH):
             part = slice(start, start + BATCH)
-            similarities, rows = self.index.search(queries[part], self.job.k)
-            mixing.augment(
-                student[part], similarities, rows, self.base.values, self.job.tau, self.job.beta
-            )
-            self.base.ids.take(rows, mode="clip")
+            answer = self.path.answer(logits[part], queries[part])
+            self.base.ids.take(answer.rows, mode="clip")
 
 
 def status() -> dict[str, int]:
@@ -124,7 +122,7 @@ def work(job: Job) -> Outcome:
         UserError: naming the file that is missing or damaged.
     """
     with np.load(job.queries, allow_pickle=False) as archive:
-        queries, student = archive["queries"], archive["student"]
+        queries, logits = archive["queries"], archive["student"]
     small = Served(job.small, job)
     # The small base may have other classes: its answers serve nothing but the warm-up.
     classes = small.base.values.shape[1]
@@ -132,7 +130,7 @@ def work(job: Job) -> Outcome:
     del small
     before = settle()
     served = Served(job.measured, job)
-    served.answer_all(queries, student)
+    served.answer_all(queries, logits)
     after = status()
     return Outcome(
         rss_growth=after["RssAnon"] - before["RssAnon"],

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.measure import bases, memory
-from bench.measure.indexes import Mixture, Target
+from bench.measure.indexes import Indexes
 from bench.measure.memory import Meter
 from bench.measure.memory_worker import settle, status
+from bench.measure.options import Options
 from bench.measure.process import Launcher
 from bench.measure.record import MemoryRecord, MemoryResult
+from bench.measure.results import Measurements
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import UserError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-MIXTURE, TARGET = Mixture(10, 0.1, 0.5), Target.parse("recall:0.9")
 SIZE, DIM, CLASSES = 5_000, 64, 2
 VECTORS = 4 * SIZE * DIM
 BESIDES = SIZE * (4 * CLASSES + 8)
@@ -29,14 +33,43 @@ PAGES = 1 << 20
 """What a few libraries and a work buffer may add to a reading."""
 
 
+Reading = Callable[..., MemoryResult]
+DIES = Launcher(("/bin/sh", "-c", "kill -9 $$"))
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
     return ArtifactStore(tmp_path_factory.mktemp("cache"))
 
 
-def meter(store: ArtifactStore, size: int = SIZE, dim: int = DIM, **more: Any) -> Meter:
-    source = bases.generated(store, str(size), dim)
-    return Meter(store, source, threads=1, build_threads=1, command="a test", **more)
+def options(size: int = SIZE, dim: int = DIM, **more: Any) -> Options:
+    given: dict[str, Any] = {
+        "bases": (str(size),),
+        "ann": ("exact",),
+        "threads": (1,),
+        "build_threads": 1,
+        "student": f"bert-1l-{dim}",
+        "target": "recall:0.9",
+    }
+    return Options(**(given | more))
+
+
+def measured(
+    store: ArtifactStore,
+    spec: str,
+    size: int = SIZE,
+    dim: int = DIM,
+    launch: Launcher = memory.WORKER,
+) -> MemoryRecord:
+    wanted = options(size, dim, ann=(spec,))
+    (cell,) = memory.plan(wanted, store)
+    return Meter(store, cell, wanted, "a test", launch=launch).measure(cell)
+
+
+@pytest.fixture(scope="module")
+def reading(store: ArtifactStore) -> Reading:
+    """Figures of a backend, read once for all tests: a process each takes seconds."""
+    return cache(lambda spec, size=SIZE, dim=DIM: result(measured(store, spec, size, dim)))
 
 
 def result(record: MemoryRecord) -> MemoryResult:
@@ -45,8 +78,8 @@ def result(record: MemoryRecord) -> MemoryResult:
     return record.result
 
 
-def test_exact_holds_its_vectors_in_mapped_pages_only(store: ArtifactStore) -> None:
-    found = result(meter(store).measure("exact", MIXTURE, TARGET))
+def test_exact_holds_its_vectors_in_mapped_pages_only(reading: Reading) -> None:
+    found = reading("exact")
     assert VECTORS <= found.mapped <= VECTORS + BESIDES + PAGES
     # One batch of similarities and their partition, and nothing of the size of a second copy
     # of the vectors beside them.
@@ -54,20 +87,17 @@ def test_exact_holds_its_vectors_in_mapped_pages_only(store: ArtifactStore) -> N
     assert found.formula == found.serialized == VECTORS + BESIDES
 
 
-def test_hnswlib_holds_its_vectors_in_anonymous_memory(store: ArtifactStore) -> None:
+def test_hnswlib_holds_its_vectors_in_anonymous_memory(reading: Reading) -> None:
     size, dim = 12_000, 128
-    found = result(meter(store, size, dim).measure("hnswlib", MIXTURE, TARGET))
+    found = reading("hnswlib", size, dim)
     assert 4 * size * dim < found.rss_growth < 1.5 * found.formula
     assert found.mapped < 0.2 * 4 * size * dim  # soft labels and ids; the keys are not touched
     assert 0.8 * found.formula < found.serialized <= found.formula
 
 
-def test_twice_the_entries_more_take_twice_the_memory_more(store: ArtifactStore) -> None:
+def test_twice_the_entries_more_take_twice_the_memory_more(reading: Reading) -> None:
     """Slopes: what a process takes once, however small the base, falls out of them."""
-    found = [
-        result(meter(store, size).measure("hnswlib", MIXTURE, TARGET))
-        for size in (SIZE // 2, SIZE, 2 * SIZE)
-    ]
+    found = [reading("hnswlib", size) for size in (SIZE // 2, SIZE, 2 * SIZE)]
     once, twice = (b.rss_growth - a.rss_growth for a, b in pairwise(found))
     assert twice == pytest.approx(2 * once, rel=0.4)
     assert twice == pytest.approx(found[2].formula - found[1].formula, rel=0.4)
@@ -75,20 +105,23 @@ def test_twice_the_entries_more_take_twice_the_memory_more(store: ArtifactStore)
 
 @pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss", "annoy"])
 def test_the_formula_is_near_what_is_written_and_the_peak_above_what_stays(
-    store: ArtifactStore, spec: str
+    reading: Reading, spec: str
 ) -> None:
-    found = result(meter(store).measure(spec, MIXTURE, TARGET))
+    found = reading(spec)
     assert found.formula == pytest.approx(found.serialized, rel=0.25)
     assert found.peak_growth >= found.rss_growth + found.mapped - PAGES
     assert found.serialized >= BESIDES
     assert found.load_seconds > 0
 
 
-def test_soft_labels_and_ids_count(store: ArtifactStore) -> None:
-    wide = meter(store)
-    base = wide.indexes.base
+def test_soft_labels_and_ids_count_and_the_keys_where_they_are_the_index(
+    store: ArtifactStore,
+) -> None:
+    source = bases.generated(store, str(SIZE), DIM)
+    indexes = Indexes(store, source, 1)
+    base = indexes.base
     assert memory.besides(base) == BESIDES == base.values.nbytes + base.ids.nbytes
-    folder = wide.indexes.built("hnswlib").folder
+    folder = indexes.built("hnswlib").folder
     assert folder is not None
     files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert memory.on_disk(base, folder) == BESIDES + files
@@ -96,8 +129,7 @@ def test_soft_labels_and_ids_count(store: ArtifactStore) -> None:
 
 
 def test_a_killed_child_is_a_failed_record_with_the_reason(store: ArtifactStore) -> None:
-    dies = Launcher(("/bin/sh", "-c", "kill -9 $$"))
-    record = meter(store, launch=dies).measure("exact", MIXTURE, TARGET)
+    record = measured(store, "exact", launch=DIES)
     assert record.status == "failed"
     assert record.result is None
     assert record.reason is not None
@@ -106,33 +138,62 @@ def test_a_killed_child_is_a_failed_record_with_the_reason(store: ArtifactStore)
 
 
 def test_a_damaged_index_is_one_line_that_names_its_file(store: ArtifactStore) -> None:
-    own = meter(store)
-    folder = own.indexes.built("faiss").folder
+    wanted = options(ann=("faiss",))
+    (cell,) = memory.plan(wanted, store)
+    meter = Meter(store, cell, wanted, "a test")
+    folder = meter.indexes.built("faiss").folder
     assert folder is not None
-    payload, kept = folder / "index.bin", folder.with_name("kept")
-    shutil.copy(payload, kept)
-    own.indexes.tuned("faiss", MIXTURE, TARGET, 1)  # damaged later, while the cell is under way
-    payload.write_bytes(kept.read_bytes()[:-100])
-    record = own.measure("faiss", MIXTURE, TARGET)
-    shutil.move(kept, payload)
+    payload = folder / "index.bin"
+    whole = payload.read_bytes()
+    try:
+        payload.write_bytes(whole[:-100])  # after the cache has looked at it
+        record = meter.measure(cell)
+    finally:
+        payload.write_bytes(whole)
     assert record.status == "failed"
     assert record.reason is not None
     assert f"{payload} is damaged" in record.reason
     assert "\n" not in record.reason
-    assert "Traceback" not in record.reason
 
 
-def test_what_decides_a_figure_is_in_the_key(store: ArtifactStore) -> None:
-    own, other = meter(store), meter(store, SIZE + 1)
-    key = own.identity("exact", MIXTURE, TARGET)
-    assert key == meter(store).identity("exact", MIXTURE, TARGET)
-    for changed in (
-        other.identity("exact", MIXTURE, TARGET),
-        own.identity("hnswlib", MIXTURE, TARGET),
-        own.identity("exact", Mixture(5, 0.1, 0.5), TARGET),
-        own.identity("exact", MIXTURE, Target.parse("agreement:0.995")),
-    ):
-        assert changed != key
+def test_what_decides_a_figure_decides_the_key_and_nothing_is_made_for_it(
+    tmp_path: Path,
+) -> None:
+    store = ArtifactStore(tmp_path)
+
+    def keys(**more: Any) -> list[str]:
+        return [one.key for one in memory.plan(options(**more), store)]
+
+    changed = [
+        keys(size=SIZE + 1),
+        keys(dim=2 * DIM),
+        keys(ann=("hnswlib",)),
+        keys(k=(5,)),
+        keys(target="agreement:0.995"),
+        keys(build_threads=2) if os.cpu_count() != 1 else [],
+    ]
+    assert all(keys() != other for other in changed)
+    assert keys() == keys(batch=(32,), precision=("bf16",), ann=("exact", "exact"))
+    assert not (tmp_path / "generated-base").exists()
+
+
+def test_finished_cells_are_not_measured_again_and_failed_ones_are(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    wanted, measurements = options(), Measurements(tmp_path)
+
+    def again(launch: Launcher, **more: Any) -> list[tuple[str, str, bool]]:
+        told: list[memory.Done] = []
+        memory.measure(
+            wanted, measurements, store, command="x", done=told.append, launch=launch, **more
+        )
+        return [(d.record.backend, d.record.status, d.reused) for d in told]
+
+    assert again(DIES) == [("exact", "failed", False)]
+    assert again(DIES, overwrite="never") == [("exact", "failed", True)]
+    assert again(memory.WORKER) == [("exact", "ok", False)]
+    assert again(DIES) == [("exact", "ok", True)]
+    assert [record.status for record in measurements.memory()] == ["ok"]
 
 
 def test_the_peak_forgets_what_was_freed_before() -> None:
@@ -153,14 +214,3 @@ def test_other_systems_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(UserError, match="darwin"):
         memory.require_linux()
-
-
-def test_a_backend_without_its_library_is_skipped(
-    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "annoy", None)
-    monkeypatch.delitem(sys.modules, "reaugkd.retrieval.ann.annoy", raising=False)
-    record = meter(store).measure("annoy", MIXTURE, TARGET)
-    assert record.status == "skipped"
-    assert record.reason is not None
-    assert "reaugkd[annoy]" in record.reason
