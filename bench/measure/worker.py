@@ -124,9 +124,10 @@ def _queries(job: Job, path: Path) -> Vectors:
         raise UserError(f"{path} holds no queries: {error}") from error
     if found.ndim != 2 or found.shape[1] != job.cell.dim or len(found) < 2:
         raise UserError(f"queries {path}: shape {found.shape}, the cell is {job.cell.dim} wide")
-    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if bad.size:
-        raise EmbeddingError(f"queries {path}: query {bad[0]} holds NaN or infinity")
+    finite, zero = np.isfinite(found).all(axis=1), ~found.any(axis=1)
+    for bad, flaw in ((~finite, "holds NaN or infinity"), (zero, "is all zeros")):
+        if bad.any():
+            raise EmbeddingError(f"queries {path}: query {np.argmax(bad)} {flaw}")
     held = found[len(found) // 2 :]
     return held[dealt(len(held), job.count, job.seed, job.process)]
 

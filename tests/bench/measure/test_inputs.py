@@ -1,4 +1,4 @@
-"""Laws of the inputs: lengths as recorded, hands without overlap, padding no further than needed."""
+"""Laws of the inputs: lengths as recorded, hands without overlap, no needless padding."""
 
 from __future__ import annotations
 

@@ -84,18 +84,24 @@ def test_nothing_to_measure_is_an_error(batches: list[int], rounds: int) -> None
         interleaved(batches, world.forward, world.added, rounds=rounds, warmup=1)
 
 
-def test_no_collection_runs_inside_and_the_collector_is_as_before_afterwards() -> None:
-    for before in (True, False):
-        (gc.enable if before else gc.disable)()
-        try:
-            with pytest.raises(KeyError), quiet_gc():
-                assert not gc.isenabled()
-                assert gc.get_freeze_count() > 0
-                raise KeyError
-            assert gc.isenabled() == before
-            assert gc.get_freeze_count() == 0
-        finally:
-            gc.enable()
+@pytest.mark.parametrize("enabled", [True, False])
+def test_no_collection_runs_inside_and_the_collector_is_as_before_afterwards(enabled: bool) -> None:
+    inside: list[tuple[bool, bool]] = []
+
+    def fail() -> None:
+        with quiet_gc():
+            inside.append((gc.isenabled(), gc.get_freeze_count() > 0))
+            raise KeyError
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(KeyError):
+            fail()
+        assert inside == [(False, True)]
+        assert gc.isenabled() == enabled
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_delay_is_busy_and_lasts_at_least_as_long_as_asked() -> None:
