@@ -40,9 +40,8 @@ def variables(threads: int) -> dict[str, str]:
 
 def cores() -> list[int]:
     """The cores this process may use, in order."""
-    if sys.platform == "linux":
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    every = range(os.cpu_count() or 1)
+    return sorted(os.sched_getaffinity(0) if sys.platform == "linux" else every)
 
 
 def require(threads: int, precision: str) -> None:

@@ -84,7 +84,7 @@ class Inputs:
 
     def save(self, path: Path) -> None:
         """Write an npz."""
-        types = {} if self.types is None else {"types": self.types}
+        types: dict[str, Any] = {} if self.types is None else {"types": self.types}
         with path.open("wb") as file:
             np.savez(
                 file,

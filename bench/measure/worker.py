@@ -19,6 +19,7 @@ from reaugkd.errors import EmbeddingError, UserError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from bench.measure.inputs import Inputs
     from reaugkd.models import Encoder, EncoderOutput
@@ -60,7 +61,9 @@ def measure(job: Job) -> dict[str, Any]:
 
     rows = inputs.grouped(inputs.draw(job.count, job.seed, job.process), cell.batch)
     path = QueryPath(index, base.values, k=cell.k, tau=cell.tau, beta=cell.beta)
-    answer = timing.delayed(lambda out: path(out.logits, out.embedding), job.delay_us)
+
+    def retrieve(output: EncoderOutput) -> Tensor:
+        return path(output.logits, output.embedding)
 
     def overwrite(number: int, output: EncoderOutput) -> None:
         # In place: dtype, strides and memory of the student's own embedding stay.
@@ -72,7 +75,7 @@ def measure(job: Job) -> dict[str, Any]:
         laps = timing.interleaved(
             [inputs.tensors(part) for part in rows],
             lambda batch: encoder(**batch),
-            answer,
+            timing.delayed(retrieve, job.delay_us),
             rounds=job.rounds,
             warmup=job.warmup,
             between=overwrite,
