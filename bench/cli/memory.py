@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +10,6 @@ from bench.cli.measuring import CASE, flags
 
 if TYPE_CHECKING:
     from bench.measure.memory import Done
-    from bench.measure.record import MemoryRecord
-
-MARKDOWN, CSV = "memory.md", "memory.csv"
 
 EXAMPLES = """
 \b
@@ -37,6 +33,7 @@ def memory(dry_run: bool, **given: Any) -> int:
     The student only gives the width of the keys: nothing is forwarded.
     """
     from bench.cli import measuring, progress
+    from bench.cli.measured import show_and_write
     from bench.measure import memory as measure
     from bench.measure.results import Measurements
     from bench.quiet import quieten
@@ -69,7 +66,7 @@ def memory(dry_run: bool, **given: Any) -> int:
         )
     finally:
         reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
-    _show(records, folder)
+    show_and_write(measurements, ("memory",), name="memory")
     return 0 if records and all(record.status == "ok" for record in records) else 1
 
 
@@ -85,25 +82,3 @@ def _line(done: Done) -> str:
         f"disk {found.serialized / 1e6:,.1f}, peak {found.peak_growth / 1e6:,.1f}"
     )
     return f"{head} k {record.k}: {what}" + (" (there already)" if done.reused else "")
-
-
-def _show(records: list[MemoryRecord], folder: Path) -> None:
-    """Print the table and write it beside the records."""
-    from bench.cli.console import console, show
-    from bench.report import markdown
-    from bench.report import memory as report
-    from bench.report.document import Report
-    from bench.store import StoreError
-
-    table = report.table(records)
-    text = markdown.render(Report(table.title, (), (table,), [], {}))
-    try:
-        (folder / MARKDOWN).write_text(text, encoding="utf-8")
-        (folder / CSV).write_text(report.as_csv(records), encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"cannot write the table to {folder}: {error.strerror}") from error
-    if console().is_terminal:
-        show(table)
-    else:
-        click.echo(text, nl=False)
-    click.echo(f"wrote {folder}: {MARKDOWN}, {CSV}", err=True)
