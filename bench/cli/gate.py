@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +82,15 @@ _FILE = click.Path(path_type=Path)
 @click.option("--summary", type=_FILE, help="a Markdown table, appended")
 @click.option("--history", type=_FILE, help="JSON lines, one per cell, appended")
 @click.pass_context
-def gate(context: click.Context, folder: Path | None, **given: Any) -> int:
+def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
     """Judge latency cells by a limit: those of a FOLDER of `bench latency`, or measured here.
 
     Prints one line per cell, the answer last. What is measured here is measured anew, whatever
     was measured before; indexes come from the cache.
     """
     try:
-        return _gate(context, folder, given)
+        with _terminable():
+            return _gate(context, folder, given)
     except (UserError, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except KeyboardInterrupt:
@@ -96,6 +99,16 @@ def gate(context: click.Context, folder: Path | None, **given: Any) -> int:
     except Exception:  # noqa: BLE001  Python's own exit code is 1, which here means: fails
         traceback.print_exc()
         return ERROR
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, with which CI ends a job, is Ctrl-C: the measuring process must end as well."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:
@@ -108,7 +121,7 @@ def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) ->
     limit = share(given["max_overhead"])
     _one_source(context, folder, given)
     files = Files(*(given[name] for name in ("json", "junit", "summary", "history")))
-    for line in files.check().problems:
+    for line in files.start().problems:
         click.echo(f"{line.path}: {line.reason}, passed over", err=True)
 
     found = _read(folder, limit) if folder is not None else _measure(given, limit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from pydantic import Field
 from bench.measure import history, junit
 from bench.measure.cell import _Plain
 from bench.measure.gate import Outcome
+from bench.measure.history import History
 from bench.report.gate import markdown
 from bench.store import make_writable
 from reaugkd.artifacts import write_json
@@ -55,10 +57,14 @@ class Files:
     summary: Path | None = None
     history: Path | None = None
 
-    def check(self) -> history.History:
-        """See that every file can be written and the history can be continued.
+    def start(self) -> History:
+        """See that every file can be written and the history can be continued, before any work.
 
-        Folders are made. Returns what the history holds so far.
+        Folders are made. JSON and XML of an earlier call are removed: whatever happens from here
+        on, nobody takes them for this call's.
+
+        Returns:
+            What the history holds so far.
 
         Raises:
             UserError: naming the flag and the path.
@@ -71,13 +77,15 @@ class Files:
             seen[real] = flag
             if path.is_dir():
                 raise UserError(f"{flag} {path}: is a folder, expected a file")
-            try:
-                make_writable(path.parent)
-                if path.exists():
-                    path.open("ab").close()
-            except OSError as error:
-                raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
-        return history.History((), ()) if self.history is None else history.read(self.history)
+        past = History((), ()) if self.history is None else history.read(self.history)
+        for flag, path in self._given():
+            with _told(flag, path):
+                if path.exists() and path in (self.summary, self.history):
+                    path.open("ab").close()  # its folder need not be ours to write
+                else:
+                    make_writable(path.parent)
+                    path.unlink(missing_ok=True)
+        return past
 
     def write(self, outcome: Outcome, call: Call) -> None:
         """Write what was asked for; JSON and XML appear whole or not at all.
@@ -88,7 +96,7 @@ class Files:
         if self.history is not None:
             history.append(self.history, history.entries(outcome, call.time))
         for flag, path in self._given():
-            try:
+            with _told(flag, path):
                 if path is self.json:
                     made = GateFile(call=call, outcome=outcome)
                     write_json(path, made.model_dump(mode="json"))
@@ -97,14 +105,21 @@ class Files:
                 elif path is self.summary:
                     with path.open("a", encoding="utf-8") as file:
                         file.write(markdown(outcome))
-            except OSError as error:
-                raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
 
     def _given(self) -> Iterator[tuple[str, Path]]:
         for field in fields(self):
             path: Path | None = getattr(self, field.name)
             if path is not None:
                 yield f"--{field.name}", path
+
+
+@contextmanager
+def _told(flag: str, path: Path) -> Iterator[None]:
+    """Tell an error of the file system as a mistake in ``flag``."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
 
 
 def _replace(path: Path, data: bytes) -> None:

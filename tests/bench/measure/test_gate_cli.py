@@ -9,16 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bench import provenance
-from bench.cli.gate_files import GateFile
+from bench.cli.gate_files import Call, GateFile
 from bench.cli.main import main
 from bench.measure import history, latency
+from bench.measure.gate import Judged, Measured, Outcome, Ruling, decide
 from bench.measure.plan import plan
 from bench.measure.results import Measurements, PlanFile
 from tests.bench.measure.judged import cell, failed, record
@@ -316,16 +317,75 @@ main(["gate", *sys.argv[1:]], prog_name="bench")
 
 
 @pytest.mark.parametrize("flag", ["--json", "--junit"])
-@pytest.mark.parametrize("before", [None, "earlier\n"])
-def test_killed_while_writing_it_leaves_no_half_file(
-    folder: Folder, tmp_path: Path, flag: str, before: str | None
+def test_killed_while_writing_it_leaves_neither_half_a_file_nor_an_earlier_one(
+    folder: Folder, tmp_path: Path, flag: str
 ) -> None:
-    path = tmp_path / "out" / "gate"
-    path.parent.mkdir()
-    if before is not None:
-        path.write_text(before)
+    path = tmp_path / "gate"
+    path.write_text("of an earlier call that passed\n")
     command = [sys.executable, "-c", KILLED, str(folder(record(0.01, 0.02))), flag, str(path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert (path.read_text() if path.exists() else None) == before
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_gate_decides_nothing_and_leaves_nothing(
+    bench: Callable[..., Bench],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    folders: list[Path] = []
+
+    def interrupted(_: Any, measurements: Measurements, *__: Any, **___: Any) -> None:
+        folders.append(measurements.folder)
+        measurements.create()
+        os.kill(os.getpid(), number)
+
+    bench()
+    monkeypatch.setattr(latency, "measure", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    names = [tmp_path / name for name in ("g.json", "h.jsonl")]
+    done = gate("--bases", "20", "--ann", "exact", "--json", names[0], "--history", names[1])
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert "interrupted" in done.stderr
+    assert not any(path.exists() for path in (*names, *folders))
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_file_to_append_to_may_lie_in_a_folder_that_is_not_ours(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    summary = tmp_path / "summary.md"
+    summary.write_text("earlier\n")
+    monkeypatch.setattr("bench.cli.gate_files.make_writable", refuse)
+    run = folder(record(0.01, 0.02, **here()))
+    assert gate(run, "--summary", summary).exit_code == 0
+    assert summary.read_text().startswith("earlier\n## ")
+    assert gate(run, "--json", tmp_path / "g.json").exit_code == 2
+
+
+def test_a_history_of_another_schema_leaves_the_other_files_alone(
+    folder: Folder, tmp_path: Path
+) -> None:
+    (tmp_path / "h.jsonl").write_text('{"schema_version":2,"kind":"gate"}\n')
+    (tmp_path / "g.json").write_text("kept")
+    run = folder(record(0.01, 0.02))
+    flags = ["--json", tmp_path / "g.json", "--history", tmp_path / "h.jsonl"]
+    assert gate(run, *flags).exit_code == 2
+    assert (tmp_path / "g.json").read_text() == "kept"
+
+
+def test_the_page_names_every_verdict_every_flag_of_the_gate_and_every_key_of_its_json() -> None:
+    page = (ROOT / "docs/gate.md").read_text(encoding="utf-8")
+    (one,) = decide([record(0.01, 0.02)], [], 0.03).cells
+    keys = [*Judged.model_fields, *Outcome.model_fields, *Call.model_fields, *Measured.model_fields]
+    (entry,) = history.entries(decide([record(0.01, 0.02)], [], 0.03), one.measured.time)
+    for name in {*keys, *type(entry).model_fields, *get_args(Ruling)}:
+        assert f"`{name}" in page or f"{name}," in page or f"{name})" in page, name
+    for flag in ("json", "junit", "summary", "history", "on-undecided", "max-overhead"):
+        assert f"--{flag}" in page
