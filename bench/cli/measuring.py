@@ -1,4 +1,4 @@
-"""What `bench latency`, `bench memory` and `bench gate` share: their flags, and the way to start."""
+"""What `bench latency`, `bench memory` and `bench gate` share: flags, and the way to start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bench.measure.options import Options
     from bench.measure.record import LatencyRecord
     from bench.measure.results import Measurements
-    from reaugkd.reporter import Reporter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

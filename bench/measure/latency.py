@@ -132,9 +132,16 @@ def measure(
 
 
 def finished(
-    planned: Sequence[Planned], measurements: Measurements, options: Options, overwrite: Overwrite
+    planned: Sequence[Planned],
+    measurements: Measurements,
+    options: Options,
+    overwrite: Overwrite,
+    *,
+    keep: bool = True,
 ) -> dict[str, LatencyRecord | None]:
     """The cells of which nothing has to be measured, by key, with verdicts against the limit.
+
+    With ``keep``, records whose limit or verdict changes by it are stored so.
 
     None stands for a file that is damaged and must not be overwritten. A stored interval decides
     for any limit; only what is undecided and has time left is measured on.
@@ -150,7 +157,7 @@ def finished(
             continue
         if overwrite == "never" or not worth_another(record.result, options.limit, options.budget):
             judged = _judged(record, options.limit)
-            if judged != record:
+            if keep and judged != record:
                 measurements.write(judged)
             found[one.key] = judged
     return found

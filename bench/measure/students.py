@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import Shape, shape
@@ -16,31 +15,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Student(Protocol):
-    """What a plan needs to know of a student, and the student itself when it is measured.
+@dataclass(frozen=True)
+class Untrained:
+    """BERT of a shape with random weights.
 
     Attributes:
         label: in a few words.
-        identity: plain JSON that decides its latency.
-        width: of its embedding.
+        shape: layers and width.
         vocabulary: ids it knows.
         longest: tokens it takes.
     """
-
-    label: str
-    identity: Mapping[str, Any]
-    width: int
-    vocabulary: int
-    longest: int
-
-    def source(self, store: ArtifactStore, classes: int) -> RandomStudent | FolderStudent:
-        """The student with a head of ``classes`` outputs."""
-        ...
-
-
-@dataclass(frozen=True)
-class Untrained:
-    """BERT of a shape with random weights, see :class:`Student`."""
 
     label: str
     shape: Shape
@@ -70,10 +54,10 @@ class Untrained:
 
 
 class Checkpoint:
-    """A model that transformers can load, or a folder of a trained encoder; see :class:`Student`.
+    """A model that transformers can load, or a folder of a trained encoder.
 
     Latency depends neither on the head's weights nor on their training: it gets a fresh head of
-    as many outputs as the knowledge base has values.
+    as many outputs as the knowledge base has values. Attributes as :class:`Untrained`.
 
     Raises:
         ModelError: naming the model that cannot be found.
@@ -89,7 +73,7 @@ class Checkpoint:
         own = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
         self._pooling = own.get("pooling", "cls")
         self.label = Path(self.spec.describe()).name
-        self.identity = {**self.spec.identity(), "pooling": self._pooling}
+        self.identity: dict[str, Any] = {**self.spec.identity(), "pooling": self._pooling}
         self.width = int(config.hidden_size)
         self.vocabulary = int(config.vocab_size)
         self.longest = int(getattr(config, "max_position_embeddings", 512))
@@ -117,7 +101,10 @@ class Checkpoint:
         return load_tokenizer(ModelSpec(source=self.spec.source, revision=self.spec.revision))
 
 
-def find(text: str) -> Untrained | Checkpoint:
+Student = Untrained | Checkpoint
+
+
+def find(text: str) -> Student:
     """The student of ``--student``.
 
     Raises:
