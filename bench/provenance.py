@@ -20,11 +20,15 @@ PACKAGES = (
     "datasets",
     "faiss-cpu",
     "hnswlib",
+    "numkong",
     "numpy",
+    "scalable-vs",
     "scikit-learn",
     "scipy",
     "torch",
     "transformers",
+    "usearch",
+    "voyager",
 )
 VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
 

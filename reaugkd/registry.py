@@ -6,6 +6,7 @@ this project join by an entry point of the registry's group.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Generic, TypeVar, cast
 
-from reaugkd.errors import MissingLibraryError, UnknownNameError
+from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
 
 T = TypeVar("T")
 
@@ -32,12 +33,14 @@ class Entry:
         summary: one line for listings.
         library: import name of the optional library it needs, or None.
         extra: the extra of this distribution that installs the library.
+        machines: kinds of machine that the library is made for, all of them if empty.
     """
 
     target: str
     summary: str
     library: str | None = None
     extra: str | None = None
+    machines: tuple[str, ...] = ()
 
     @property
     def installed(self) -> bool:
@@ -95,8 +98,16 @@ class Registry(Generic[T]):
         raise UnknownNameError(self.what, name, self._all())
 
     def require(self, name: str) -> None:
-        """Raise :class:`MissingLibraryError` unless the library of ``name`` is installed."""
+        """Raise unless the library of ``name`` is installed.
+
+        Raises:
+            MissingLibraryError: naming the extra that brings it.
+            UserError: if it is not made for this machine.
+        """
         entry = self.entry(name)
+        if entry.machines and platform.machine() not in entry.machines:
+            wanted = " or ".join(entry.machines)
+            raise UserError(f"{name} runs on {wanted} only, this machine is {platform.machine()}")
         if not entry.installed:
             raise MissingLibraryError(entry.library or name, entry.extra or name)
 

@@ -24,12 +24,35 @@ BACKENDS: Registry[type[AnnIndex]] = Registry(
         ),
         "faiss": Entry(
             "reaugkd.retrieval.ann.faiss:Faiss",
-            "HNSW graph by default, or any factory string: faiss:Flat, faiss:IVF256,Flat",
+            "HNSW graph; faiss:SQ8, :SQfp16, :PQ or any factory string: faiss:IVF256,Flat",
             "faiss",
             "all",
         ),
         "annoy": Entry(
             "reaugkd.retrieval.ann.annoy:Annoy", "random projection trees", "annoy", "annoy"
+        ),
+        "usearch": Entry(
+            "reaugkd.retrieval.ann.usearch:Usearch",
+            "HNSW graph over f16, or usearch:f32, :bf16, :i8",
+            "usearch",
+            "usearch",
+        ),
+        "svs": Entry(
+            "reaugkd.retrieval.ann.svs:Svs",
+            "Vamana graph over lvq8, or svs:lvq4x8, :lvq8x8, :f32; x86-64 only",
+            "svs",
+            "svs",
+            ("x86_64", "AMD64"),
+        ),
+        "voyager": Entry(
+            "reaugkd.retrieval.ann.voyager:Voyager",
+            "HNSW graph over f32, or voyager:e4m3, :i8",
+            "voyager",
+            "voyager",
+        ),
+        "auto": Entry(
+            "reaugkd.retrieval.ann.auto:Auto",
+            "the fastest of them here by measurement; auto:32 for batches of 32",
         ),
     },
     group="reaugkd.ann",

@@ -1,0 +1,152 @@
+"""usearch: an HNSW graph over vectors of a chosen number type."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from usearch.index import Index
+
+from reaugkd.errors import UnknownNameError
+from reaugkd.retrieval.ann.index import MISSING, AnnIndex, ladder
+from reaugkd.retrieval.normalise import Vectors
+
+METRICS = {"f32": "ip", "f16": "ip", "bf16": "ip", "i8": "cos"}
+"""Distance by number type. Rounding to 8 bits changes lengths, so there the norms count too."""
+
+_BLOCK = 8192
+"""Rows that are rounded at a time while building, so that no second copy of them is made."""
+
+
+class Usearch(AnnIndex):
+    """HNSW by usearch. Its effort is ``expansion_search``, its default 64.
+
+    The default type, f16, takes half the memory of f32 at the same recall; its cosines are within
+    1e-3 of the true ones (at 768 dimensions 1e-4). i8 takes a quarter and stays within 1e-2: each
+    vector is scaled by its own largest component, where usearch would round unit vectors of 768
+    components to a handful of levels. bf16 (within 1e-2) is the fastest where the processor has
+    it.
+
+    Args:
+        scalar: number type of the stored vectors: f32, f16, bf16 or i8.
+        m: links per element and layer (twice as many on the lowest).
+        ef_construction: length of the candidate list while building.
+        threads: of one search.
+        seed: kept for the record; usearch draws its layers from a generator of fixed seed.
+        build_threads: of the build.
+    """
+
+    name: ClassVar[str] = "usearch"
+    version: ClassVar[str] = version("usearch")
+
+    def __init__(
+        self,
+        *,
+        scalar: str = "f16",
+        m: int = 16,
+        ef_construction: int = 200,
+        threads: int = 1,
+        seed: int = 0,
+        build_threads: int = 1,
+    ) -> None:
+        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
+        if scalar not in METRICS:
+            raise UnknownNameError("number type of usearch", scalar, METRICS)
+        self.scalar = scalar
+        self.m = m
+        self.ef_construction = ef_construction
+        self.effort = 64
+        self._graph: Any = None
+        self._applied = 0  # the effort that the graph was last told
+
+    @classmethod
+    def settings_of(cls, variant: str) -> dict[str, Any]:
+        """The variant is the number type.
+
+        Raises:
+            UnknownNameError: with the nearest one.
+        """
+        if variant.lower() not in METRICS:
+            raise UnknownNameError("number type of usearch", variant, METRICS)
+        return {"scalar": variant.lower()}
+
+    def params(self) -> dict[str, Any]:
+        """The number type, M and efConstruction beside the shared ones."""
+        own = {"scalar": self.scalar, "m": self.m, "ef_construction": self.ef_construction}
+        return {**own, **super().params()}
+
+    def efforts(self, k: int) -> list[int]:
+        """``expansion_search`` from k to the number of elements."""
+        return ladder(k, self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """The file's bytes (vectors, links, keys, levels) and a pointer for each element."""
+        return int(self._graph.serialized_length) + 8 * self.size
+
+    def _empty(self) -> Index:
+        self._applied = 0
+        return Index(
+            ndim=self.dim,
+            metric=METRICS[self.scalar],
+            dtype=self.scalar,
+            connectivity=self.m,
+            expansion_add=self.ef_construction,
+            enable_key_lookups=False,  # a table that only deletions need
+        )
+
+    def _build(self, rows: Vectors) -> None:
+        self._graph = self._empty()
+        # One call for all rows unless they are rounded here, block by block.
+        step = _BLOCK if self.scalar == "i8" else len(rows)
+        for start in range(0, len(rows), step):
+            part = self._stored(rows[start : start + step])
+            keys = np.arange(start, start + len(part), dtype=np.uint64)
+            self._graph.add(keys, part, threads=self.build_threads)
+
+    def _stored(self, rows: Vectors) -> NDArray[Any]:
+        """Rows as usearch takes them: it converts to floating point types itself."""
+        return bytes_of(rows) if self.scalar == "i8" else rows
+
+    def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        effort = max(self.effort or k, k)
+        if effort != self._applied:
+            self._graph.expansion_search = self._applied = effort
+        asked = self._stored(rows)
+        if len(rows) == 1:
+            one = self._graph.search(asked, k, threads=1)
+            distances, ids = one.distances[None], one.keys[None].view(np.int64)
+            if len(one) < k:  # no way in the graph to more of them
+                absent = ((0, 0), (0, k - len(one)))
+                distances = np.pad(distances, absent)
+                ids = np.pad(ids, absent, constant_values=MISSING)
+        else:
+            found = self._graph.search(asked, k, threads=self.threads)
+            distances, ids = found.distances, found.keys.view(np.int64)
+            if found.counts.min() < k:
+                absent = np.arange(k) >= found.counts[:, None]
+                distances[absent], ids[absent] = 0.0, MISSING
+        return np.subtract(1.0, distances), ids
+
+    def _save(self, path: Path) -> None:
+        self._graph.save(str(path))
+        expected = int(self._graph.serialized_length)
+        if path.stat().st_size != expected:
+            raise OSError(f"only {path.stat().st_size} of {expected} bytes were written")
+
+    def _load(self, path: Path) -> None:
+        self._graph = self._empty()
+        self._graph.load(str(path))
+
+
+def bytes_of(rows: Vectors) -> NDArray[np.int8]:
+    """Rows [n, d] as integers from -127 to 127, each scaled by its largest component.
+
+    >>> bytes_of(np.array([[0.3, -0.6, 0.0]], np.float32))
+    array([[  64, -127,    0]], dtype=int8)
+    """
+    scaled = rows * (np.float32(127.0) / np.abs(rows).max(axis=1, keepdims=True))
+    return np.rint(scaled, out=scaled).astype(np.int8)

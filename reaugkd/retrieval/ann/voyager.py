@@ -1,0 +1,209 @@
+"""voyager: an HNSW graph over vectors in 32 or 8 bits per component."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from voyager import Index, RecallError, Space, StorageDataType
+
+from reaugkd.errors import UnknownNameError
+from reaugkd.retrieval.ann.index import MISSING, AnnIndex, Ids, ladder
+from reaugkd.retrieval.normalise import Vectors
+
+
+class Storage(NamedTuple):
+    """A number type of voyager and the largest component that is put into it, None for any."""
+
+    kind: StorageDataType
+    largest: float | None
+
+
+STORAGE = {
+    "f32": Storage(StorageDataType.Float32, None),
+    "e4m3": Storage(StorageDataType.E4M3, 240.0),
+    "i8": Storage(StorageDataType.Float8, 126.0 / 127.0),
+}
+
+_BLOCK = 8192
+"""Rows that are scaled or copied at a time while building: no second copy of all is made."""
+
+
+class Voyager(AnnIndex):
+    """HNSW by voyager. Its effort is ``query_ef``, its default 64.
+
+    Unit vectors of many components would use a few levels of an 8-bit number, so these types are
+    given scaled vectors, by Euclidean distance: |sa - tb|^2 = s^2 + t^2 - 2 st cos. ``i8`` stays
+    within 2e-2 of the true cosines, ``e4m3`` (four bits of exponent, three of fraction) within
+    5e-2.
+
+    Args:
+        storage: number type of the stored vectors: f32, e4m3 or i8.
+        m: links per element and layer (twice as many on the lowest).
+        ef_construction: length of the candidate list while building.
+        threads: of one search; voyager divides a batch among them.
+        seed: of the layers that elements are drawn into.
+        build_threads: of the build.
+    """
+
+    name: ClassVar[str] = "voyager"
+    version: ClassVar[str] = version("voyager")
+
+    def __init__(
+        self,
+        *,
+        storage: str = "f32",
+        m: int = 16,
+        ef_construction: int = 200,
+        threads: int = 1,
+        seed: int = 0,
+        build_threads: int = 1,
+    ) -> None:
+        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
+        if storage not in STORAGE:
+            raise UnknownNameError("number type of voyager", storage, STORAGE)
+        self.storage = storage
+        self.m = m
+        self.ef_construction = ef_construction
+        self.effort = 64
+        self._graph: Any = None
+        self._scale = 1.0
+
+    @classmethod
+    def settings_of(cls, variant: str) -> dict[str, Any]:
+        """The variant is the number type.
+
+        Raises:
+            UnknownNameError: with the nearest one.
+        """
+        if variant.lower() not in STORAGE:
+            raise UnknownNameError("number type of voyager", variant, STORAGE)
+        return {"storage": variant.lower()}
+
+    def params(self) -> dict[str, Any]:
+        """The number type, M and efConstruction beside the shared ones."""
+        own = {"storage": self.storage, "m": self.m, "ef_construction": self.ef_construction}
+        return {**own, **super().params()}
+
+    def efforts(self, k: int) -> list[int]:
+        """``query_ef`` from k to the number of elements."""
+        return ladder(k, self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Vector, links 8 M + 4 and label 8 an element, and 88 as in hnswlib, its origin.
+
+        On average 1 / (M - 1) upper layers of 4 M + 4 bytes come on top.
+        """
+        width = 4 if self.storage == "f32" else 1
+        upper = (4 * self.m + 4) / max(1, self.m - 1)
+        return round(self.size * (width * self.dim + 8 * self.m + 12 + 88 + upper))
+
+    def _build(self, rows: Vectors) -> None:
+        kind, largest = STORAGE[self.storage]
+        space = Space.Cosine if largest is None else Space.Euclidean
+        self._scale = 1.0 if largest is None else _power(largest / _largest(rows))
+        self._graph = Index(
+            space,
+            num_dimensions=self.dim,
+            M=self.m,
+            ef_construction=self.ef_construction,
+            random_seed=self.seed,
+            max_elements=len(rows),
+            storage_data_type=kind,
+        )
+        for start in range(0, len(rows), _BLOCK):
+            part = rows[start : start + _BLOCK]
+            part = _writable(part) if largest is None else self._rounded(part * self._scale)
+            self._graph.add_items(part, num_threads=self.build_threads)
+
+    def _rounded(self, scaled: Vectors) -> Vectors:
+        return toward_whole(scaled) if self.storage == "i8" else scaled
+
+    def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        largest = STORAGE[self.storage].largest
+        if largest is None:
+            distances, ids = self._ask(_writable(rows), k)
+            return np.subtract(1.0, distances, out=distances), ids
+        # A scale per query: its own largest component need not be within the vectors' range.
+        scale = largest / np.abs(rows).max(axis=1, keepdims=True)
+        distances, ids = self._ask(self._rounded(rows * scale), k)
+        twice = (scale**2 + np.float32(self._scale**2)) - distances
+        return twice / (scale * np.float32(2.0 * self._scale)), ids
+
+    def _ask(self, rows: Vectors, k: int) -> tuple[Vectors, Ids]:
+        effort = max(self.effort or k, k)
+        try:
+            found, distances = self._graph.query(
+                rows, k, 1 if len(rows) == 1 else self.threads, effort
+            )
+        except RecallError:
+            return self._reachable(rows, k, effort)
+        return distances, found.view(np.int64)
+
+    def _reachable(self, rows: Vectors, k: int, effort: int) -> tuple[Vectors, Ids]:
+        """As many of the k answers as each query can reach: voyager answers all or nothing."""
+        distances = np.zeros((len(rows), k), np.float32)
+        ids = np.full((len(rows), k), MISSING)
+        for number, row in enumerate(rows):
+            for fewer in range(k, 0, -1):
+                try:
+                    found, at = self._graph.query(row, fewer, 1, effort)
+                except RecallError:
+                    continue
+                ids[number, :fewer], distances[number, :fewer] = found, at
+                break
+        return distances, ids
+
+    def _save(self, path: Path) -> None:
+        self._graph.save(str(path))
+
+    def _load(self, path: Path) -> None:
+        self._graph = Index.load(str(path))
+        if len(self._graph) != self.size or self._graph.num_dimensions != self.dim:
+            raise ValueError(f"{len(self._graph)} vectors of width {self._graph.num_dimensions}")
+        if self.storage != "f32":
+            self._scale = _power(float(np.linalg.norm(self._graph.get_vector(0))), nearest=True)
+
+
+def _writable(rows: Vectors) -> Vectors:
+    """The rows, or a copy of read-only ones (a mapped file), which voyager does not take."""
+    return rows if rows.flags.writeable else rows.copy()
+
+
+def toward_whole(scaled: Vectors) -> Vectors:
+    """Components rounded to multiples of 1 / 127, and a quarter of one further from 0.
+
+    voyager cuts x 127 to a whole number; the quarter keeps it from cutting one too much.
+    """
+    whole = np.rint(scaled * np.float32(127.0))
+    whole += np.float32(0.25) * np.sign(whole)
+    whole /= np.float32(127.0)
+    return whole
+
+
+def _largest(rows: Vectors) -> float:
+    def of_blocks() -> Iterator[float]:
+        for start in range(0, len(rows), _BLOCK):
+            yield float(np.abs(rows[start : start + _BLOCK]).max())
+
+    return max(of_blocks())
+
+
+def _power(scale: float, *, nearest: bool = False) -> float:
+    """The scale on the ladder 2^(j / 4) below ``scale``, or nearest to it.
+
+    The file keeps no scale, but the length of a stored vector is the scale up to rounding, so the
+    nearest step of the ladder to that length is it exactly.
+
+    >>> _power(3.1), _power(2.79, nearest=True)
+    (2.8284271247461903, 2.8284271247461903)
+    """
+    step = 4.0 * math.log2(scale)
+    whole = round(step) if nearest else math.floor(step)
+    return float(2.0 ** (whole / 4.0))
