@@ -31,6 +31,7 @@ from reaugkd.artifacts import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval.ann import auto
 from reaugkd.retrieval.sweep import Grid
 from reaugkd.tasks import get_task
 
@@ -45,6 +46,7 @@ class Cell(BaseModel):
         identity: everything that decides the result.
         config: the run's configuration, resolved for the task.
         backend, keys, values, share, control: of a retrieval cell, see :class:`bench.base.Base`.
+        asked: the spec that ``backend`` was chosen for, if it was left open (``auto``).
         needs: key of the training cell that another cell stands on.
     """
 
@@ -62,6 +64,7 @@ class Cell(BaseModel):
     values: str | None = None
     share: float | None = None
     control: str | None = None
+    asked: str | None = None
     needs: str | None = None
 
     @property
@@ -112,6 +115,11 @@ class Workbench:
 
             self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter, stamp)
         return self._pipelines[key]
+
+    def resolved(self, spec: str, size: int, dim: int) -> str:
+        """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""
+        places: dict[str, Any] = {"cache": self._artifacts.root, "reporter": self._reporter}
+        return auto.resolve(spec, size, dim, **places)
 
     def run(self, cell: Cell) -> tuple[Record, dict[str, NDArray[Any]]]:
         """The cell's record (of a failure too) and the arrays to keep beside it."""

@@ -57,7 +57,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
                 training = _cell(identity, own, method=method, seed=seed)
                 planned.append(Planned(training, reason))
                 if pipeline.queries(method):
-                    found = _retrievals(pipeline, own, training, specs, widths)
+                    found = _retrievals(pipeline, own, training, specs, widths, workbench)
                     planned += [Planned(p.cell, reason or p.skip) for p in found]
                     if own.retrieval.controls:
                         identity = identities.of_control(pipeline, method, seed)
@@ -112,9 +112,16 @@ def _retrievals(
     training: Cell,
     specs: list[str],
     widths: Mapping[str, int],
+    workbench: Workbench,
 ) -> Iterator[Planned]:
     rows, k = len(pipeline.rows.data.fit), max(config.retrieval.k)
-    for one, spec in base.wanted(config.retrieval, specs, training.method, training.seed):
+    keys = set()
+    for one, asked in base.wanted(config.retrieval, specs, training.method, training.seed):
+        # A cell is of a backend that is named: the same one on whatever machine it is run.
+        spec = workbench.resolved(asked, one.entries(rows), widths["student"])
         identity = identities.of_retrieval(pipeline, one, spec)
-        cell = _cell(identity, config, backend=spec, needs=training.key, **asdict(one))
-        yield Planned(cell, base.impossible(one, k, rows, widths))
+        names = {"backend": spec, "asked": asked if asked != spec else None, "needs": training.key}
+        cell = _cell(identity, config, **names, **asdict(one))
+        if cell.key not in keys:  # auto may stand for another of the backends
+            keys.add(cell.key)
+            yield Planned(cell, base.impossible(one, k, rows, widths))

@@ -35,11 +35,11 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     from bench.cell import Workbench
     from bench.cli import progress
     from bench.cli.console import console
-    from bench.cli.session import default_cache
     from bench.quiet import quieten
     from bench.report.files import find
     from bench.store import Store
     from reaugkd.artifacts import ArtifactStore
+    from reaugkd.cache import default_cache
     from reaugkd.retrieval.ann import canonical
     from reaugkd.tasks import get_task
 

@@ -152,7 +152,7 @@ def command_line() -> str:
 
 def cache(given: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
-    from bench.cli.session import default_cache
+    from reaugkd.cache import default_cache
 
     return Path(given["cache"] or default_cache()).expanduser()
 

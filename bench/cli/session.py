@@ -24,16 +24,11 @@ from bench.settings import Resolved
 from bench.store import Store, StoreError, make_writable
 from reaugkd import fingerprint
 from reaugkd.artifacts import ArtifactStore
+from reaugkd.cache import default_cache
 
 KINDS = ("training", "retrieval", "control")
 USUAL = ("training", "retrieval")
 """Kinds that the plan counts even where there is none of them."""
-
-
-def default_cache() -> Path:
-    """``$XDG_CACHE_HOME/reaugkd`` or ``~/.cache/reaugkd``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reaugkd"
 
 
 def run_name(config: RunConfig, preset: str) -> str:

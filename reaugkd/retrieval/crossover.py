@@ -40,12 +40,12 @@ class Cost:
 
     def __call__(self, size: float) -> float:
         """Microseconds at ``size`` entries."""
-        walked = sum(scale * size**exponent for scale, exponent in self.powers)
+        walked = sum(scale * math.pow(size, exponent) for scale, exponent in self.powers)
         return self.fixed + self.per_entry * size + walked
 
     def slope(self, size: float) -> float:
         """Microseconds that one more entry costs at ``size`` entries."""
-        walked = sum(scale * e * size ** (e - 1) for scale, e in self.powers)
+        walked = sum(scale * e * math.pow(size, e - 1) for scale, e in self.powers)
         return self.per_entry + walked
 
     def __str__(self) -> str:
