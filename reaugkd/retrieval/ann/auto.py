@@ -252,8 +252,16 @@ class Auto(AnnIndex):
 
     def search(self, queries: ArrayLike, k: int) -> tuple[Vectors, Ids]:
         """The chosen backend's answers, with ``effort`` and ``threads`` as they are set here."""
-        self.inner.effort, self.inner.threads = self.effort, self.threads
-        return self.inner.search(queries, k)
+        return self._as_set().search(queries, k)
+
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """The chosen backend's own answer to one query."""
+        return self._as_set().nearest(row, k)
+
+    def _as_set(self) -> AnnIndex:
+        inner = self.inner
+        inner.effort, inner.threads = self.effort, self.threads
+        return inner
 
     def _empty(self) -> AnnIndex:
         """The chosen backend, not built."""
@@ -274,7 +282,7 @@ class Auto(AnnIndex):
         self.effort = inner.effort
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self.inner._search(rows, k)
+        return self._as_set()._search(rows, k)
 
     def _save(self, path: Path) -> None:
         self.inner._save(path)

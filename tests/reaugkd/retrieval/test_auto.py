@@ -176,6 +176,7 @@ def test_it_answers_as_what_it_chose(spec: str, size: int, chosen: str) -> None:
         index.effort = plain.effort = effort
         for mine, its in zip(index.search(queries(), K), plain.search(queries(), K), strict=True):
             np.testing.assert_array_equal(mine, its)
+        assert index.nearest(queries()[:1], K) == plain.nearest(queries()[:1], K)
 
 
 def test_loading_never_calibrates_and_keeps_the_choice(
