@@ -22,7 +22,7 @@ from bench.measure.observed import Observed
 from bench.measure.options import Options
 from bench.measure.plan import Planned, plan
 from bench.measure.prepare import Index, Ready, UnreadyError, pending, prepare
-from bench.measure.process import Launcher, ProcessError
+from bench.measure.process import Launch, Launcher, ProcessError
 from bench.measure.record import LatencyRecord, LatencyResult
 from bench.measure.results import Measurements, PlanFile
 from bench.measure.statistics import LEAST, verdict
@@ -62,7 +62,7 @@ def measure(
     overwrite: Overwrite = "missing",
     reporter: Reporter | None = None,
     done: Callable[[Done], None] | None = None,
-    launcher: Launcher | None = None,
+    launcher: Launch | None = None,
     delay_us: float = 0.0,
 ) -> list[LatencyRecord]:
     """Measure what is not there yet.
@@ -184,7 +184,7 @@ class _Bench:
     options: Options
     measurements: Measurements
     command: str
-    launcher: Launcher
+    launcher: Launch
     overwrite: Overwrite
     delay_us: float
 

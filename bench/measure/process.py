@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reaugkd.errors import UserError
+
+Launch = Callable[[str, Mapping[str, str]], bytes]
+"""Does a job, JSON, with variables in the environment; the content of the result file."""
 
 HANG = 1_800.0
 """Seconds after which a measuring process counts as hung."""

@@ -1,0 +1,420 @@
+"""Laws of the coordinator: what it starts and when it stops, deaths, resuming, other limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.measure import bases, latency, observed
+from bench.measure.latency import Done, measure, worth_another
+from bench.measure.options import Options
+from bench.measure.plan import count, plan
+from bench.measure.prepare import pending
+from bench.measure.process import Launch, Launcher, ProcessError
+from bench.measure.record import LatencyRecord
+from bench.measure.results import Measurements, PlanFile
+from bench.measure.subjects import generated_identity
+from reaugkd.artifacts import ArtifactStore
+from reaugkd.errors import UserError
+from tests.bench.measure import fake_worker, judged
+
+FAKE = Path(__file__).with_name("fake_worker.py")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "cache")
+
+
+@pytest.fixture
+def measurements(tmp_path: Path) -> Measurements:
+    return Measurements(tmp_path / "out")
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "log"
+    monkeypatch.setenv("FAKE_LOG", str(path))
+    return path
+
+
+def jobs(log: Path) -> list[dict[str, Any]]:
+    if not log.is_file():
+        return []
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def asked(**changes: Any) -> Options:
+    values: dict[str, Any] = {
+        "bases": ("150",),
+        "ann": ("exact",),
+        "k": (3,),
+        "student": "bert-1l-16",
+        "threads": (1,),
+        "build_threads": 1,
+        "rounds": 2,
+        "lengths": ("8",),
+    }
+    return Options(**(values | changes))
+
+
+def fake(behaviour: str, timeout: float = 60) -> Launch:
+    """A real process where it dies; the others run here, for speed."""
+    if not behaviour.startswith("times"):
+        return Launcher((sys.executable, str(FAKE), behaviour), timeout)
+
+    def launch(job: str, variables: Mapping[str, str]) -> bytes:
+        return fake_worker.content(behaviour, job, variables)
+
+    return launch
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process takes a second."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+
+
+def run(
+    options: Options,
+    measurements: Measurements,
+    store: ArtifactStore,
+    behaviour: str = "times",
+    **more: Any,
+) -> list[LatencyRecord]:
+    launcher = more.pop("launcher", None) or fake(behaviour)
+    return measure(options, measurements, store, command="test", launcher=launcher, **more)
+
+
+def test_a_clear_cell_stops_after_two_processes_of_different_inputs(
+    measurements: Measurements, store: ArtifactStore, log: Path
+) -> None:
+    (record,) = run(asked(), measurements, store)
+    assert (record.status, record.verdict) == ("ok", "holds")
+    assert record.result is not None
+    assert (record.result.processes, record.result.inputs) == (2, 208)
+    assert record.result.ratio.estimate == pytest.approx(0.01, rel=0.01)
+    assert [one["job"]["process"] for one in jobs(log)] == [0, 1]
+    assert len({one["job"]["seed"] for one in jobs(log)}) == 1
+    assert {one["omp"] for one in jobs(log)} == {"1"}
+    assert measurements.read() == ([record], [])
+    assert set(observed.pack(observed.unpack(measurements.arrays(record.key)))) == set(
+        measurements.arrays(record.key)
+    )
+
+
+@pytest.mark.parametrize(("budget", "processes"), [(5.0, 5), (5.9, 5), (2.0, 2), (0.001, 2)])
+def test_an_undecided_cell_goes_on_until_its_budget_is_spent_and_has_two_processes_at_least(
+    budget: float,
+    processes: int,
+    measurements: Measurements,
+    store: ArtifactStore,
+    log: Path,
+    clock: None,
+) -> None:
+    (record,) = run(asked(budget=budget), measurements, store, "times:0.03,0.2")
+    assert record.verdict == "undecided"
+    assert record.result is not None
+    assert record.result.processes == len(jobs(log)) == processes
+    assert record.result.inputs == 104 * processes
+
+
+def test_the_same_command_measures_nothing_again(
+    measurements: Measurements, store: ArtifactStore, log: Path
+) -> None:
+    options = asked(ann=("exact", "hnswlib"))
+    first = run(options, measurements, store)
+    before, seen = len(jobs(log)), []
+    second = run(options, measurements, store, done=seen.append)
+    assert second == first
+    assert len(jobs(log)) == before
+    assert [(one.reused, one.number, one.total) for one in seen] == [(True, 1, 2), (True, 2, 2)]
+    run(options, measurements, store, overwrite="always")
+    assert len(jobs(log)) == 2 * before
+
+
+def test_another_limit_is_decided_by_the_stored_interval(
+    measurements: Measurements, store: ArtifactStore, log: Path
+) -> None:
+    (first,) = run(asked(limit=0.03), measurements, store, "times:0.02,0")
+    before = len(jobs(log))
+    (second,) = run(asked(limit=0.01), measurements, store)
+    assert (first.verdict, second.verdict) == ("holds", "fails")
+    assert (second.limit, second.key, second.result) == (0.01, first.key, first.result)
+    assert measurements.latency() == [second]
+    assert len(jobs(log)) == before
+
+
+def test_what_another_limit_leaves_undecided_is_measured_on_and_not_from_the_start(
+    measurements: Measurements, store: ArtifactStore, log: Path, clock: None
+) -> None:
+    (first,) = run(asked(limit=0.05), measurements, store, "times:0.02,0.1")
+    assert first.result is not None
+    (second,) = run(asked(limit=0.02, budget=4), measurements, store, "times:0.02,0.1")
+    assert second.result is not None
+    assert [one["job"]["process"] for one in jobs(log)] == [0, 1, 2, 3]
+    assert (first.result.processes, second.result.processes) == (2, 4)
+    assert first.result.seconds < second.result.seconds <= 4
+    run(asked(limit=0.02, budget=4), measurements, store, "times:0.02,0.1")
+    assert len(jobs(log)) == 4  # undecided, and its time is spent
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("killed", "SIGKILL, perhaps for want of memory"),
+        ("garbage", "no result to read"),
+        ("nothing", "ended without a result"),
+        ("mistake", "the student is 32 wide, the knowledge base 16"),
+        ("zero", "not positive"),
+        ("empty", "nothing was measured"),
+        ("float", "whole nanoseconds"),
+    ],
+)
+def test_a_process_that_fails_fails_its_cell_with_the_reason_in_one_line(
+    behaviour: str, words: str, measurements: Measurements, store: ArtifactStore
+) -> None:
+    (record,) = run(asked(), measurements, store, behaviour)
+    assert (record.status, record.verdict, record.result) == ("failed", None, None)
+    assert words in str(record.reason)
+    assert "\n" not in str(record.reason)
+    assert measurements.read() == ([record], [])
+
+
+def test_a_process_that_hangs_is_ended_and_fails_its_cell(
+    measurements: Measurements, store: ArtifactStore, log: Path
+) -> None:
+    (record,) = run(asked(), measurements, store, launcher=fake("hangs", timeout=1.5))
+    assert record.reason == "the measuring process did not end within 1.5 s"
+    (job,) = jobs(log)
+    with pytest.raises(ProcessLookupError):
+        os.kill(job["pid"], 0)
+
+
+def test_the_death_of_one_cell_does_not_touch_the_others_and_is_made_good_later(
+    measurements: Measurements, store: ArtifactStore, log: Path
+) -> None:
+    options = asked(ann=("exact", "hnswlib"))
+    first = run(options, measurements, store, "dies-on-exact")
+    assert [record.status for record in first] == ["failed", "ok"]
+    kept = run(options, measurements, store, overwrite="never")
+    assert kept == first
+    before = len(jobs(log))
+    second = run(options, measurements, store)
+    assert [record.status for record in second] == ["ok", "ok"]
+    assert second[1] == first[1]
+    assert [one["job"]["spec"] for one in jobs(log)[before:]] == ["exact", "exact"]
+
+
+def test_ctrl_c_ends_the_process_and_leaves_nothing_half_written(
+    measurements: Measurements,
+    store: ArtifactStore,
+    log: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import subprocess
+
+    communicate = subprocess.Popen.communicate
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+
+    def interrupted(self: Any, *args: Any, timeout: float | None = None) -> Any:
+        if timeout is not None:
+            while not jobs(log):
+                pass
+            raise KeyboardInterrupt
+        return communicate(self, *args)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(), measurements, store, "hangs")
+    with pytest.raises(ProcessLookupError):
+        os.kill(jobs(log)[0]["pid"], 0)
+    assert list(measurements.cells.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_damaged_record_is_measured_again_unless_nothing_may_be_overwritten(
+    measurements: Measurements, store: ArtifactStore
+) -> None:
+    (first,) = run(asked(), measurements, store)
+    path = measurements.cells / f"{first.key}.json"
+    path.write_text("{")
+    assert run(asked(), measurements, store, overwrite="never") == []
+    assert path.read_text() == "{"
+    (second,) = run(asked(), measurements, store)
+    assert (second.key, second.status) == (first.key, "ok")
+
+
+def test_an_index_that_cannot_be_built_fails_its_own_cells_alone(
+    measurements: Measurements, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reaugkd.retrieval.ann.hnswlib import Hnswlib
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("not enough\nmemory")
+
+    monkeypatch.setattr(Hnswlib, "_build", broken)
+    records = run(asked(ann=("exact", "hnswlib")), measurements, store)
+    assert [record.status for record in records] == ["ok", "failed"]
+    assert records[1].reason == "building hnswlib: RuntimeError: not enough memory"
+
+
+def test_all_indexes_of_a_base_are_built_before_its_first_cell_is_measured(
+    measurements: Measurements, store: ArtifactStore
+) -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def note(self, text: str) -> None: ...
+
+        def start(self, stage: str, total: int, unit: str = "") -> None:
+            self.told.append(stage)
+
+        def advance(self, done: int, values: Any = None) -> None: ...
+
+        def finish(self) -> None: ...
+
+    listener = Listener()
+
+    def done(one: Done) -> None:
+        listener.told.append(f"cell {one.record.cell.base}")
+
+    options = asked(bases=("160", "150"), ann=("exact", "hnswlib"))
+    run(options, measurements, store, reporter=listener, done=done)
+    cells = [n for n, stage in enumerate(listener.told) if stage.startswith("cell ")]
+    assert [listener.told[n] for n in cells] == ["cell 150"] * 2 + ["cell 160"] * 2
+    assert cells[1] == cells[0] + 1
+    assert cells[3] == cells[2] + 1
+
+
+def test_the_plan_is_kept_with_the_folder(measurements: Measurements, store: ArtifactStore) -> None:
+    records = run(asked(batch=(1, 2)), measurements, store)
+    kept = measurements.read_plan("latency")
+    assert isinstance(kept, PlanFile)
+    assert kept.cells == {record.key: record.cell.label for record in records}
+
+
+def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothing_else(
+    store: ArtifactStore,
+) -> None:
+    (base,) = plan(asked(), store)
+    different: list[dict[str, Any]] = [
+        {"bases": ("151",)},
+        {"ann": ("hnswlib",)},
+        {"k": (4,)},
+        {"batch": (2,)},
+        {"student": "bert-2l-16"},
+        {"lengths": ("9",)},
+        {"lengths": ("recorded",)},
+        {"target": "recall:0.9"},
+        {"tau": 0.2},
+        {"beta": 0.4},
+        {"rounds": 3},
+    ]
+    keys = [plan(asked(**change), store)[0].key for change in different]
+    assert len({base.key, *keys}) == len(different) + 1
+    for change in ({"limit": 0.5}, {"budget": 1.0}):
+        assert plan(asked(**change), store)[0].key == base.key
+    assert plan(asked(), store, delay_us=5)[0].key != base.key
+
+
+def test_the_identity_of_a_plan_is_that_of_what_is_built(store: ArtifactStore) -> None:
+    source = bases.generated(store, "150", 16)
+    assert source.identity == generated_identity(150, 16, 2)
+    (cell,) = plan(asked(ann=("hnswlib",)), store)
+    assert pending(cell, 1, store) == ("hnswlib", 150)
+    from bench.measure.indexes import Indexes
+
+    Indexes(store, source, 1).built("hnswlib")
+    assert pending(cell, 1, store) is None
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 13, 32, 100])
+def test_two_processes_see_200_inputs_and_16_batches_or_more(batch: int) -> None:
+    assert count(batch) % batch == 0
+    assert 2 * count(batch) >= 200
+    assert count(batch) // batch >= 8
+
+
+def test_worth_another_is_monotone_in_the_budget_and_false_for_a_clear_cell() -> None:
+    clear, unclear = judged.result(0.01, 0.02), judged.result(0.02, 0.04)
+    assert not worth_another(clear, 0.03, 1e9)
+    wanted = [worth_another(unclear, 0.03, budget) for budget in np.linspace(0, 1000, 50)]
+    assert wanted == sorted(wanted)
+    assert (wanted[0], wanted[-1]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch": (0,)}, "--batch 0"),
+        ({"k": (151,)}, "--k 151 is larger than the knowledge base 150"),
+        ({"threads": (10_000,)}, "--threads 10000"),
+        ({"threads": (0,)}, "--threads 0"),
+        ({"limit": -0.1}, "below 0"),
+        ({"budget": 0.0}, "--time-budget 0"),
+        ({"beta": 0.0}, "nothing is retrieved"),
+        ({"tau": 0.0}, "--tau 0"),
+        ({"bases": ()}, "none of them"),
+        ({"run": Path("x")}, "--bases and --run"),
+        ({"target": "recall"}, "recall:0.99"),
+        ({"lengths": ("real",)}, "--data-dir"),
+        ({"lengths": ("recored",)}, "did you mean 'recorded'"),
+        ({"lengths": ("2",)}, "3 to 512"),
+        ({"ann": ("hnswlb",)}, "did you mean 'hnswlib'"),
+        ({"student": "nowhere/at/all"}, "nowhere/at/all"),
+    ],
+)
+def test_a_mistake_is_told_before_any_work(
+    changes: dict[str, Any], words: str, measurements: Measurements, store: ArtifactStore
+) -> None:
+    with pytest.raises(UserError) as found:
+        run(asked(**changes), measurements, store, "killed")
+    assert words in str(found.value)
+    assert "\n" not in str(found.value)
+    assert not measurements.folder.exists()
+    assert not (store.root / "generated-base").exists()
+
+
+def test_a_launcher_hands_over_job_and_variables(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; job, made = map(pathlib.Path, sys.argv[1:]);"
+        "made.write_text(job.read_text() + os.environ['WORD'])"
+    )
+    assert Launcher((sys.executable, "-c", code))("job ", {"WORD": "x"}) == b"job x"
+
+
+def test_an_unknown_module_is_told_by_its_last_line() -> None:
+    with pytest.raises(ProcessError, match=r"exit code 1\): .*No module named"):
+        Launcher.module("bench.measure.no_such_worker")("{}", {})
+
+
+def test_a_real_worker_measures_a_tiny_student(
+    measurements: Measurements, store: ArtifactStore
+) -> None:
+    options = asked(ann=("hnswlib",), batch=(16,), limit=1e6)
+    records = measure(options, measurements, store, command="test")
+    (record,) = records
+    assert (record.status, record.reason, record.verdict) == ("ok", None, "holds")
+    assert record.result is not None
+    assert record.result.processes == 2
+    assert record.result.inputs == 2 * count(16)
+    assert record.result.tokens == 8
+    assert record.result.added.p50 > 0
+    assert all(one.torch_threads == 1 for one in record.result.environments)
+    raw = measurements.arrays(record.key)
+    assert raw["0.forward"].shape == (2, 8)
+    assert not set(raw["0.rows"]) & set(raw["1.rows"])
