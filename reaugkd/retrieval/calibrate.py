@@ -45,7 +45,7 @@ Trees (annoy) are left out: at equal recall they are far slower than any graph.
 """
 
 K, TARGET, QUERIES = 10, 0.99, 400
-EXACT_SIZES, GRAPH_SIZES = (1_000, 4_000, 16_000), (1_000, 4_000)
+EXACT_SIZES, GRAPH_SIZES = (1_000, 4_000, 16_000), (1_000, 3_000)
 CALLS = {1: 40, 8: 20, 32: 15}
 """Timed calls by batch."""
 

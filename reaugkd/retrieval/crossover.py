@@ -3,7 +3,7 @@
 Exact search looks at every entry: ``a + c n``. A graph walks: ``s n^p`` with p well below 1. That
 fits measured times better than ``a + c log n``, because from size to size more effort is needed for
 the same recall and less of the graph is in the caches (docs/decisions/0012). All graphs share one p
-per batch: two sizes a factor of four apart say little about one graph's own growth, while their
+per batch: two sizes a factor of three apart say little about one graph's own growth, while their
 levels, which differ, are measured.
 """
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reaugkd.retrieval import crossover
-from reaugkd.retrieval.calibrate import CALLS
+from reaugkd.retrieval.calibrate import CALLS, GRAPH_SIZES
 from reaugkd.retrieval.crossover import HORIZON, MOST_GROWTH, Cost
 from tests.calibrations import Time, calibration, candidate, exact, graph
 
@@ -108,7 +108,8 @@ def test_graphs_share_one_growth_and_keep_their_levels() -> None:
     found = fitted(1, exact=exact, hnswlib=graph, faiss=flat, svs=steep)
     exponents = [cost.powers[0][1] for spec, cost in found.items() if spec != "exact"]
     assert exponents == pytest.approx([0.3] * 3)  # the median of 0, 0.3 and 2
-    assert found["faiss"](2_000) == pytest.approx(40.0)  # sqrt(1,000 x 4,000): the middle
+    middle = float(np.sqrt(np.prod(GRAPH_SIZES)))  # of the measured sizes
+    assert found["faiss"](middle) == pytest.approx(40.0)
 
 
 def test_growth_is_kept_below_that_of_exact_search() -> None:
