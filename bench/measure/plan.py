@@ -82,6 +82,8 @@ def plan(
         environment.require(threads, precision)
     cells: dict[str, Planned] = {}
     for subject in subjects.subjects(wanted, store, reporter or Silent()):
+        for spec in wanted.ann:
+            ann.make(spec).check(subject.dim)
         for given, threads, precision, batch, k, spec in product(
             subject.given, wanted.threads, wanted.precision, wanted.batch, subject.ks, wanted.ann
         ):

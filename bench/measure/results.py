@@ -20,7 +20,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
 from bench.measure.record import SCHEMA, LatencyRecord, MemoryRecord
 from bench.store import Problem, StoreError, make_writable
@@ -42,6 +50,19 @@ class PlanFile(BaseModel):
     kind: Kind
     command: str
     cells: dict[str, str] = Field(description="key -> label, in the order of the work")
+
+    @field_serializer("cells")
+    def _pairs(self, cells: dict[str, str]) -> list[tuple[str, str]]:
+        return list(cells.items())  # files have sorted keys: an object would lose the order
+
+    @field_validator("cells", mode="before")
+    @classmethod
+    def _of_pairs(cls, cells: Any) -> Any:
+        if not isinstance(cells, list):
+            return cells
+        if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in cells):
+            raise ValueError("expected pairs of key and label")
+        return dict(cells)
 
 
 class Measurements:
