@@ -243,6 +243,7 @@ class Meter:
             self.source.size,
             self.source.dim,
             threads=cell.threads,
+            cache=self._store.root,
             reporter=self._reporter,
         )
 

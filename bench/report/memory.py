@@ -73,7 +73,9 @@ def as_csv(records: Sequence[MemoryRecord]) -> str:
 
 
 def _ordered(records: Sequence[MemoryRecord]) -> list[MemoryRecord]:
-    return sorted(records, key=lambda r: (r.size, r.base, r.dim, r.k, r.backend != REFERENCE))
+    return sorted(
+        records, key=lambda r: (r.size, r.base, r.dim, r.k, r.backend != REFERENCE, r.backend)
+    )
 
 
 def _relative(record: MemoryRecord, records: Sequence[MemoryRecord]) -> float | None:

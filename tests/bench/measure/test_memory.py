@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from bench.cli.main import main
 from bench.measure import bases, memory
 from bench.measure.indexes import Indexes
 from bench.measure.memory import Meter
@@ -22,7 +24,6 @@ from bench.measure.process import Launcher
 from bench.measure.record import MemoryRecord, MemoryResult
 from bench.measure.results import Measurements
 from reaugkd.artifacts import ArtifactStore
-from reaugkd.errors import UserError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -210,7 +211,49 @@ def test_the_peak_forgets_what_was_freed_before() -> None:
     assert after["RssAnon"] - before["RssAnon"] < size / 2
 
 
-def test_other_systems_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def command(store: ArtifactStore, folder: Path, *more: str) -> Result:
+    given = ["--bases", "wnli", "--ann", "exact", "--student", f"bert-1l-{DIM}", "--threads", "1"]
+    places = ["--cache", str(store.root), "--out", str(folder)]
+    return CliRunner().invoke(main, ["memory", *given, *places, *more])
+
+
+def test_the_command_shows_and_writes_the_table(store: ArtifactStore, tmp_path: Path) -> None:
+    planned = command(store, tmp_path / "out", "--dry-run")
+    assert planned.exit_code == 0, planned.output
+    assert "wnli (635) exact k 10" in planned.stdout
+    assert not (tmp_path / "out").exists()
+    ran = command(store, tmp_path / "out")
+    assert ran.exit_code == 0, ran.output
+    assert "[1/1] wnli (635) exact k 10: RSS" in ran.stderr
+    written = (tmp_path / "out" / "memory.md").read_text(encoding="utf-8")
+    assert ran.stdout == written
+    assert "635 x 64" in written
+    assert (tmp_path / "out" / "memory.csv").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--k", "700"), "700 is larger than the knowledge base wnli (635 entries)"),
+        (("--threads", "9999"), "--threads 9999"),
+        (("--target", "speed:1"), "target 'speed:1'"),
+        (("--ann", "exakt"), "did you mean 'exact'"),
+        (("--bases", "wnly"), "did you mean 'wnli'"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    store: ArtifactStore, tmp_path: Path, flags: tuple[str, ...], said: str
+) -> None:
+    ran = command(store, tmp_path, *flags)
+    assert ran.exit_code == 2
+    assert said in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_other_systems_are_told_in_one_line(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(UserError, match="darwin"):
-        memory.require_linux()
+    ran = command(store, tmp_path)
+    assert ran.exit_code == 2
+    assert ran.stderr == "error: bench memory reads /proc, which Linux has and darwin has not\n"
