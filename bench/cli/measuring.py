@@ -25,7 +25,10 @@ _PATH = click.Path(path_type=Path)
 
 CASE = (
     click.option(
-        "--bases", multiple=True, callback=_list, help="a,b of GLUE tasks or numbers, or glue"
+        "--bases",
+        multiple=True,
+        callback=_list,
+        help="a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
     ),
     click.option("--run", type=_PATH, help="a finished run's knowledge base and student instead"),
     click.option("--classifier", type=_PATH, help="an exported classifier instead"),
@@ -33,7 +36,12 @@ CASE = (
     click.option("--method", help="of the run"),
     click.option("--seed", type=int, help="of the run"),
     click.option("--data-dir", type=_PATH, help="GLUE, official layout, for real sentences"),
-    click.option("--ann", multiple=True, callback=_specs, help="backends, e.g. exact,hnswlib,auto"),
+    click.option(
+        "--ann",
+        multiple=True,
+        callback=_specs,
+        help="a,b of backends or auto  [default: exact,hnswlib]",
+    ),
     click.option("--k", multiple=True, callback=_numbers(int), help="neighbours  [default: 10]"),
     click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
     click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
@@ -67,12 +75,17 @@ TIMED = (
     click.option(
         "--batch", multiple=True, callback=_numbers(int), help="inputs per forward  [default: 1]"
     ),
-    click.option("--precision", multiple=True, callback=_list, help="a,b of fp32, bf16, int8"),
+    click.option(
+        "--precision",
+        multiple=True,
+        callback=_list,
+        help="a,b of fp32, bf16, int8  [default: fp32]",
+    ),
     click.option(
         "--lengths",
         multiple=True,
         callback=_list,
-        help="recorded (of the base's task), recorded:mrpc, real, or tokens, e.g. 32",
+        help="recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
     ),
     click.option(
         "--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03"
