@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -83,19 +81,7 @@ def unit_queries(queries: ArrayLike) -> Vectors:
     rows = np.asarray(queries)
     if rows.dtype != np.float32 or rows.ndim != 2:
         return unit_rows(rows, "query")
-    if len(rows) != 1:
-        return _unit_batch(np.ascontiguousarray(rows))
-    row = rows[0]
-    square = float(row.dot(row))
-    if not _SAFE_LEAST < square < _SAFE_MOST:
-        return unit_rows(rows, "query")
-    if abs(square - 1.0) <= UNIT_TOLERANCE:
-        return np.ascontiguousarray(rows)
-    unit: Vectors = np.divide(rows, math.sqrt(square), order="C")
-    return unit
-
-
-def _unit_batch(rows: Vectors) -> Vectors:
+    rows = np.ascontiguousarray(rows)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", rows, rows)
         if not ((squares > _SAFE_LEAST) & (squares < _SAFE_MOST)).all():

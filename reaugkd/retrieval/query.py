@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,11 @@ from reaugkd.retrieval.ann.index import MISSING, AnnIndex, Ids
 from reaugkd.retrieval.mixing import augment, probabilities
 from reaugkd.retrieval.normalise import Vectors
 
+_FEW = 100
+"""Values of all neighbours up to which Python's own numbers are faster than arrays."""
 
-_TAUS = (1e-6, 1e30)
-"""Temperatures that float32 can divide cosines by; with others float64 does it."""
+_LEAST, _MOST = 1e-10, 1e10
+"""Norms that float32 computes without overflow and without losing what underflows."""
 
 
 class Answer(NamedTuple):
@@ -37,18 +40,22 @@ class Answer(NamedTuple):
 
 
 class QueryPath:
-    """From logits and embedding to the mixture, in as few array operations as possible.
+    """From logits and embedding to the mixture, in as few operations as possible.
 
-    It computes what :func:`reaugkd.retrieval.mixing.augment` does with the answers of
-    ``index.search``, up to float32 rounding. For one query every operation costs more than its
-    arithmetic, so that case is written out: two softmaxes, one gather, one weighted sum. Small
-    arrays are made anew by each call, which numpy does as fast as it fills a kept one, so nothing
-    is shared between calls: a path is as safe to use from several threads as its index.
+    It gives what :func:`reaugkd.retrieval.mixing.augment` makes of the answers of
+    ``index.search``, up to float32 rounding; a batch goes exactly that way. For one query the
+    arithmetic costs next to nothing. What costs is to come back to code and tables that the
+    forward pass has driven out of the caches: 10 to 40 us for the first use of a numpy function,
+    against one for a loop of the interpreter, which is always at hand. So one query with few
+    values is written in Python's numbers, with three tensor operations (normalise, copy into a
+    kept buffer that is an array too, hand the result out) around the library's call.
+
+    A path keeps buffers: use one per thread. Several may share an index.
 
     Args:
         index: built over the keys, with its effort set.
         values: [n, C] float32 of the knowledge base, finite; never written to.
-        k: neighbours per query.
+        k: neighbours per query; where it is larger than n, all are used.
         tau: temperature of their weights, above 0.
         beta: their share of the answer, in [0, 1]; with 0 nothing is searched.
 
@@ -66,7 +73,7 @@ class QueryPath:
         tau: float,
         beta: float,
     ) -> None:
-        if values.ndim != 2 or len(values) != index.size:
+        if values.ndim != 2 or not len(values) == index.size > 0:
             raise ModelError(
                 f"values of shape {values.shape} do not fit an index of {index.size} entries: "
                 "expected one row [C] per entry"
@@ -78,13 +85,19 @@ class QueryPath:
         if not 0.0 <= beta <= 1.0:
             raise UserError(f"beta must be in [0, 1], got {beta}")
         self.index = index
-        self.k = k
-        self.tau = tau
-        self.beta = beta
+        self.k, self.tau, self.beta = k, tau, beta
         self._values: NDArray[np.float32] = np.ascontiguousarray(values, dtype=np.float32)
-        self._class_ones = np.ones(values.shape[1], np.float32)
-        self._ones = np.ones(k, np.float32)
-        self._short = _TAUS[0] <= tau <= _TAUS[1]
+        self._flat = self._values.reshape(-1).data
+        self._outputs = values.shape[1]
+        self._found = min(k, index.size)
+        self._in_numbers = beta > 0.0 and self._found * self._outputs <= _FEW
+        self._query = np.empty((1, index.dim), np.float32)
+        self._result = array("f", [0.0] * self._outputs)
+        with torch.inference_mode(False):  # or they could not be written to outside of it
+            self._query_tensor = torch.from_numpy(self._query)
+            self._result_tensor = torch.frombuffer(self._result, dtype=torch.float32)[None]
+            self._length = torch.ones(1, 1)
+        self._shapes = (1, self._outputs), (1, index.dim)
 
     def __call__(self, logits: Tensor, embedding: Tensor) -> Tensor:
         """The mixture [q, C], a float32 tensor of the caller's.
@@ -97,11 +110,17 @@ class QueryPath:
             ModelError: if the logits are not [q, C].
             EmbeddingError: naming the first query without a direction, or if the width is wrong.
         """
-        scores = _array(logits)
+        if self._in_numbers and (logits.shape, embedding.shape) == self._shapes:
+            mixed = self._one(logits, embedding)
+            if mixed is not None:
+                return mixed
+        return torch.from_numpy(self._mixed(_array(logits), _array(embedding)))
+
+    def _mixed(self, logits: NDArray[Any], embedding: NDArray[Any]) -> NDArray[np.float32]:
         if self.beta == 0.0:
-            return torch.from_numpy(self._student(scores))
-        similarities, rows = self.index.search(_array(embedding), self.k)
-        return torch.from_numpy(self._mixed(scores, similarities, rows))
+            return self._student(logits, len(logits))
+        similarities, rows = self.index.search(embedding, self.k)
+        return self._augmented(self._student(logits, len(rows)), similarities, rows)
 
     def answer(self, logits: NDArray[Any], embeddings: NDArray[Any]) -> Answer:
         """The same from arrays, with what it was made of.
@@ -115,61 +134,77 @@ class QueryPath:
             EmbeddingError: naming the first query without a direction, or if the width is wrong.
         """
         if self.beta == 0.0:
+            student = self._student(logits, len(logits))
             shape = (len(logits), self.k)
             absent = np.full(shape, -np.inf, np.float32), np.full(shape, MISSING, np.int64)
-            return Answer(self._student(logits), self._student(logits), *absent)
+            return Answer(student.copy(), student, *absent)
         similarities, rows = self.index.search(embeddings, self.k)
-        mixed = self._mixed(logits, similarities, rows)
-        return Answer(mixed, self._student(logits), similarities, rows)
+        student = self._student(logits, len(rows))
+        return Answer(self._augmented(student, similarities, rows), student, similarities, rows)
 
-    def _student(self, logits: NDArray[Any]) -> NDArray[np.float32]:
-        """The student's own distribution, or its scores, as an array of its own."""
-        self._fit(logits, len(logits))
+    def _student(self, logits: NDArray[Any], queries: int) -> NDArray[np.float32]:
+        """The student's own distribution, or its scores, as a new array."""
+        if logits.shape != (queries, self._outputs):
+            raise ModelError(
+                f"logits of shape {logits.shape} do not fit {queries} embeddings and "
+                f"{self._outputs} values per entry: expected ({queries}, {self._outputs})"
+            )
         return np.array(probabilities(logits), dtype=np.float32)
 
-    def _fit(self, logits: NDArray[Any], queries: int) -> None:
-        outputs = len(self._class_ones)
-        if logits.shape != (queries, outputs):
-            raise ModelError(
-                f"logits of shape {logits.shape} do not fit {queries} embeddings and values of "
-                f"width {outputs}: expected ({queries}, {outputs})"
-            )
-
-    def _mixed(self, logits: NDArray[Any], similarities: Vectors, rows: Ids) -> NDArray[np.float32]:
-        self._fit(logits, len(rows))
-        # In order, so what is missing stands last.
-        if self._short and len(rows) == 1 and rows.item(-1) >= 0:
-            return self._one(logits[0], similarities[0], rows[0])
-        student = self._student(logits)
+    def _augmented(
+        self, student: NDArray[np.float32], similarities: Vectors, rows: Ids
+    ) -> NDArray[np.float32]:
         mixed: NDArray[np.float32] = augment(
             student, similarities, rows, self._values, self.tau, self.beta
         )
         return mixed
 
-    def _one(self, logits: NDArray[Any], nearest: Vectors, rows: Ids) -> NDArray[np.float32]:
-        """The mixture [1, C] for one query with all k neighbours.
+    def _one(self, logits: Tensor, embedding: Tensor) -> Tensor | None:
+        """The mixture for one query, or None where that needs the careful way.
 
-        Float32 is enough, as each softmax subtracts its largest first: an exponent's rounding
-        grows with its size, and its power falls faster.
+        That is an embedding with a norm out of range (or none) or in float64, and neighbours
+        that are missing.
         """
-        shares = np.exp((nearest - nearest[0]) / self.tau)
-        found = shares.dot(self._values.take(rows, axis=0))
-        found *= self.beta / float(shares.dot(self._ones))
-        if len(logits) == 1:
-            own = logits * (1.0 - self.beta)
-        else:
-            own = np.exp(logits - logits.item(logits.argmax()))
-            own *= (1.0 - self.beta) / float(own.dot(self._class_ones))
-        own += found
-        mixed: NDArray[np.float32] = own.astype(np.float32, copy=False)[None]
-        return mixed
+        if embedding.dtype is not torch.float32:
+            if embedding.dtype is torch.float64:
+                return None
+            embedding = embedding.float()
+        if embedding.requires_grad:
+            embedding = embedding.detach()
+        # The one fused normalisation that torch has, behind its weight_norm: a norm and a division
+        # take three times as long. It reads memory as if it were contiguous.
+        unit, norm = torch._weight_norm_interface(embedding.contiguous(), self._length, 0)
+        if not _LEAST < norm.item() < _MOST:
+            return None
+        self._query_tensor.copy_(unit)
+        cosines, rows = self.index.nearest(self._query, self._found)
+        if not rows or min(rows) < 0:
+            return None
+        top = max(cosines)
+        if top > 1.0 or min(cosines) < -1.0:
+            cosines = [max(-1.0, min(1.0, cosine)) for cosine in cosines]
+            top = min(1.0, top)
+        tau, flat, width, result = self.tau, self._flat, self._outputs, self._result
+        shares = [math.exp((cosine - top) / tau) for cosine in cosines]
+        weight = self.beta / sum(shares)
+        own = logits.tolist()[0]
+        kept = 1.0 - self.beta
+        if width > 1:
+            largest = max(own)
+            own = [math.exp(logit - largest) for logit in own]
+            kept /= sum(own)
+        starts = [row * width for row in rows]
+        for output, mine in enumerate(own):
+            found = sum(
+                [share * flat[at + output] for share, at in zip(shares, starts, strict=True)]
+            )
+            result[output] = kept * mine + weight * found
+        return self._result_tensor.clone()
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
     """The tensor's memory as an array; a copy only where numpy has no such dtype, or a slow one."""
     if tensor.dtype is torch.bfloat16 or tensor.dtype is torch.float16:
         tensor = tensor.float()
-    if tensor.requires_grad:
-        tensor = tensor.detach()
-    array: NDArray[Any] = tensor.numpy()
-    return array
+    values: NDArray[Any] = tensor.detach().numpy()
+    return values

@@ -77,6 +77,12 @@ class Annoy(AnnIndex):
         np.multiply(distances, distances, out=distances)
         return 1.0 - 0.5 * distances, ids
 
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """As the base class says, without arrays; fewer than k where annoy finds fewer."""
+        effort = -1 if self.effort is None else self.effort
+        ids, distances = self._forest.get_nns_by_vector(row.tolist()[0], k, effort, True)
+        return [1.0 - 0.5 * distance * distance for distance in distances], ids
+
     def _save(self, path: Path) -> None:
         self._forest.save(str(path))  # from here on annoy maps this file, which outlives a rename
 

@@ -79,14 +79,15 @@ class Exact(AnnIndex):
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             for row, products in enumerate(self._products(part), start):
-                similarities[row], ids[row] = self._nearest(rows[row], products, k)
+                similarities[row], ids[row] = self._best(rows[row], products, k)
         return similarities, ids
 
     def _products(self, rows: Vectors) -> Vectors:
         """Cosines [q, n] of unit queries [q, d] with all entries, up to rounding."""
         if len(rows) == 1:
             with self._one_thread():
-                return (self._vectors @ rows[0])[None]
+                product: Vectors = self._vectors @ rows[0]
+                return product[None]
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
@@ -107,9 +108,9 @@ class Exact(AnnIndex):
             for pool, before in wide:
                 pool.set_num_threads(before)
 
-    def _nearest(self, query: Vectors, products: Vectors, k: int) -> tuple[Vectors, Ids]:
+    def _best(self, query: Vectors, products: Vectors, k: int) -> tuple[Vectors, Ids]:
         """The k nearest of all entries, descending, among equal ones those of the lowest id."""
-        ids = np.flatnonzero(products >= _kth(products, k) - _ROUNDING)
+        ids = np.flatnonzero(products >= np.float32(_kth(products, k) - _ROUNDING))
         cosines = np.empty(len(ids), np.float32)
         step = max(1, _CELLS // self.dim)
         for start in range(0, len(ids), step):
@@ -129,7 +130,7 @@ class Exact(AnnIndex):
         self._hold(vectors)
 
 
-def _kth(products: Vectors, k: int) -> np.float32:
+def _kth(products: Vectors, k: int) -> float:
     """A number that at least k of ``products`` [n] reach, and not many more.
 
     The k-th largest of the maxima of sqrt(n) groups: one pass, where a partition of everything
@@ -138,6 +139,6 @@ def _kth(products: Vectors, k: int) -> np.float32:
     n = len(products)
     groups = max(4 * k, int(n**0.5))
     if groups >= n:
-        return np.partition(products, n - k)[n - k]
+        return float(np.partition(products, n - k)[n - k])
     maxima = np.maximum.reduce(products[: n // groups * groups].reshape(-1, groups), axis=0)
-    return np.partition(maxima, groups - k)[groups - k]
+    return float(np.partition(maxima, groups - k)[groups - k])

@@ -82,6 +82,15 @@ class Hnswlib(AnnIndex):
             return self._reachable(rows, k)
         return np.subtract(1.0, distances, out=distances), labels.view(np.int64)
 
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """As the base class says; the distances become cosines number by number."""
+        self._graph.set_ef(max(self.effort or k, k))
+        try:
+            labels, distances = self._graph.knn_query(row, k, 1)
+        except RuntimeError:
+            return super().nearest(row, k)
+        return [1.0 - distance for distance in distances.tolist()[0]], labels.tolist()[0]
+
     def _reachable(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """As many of the k answers as each query can reach.
 

@@ -117,6 +117,15 @@ class AnnIndex(ABC):
             ids = np.pad(ids, padding, constant_values=MISSING)
         return similarities, ids
 
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """What the library answers to one unit query [1, d], for those who check it themselves.
+
+        Nothing is checked or put in order: cosines may pass 1 by their rounding, negative ids are
+        missing, ``1 <= k <= size``. A handful of numbers is handled faster so than in arrays.
+        """
+        similarities, ids = self._search(row, k)
+        return similarities.tolist()[0], ids.tolist()[0]
+
     def efforts(self, k: int) -> list[int]:
         """Increasing search efforts worth trying for k answers, the last one being full effort.
 

@@ -1,0 +1,344 @@
+"""The query path: one query by numbers, a batch by arrays, and both the mixture of mixing.py."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reaugkd.errors import EmbeddingError, ModelError, UserError
+from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.index import MISSING, AnnIndex
+from reaugkd.retrieval.mixing import augment, probabilities
+from reaugkd.retrieval.normalise import unit_queries, unit_rows
+from reaugkd.retrieval.query import QueryPath
+from tests.reaugkd.retrieval.cases import DIM, N, vectors
+
+BACKENDS = ("exact", "hnswlib", "faiss", "faiss:IVF4,Flat", "annoy")
+ROUNDING = 2e-6
+
+
+def index_of(spec: str, rows: np.ndarray | None = None, **settings: object) -> AnnIndex:
+    index = ann.make(spec, **settings)
+    index.build(vectors() if rows is None else rows)
+    return index
+
+
+INDEXES = {spec: index_of(spec) for spec in BACKENDS}
+
+
+def values_of(outputs: int, n: int = N) -> np.ndarray:
+    random = np.random.default_rng(outputs)
+    if outputs == 1:
+        return random.uniform(0, 5, (n, 1)).astype(np.float32)
+    return random.dirichlet(np.ones(outputs), n).astype(np.float32)
+
+
+def inputs(batch: int, outputs: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    random = np.random.default_rng(seed)
+    logits = 3 * random.standard_normal((batch, outputs))
+    embeddings = 17.0 * vectors(batch, seed=seed + 1)
+    return torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(embeddings)
+
+
+def by_parts(path: QueryPath, logits: torch.Tensor, embedding: torch.Tensor) -> np.ndarray:
+    """What mixing.py makes of the answers of the index."""
+    found = path.index.search(embedding.float().numpy(), path.k)
+    student = probabilities(logits.float().numpy())
+    return augment(student, *found, path._values, path.tau, path.beta)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    spec=st.sampled_from(BACKENDS),
+    outputs=st.sampled_from([1, 2, 3, 40]),
+    batch=st.sampled_from([1, 1, 4, 33]),
+    k=st.sampled_from([1, 2, 10, N, N + 5]),
+    tau=st.sampled_from([1e-3, 0.1, 1.0, 100.0]),
+    beta=st.sampled_from([0.0, 0.3, 1.0]),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
+    seed=st.integers(0, 50),
+)
+def test_it_is_the_mixture_of_what_the_index_answers(
+    spec: str,
+    outputs: int,
+    batch: int,
+    k: int,
+    tau: float,
+    beta: float,
+    dtype: torch.dtype,
+    seed: int,
+) -> None:
+    path = QueryPath(INDEXES[spec], values_of(outputs), k=k, tau=tau, beta=beta)
+    logits, embedding = (tensor.to(dtype) for tensor in inputs(batch, outputs, seed))
+    mixed = path(logits, embedding)
+    assert mixed.dtype is torch.float32
+    assert mixed.shape == (batch, outputs)
+    # Float32 knows a cosine to 1e-7, and a weight's exponent to that by tau.
+    tolerance = max(ROUNDING * 5, 1e-6 / tau)
+    expected = by_parts(path, logits, embedding)
+    np.testing.assert_allclose(mixed.numpy(), expected, atol=tolerance, rtol=tolerance)
+    answer = path.answer(logits.float().numpy(), embedding.float().numpy())
+    np.testing.assert_allclose(answer.mixed, expected, atol=tolerance, rtol=tolerance)
+    np.testing.assert_array_equal(answer.student, probabilities(logits.float().numpy()))
+
+
+@pytest.mark.parametrize("spec", BACKENDS)
+def test_the_answer_is_that_of_the_index(spec: str) -> None:
+    path = QueryPath(INDEXES[spec], values_of(3), k=7, tau=0.1, beta=0.5)
+    logits, embeddings = (tensor.numpy() for tensor in inputs(5, 3))
+    similarities, rows = INDEXES[spec].search(embeddings, 7)
+    answer = path.answer(logits, embeddings)
+    np.testing.assert_array_equal(answer.rows, rows)
+    np.testing.assert_array_equal(answer.similarities, similarities)
+    assert all(array.dtype == np.float32 for array in answer[:3])
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_beta_0_is_the_student_bit_for_bit_and_searches_nothing(batch: int, outputs: int) -> None:
+    index = index_of("exact")
+    path = QueryPath(index, values_of(outputs), k=3, tau=0.1, beta=0.0)
+    index.search = index.nearest = None  # type: ignore[assignment, method-assign]
+    logits, embedding = inputs(batch, outputs)
+    mixed = path(logits, embedding)
+    assert mixed.numpy().tobytes() == probabilities(logits.numpy()).tobytes()
+    assert mixed.data_ptr() != logits.data_ptr()
+    answer = path.answer(logits.numpy(), embedding.numpy())
+    assert (answer.rows == MISSING).all()
+    assert (answer.similarities == -np.inf).all()
+    assert answer.mixed.tobytes() == answer.student.tobytes() == mixed.numpy().tobytes()
+    assert not np.shares_memory(answer.mixed, answer.student)
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+@pytest.mark.parametrize("spec", BACKENDS)
+def test_missing_neighbours_have_no_weight(spec: str, batch: int) -> None:
+    """More neighbours than entries, and entries that nothing leads to."""
+    small = index_of(spec, vectors(6))
+    logits, embedding = inputs(batch, 2)
+    path = QueryPath(small, values_of(2, 6), k=9, tau=0.5, beta=0.7)
+    np.testing.assert_allclose(
+        path(logits, embedding), by_parts(path, logits, embedding), atol=1e-5
+    )
+    assert (path.answer(logits.numpy(), embedding.numpy()).rows[:, 6:] == MISSING).all()
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+@pytest.mark.parametrize("make", ["hnswlib", "faiss:IVF16,Flat"])
+def test_entries_that_are_not_reached_have_no_weight(make: str, batch: int) -> None:
+    sparse = {"m": 2, "ef_construction": 2} if make == "hnswlib" else {}
+    index = index_of(make, **sparse)
+    index.effort = 1
+    path = QueryPath(index, values_of(2), k=50, tau=0.5, beta=1.0)
+    logits, embedding = inputs(batch, 2)
+    if make != "hnswlib":
+        assert (index.search(embedding.numpy(), 50)[1] == MISSING).any()
+    np.testing.assert_allclose(
+        path(logits, embedding), by_parts(path, logits, embedding), atol=1e-5
+    )
+
+
+class Nobody(ann.BACKENDS["exact"]):  # type: ignore[misc]
+    """An index whose library finds nothing at all."""
+
+    def _search(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((len(rows), k), np.float32), np.full((len(rows), k), MISSING)
+
+
+def test_without_any_neighbour_the_student_stands() -> None:
+    index = Nobody()
+    index.build(vectors())
+    for batch in (1, 3):
+        logits, embedding = inputs(batch, 2)
+        mixed = QueryPath(index, values_of(2), k=3, tau=0.1, beta=1.0)(logits, embedding)
+        np.testing.assert_allclose(mixed, torch.softmax(logits, 1), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    exponent=st.integers(-37, 36),
+    factor=st.floats(1, 9),
+    batch=st.sampled_from([1, 4]),
+    double=st.booleans(),
+)
+def test_the_length_of_the_embedding_changes_nothing(
+    exponent: int, factor: float, batch: int, double: bool
+) -> None:
+    path = QueryPath(INDEXES["exact"], values_of(3), k=10, tau=0.1, beta=0.5)
+    logits, embedding = inputs(batch, 3)
+    expected = path(logits, embedding)
+    unit = embedding.double() / 17.0
+    scaled = unit * (factor * 10.0 ** (exponent * (8 if double else 1)))
+    scaled = scaled if double else scaled.float()
+    np.testing.assert_allclose(path(logits, scaled), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "holds NaN"), (np.inf, "holds NaN or infinity"), (0.0, "is all zeros")],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_an_embedding_without_direction_is_named(
+    batch: int, value: float, message: str, dtype: torch.dtype
+) -> None:
+    path = QueryPath(INDEXES["exact"], values_of(3), k=4, tau=0.1, beta=0.5)
+    logits, embedding = inputs(batch, 3)
+    embedding[batch - 1, slice(None) if value == 0.0 else 2] = value
+    with pytest.raises(EmbeddingError, match=f"query {batch - 1} {message}"):
+        path(logits, embedding.to(dtype))
+
+
+@pytest.mark.parametrize("spec", BACKENDS)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_inputs_and_knowledge_base_are_never_written_to(spec: str, batch: int) -> None:
+    values, keys = values_of(3), vectors()
+    values.flags.writeable = keys.flags.writeable = False
+    path = QueryPath(index_of(spec, keys), values, k=5, tau=0.1, beta=0.5)
+    given_ = inputs(batch, 3)
+    kept = [tensor.clone() for tensor in given_]
+    path(*given_)
+    path.answer(*(tensor.numpy() for tensor in given_))
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip(given_, kept, strict=True))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_result_is_the_callers(batch: int) -> None:
+    path = QueryPath(INDEXES["hnswlib"], values_of(3), k=5, tau=0.1, beta=0.5)
+    first = inputs(batch, 3, seed=0)
+    mixed = path(*first)
+    copy = mixed.clone()
+    path(*inputs(batch, 3, seed=1))
+    assert torch.equal(mixed, copy)
+    mixed.zero_()
+    assert torch.equal(path(*first), copy)
+
+
+def test_two_paths_do_not_see_each_other() -> None:
+    other = index_of("exact", vectors(80, seed=9))
+    one = QueryPath(INDEXES["exact"], values_of(3), k=5, tau=0.1, beta=0.5)
+    two = QueryPath(other, values_of(3, 80), k=9, tau=1.0, beta=0.9)
+    asked = [inputs(1, 3, seed) for seed in range(8)]
+    alone = [one(*each) for each in asked], [two(*each) for each in asked]
+    mixed = [(one(*each), two(*each)) for each in asked]
+    assert all(torch.equal(a, b) for a, (b, _) in zip(alone[0], mixed, strict=True))
+    assert all(torch.equal(a, b) for a, (_, b) in zip(alone[1], mixed, strict=True))
+
+
+def test_one_path_per_thread_over_one_index() -> None:
+    asked = [inputs(1, 3, seed) for seed in range(40)]
+    paths = [QueryPath(INDEXES["exact"], values_of(3), k=5, tau=0.1, beta=0.5) for _ in range(3)]
+    results: list[list[torch.Tensor]] = [[], [], []]
+
+    def serve(number: int) -> None:
+        results[number] = [paths[number](*each) for each in asked]
+
+    threads = [threading.Thread(target=serve, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_layout_gradients_and_inference_mode_change_nothing(batch: int) -> None:
+    logits, embedding = inputs(batch, 3)
+    with torch.inference_mode():
+        path = QueryPath(INDEXES["exact"], values_of(3), k=5, tau=0.1, beta=0.5)
+        expected = path(logits, embedding).numpy()
+    hidden = torch.randn(batch, 6, DIM)
+    hidden[:, 0] = embedding
+    wide = torch.stack([logits, -logits], dim=2)[..., 0]
+    every_second = torch.stack([embedding, -embedding], dim=2)[..., 0]
+    parameter = embedding.clone().requires_grad_()
+    for scores, asked in (
+        (wide, hidden[:, 0]),
+        (logits, every_second),
+        (logits.clone().requires_grad_(), parameter),
+    ):
+        result = path(scores, asked)
+        np.testing.assert_allclose(result.detach(), expected, atol=1e-6)
+        assert not result.requires_grad
+
+
+def test_equal_entries_are_answered_by_the_lowest_ids_wherever_they_lie() -> None:
+    """In sizes that leave every kind of rest to the blocks of a matrix product."""
+    random = np.random.default_rng(0)
+    for size, width in ((50, 100), (635, 12), (1023, 771)):
+        rows = random.standard_normal((size, width)).astype(np.float32)
+        rows[size // 3 :] = rows[0]
+        asked = unit_rows(np.concatenate([rows[:1], rows[:1] + rows[1:2], -rows[1:2]]))
+        for threads in (1, 2):
+            index = index_of("exact", rows, threads=threads)
+            expected = np.r_[0, size // 3 : size // 3 + 6]
+            for batch in (asked[:1], asked[:2], np.repeat(asked[:1], 33, axis=0)):
+                similarities, ids = index.search(batch, 7)
+                np.testing.assert_array_equal(ids[0], expected)
+                assert (similarities[0] == similarities[0, 0]).all()
+            alone = [index.search(query[None], 30) for query in asked]
+            together = index.search(asked, 30)
+            for number, (similarities, ids) in enumerate(alone):
+                np.testing.assert_array_equal(ids[0], together[1][number])
+                np.testing.assert_array_equal(similarities[0], together[0][number])
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    index, values = INDEXES["exact"], values_of(3)
+    for change, error, message in (
+        ({"values": values[:5]}, ModelError, r"\(5, 3\) do not fit an index of 300"),
+        ({"values": values[:, 0]}, ModelError, r"\(300,\) do not fit"),
+        ({"k": 0}, UserError, "k must be at least 1, got 0"),
+        ({"tau": 0.0}, UserError, "tau must be above 0 and finite, got 0.0"),
+        ({"tau": np.nan}, UserError, "tau must be"),
+        ({"beta": 1.5}, UserError, r"beta must be in \[0, 1\], got 1.5"),
+    ):
+        fields = {"values": values, "k": 3, "tau": 0.1, "beta": 0.5, **change}
+        with pytest.raises(error, match=message):
+            QueryPath(index, **fields)
+    for beta in (0.0, 0.5):
+        path = QueryPath(index, values, k=3, tau=0.1, beta=beta)
+        for batch, wrong in ((1, torch.zeros(1, 2)), (4, torch.zeros(4, 1)), (1, torch.zeros(3))):
+            with pytest.raises(ModelError, match="logits of shape"):
+                path(wrong, inputs(batch, 3)[1])
+    with pytest.raises(ModelError, match="do not fit 4 embeddings"):
+        path(inputs(3, 3)[0], inputs(4, 3)[1])
+    with pytest.raises(EmbeddingError, match="queries are 5 wide, the index is 12"):
+        path(torch.zeros(1, 3), torch.ones(1, 5))
+    assert path(torch.zeros(0, 3), torch.ones(0, DIM)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_neighbours_of_a_query_that_is_an_entry(batch: int) -> None:
+    """A cosine that rounds above 1 weighs like 1."""
+    rows = vectors()
+    for spec in BACKENDS:
+        path = QueryPath(INDEXES[spec], values_of(3), k=2, tau=0.05, beta=1.0)
+        for start in range(0, 40, batch):
+            logits, _ = inputs(batch, 3)
+            asked = torch.from_numpy(rows[start : start + batch])
+            np.testing.assert_allclose(
+                path(logits, asked), by_parts(path, logits, asked), atol=3e-5
+            )
+
+
+@pytest.mark.parametrize("logits", [[[np.nan, 1.0, 900.0]], [[900.0, 1.0, np.nan]]])
+def test_logits_that_are_not_finite_stay_visible(logits: list[list[float]]) -> None:
+    path = QueryPath(INDEXES["exact"], values_of(3), k=2, tau=0.1, beta=0.5)
+    assert path(torch.tensor(logits), inputs(1, 3)[1]).isnan().all()
+
+
+def test_unit_length_float32_queries_are_normalised_as_carefully_as_rounding_allows() -> None:
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((9, 768)).astype(np.float32) * 13
+    for asked in (rows, rows[:1], np.asfortranarray(rows), rows[:, ::2], rows[::3], rows[:1, ::2]):
+        np.testing.assert_allclose(unit_queries(asked), unit_rows(asked), atol=1e-7)
+        assert unit_queries(asked).flags.c_contiguous
+    unit = unit_rows(rows)
+    assert unit_queries(unit) is unit
