@@ -20,6 +20,12 @@ NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags of bf16 arithmetic on x86 and ARM. Without any, bf16 is emulated: slow, so it would
 make what retrieval adds look small."""
 
+SPINS = "1000"
+"""How often an OpenMP thread looks for more work before it sleeps.
+
+Long enough for the gaps between the operations of a forward, so that it is not slowed down; over
+before a search of another runtime wants the core (docs/decisions/0013-measuring-process.md)."""
+
 
 def variables(threads: int) -> dict[str, str]:
     """What the parent puts into the environment of a measuring process, before it starts.
@@ -33,6 +39,8 @@ def variables(threads: int) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": number,
         "NUMEXPR_NUM_THREADS": number,
         "OMP_DYNAMIC": "FALSE",
+        "OMP_PROC_BIND": "FALSE",  # it gathers the threads of a second runtime on one core
+        "GOMP_SPINCOUNT": SPINS,
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
     }
@@ -85,7 +93,6 @@ def pin(threads: int, environment: Mapping[str, str] = os.environ) -> list[int]:
         )
     chosen = cores()[:threads]
     if sys.platform == "linux":
-        # Not OMP_PROC_BIND: it gathers the threads of a second OpenMP runtime on one core.
         os.sched_setaffinity(0, chosen)
     return chosen
 
