@@ -72,7 +72,8 @@ class Checkpoint:
         stored = Path(self.spec.location(), ENCODER_FILE)
         own = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
         self._pooling = own.get("pooling", "cls")
-        self.label = Path(self.spec.describe()).name
+        named = self.spec.describe()
+        self.label = Path(named).name if Path(named).is_absolute() else named
         self.identity: dict[str, Any] = {**self.spec.identity(), "pooling": self._pooling}
         self.width = int(config.hidden_size)
         self.vocabulary = int(config.vocab_size)
