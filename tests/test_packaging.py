@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("reaugkd", "baselines", "bench")
 FORBIDDEN = {"reaugkd": {"baselines", "bench"}, "baselines": {"bench"}}
-ANN_LIBRARIES = {"annoy", "faiss", "hnswlib"}
+ANN_LIBRARIES = {"annoy", "faiss", "hnswlib", "svs", "usearch", "voyager"}
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
     for package in PACKAGES

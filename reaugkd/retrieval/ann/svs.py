@@ -46,7 +46,8 @@ class Svs(AnnIndex):
     Args:
         scheme: how vectors are stored: lvq8, lvq4x8, lvq8x8 or f32.
         degree: most links of an element.
-        window: length of the candidate list while building.
+        window: length of the candidate list while building (200 finds no more here, in 2.4 times
+            the time).
         threads: of one search.
         seed: kept for the record; svs draws nothing at random.
         build_threads: of the build.
@@ -60,7 +61,7 @@ class Svs(AnnIndex):
         *,
         scheme: str = "lvq8",
         degree: int = 32,
-        window: int = 200,
+        window: int = 100,
         threads: int = 1,
         seed: int = 0,
         build_threads: int = 1,
@@ -105,7 +106,9 @@ class Svs(AnnIndex):
         if bits is None:
             return self.size * 4 * (self.degree + 1 + self.dim)
         first, rest = bits
-        codes = self.dim * (first + rest) // 8 if first == 8 else -(-self.dim // 128) * 64 + self.dim
+        codes = (
+            self.dim * (first + rest) // 8 if first == 8 else -(-self.dim // 128) * 64 + self.dim
+        )
         return self.size * (4 * (self.degree + 1) + codes + 8) + 4 * self.dim
 
     def _build(self, rows: Vectors) -> None:

@@ -149,4 +149,5 @@ def bytes_of(rows: Vectors) -> NDArray[np.int8]:
     array([[  64, -127,    0]], dtype=int8)
     """
     scaled = rows * (np.float32(127.0) / np.abs(rows).max(axis=1, keepdims=True))
-    return np.rint(scaled, out=scaled).astype(np.int8)
+    whole: NDArray[np.int8] = np.rint(scaled, out=scaled).astype(np.int8)
+    return whole

@@ -30,7 +30,7 @@ STORAGE = {
     "i8": Storage(StorageDataType.Float8, 126.0 / 127.0),
 }
 
-_BLOCK = 8192
+_BLOCK = 1024
 """Rows that are scaled or copied at a time while building: no second copy of all is made."""
 
 
@@ -181,8 +181,8 @@ def toward_whole(scaled: Vectors) -> Vectors:
 
     voyager cuts x 127 to a whole number; the quarter keeps it from cutting one too much.
     """
-    whole = np.rint(scaled * np.float32(127.0))
-    whole += np.float32(0.25) * np.sign(whole)
+    whole: Vectors = np.rint(scaled * np.float32(127.0))
+    whole += np.copysign(np.float32(0.25), whole)
     whole /= np.float32(127.0)
     return whole
 

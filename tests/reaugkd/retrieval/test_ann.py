@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+import torch
 
 from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
-from reaugkd.retrieval.ann.index import MISSING
-from tests.reaugkd.retrieval.cases import DIM, VARIANTS, IndexCase, K, N, queries, vectors
+from reaugkd.retrieval.ann.index import MISSING, PAYLOAD
+from tests.reaugkd.retrieval.cases import DIM, QUERIES, VARIANTS, IndexCase, K, N, queries, vectors
 
 
 class TestExact(IndexCase):
@@ -48,15 +50,42 @@ class TestExact(IndexCase):
         expected[0, -1] = -np.inf
         np.testing.assert_allclose(index.similarities(queries(), ids), expected, atol=2e-6)
 
-    def test_search_keeps_to_its_threads_and_restores_them(self) -> None:
-        before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    @pytest.mark.parametrize(("asked", "expected"), [(1, 1), (QUERIES, 2)])
+    def test_search_keeps_to_its_threads_and_restores_them(
+        self, monkeypatch: pytest.MonkeyPatch, asked: int, expected: int
+    ) -> None:
+        """One thread for one query, whose product is numpy's; its own for a batch, torch's."""
         index = self.built(vectors(), threads=2)
-        with index._blas.limit(limits=index.threads):
-            info = [pool["num_threads"] for pool in index._blas.info()]
-        assert set(info) == {2}
-        index.search(queries(), K)
-        after = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-        assert after == before
+        pool = index._blas[0]
+        seen = []
+
+        class Watched:
+            T = property(lambda self: self)
+
+            def __matmul__(self, query: np.ndarray) -> np.ndarray:
+                seen.append(pool.num_threads)
+                return vectors() @ query
+
+            def __rmatmul__(self, rows: torch.Tensor) -> torch.Tensor:
+                seen.append(torch.get_num_threads())
+                return rows @ torch.from_numpy(vectors()).T
+
+            def take(self, ids: np.ndarray, axis: int) -> np.ndarray:
+                return vectors().take(ids, axis=axis)
+
+        before = pool.num_threads, torch.get_num_threads()
+        pool.set_num_threads(2)
+        torch.set_num_threads(1)
+        try:
+            expected_ids = index.search(queries()[:asked], K)[1]
+            monkeypatch.setattr(index, "_vectors", Watched())
+            monkeypatch.setattr(index, "_tensor", Watched())
+            np.testing.assert_array_equal(index.search(queries()[:asked], K)[1], expected_ids)
+            assert seen == [expected]
+            assert (pool.num_threads, torch.get_num_threads()) == (2, 1)
+        finally:
+            pool.set_num_threads(before[0])
+            torch.set_num_threads(before[1])
 
 
 class TestHnswlib(IndexCase):
@@ -142,19 +171,213 @@ class TestFaissTransformed(IndexCase):
             ann.make("faiss:PCA8,Flat").build(vectors())
 
 
+class TestFaissSQ8(IndexCase):
+    spec = "faiss:SQ8"
+    rounding, recall = 1e-2, 0.97
+
+
+class TestFaissSQfp16(IndexCase):
+    spec = "faiss:SQfp16"
+    rounding, recall = 1e-3, 0.99
+
+
+class TestFaissPQ(IndexCase):
+    """Too few vectors for product quantisation, which has its own test below."""
+
+    spec = "faiss:PQ"
+    rounding, recall = 1e-3, 0.99
+
+
 class TestAnnoy(IndexCase):
     spec = "annoy"
 
 
+class TestUsearch(IndexCase):
+    spec = "usearch"
+    rounding, recall = 1e-3, 0.99
+
+
+class TestUsearchF32(IndexCase):
+    spec = "usearch:f32"
+
+
+class TestUsearchBF16(IndexCase):
+    spec = "usearch:bf16"
+    rounding, recall = 1e-2, 0.97
+
+
+class TestUsearchI8(IndexCase):
+    spec = "usearch:i8"
+    rounding, recall = 1e-2, 0.97
+
+
+class SvsCase(IndexCase):
+    """svs marks each of its files with an identifier, drawn anew whenever it writes them."""
+
+    def content(self, folder: Path) -> dict[str, bytes]:
+        found = {}
+        with tarfile.open(folder / PAYLOAD) as packed:
+            for entry in packed:
+                file = packed.extractfile(entry)
+                assert file is not None
+                content = file.read()
+                if entry.name.endswith(".toml"):
+                    found[entry.name] = re.sub(rb"uuid = '[-0-9a-f]+'", b"", content)
+                else:
+                    found[entry.name] = content[:8] + content[24:]
+        assert len(found) >= 5
+        return found
+
+    def test_one_entry(self) -> None:
+        self.rounding = max(self.rounding, 5e-3)  # nothing is left of it but the mean
+        super().test_one_entry()
+
+
+class TestSvs(SvsCase):
+    spec = "svs"
+    rounding, recall = 1e-2, 0.97
+
+    def test_what_is_out_of_reach_is_missing(self) -> None:
+        """A crowd of equal vectors at the entrance, more than an element has links."""
+        index = self.built(np.concatenate([np.repeat(vectors(1), 400, axis=0), vectors()]))
+        similarities, ids = index.search(queries(), index.size)
+        assert (ids == MISSING).any()
+        assert ((ids == MISSING) == (similarities == -np.inf)).all()
+        assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in ids)
+
+    def test_saving_leaves_no_folder_behind(self, tmp_path: Path) -> None:
+        self.built(vectors()).save(tmp_path / "index")
+        assert sorted(p.name for p in tmp_path.rglob("*")) == ["index", "index.bin", "index.json"]
+
+    def test_another_kind_of_machine_is_told_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("platform.machine", lambda: "aarch64")
+        with pytest.raises(UserError, match=r"svs runs on x86_64 or AMD64 only, .* is aarch64"):
+            ann.make("svs")
+
+
+class TestSvsLVQ4x8(SvsCase):
+    spec = "svs:lvq4x8"
+    rounding, recall = 1e-3, 0.99
+
+
+class TestSvsLVQ8x8(SvsCase):
+    spec = "svs:lvq8x8"
+    rounding = 1e-4
+
+
+class TestSvsF32(SvsCase):
+    spec = "svs:f32"
+
+
+class TestVoyager(IndexCase):
+    spec = "voyager"
+
+
+class TestVoyagerE4M3(IndexCase):
+    spec = "voyager:e4m3"
+    rounding, recall = 5e-2, 0.85
+
+
+class TestVoyagerI8(IndexCase):
+    spec = "voyager:i8"
+    rounding, recall = 2e-2, 0.97
+
+
+class TestAuto(IndexCase):
+    spec = "auto"  # exact for the small ones, hnswlib for the others: see tests/calibrations.py
+
+
 def test_every_backend_and_variant_has_its_test_class() -> None:
-    tested = {case.spec for case in IndexCase.__subclasses__()}
+    tested = {
+        case.spec
+        for base in (IndexCase, SvsCase)
+        for case in base.__subclasses__()
+        if hasattr(case, "spec")
+    }
     assert tested >= {*ann.BACKENDS, *VARIANTS}
+
+
+def test_product_quantisation_finds_and_refines(tmp_path: Path) -> None:
+    rows = vectors(3000)
+    cosines = queries() @ rows.T
+    index = ann.make("faiss:PQ")
+    index.build(rows)
+    assert index.efforts(K)[-1] == 64  # lists
+    recalls = []
+    for effort in (1, 64):
+        index.effort = effort
+        similarities, ids = index.search(queries(), K)
+        found = np.take_along_axis(cosines, ids, axis=1)
+        np.testing.assert_allclose(similarities, found, atol=1e-3)
+        recalls.append((found >= -np.sort(-cosines, axis=1)[:, K - 1 : K]).mean())
+    assert recalls[0] < 0.9 < 0.97 < recalls[1]
+    index.save(tmp_path)
+    np.testing.assert_array_equal(ann.load(tmp_path).search(queries(), K)[1], ids)
+    again = ann.make("faiss:PQ")
+    again.build(rows)
+    again.effort = index.effort
+    again.search(queries(), K)  # faiss keeps the number of probes in the file
+    again.save(tmp_path / "again")
+    payloads = [(folder / PAYLOAD).read_bytes() for folder in (tmp_path, tmp_path / "again")]
+    assert payloads[0] == payloads[1]
+
+
+def test_faiss_aliases_and_factory_strings() -> None:
+    assert ann.make("faiss:sq8").params()["factory"] == "HNSW16,SQ8"
+    assert ann.make("faiss:SQfp16").params()["factory"] == "HNSW16,SQfp16"
+    assert ann.make("faiss:IVF4,SQ8").params()["factory"] == "IVF4,SQ8"
+    with pytest.raises(UserError, match="faiss:HNSW16,PQ4 compares by Euclidean distance only"):
+        ann.make("faiss:HNSW16,PQ4").check(DIM)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("usearch:i9", "unknown number type of usearch 'i9': did you mean 'i8'"),
+        ("svs:lvq9", "unknown scheme of svs 'lvq9': did you mean 'lvq8'"),
+        ("voyager:e4m4", "unknown number type of voyager 'e4m4': did you mean 'e4m3'"),
+    ],
+)
+def test_a_variant_that_does_not_exist_has_a_nearest_one(spec: str, told: str) -> None:
+    with pytest.raises(UnknownNameError, match=told):
+        ann.make(spec)
+    nearest = told.rpartition("'")[0].rpartition("'")[2]
+    assert nearest in ann.make(spec.partition(":")[0] + f":{nearest.upper()}").params().values()
+
+
+@pytest.mark.parametrize("spec", ["usearch", "voyager"])
+def test_elements_out_of_reach_are_missing(spec: str) -> None:
+    index = ann.make(spec, m=2, ef_construction=2)
+    index.build(vectors())
+    for asked in (queries(), queries()[:1]):
+        similarities, ids = index.search(asked, N)
+        assert (ids == MISSING).any()
+        assert ((ids == MISSING) == (similarities == -np.inf)).all()
+        assert (ids[:, 0] >= 0).all()
+
+
+@pytest.mark.parametrize("spec", ["usearch:i8", "svs", "voyager:i8", "voyager:e4m3", "faiss:SQ8"])
+def test_few_bits_are_enough_where_one_component_stands_out(spec: str) -> None:
+    """768 components of 1 / 28 or less, and queries beyond the range of the vectors'."""
+    random = np.random.default_rng(0)
+    rows, asked = random.standard_normal((400, 768)), random.standard_normal((20, 768))
+    asked[:, 5] += 8.0
+    rows[:, 7] += 3.0
+    index = ann.make(spec)
+    index.build(rows)
+    index.effort = index.efforts(K)[-1]
+    similarities, ids = index.search(asked, K)
+    true = (asked / np.linalg.norm(asked, axis=1, keepdims=True)) @ (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    ).T
+    np.testing.assert_allclose(similarities, np.take_along_axis(true, ids, axis=1), atol=1.2e-2)
 
 
 def test_listing_imports_neither_numpy_nor_a_library() -> None:
     code = (
         "import sys, reaugkd.retrieval.ann as ann; ann.split_specs('exact,faiss:IVF4,Flat');"
-        "print({'numpy', 'faiss', 'hnswlib', 'annoy', 'torch'} & set(sys.modules))"
+        "libraries = {'faiss', 'hnswlib', 'annoy', 'usearch', 'svs', 'voyager'};"
+        "print(({'numpy', 'torch'} | libraries) & set(sys.modules))"
     )
     root = Path(__file__).parents[3]
     done = subprocess.run(
@@ -167,7 +390,7 @@ def test_listing_imports_neither_numpy_nor_a_library() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("library", ["hnswlib", "annoy"])
+@pytest.mark.parametrize("library", ["hnswlib", "annoy", "usearch", "svs", "voyager"])
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     monkeypatch.setattr("reaugkd.registry.find_spec", lambda name: None)
     with pytest.raises(MissingLibraryError, match=rf"pip install 'reaugkd\[{library}\]'"):
