@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+
+# usearch's wheel carries a C++ library of its own. Loaded before the system's it takes the place
+# of parts of it, and faiss crashes in its factory; torch brings the system's.
+import torch  # noqa: F401
 from numpy.typing import NDArray
 from usearch.index import Index
 

@@ -390,6 +390,15 @@ def test_listing_imports_neither_numpy_nor_a_library() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_usearch_and_faiss_live_in_one_process() -> None:
+    """Whichever is imported first."""
+    code = (
+        "import numpy as np; from reaugkd.retrieval import ann;"
+        "[ann.make(spec).build(np.eye(40)) for spec in ('usearch', 'faiss:SQ8')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
 @pytest.mark.parametrize("library", ["hnswlib", "annoy", "usearch", "svs", "voyager"])
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     monkeypatch.setattr("reaugkd.registry.find_spec", lambda name: None)
