@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reaugkd.retrieval.ann.index import AnnIndex
     from reaugkd.retrieval.knowledge_base import KnowledgeBase
     from reaugkd.retrieval.normalise import Vectors
+    from reaugkd.retrieval.query import QueryPath
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -80,6 +81,9 @@ def measure(job: Job) -> dict[str, Any]:
             warmup=job.warmup,
             between=overwrite,
         )
+        answered = encoder(**inputs.tensors(rows[0]))
+        overwrite(0, answered)
+        _retrieves(path, base, answered)
     order = np.concatenate(rows)
     seen = environment.observe(before)
     return {
@@ -88,6 +92,20 @@ def measure(job: Job) -> dict[str, Any]:
         "tokens": inputs.lengths[order],
         "environment": np.array(seen.model_dump_json()),
     }
+
+
+def _retrieves(path: QueryPath, base: KnowledgeBase, output: EncoderOutput) -> None:
+    """Raise UserError unless the path that was timed answers what its index and the mixture say."""
+    import numpy as np
+
+    from reaugkd.retrieval import mixing
+
+    found = path.index.search(output.embedding.float().numpy(), path.k)
+    student = mixing.probabilities(output.logits.float().numpy())
+    expected = mixing.augment(student, *found, base.values, path.tau, path.beta)
+    answered = path(output.logits, output.embedding).numpy()
+    if not np.allclose(answered, expected, rtol=1e-3, atol=1e-3):
+        raise UserError("the query path did not answer what was retrieved: nothing was measured")
 
 
 def _same(what: str, path: str, found: Sequence[int], expected: Sequence[int]) -> None:

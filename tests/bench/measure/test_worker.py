@@ -23,6 +23,7 @@ from bench.measure.inputs import Inputs, recorded
 from bench.measure.job import Job
 from bench.measure.record import Environment
 from reaugkd.artifacts import ArtifactStore
+from reaugkd.errors import UserError
 from reaugkd.models import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import AnnIndex
@@ -142,7 +143,7 @@ def test_without_queries_the_students_own_embedding_is_searched(
     inputs = Inputs.load(tmp_path / "inputs.npz")
     with torch.inference_mode():
         own = [encoder(**inputs.tensors(rows)).embedding for rows in result["rows"].reshape(3, 4)]
-    for found, expected in zip(searched, own, strict=True):
+    for found, expected in zip(searched[:3], own, strict=True):
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
 
 
@@ -329,3 +330,19 @@ def test_a_job_survives_its_own_json(base: Path, tmp_path: Path) -> None:
     given = Job.model_validate(job(base, tmp_path))
     (tmp_path / "job.json").write_text(given.model_dump_json(), encoding="utf-8")
     assert Job.read(tmp_path / "job.json") == given
+
+
+def test_a_query_path_that_stopped_retrieving_measures_nothing(
+    base: Path, tmp_path: Path, own_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An overhead of next to nothing would hold every limit."""
+    from reaugkd.retrieval.query import QueryPath
+
+    def student_alone(path: QueryPath, logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return logits.float().softmax(dim=1)
+
+    asked = Job.model_validate(job(base, tmp_path))
+    worker.measure(asked)
+    monkeypatch.setattr(QueryPath, "__call__", student_alone)
+    with pytest.raises(UserError, match="nothing was measured"):
+        worker.measure(asked)
