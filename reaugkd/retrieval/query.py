@@ -195,9 +195,8 @@ class QueryPath:
             kept /= sum(own)
         starts = [row * width for row in rows]
         for output, mine in enumerate(own):
-            found = sum(
-                [share * flat[at + output] for share, at in zip(shares, starts, strict=True)]
-            )
+            pairs = zip(shares, starts, strict=True)
+            found = sum([share * flat[start + output] for share, start in pairs])
             result[output] = kept * mine + weight * found
         return self._result_tensor.clone()
 

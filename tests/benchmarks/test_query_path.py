@@ -3,7 +3,8 @@
 The bare call is what a user of the library would write for a unit query, with one thread, and
 nothing around it. The whole path is :class:`QueryPath`: tensors in, tensor out. Both run in one
 alternating loop over the same queries, so that the machine's moods meet both; once as they come,
-and once after a read of 32 MiB each, which leaves the caches about as a forward pass does.
+and once after 32 MiB have been written to before each, which leaves the caches about as a forward
+pass does: then whatever the path touches beside the call is as cold as the index itself.
 
 Run ``pytest tests/benchmarks/test_query_path.py -s`` for the ratios.
 """
@@ -29,8 +30,8 @@ from reaugkd.retrieval.query import QueryPath
 
 WIDTH, K = 768, 10
 SIZES = (635, 8551)  # WNLI's and CoLA's knowledge base
-BACKENDS = ("exact", "hnswlib", "faiss", "annoy")
-LARGEST_RATIO = 1.6  # a sane bound for a shared machine; the goal is 1.15 on a quiet one
+BACKENDS = ("exact", "hnswlib", "faiss", "annoy", "usearch", "svs", "voyager")
+LARGEST_RATIO = {635: 3.0, 8551: 1.6}  # sane on a shared machine; the goal is 1.15 on a quiet one
 QUERIES = 400
 
 Call = Callable[[int], object]
@@ -77,10 +78,16 @@ def bare(index: AnnIndex, base: KnowledgeBase, queries: np.ndarray) -> Call:
         return lambda number: held._graph.knn_query(rows[number], k=K, num_threads=1)
     if index.name == "faiss":
         return lambda number: held._index.search(rows[number], K)
-    lists = queries.tolist()  # what annoy takes fastest
-    return lambda number: held._forest.get_nns_by_vector(
-        lists[number], K, search_k=-1, include_distances=True
-    )
+    if index.name == "annoy":  # takes arrays too, more slowly than their lists
+        return lambda number: held._forest.get_nns_by_vector(
+            queries[number].tolist(), K, search_k=-1, include_distances=True
+        )
+    index.search(rows[0], K)  # sets the effort
+    if index.name == "usearch":
+        return lambda number: held._graph.search(queries[number], K, threads=1)
+    if index.name == "svs":
+        return lambda number: held._graph.search(rows[number], K)
+    return lambda number: held._graph.query(queries[number], K, 1, index.effort)
 
 
 def whole(index: AnnIndex, base: KnowledgeBase, queries: np.ndarray) -> Call:
@@ -120,12 +127,16 @@ def test_the_path_adds_little_to_the_call(
             for which in (0, 1) if number % 2 else (1, 0):
                 if flushed:
                     memory += 1.0
+                # Two queries, or the second call would find the way of the first in the cache.
+                asked = (number + which * QUERIES // 2) % QUERIES
                 start = perf_counter_ns()
-                calls[which](number)
+                calls[which](asked)
                 times[which].append(perf_counter_ns() - start)
     ratio = median(times[1]) / median(times[0])
     print(
         f"\n{index.name} {index.size} {'flushed' if flushed else 'hot'}: bare "
         f"{median(times[0]) / 1e3:.0f} us, whole {median(times[1]) / 1e3:.0f} us, {ratio:.2f}"
     )
-    assert ratio < LARGEST_RATIO, f"{index.name}: the whole path takes {ratio:.2f} bare calls"
+    assert ratio < LARGEST_RATIO[index.size], (
+        f"{index.name}: the whole path takes {ratio:.2f} bare calls"
+    )
