@@ -47,8 +47,8 @@ class QueryPath:
     arithmetic costs next to nothing. What costs is to come back to code and tables that the
     forward pass has driven out of the caches: 10 to 40 us for the first use of a numpy function,
     against one for a loop of the interpreter, which is always at hand. So one query with few
-    values is written in Python's numbers, with three tensor operations (normalise, copy into a
-    kept buffer that is an array too, hand the result out) around the library's call.
+    values is written in Python's numbers, with three operations (norm, division into a kept
+    buffer, handing the result out) around the library's call.
 
     A path keeps buffers: use one per thread. Several may share an index.
 
@@ -94,9 +94,7 @@ class QueryPath:
         self._query = np.empty((1, index.dim), np.float32)
         self._result = array("f", [0.0] * self._outputs)
         with torch.inference_mode(False):  # or they could not be written to outside of it
-            self._query_tensor = torch.from_numpy(self._query)
             self._result_tensor = torch.frombuffer(self._result, dtype=torch.float32)[None]
-            self._length = torch.ones(1, 1)
         self._shapes = (1, self._outputs), (1, index.dim)
 
     def __call__(self, logits: Tensor, embedding: Tensor) -> Tensor:
@@ -171,12 +169,11 @@ class QueryPath:
             embedding = embedding.float()
         if embedding.requires_grad:
             embedding = embedding.detach()
-        # The one fused normalisation that torch has, behind its weight_norm: a norm and a division
-        # take three times as long. It reads memory as if it were contiguous.
-        unit, norm = torch._weight_norm_interface(embedding.contiguous(), self._length, 0)
-        if not _LEAST < norm.item() < _MOST:
+        given = embedding.numpy()
+        norm = math.sqrt(np.vdot(given, given))  # NaN and infinity pass, and fail the comparison
+        if not _LEAST < norm < _MOST:
             return None
-        self._query_tensor.copy_(unit)
+        np.multiply(given, 1.0 / norm, out=self._query)
         cosines, rows = self.index.nearest(self._query, self._found)
         if not rows or min(rows) < 0:
             return None
