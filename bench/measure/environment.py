@@ -20,7 +20,7 @@ NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags of bf16 arithmetic on x86 and ARM. Without any, bf16 is emulated: slow, so it would
 make what retrieval adds look small."""
 
-SPINS = "1000"
+SPINS = "10000"
 """How often an OpenMP thread looks for more work before it sleeps.
 
 Long enough for the gaps between the operations of a forward, so that it is not slowed down; over
