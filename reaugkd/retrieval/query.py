@@ -20,6 +20,8 @@ _FEW = 100
 """Values of all neighbours up to which Python's own numbers are faster than arrays."""
 
 _LEAST, _MOST = 1e-10, 1e10
+_NOTHING = 1e-6
+"""A best cosine below this may stand for a query without a direction: it is looked at again."""
 """Norms that float32 computes without overflow and without losing what underflows."""
 
 
@@ -170,14 +172,19 @@ class QueryPath:
         if embedding.requires_grad:
             embedding = embedding.detach()
         given = embedding.numpy()
-        norm = math.sqrt(np.vdot(given, given))  # NaN and infinity pass, and fail the comparison
-        if not _LEAST < norm < _MOST:
-            return None
-        np.multiply(given, 1.0 / norm, out=self._query)
-        cosines, rows = self.index.nearest(self._query, self._found)
+        # One component tells that the norm is large enough for a library's float32; one that is too
+        # large for it, or NaN, shows in the answer.
+        if not (self.index.normalises and abs(given.item(0)) > _LEAST):
+            norm = math.sqrt(np.vdot(given, given))  # NaN and infinity fail the comparison
+            if not _LEAST < norm < _MOST:
+                return None
+            given = np.multiply(given, 1.0 / norm, out=self._query)
+        cosines, rows = self.index.nearest(given, self._found)
         if not rows or min(rows) < 0:
             return None
         top = max(cosines)
+        if not abs(top) > _NOTHING:
+            return None
         if top > 1.0 or min(cosines) < -1.0:
             cosines = [max(-1.0, min(1.0, cosine)) for cosine in cosines]
             top = min(1.0, top)

@@ -30,6 +30,7 @@ class Annoy(AnnIndex):
 
     name: ClassVar[str] = "annoy"
     version: ClassVar[str] = version("annoy")
+    normalises = True
 
     def __init__(
         self, *, n_trees: int = 50, threads: int = 1, seed: int = 0, build_threads: int = 1

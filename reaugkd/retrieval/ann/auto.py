@@ -279,6 +279,7 @@ class Auto(AnnIndex):
         inner = self._empty()
         inner.build(rows)
         self._inner, self._settings = inner, inner.params()
+        self.normalises = inner.normalises
         self.effort = inner.effort
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -291,4 +292,4 @@ class Auto(AnnIndex):
         inner = self._empty()
         inner.size, inner.dim, inner.effort = self.size, self.dim, self.effort
         inner._load(path)
-        self._inner = inner
+        self._inner, self.normalises = inner, inner.normalises

@@ -15,7 +15,7 @@ from reaugkd.retrieval.normalise import Vectors
 
 
 class Hnswlib(AnnIndex):
-    """HNSW over inner products of unit vectors. Its effort is ``ef``, its default 64.
+    """HNSW over inner products; hnswlib normalises what it is given. Effort: ``ef``, default 64.
 
     Args:
         m: links per element and layer (twice as many on the lowest).
@@ -27,6 +27,7 @@ class Hnswlib(AnnIndex):
 
     name: ClassVar[str] = "hnswlib"
     version: ClassVar[str] = version("hnswlib")
+    normalises = True
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Hnswlib(AnnIndex):
         return int(self._graph.index_file_size()) + 88 * self.size
 
     def _empty(self) -> Any:
-        return hnswlib.Index(space="ip", dim=self.dim)
+        return hnswlib.Index(space="cosine", dim=self.dim)
 
     def _build(self, rows: Vectors) -> None:
         self._graph = self._empty()

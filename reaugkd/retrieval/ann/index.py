@@ -39,6 +39,8 @@ class AnnIndex(ABC):
         name: the registered name, e.g. ``"hnswlib"``.
         version: of the library, for records.
         instant: whether building costs nothing, so that storing the index would be a waste.
+        normalises: whether :meth:`nearest` takes a query of any length, because the library divides
+            by its norm itself; it answers 0 or NaN where there is no direction.
         effort: the backend's own search knob (``ef``, ``nprobe``, ``search_k``), or None where
             there is none (exact search) or for the library's default.
         size, dim: number and width of the indexed vectors, 0 before the build.
@@ -47,6 +49,7 @@ class AnnIndex(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     instant: ClassVar[bool] = False
+    normalises: bool = False
 
     def __init__(self, *, threads: int = 1, seed: int = 0, build_threads: int = 1) -> None:
         if threads < 1 or build_threads < 1:
@@ -118,10 +121,11 @@ class AnnIndex(ABC):
         return similarities, ids
 
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
-        """What the library answers to one unit query [1, d], for those who check it themselves.
+        """What the library answers to one query [1, d], for those who check it themselves.
 
-        Nothing is checked or put in order: cosines may pass 1 by their rounding, negative ids are
-        missing, ``1 <= k <= size``. A handful of numbers is handled faster so than in arrays.
+        The query has length 1 unless :attr:`normalises`. Nothing is checked or put in order:
+        cosines may pass 1 by their rounding, negative ids are missing, ``1 <= k <= size``. A
+        handful of numbers is handled faster so than in arrays.
         """
         similarities, ids = self._search(row, k)
         return similarities.tolist()[0], ids.tolist()[0]

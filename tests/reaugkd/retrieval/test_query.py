@@ -345,3 +345,37 @@ def test_unit_length_float32_queries_are_normalised_as_carefully_as_rounding_all
         assert unit_queries(asked).flags.c_contiguous
     unit = unit_rows(rows)
     assert unit_queries(unit) is unit
+
+
+@pytest.mark.parametrize("spec", ["hnswlib", "annoy", "faiss", "exact"])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-3, 1e3, 1e12, 1e25])
+def test_no_length_of_a_query_changes_its_answer(spec: str, scale: float) -> None:
+    """Some libraries divide by the norm themselves, in float32: they are not asked to too much."""
+    random = np.random.default_rng(5)
+    keys = random.standard_normal((200, 24)).astype(np.float32)
+    values = random.dirichlet([1.0, 1.0], 200).astype(np.float32)
+    index = ann.make(spec)
+    index.build(keys)
+    path = QueryPath(index, values, k=5, tau=0.1, beta=0.7)
+    logits = torch.tensor([[0.3, -0.2]])
+    for query in random.standard_normal((10, 1, 24)):
+        query[0, 0] = random.choice([0.0, query[0, 0]])
+        expected = path(logits, torch.tensor(query, dtype=torch.float32))
+        found = path(logits, torch.tensor(scale * query, dtype=torch.float32))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", ["hnswlib", "annoy", "faiss", "exact"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0])
+def test_a_query_without_a_direction_is_an_error_wherever_it_is_normalised(
+    spec: str, bad: float
+) -> None:
+    random = np.random.default_rng(5)
+    index = ann.make(spec)
+    index.build(random.standard_normal((200, 24)))
+    values = np.full((200, 2), 0.5, np.float32)
+    path = QueryPath(index, values, k=5, tau=0.1, beta=0.7)
+    query = torch.ones(1, 24) if bad else torch.zeros(1, 24)
+    query[0, -1] = bad
+    with pytest.raises(EmbeddingError, match="query 0"):
+        path(torch.zeros(1, 2), query)
