@@ -20,9 +20,10 @@ _FEW = 100
 """Values of all neighbours up to which Python's own numbers are faster than arrays."""
 
 _LEAST, _MOST = 1e-10, 1e10
+"""Norms that float32 computes without overflow and without losing what underflows."""
+
 _NOTHING = 1e-6
 """A best cosine below this may stand for a query without a direction: it is looked at again."""
-"""Norms that float32 computes without overflow and without losing what underflows."""
 
 
 class Answer(NamedTuple):
