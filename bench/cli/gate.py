@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +87,7 @@ def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
     was measured before; indexes come from the cache.
     """
     try:
-        with _terminable():
+        with measuring.terminable():
             return _gate(context, folder, given)
     except (UserError, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
@@ -99,16 +97,6 @@ def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
     except Exception:  # noqa: BLE001  Python's own exit code is 1, which here means: fails
         traceback.print_exc()
         return ERROR
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM, with which CI ends a job, is Ctrl-C: the measuring process must end as well."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:

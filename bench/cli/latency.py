@@ -51,7 +51,8 @@ def latency(dry_run: bool, explain: bool, **given: Any) -> int:
         return 0
     from bench.cli.measured import show_and_write
 
-    measurements, records = measuring.run_latency(given, made, measuring.error_console())
+    with measuring.terminable():
+        measurements, records = measuring.run_latency(given, made, measuring.error_console())
     show_and_write(measurements)
     return 0 if records and all(record.status == "ok" for record in records) else 1
 

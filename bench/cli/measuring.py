@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -242,7 +244,8 @@ def line(done: Done) -> str:
         found, ratio = record.result, record.result.ratio
         what = (
             f"{found.added.p50:.3f} of {found.forward.p50:.2f} ms, {100 * ratio.estimate:.2f} % "
-            f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}] {record.verdict}"
+            f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
+            f"[{100 * found.noise.low:.2f}, {100 * found.noise.high:.2f}] {record.verdict}"
         )
     tail = "there already" if done.reused else ""
     if done.left:
@@ -256,3 +259,13 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM, with which CI ends a job, is Ctrl-C: the measuring process must end as well."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -55,15 +55,16 @@ def memory(dry_run: bool, **given: Any) -> int:
     for problem in measurements.read()[1]:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
     try:
-        records = measure.measure(
-            wanted,
-            measurements,
-            store,
-            command=measuring.command_line(),
-            overwrite=given["overwrite"],
-            reporter=reporter,
-            done=lambda done: reporter.note(_line(done)),
-        )
+        with measuring.terminable():
+            records = measure.measure(
+                wanted,
+                measurements,
+                store,
+                command=measuring.command_line(),
+                overwrite=given["overwrite"],
+                reporter=reporter,
+                done=lambda done: reporter.note(_line(done)),
+            )
     finally:
         reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
     show_and_write(measurements, ("memory",), name="memory")

@@ -28,6 +28,9 @@ HOLDS, FAILS, ERROR, UNDECIDED = 0, 1, 2, 3
 
 OUTCOMES = {HOLDS: "holds", FAILS: "fails", ERROR: "error", UNDECIDED: "undecided"}
 
+BUSY = 0.5
+"""Load above a cell's own threads at which a process began on a busy machine."""
+
 _MEASURED: tuple[Ruling, ...] = ("holds", "fails", "undecided")
 
 
@@ -61,6 +64,8 @@ class Judged(_Plain):
     verdict: Ruling
     reason: str | None = Field(description="why it does not hold; None if it does")
     ratio: Interval | None = Field(description="added / forward; None where nothing was measured")
+    noise: Interval | None = Field(description="A/A: forward / plain forward - 1")
+    load: float = Field(description="highest load average at which one of its processes began")
     limit: float
     index: Answers | None
     seconds: float = Field(description="that its processes took")
@@ -147,6 +152,10 @@ def judge(record: LatencyRecord, limit: float) -> Judged:
         verdict=ruling,
         reason=reason,
         ratio=ratio if record.status == "ok" else None,
+        noise=result.noise if result is not None and _sound(result.noise) else None,
+        load=max((one.load_before[0] for one in result.environments), default=0.0)
+        if result is not None
+        else 0.0,
         limit=limit,
         index=index
         and Answers(
@@ -236,6 +245,12 @@ def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
     changed = sum(one.measured.dirty is True for one in cells)
     if changed:
         yield f"{changed} of {len(cells)} cells were measured with uncommitted changes."
+    busy = [one.load for one in cells if one.load > one.cell.threads + BUSY]
+    if busy:
+        yield (
+            f"{len(busy)} of {len(cells)} cells were measured on a busy machine (load up to "
+            f"{max(busy):.1f}), which slows the forward more than the search."
+        )
     yield from _indexes(cells)
 
 

@@ -23,15 +23,18 @@ from bench.measure.record import IndexFacts
 from reaugkd.artifacts import ArtifactStore, write_json
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
-from reaugkd.retrieval import ann, mixing
+from reaugkd.retrieval import ann, mixing, sealed
 from reaugkd.retrieval.ann.exact import Exact
-from reaugkd.retrieval.ann.index import AnnIndex, Ids
-from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex, Ids
+from reaugkd.retrieval.knowledge_base import KnowledgeBase, checksum
 from reaugkd.retrieval.normalise import Vectors
 from reaugkd.retrieval.tuning import SENSIBLE, recall_at_k
 
 MOST = 32
 """Neighbours of the exact answers that are kept; a larger k asks for its own."""
+
+TUNING = 1
+"""Raised when the rule would find another effort for the same index."""
 
 _TRUTH = "truth.safetensors"
 
@@ -96,6 +99,13 @@ class Built:
     threads: int
     load: tuple[float, ...]
 
+    @property
+    def graph(self) -> str | None:
+        """Checksum of the saved index: with several build threads no two are the same."""
+        if self.folder is None:
+            return None
+        return str(sealed.peek(self.folder, PAYLOAD)["payload"]["sha256"])
+
     def open(self, keys: Vectors, threads: int) -> AnnIndex:
         """The index, searched with ``threads``."""
         if self.folder is not None:
@@ -151,12 +161,14 @@ class Indexes:
             index = ann.make(spec, build_threads=self.build_threads)
             name = f"{self.source.name}: building {spec} over {self.source.size:,} vectors"
             self._reporter.start(name, self.source.size, "vectors")
-            load, began = os.getloadavg(), time.perf_counter()
-            index.build(self.base.keys)
-            seconds = time.perf_counter() - began
-            self._reporter.advance(self.source.size)
-            index.save(folder)
-            self._reporter.finish()
+            try:
+                load, began = os.getloadavg(), time.perf_counter()
+                index.build(self.base.keys)
+                seconds = time.perf_counter() - began
+                self._reporter.advance(self.source.size)
+                index.save(folder, base=checksum(self.source.folder))
+            finally:
+                self._reporter.finish()
             return {"seconds": seconds, "threads": self.build_threads, "load": list(load)}
 
         made = self._store.get("index", identity, build)
@@ -173,6 +185,8 @@ class Indexes:
         built = self.built(spec)
         identity = {
             "index": built.key,
+            "graph": built.graph,
+            "rule": TUNING,
             "queries": [len(self.source.queries), mixture.k, mixture.tau, mixture.beta],
             "target": str(target),
         }
@@ -200,6 +214,7 @@ class Indexes:
         name = f"{self.source.name}: tuning {index.name} to {target}"
         most = max(SENSIBLE, index.size // 4)
         efforts: list[int | None] = [e for e in index.efforts(mixture.k) if e <= most]
+        self._truth(mixture.k)  # a stage of its own
         self._reporter.start(name, max(1, len(efforts)), "efforts")
         met = False
         for effort in efforts or [index.effort]:

@@ -147,10 +147,6 @@ class Inputs:
             arrays["token_type_ids"][mask] = self.types[flat]
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    def batches(self, rows: NDArray[np.int64], batch: int) -> list[dict[str, Tensor]]:
-        """The batches of :meth:`grouped` as tensors."""
-        return [self.tensors(part) for part in self.grouped(rows, batch)]
-
 
 def dealt(n: int, count: int, seed: int, process: int) -> NDArray[np.int64]:
     """The ``process``-th hand of ``count`` of n cards, shuffled by ``seed``; wraps at the end."""

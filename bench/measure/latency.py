@@ -31,6 +31,9 @@ from reaugkd.artifacts import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 
 WORKER = "bench.measure.worker"
+NEAR, SEVERAL = 0.2, 4
+"""An estimate within this share of the limit wants so many processes."""
+
 SEED = 0
 """Of the order in which the processes of a cell take their inputs."""
 
@@ -164,8 +167,13 @@ def finished(
 
 
 def worth_another(result: LatencyResult, limit: float, budget: float) -> bool:
-    """Whether the verdict is undecided and one more process fits into the budget, in seconds."""
-    if verdict(result.ratio, limit) != "undecided":
+    """Whether one more process is needed and fits into the budget, in seconds.
+
+    It is needed while the verdict is undecided. With few processes an interval knows little of
+    the variation between them, so near the limit a verdict takes :data:`SEVERAL` of them.
+    """
+    near = abs(result.ratio.estimate - limit) < NEAR * limit and result.processes < SEVERAL
+    if verdict(result.ratio, limit) != "undecided" and not near:
         return False
     return result.seconds * (1 + 1 / result.processes) <= budget
 
@@ -199,7 +207,7 @@ class _Bench:
             if isinstance(ready, UnreadyError):
                 raise ready
             index = ready.index(planned)
-            processes = self._earlier(planned)
+            processes = self._earlier(planned, index)
             result = self._measured(planned, ready, index, processes)
         except (UnreadyError, ProcessError) as error:
             reason = str(error)
@@ -219,12 +227,14 @@ class _Bench:
         self.measurements.write(record, observed.pack(processes) if result else None)
         return record
 
-    def _earlier(self, planned: Planned) -> list[Observed]:
-        """Processes of an undecided record: it is measured on, not from the start."""
+    def _earlier(self, planned: Planned, index: Index) -> list[Observed]:
+        """Processes of an undecided record of this very index: it is measured on."""
         if self.overwrite == "always":
             return []
         found = self.measurements.get(planned.key)
         if not isinstance(found, LatencyRecord) or found.result is None:
+            return []
+        if found.index != index.facts:
             return []
         try:
             return observed.unpack(self.measurements.arrays(planned.key))

@@ -25,6 +25,7 @@ from bench.measure.bases import Source
 from bench.measure.indexes import Indexes, Mixture, Target
 from bench.measure.memory_worker import BATCH, Job, Outcome, Saved
 from bench.measure.options import Options
+from bench.measure.prepare import EXPECTED, why
 from bench.measure.process import Launcher
 from bench.measure.record import IndexFacts, MemoryRecord, MemoryResult, Status
 from bench.measure.results import Measurements, PlanFile
@@ -81,15 +82,16 @@ def plan(wanted: Options, store: ArtifactStore, reporter: Reporter | None = None
     """
     require_linux()
     options.require(wanted)
+    told = reporter or Silent()
     cells: dict[str, Planned] = {}
-    for subject in subjects.subjects(wanted, store, reporter or Silent()):
+    for subject in subjects.subjects(wanted, store, told):
         for threads, k, spec in product(wanted.threads[:1], subject.ks, wanted.ann):
             mixture = subject.mixture(k)
             identity = {
                 "kind": "memory",
                 "protocol": PROTOCOL,
                 "base": dict(subject.identity),
-                "index": _library(spec, wanted.build_threads),
+                "index": _library(_resolved(spec, subject, threads, store, told), spec, wanted),
                 "mixture": [k, mixture.tau, mixture.beta],
                 "target": wanted.target,
                 "batch": BATCH,
@@ -170,7 +172,10 @@ def besides(base: KnowledgeBase) -> int:
 
 
 def on_disk(base: KnowledgeBase, index: Path | None) -> int:
-    """Bytes that serving needs on disk: the saved index (else the keys), soft labels, ids."""
+    """Bytes on disk of the saved index (else of the keys), soft labels and ids.
+
+    A saved classifier also keeps the keys of a base whose index holds vectors of its own.
+    """
     own = base.keys.nbytes if index is None else sum(p.stat().st_size for p in index.iterdir())
     return own + besides(base)
 
@@ -210,13 +215,13 @@ class Meter:
         status: Status = "ok"
         reason: str | None = None
         try:
-            spec = self._resolved(cell)
+            spec = _resolved(cell.spec, cell.subject, cell.threads, self._store, self._reporter)
             facts = self.indexes.tuned(spec, cell.mixture, self._target, cell.threads)
             result = self._result(facts, cell)
         except StoreError:
             raise  # a full disk is not this cell's fault
-        except UserError as error:
-            status, reason = "failed", " ".join(str(error).split())
+        except EXPECTED as error:
+            status, reason = "failed", why(error)
         return MemoryRecord(
             key=cell.key,
             identity=dict(cell.identity),
@@ -232,19 +237,6 @@ class Meter:
             index=facts,
             result=result,
             provenance=provenance.collect(self._command, load, "cpu"),
-        )
-
-    def _resolved(self, cell: Planned) -> str:
-        """The backend itself where ``auto`` was asked for."""
-        from reaugkd.retrieval.ann import auto
-
-        return auto.resolve(
-            cell.spec,
-            self.source.size,
-            self.source.dim,
-            threads=cell.threads,
-            cache=self._store.root,
-            reporter=self._reporter,
         )
 
     def _result(self, facts: IndexFacts, cell: Planned) -> MemoryResult:
@@ -283,7 +275,7 @@ class Meter:
             indexes = Indexes(self._store, source, self._build_threads, self._reporter)
             try:
                 return _saved(source, indexes.built(spec).folder)
-            except UserError:
+            except EXPECTED:
                 if size >= self.source.size:
                     raise
                 size *= 4
@@ -293,7 +285,18 @@ def _saved(source: Source, index: Path | None) -> Saved:
     return Saved(base=os.fspath(source.folder), index=None if index is None else os.fspath(index))
 
 
-def _library(spec: str, build_threads: int) -> dict[str, Any]:
+def _resolved(
+    spec: str, subject: Subject, threads: int, store: ArtifactStore, reporter: Reporter
+) -> str:
+    """The backend itself where ``auto`` was asked for."""
+    from reaugkd.retrieval.ann import auto
+
+    places: dict[str, Any] = {"cache": store.root, "reporter": reporter}
+    return auto.resolve(spec, subject.size, subject.dim, threads=threads, **places)
+
+
+def _library(spec: str, asked: str, wanted: Options) -> dict[str, Any]:
     """What decides an index beside its vectors; nothing is built for it."""
-    empty = ann.make(spec, build_threads=build_threads)
-    return {"spec": spec, "params": empty.params(), "library": empty.version}
+    empty = ann.make(spec, build_threads=wanted.build_threads)
+    named = {"asked": asked} if asked != spec else {}
+    return {"spec": spec, "params": empty.params(), "library": empty.version, **named}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.measure import bases
+from bench.measure import bases, environment
 from bench.measure.cell import PRECISIONS, Precision
 from bench.measure.indexes import Target
 from reaugkd.errors import UnknownNameError, UserError
@@ -173,7 +172,7 @@ def precisions(texts: Iterable[str]) -> tuple[Precision, ...]:
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(environment.cores())
 
 
 def require(options: Options) -> None:

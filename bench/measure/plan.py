@@ -23,6 +23,19 @@ PROTOCOL = 1
 DECISIVE = ("numpy", "torch", "transformers")
 """Packages whose version decides a figure; the index's library comes with it."""
 
+CODE = (
+    "reaugkd/retrieval",
+    "reaugkd/models.py",
+    "reaugkd/attention.py",
+    "reaugkd/dropout.py",
+    "bench/measure/environment.py",
+    "bench/measure/inputs.py",
+    "bench/measure/student.py",
+    "bench/measure/timing.py",
+    "bench/measure/worker.py",
+)
+"""Source whose every change gives a cell another key: what is timed, and how."""
+
 INPUTS, BATCHES = 104, 8
 """At least, per process: 208 distinct inputs over two processes, and batches for a median."""
 
@@ -80,15 +93,16 @@ def plan(
     options.require(wanted)
     for threads, precision in product(wanted.threads, wanted.precision):
         environment.require(threads, precision)
+    told = reporter or Silent()
     cells: dict[str, Planned] = {}
-    for subject in subjects.subjects(wanted, store, reporter or Silent()):
+    for subject in subjects.subjects(wanted, store, told):
         for spec in wanted.ann:
             ann.make(spec).check(subject.dim)
         for given, threads, precision, batch, k, spec in product(
             subject.given, wanted.threads, wanted.precision, wanted.batch, subject.ks, wanted.ann
         ):
             cell = _cell(subject, given, threads, precision, batch, k, spec)
-            identity = _identity(cell, subject, given, wanted)
+            identity = _identity(cell, subject, given, wanted, store, told)
             if delay_us:
                 identity["delay_us"] = delay_us
             key = fingerprint.of_json(identity)
@@ -123,33 +137,54 @@ def _cell(
     )
 
 
-def _identity(cell: LatencyCell, subject: Subject, given: Given, wanted: Options) -> dict[str, Any]:
+def _identity(
+    cell: LatencyCell,
+    subject: Subject,
+    given: Given,
+    wanted: Options,
+    store: ArtifactStore,
+    reporter: Reporter,
+) -> dict[str, Any]:
     versions = provenance.packages()
+    name, flags = provenance.processor()
+    decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
     return {
         "kind": "latency",
         "protocol": PROTOCOL,
         "base": dict(subject.identity),
         "student": dict(subject.student_identity),
         "inputs": given.identity,
-        "index": _index(cell, wanted.build_threads),
+        "index": _index(cell, wanted.build_threads, store, reporter),
         "mixture": [cell.k, cell.tau, cell.beta],
         "target": wanted.target,
         "batch": cell.batch,
         "precision": cell.precision,
         "threads": cell.threads,
         "rounds": wanted.rounds,
-        "packages": {name: versions[name] for name in DECISIVE if name in versions},
-        "cpu": provenance.processor()[0],
+        "packages": {name: versions[name] for name in decisive if name in versions},
+        "code": provenance.code(*CODE),
+        "cpu": [name, *flags],
     }
 
 
-def _index(cell: LatencyCell, build_threads: int) -> dict[str, Any]:
-    """What decides the index; ``auto`` is decided by what it chooses from."""
-    from reaugkd.retrieval import calibrate
+def _index(
+    cell: LatencyCell, build_threads: int, store: ArtifactStore, reporter: Reporter
+) -> dict[str, Any]:
+    """What decides the index; ``auto`` is what it stands for on this machine.
+
+    That is measured now if it has not been.
+    """
     from reaugkd.retrieval.ann import auto
 
-    if auto.is_auto(cell.backend):
-        libraries = calibrate.this_machine(cell.dim, cell.threads).libraries
-        return {"spec": cell.backend, "libraries": libraries, "build_threads": build_threads}
-    empty = ann.make(cell.backend, build_threads=build_threads)
-    return {"spec": cell.backend, "params": empty.params(), "library": empty.version}
+    spec = auto.resolve(
+        cell.backend,
+        cell.size,
+        cell.dim,
+        batch=cell.batch,
+        threads=cell.threads,
+        cache=store.root,
+        reporter=reporter,
+    )
+    empty = ann.make(spec, build_threads=build_threads)
+    asked = {"asked": cell.backend} if spec != cell.backend else {}
+    return {"spec": spec, "params": empty.params(), "library": empty.version, **asked}

@@ -109,7 +109,7 @@ class MemoryResult(_Plain):
     serialized: int = Field(description="on disk")
     rss_growth: int = Field(description="RssAnon after load and one pass of queries, minus before")
     mapped: int = Field(description="growth of RssFile: pages of mapped files, reclaimable")
-    peak_growth: int = Field(description="highest RssAnon while loading and searching")
+    peak_growth: int = Field(description="highest resident memory, mapped pages included")
     load_seconds: float
 
 

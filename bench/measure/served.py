@@ -94,7 +94,8 @@ def of_classifier(folder: Path, task: str, data_dir: str | None, store: Artifact
     data = tasks.load(task, data_dir=data_dir)
     seal = sealed.peek(folder / "knowledge_base", FILE)["payload"]
     student = [path for path in sorted((folder / "student").glob("*")) if path.is_file()]
-    identity = {"base": seal, "student": fingerprint.of_files(student), "data": data.fingerprint}
+    own = fingerprint.of_files([*student, folder / SETTINGS])
+    identity = {"base": seal, "classifier": own, "data": data.fingerprint}
 
     def build(work: Path) -> None:
         classifier = RetrievalAugmentedClassifier.from_pretrained(folder)

@@ -97,16 +97,24 @@ def measure(job: Job) -> dict[str, Any]:
 
 
 def _retrieves(path: QueryPath, base: KnowledgeBase, output: EncoderOutput) -> None:
-    """Raise UserError unless the path that was timed answers what its index and the mixture say."""
+    """Raise UserError unless the query path answers what its index and the mixture say.
+
+    The student's logits are replaced by ones that contradict what is retrieved, and half of the
+    answer is retrieved, so that an answer without retrieval is far from the expected one.
+    """
     import numpy as np
+    import torch
 
     from reaugkd.retrieval import mixing
 
-    found = path.index.search(output.embedding.float().numpy(), path.k)
-    student = mixing.probabilities(output.logits.float().numpy())
-    expected = mixing.augment(student, *found, base.values, path.tau, path.beta)
-    answered = path(output.logits, output.embedding).numpy()
-    if not np.allclose(answered, expected, rtol=1e-3, atol=1e-3):
+    similarities, rows = path.index.search(output.embedding.float().numpy(), path.k)
+    nearest = base.values[rows[:, 0]]
+    against = nearest + 1.0 if nearest.shape[1] == 1 else 4.0 * (1.0 - nearest)
+    student = mixing.probabilities(against.astype(np.float32))
+    expected = mixing.augment(student, similarities, rows, base.values, tau=0.1, beta=0.5)
+    asked = type(path)(path.index, base.values, k=path.k, tau=0.1, beta=0.5)
+    answered = asked(torch.from_numpy(against), output.embedding).numpy()
+    if (rows[:, 0] < 0).any() or not np.allclose(answered, expected, rtol=1e-3, atol=1e-3):
         raise UserError("the query path did not answer what was retrieved: nothing was measured")
 
 
@@ -118,6 +126,7 @@ def _same(what: str, path: str, found: Sequence[int], expected: Sequence[int]) -
 
 def _index(job: Job, base: KnowledgeBase) -> AnnIndex:
     from reaugkd.retrieval import ann
+    from reaugkd.retrieval.knowledge_base import require_own
 
     threads = job.cell.threads
     if job.cell.k > len(base):
@@ -127,6 +136,7 @@ def _index(job: Job, base: KnowledgeBase) -> AnnIndex:
         index.build(base.keys)
     else:
         index = ann.load(Path(job.index), threads=threads)
+        require_own(index, Path(job.base))
         _same("index", job.index, (index.size, index.dim), base.keys.shape)
     if job.effort is not None:
         index.effort = job.effort

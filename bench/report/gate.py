@@ -23,6 +23,7 @@ def line(cell: Judged) -> str:
         f"threads {what.threads}",
         what.lengths,
         f"overhead {interval(cell.ratio)}",
+        f"noise {interval(cell.noise)}",
         f"limit {percent(cell.limit)}",
         cell.verdict,
     )
@@ -88,6 +89,7 @@ def table(outcome: Outcome) -> Table:
         "batch",
         "threads",
         "overhead [95 %]",
+        "noise [95 %]",
         "reason",
     )
     return Table("Cells", columns, rows, labels=6, notes=outcome.notes)
@@ -107,6 +109,7 @@ def _row(cell: Judged) -> tuple[str, ...]:
         str(what.batch),
         str(what.threads),
         interval(cell.ratio),
+        interval(cell.noise),
         cell.reason or EMPTY,
     )
 

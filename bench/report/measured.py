@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.measure import history
+from bench.measure.gate import BUSY
 from bench.measure.record import LatencyRecord
 from bench.measure.results import Kind, Measured, Measurements, PlanFile
 from bench.report import history as courses
@@ -18,9 +19,6 @@ from bench.store import Problem, StoreError
 
 HISTORY = "history.jsonl"
 """Where ``bench gate --history`` may put its history for ``bench report`` to find."""
-
-BUSY = 0.5
-"""Load above the cell's own threads at which a process began on a busy machine."""
 
 
 def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memory")) -> Report:
@@ -40,9 +38,13 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     if weighed:
         tables.append(memory.table(weighed))
     if (measurements.folder / HISTORY).is_file():
-        past = history.read(measurements.folder / HISTORY)
-        tables.append(courses.table(past.entries))
-        problems += past.problems
+        try:
+            past = history.read(measurements.folder / HISTORY)
+        except history.HistoryError as error:
+            problems.append(Problem(measurements.folder / HISTORY, str(error)))
+        else:
+            tables.append(courses.table(past.entries))
+            problems += past.problems
     facts = _facts(records)
     tables += [file_table(tuple(problems)), origin.origin_table(facts) if records else None]
     warnings = [*origin.warnings(facts), *_busy(timed)] if records else []

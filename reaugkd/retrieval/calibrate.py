@@ -28,7 +28,7 @@ from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.normalise import Vectors, unit_rows
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Part of the key: raised when times would be measured in another way."""
 
 CANDIDATES = {
@@ -275,7 +275,10 @@ def _call(index: AnnIndex, queries: Vectors, batch: int) -> float:
         asked = queries[start : start + batch]
         flush.sum()
         began = time.perf_counter_ns()
-        index.search(asked, K)
+        if batch == 1:  # what the query path calls
+            index.nearest(asked, K)
+        else:
+            index.search(asked, K)
         times.append(time.perf_counter_ns() - began)
     return float(np.median(times[_WARM_UP:])) / 1e3
 

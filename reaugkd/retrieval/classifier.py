@@ -17,7 +17,7 @@ from reaugkd.errors import ModelError, UserError
 from reaugkd.inference import Precision, autocast
 from reaugkd.model_spec import ModelSpec, load_tokenizer
 from reaugkd.models import Encoder
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, knowledge_base
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath
@@ -175,7 +175,8 @@ class RetrievalAugmentedClassifier:
             self.tokenizer.save_pretrained(str(folder / "student"))
             self.knowledge_base.save(folder / "knowledge_base")
             if not self.index.instant:
-                self.index.save(folder / "index")
+                base = knowledge_base.checksum(folder / "knowledge_base")
+                self.index.save(folder / "index", base=base)
             write_json(folder / SETTINGS, settings)
         except OSError as error:
             raise UserError(f"cannot write {folder}: {error}") from error
@@ -206,4 +207,5 @@ class RetrievalAugmentedClassifier:
             index.build(base.keys)
         else:
             index = ann.load(folder / "index", threads=threads)
+            knowledge_base.require_own(index, folder / "knowledge_base")
         return cls(encoder, tokenizer, base, index, **settings)

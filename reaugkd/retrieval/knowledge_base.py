@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from reaugkd import fingerprint
 from reaugkd.errors import DataError, UserError
 from reaugkd.retrieval import sealed
+from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.normalise import Vectors, unit_rows
 
 FILE = "knowledge_base.safetensors"
@@ -104,6 +105,24 @@ class KnowledgeBase:
             return cls(arrays["keys"], arrays["values"], arrays["ids"], dict(manifest["manifest"]))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no knowledge base: {error}") from error
+
+
+def checksum(folder: Path) -> str:
+    """SHA-256 of the knowledge base that lies in ``folder``, as its manifest says.
+
+    Raises:
+        UserError: naming the file that is missing or no manifest.
+    """
+    return str(sealed.peek(folder, FILE)["payload"]["sha256"])
+
+
+def require_own(index: AnnIndex, folder: Path) -> None:
+    """Raise :class:`UserError` if ``index`` was saved for another knowledge base than this one.
+
+    Sizes may agree by chance, and the wrong soft labels would be gathered without a word.
+    """
+    if index.base not in (None, checksum(folder)):
+        raise UserError(f"the index was built over another knowledge base than {folder}")
 
 
 def _check_values(values: NDArray[np.float32]) -> None:

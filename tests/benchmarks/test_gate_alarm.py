@@ -33,7 +33,7 @@ BUDGET = float(os.environ.get("REAUGKD_GATE_BUDGET", "60"))
 STUDENT, THREADS = "bert-6l-768", int(os.environ.get("REAUGKD_GATE_THREADS", min(2, cores())))
 LIMIT, LIFTED = 0.03, 0.05
 
-pytestmark = pytest.mark.timeout(0)  # twenty runs take as long as they take
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]  # twenty runs take their time
 
 
 @pytest.fixture(scope="module")

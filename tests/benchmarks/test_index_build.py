@@ -20,6 +20,8 @@ import pytest
 
 ROWS, WIDTH = map(int, os.environ.get("REAUGKD_BUILD_SIZE", "10000x384").lower().split("x"))
 THREADS = int(os.environ.get("REAUGKD_BUILD_THREADS", "1"))
+pytestmark = pytest.mark.slow
+
 ROUNDS = 3 if ROWS <= 50_000 else 1
 VECTORS = ROWS * WIDTH * 4
 SLACK = 8 << 20

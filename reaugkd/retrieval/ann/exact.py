@@ -99,12 +99,15 @@ class Exact(AnnIndex):
             with self._one_thread():
                 product: Vectors = self._vectors @ rows[0]
                 return product[None]
-        before = torch.get_num_threads()
+        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
         torch.set_num_threads(self.threads)
-        try:
-            products: Vectors = (torch.tensor(rows) @ self._tensor.T).numpy()
+        torch.set_float32_matmul_precision("highest")
+        try:  # whatever the caller's forward runs under, exact stays exact
+            with torch.autocast("cpu", enabled=False):
+                products: Vectors = (torch.tensor(rows) @ self._tensor.T).numpy()
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(threads)
+            torch.set_float32_matmul_precision(precision)
         return products
 
     @contextmanager

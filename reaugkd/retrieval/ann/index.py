@@ -44,6 +44,7 @@ class AnnIndex(ABC):
         effort: the backend's own search knob (``ef``, ``nprobe``, ``search_k``), or None where
             there is none (exact search) or for the library's default.
         size, dim: number and width of the indexed vectors, 0 before the build.
+        base: checksum of the knowledge base that a loaded index was saved for, None if unknown.
     """
 
     name: ClassVar[str]
@@ -60,6 +61,7 @@ class AnnIndex(ABC):
         self.effort: int | None = None
         self.size = 0
         self.dim = 0
+        self.base: str | None = None
 
     @classmethod
     def settings_of(cls, variant: str) -> dict[str, Any]:
@@ -142,8 +144,12 @@ class AnnIndex(ABC):
     def nbytes(self) -> int:
         """Bytes the index holds in memory for vectors and graph, by the library's formula."""
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, base: str | None = None) -> None:
         """Write the index and its manifest into the folder ``path``.
+
+        Args:
+            path: the folder.
+            base: checksum of the knowledge base whose keys were indexed, if there is one.
 
         Raises:
             UserError: naming the path, if it cannot be written.
@@ -157,6 +163,7 @@ class AnnIndex(ABC):
             "effort": self.effort,
             "size": self.size,
             "dim": self.dim,
+            "base": base,
         }
         sealed.write(path, PAYLOAD, manifest, self._save)
 
@@ -174,6 +181,7 @@ class AnnIndex(ABC):
             index = cls(threads=threads, **manifest["params"])
             index.effort = manifest["effort"]
             index.size, index.dim = int(manifest["size"]), int(manifest["dim"])
+            index.base = manifest.get("base")
             index._load(payload)
         except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no index that {cls.name} can read: {error}") from error

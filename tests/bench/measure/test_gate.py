@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, Outcome, decide
-from bench.measure.record import Interval, Times
+from bench.measure.record import Environment, Interval, Times
+from bench.report.gate import line
 from bench.store import Problem
+from tests.bench.measure.fake_worker import ENVIRONMENT
 from tests.bench.measure.judged import cell, failed, index, record, result
 from tests.bench.report.factory import provenance
 
@@ -207,3 +209,16 @@ def test_mixed_machines_commits_and_indexes_are_noted() -> None:
     assert any("1 of 2 cells were measured with uncommitted" in note for note in told)
     assert any("hnswlib: 2 different indexes" in note for note in told)
     assert decide([first, first], [], LIMIT, tree="aaa").notes == ()
+
+
+def test_noise_and_load_stand_beside_the_verdict() -> None:
+    (one,) = decide([record()], [], 0.03).cells
+    assert one.noise is not None
+    assert "noise" in line(one)
+    busy = Environment(**(ENVIRONMENT | {"load_before": [9.0, 1.0, 1.0]}))
+    quiet = Environment(**ENVIRONMENT)
+    for environments, told in (([quiet, busy], 1), ([quiet], 0), ([], 0)):
+        made = record(result=result(0.005, 0.007, environments=environments))
+        found = [note for note in decide([made], [], 0.03).notes if "busy" in note]
+        assert len(found) == told
+        assert all("9.0" in note for note in found)

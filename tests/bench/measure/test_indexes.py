@@ -10,8 +10,10 @@ from bench.measure.indexes import Indexes, Mixture, Target
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, sealed
 from reaugkd.retrieval.ann.hnswlib import Hnswlib
+from reaugkd.retrieval.ann.index import PAYLOAD
+from reaugkd.retrieval.knowledge_base import require_own
 
 MIXTURE = Mixture(k=10, tau=0.1, beta=0.5)
 
@@ -123,3 +125,27 @@ def test_a_damaged_index_is_built_again(store: ArtifactStore, tmp_path: Path) ->
     index = fresh.built("hnswlib").open(fresh.base.keys, 1)
     similarities, _ = index.search(fresh.base.keys[:5], 1)
     np.testing.assert_allclose(similarities, 1.0, rtol=1e-5)
+
+
+def test_an_index_knows_its_knowledge_base_and_no_other(
+    store: ArtifactStore, indexes: Indexes
+) -> None:
+    other = generated(store, "2001", 32)
+    index = indexes.built("hnswlib").open(indexes.base.keys, 1)
+    require_own(index, indexes.source.folder)
+    with pytest.raises(UserError, match="another knowledge base"):
+        require_own(index, other.folder)
+
+
+def test_a_graph_that_is_built_again_is_tuned_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    made = Indexes(store, generated(store, "300", 16), 1)
+    target = Target.parse("recall:0.9")
+    facts = made.tuned("hnswlib", MIXTURE, target, 1)
+    graph = made.built("hnswlib").graph
+    (folder,) = (tmp_path / "index").glob("[0-9a-f]*[0-9a-f]")
+    sealed.write(
+        folder, PAYLOAD, sealed.peek(folder, PAYLOAD), lambda path: path.write_bytes(b"another")
+    )
+    assert made.built("hnswlib").graph != graph
+    assert facts.effort is not None

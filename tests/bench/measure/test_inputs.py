@@ -82,7 +82,8 @@ def test_batches_hold_every_input_once_padded_to_their_own_longest() -> None:
     rows = [random.integers(5, 30, length).tolist() for length in (3, 9, 4, 9, 5, 3, 8)]
     inputs = Inputs.of(rows, "test", types=[[1] * len(row) for row in rows], pad_id=2)
     asked = np.array([6, 0, 1, 2, 4])
-    grouped, batches = inputs.grouped(asked, 2), inputs.batches(asked, 2)
+    grouped = inputs.grouped(asked, 2)
+    batches = [inputs.tensors(part) for part in grouped]
     assert sorted(np.concatenate(grouped)) == sorted(asked)
     padding = [len(part) * inputs.lengths[part].max() for part in grouped]
     assert [batch["input_ids"].numel() for batch in batches] == padding

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import provenance
 from bench.measure import bases, latency, observed
 from bench.measure.latency import Done, measure, worth_another
 from bench.measure.options import Options
-from bench.measure.plan import count, plan
+from bench.measure.plan import CODE, count, plan
 from bench.measure.prepare import pending
 from bench.measure.process import Launch, Launcher, ProcessError
 from bench.measure.record import LatencyRecord
@@ -418,3 +419,50 @@ def test_a_real_worker_measures_a_tiny_student(
     raw = measurements.arrays(record.key)
     assert raw["0.forward"].shape == (2, 8)
     assert not set(raw["0.rows"]) & set(raw["1.rows"])
+
+
+def test_near_the_limit_a_verdict_takes_several_processes() -> None:
+    near, far = judged.result(0.0255, 0.0265), judged.result(0.005, 0.0055)
+    assert worth_another(near, 0.03, 1e9)
+    assert not worth_another(far, 0.03, 1e9)
+    assert not worth_another(near.model_copy(update={"processes": 4}), 0.03, 1e9)
+    assert not worth_another(near, 0.03, near.seconds)  # but not beyond the budget
+
+
+def test_another_query_path_is_another_cell(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a gate would pass on the figures of the code before."""
+    (before,) = plan(asked(), store)
+    monkeypatch.setattr(provenance, "code", lambda *parts: "changed")
+    (after,) = plan(asked(), store)
+    assert before.key != after.key
+    changed = {name for name in before.identity if before.identity[name] != after.identity[name]}
+    assert changed == {"code"}
+
+
+def test_the_code_that_is_timed_is_part_of_the_key() -> None:
+    files = [Path(__file__).parents[3] / part for part in CODE]
+    assert all(path.exists() for path in files)
+    assert provenance.code(*CODE) != provenance.code(*CODE[1:])
+
+
+@pytest.mark.parametrize(("effort", "started"), [(None, 1), (99, 3)])
+def test_processes_of_another_index_are_not_measured_on(
+    measurements: Measurements,
+    store: ArtifactStore,
+    log: Path,
+    clock: None,
+    effort: int | None,
+    started: int,
+) -> None:
+    undecided = "times:0.03,0.5"
+    (record,) = run(asked(budget=2.0), measurements, store, undecided)
+    assert record.index is not None
+    index = record.index.model_copy(update={"effort": effort})
+    measurements.write(record.model_copy(update={"index": index}), measurements.arrays(record.key))
+    before = len(jobs(log))
+    (again,) = run(asked(budget=3.0), measurements, store, undecided)
+    assert len(jobs(log)) - before == started
+    assert again.result is not None
+    assert again.result.processes == 3

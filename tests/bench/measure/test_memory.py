@@ -257,3 +257,14 @@ def test_other_systems_are_told_in_one_line(
     ran = command(store, tmp_path)
     assert ran.exit_code == 2
     assert ran.stderr == "error: bench memory reads /proc, which Linux has and darwin has not\n"
+
+
+def test_whatever_a_library_raises_is_a_failed_record(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(Indexes, "tuned", broken)
+    record = measured(store, "hnswlib")
+    assert (record.status, record.reason) == ("failed", "RuntimeError: out of luck")

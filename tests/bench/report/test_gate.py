@@ -18,7 +18,7 @@ def test_a_line_says_what_was_measured_against_what() -> None:
     (one,) = decide([record(0.0058, 0.0066)], [], 0.03).cells
     assert gate.line(one) == (
         "mrpc (3,668)  hnswlib  k 10  batch 1  fp32  threads 2  recorded mrpc  "
-        "overhead 0.62% [0.58, 0.66]  limit 3%  holds"
+        "overhead 0.62% [0.58, 0.66]  noise 0.00% [-2.00, 2.00]  limit 3%  holds"
     )
 
 

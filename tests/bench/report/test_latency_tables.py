@@ -172,3 +172,13 @@ def test_a_busy_machine_is_told(tmp_path: Path) -> None:
     assert any(
         "1 of 2 processes began on a busy machine" in text for text in measured.build(store).lead
     )
+
+
+def test_a_history_of_another_schema_does_not_take_the_report_with_it(tmp_path: Path) -> None:
+    measurements = Measurements(tmp_path)
+    measurements.create()
+    measurements.write(of("mrpc", 3668), None)
+    (tmp_path / "history.jsonl").write_text('{"schema_version": 99}\n', encoding="utf-8")
+    text = markdown.render(measured.build(measurements))
+    assert "mrpc" in text
+    assert "history.jsonl" in text

@@ -42,6 +42,27 @@ class TestExact(IndexCase):
         np.testing.assert_array_equal(ids, expected[1])
         np.testing.assert_allclose(similarities, expected[0], atol=2e-6)
 
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_stays_exact_inside_the_callers_autocast(self, dtype: torch.dtype) -> None:
+        index = self.built(vectors())
+        expected = index.search(queries(), K)
+        with torch.autocast("cpu", dtype=dtype):
+            found = index.search(queries(), K)
+        np.testing.assert_array_equal(found[1], expected[1])
+        np.testing.assert_array_equal(found[0], expected[0])
+
+    def test_stays_exact_whatever_precision_the_caller_allows(self) -> None:
+        index = self.built(vectors())
+        expected = index.search(queries(), K)
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            found = index.search(queries(), K)
+            assert torch.get_float32_matmul_precision() == "medium"
+        finally:
+            torch.set_float32_matmul_precision(before)
+        np.testing.assert_array_equal(found[1], expected[1])
+
     def test_similarities_of_given_entries(self) -> None:
         index = Exact()
         index.build(vectors())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,21 @@ def test_an_embedding_that_is_not_finite_is_told_by_its_text() -> None:
     embeddings[2, 0] = np.nan
     with pytest.raises(EmbeddingError, match="query 2 holds NaN"):
         model.answer(logits, embeddings)
+
+
+def test_an_index_of_another_knowledge_base_is_refused(tmp_path: Path) -> None:
+    """Of the same size and width: nothing but its checksum tells."""
+    first = classifier(spec="hnswlib")
+    base = first.knowledge_base
+    flipped = KnowledgeBase.build(base.keys[::-1], base.values, base.ids)
+    index = ann.make("hnswlib")
+    index.build(flipped.keys)
+    second = RetrievalAugmentedClassifier(
+        first.encoder, first.tokenizer, flipped, index, k=2, tau=0.1, beta=0.5
+    )
+    first.save_pretrained(tmp_path / "first")
+    second.save_pretrained(tmp_path / "second")
+    shutil.rmtree(tmp_path / "first" / "index")
+    shutil.copytree(tmp_path / "second" / "index", tmp_path / "first" / "index")
+    with pytest.raises(UserError, match="another knowledge base"):
+        RetrievalAugmentedClassifier.from_pretrained(tmp_path / "first")
