@@ -138,7 +138,10 @@ def test_figures_of_another_commit_are_noted_in_the_answer(folder: Folder) -> No
     assert "this tree" not in gate(folder(record(0.01, 0.02, **here()))).stdout
 
 
-def test_the_files_say_what_the_exit_code_says(folder: Folder, tmp_path: Path) -> None:
+def test_the_files_say_what_the_exit_code_says(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bench", "gate", "RUN"])
     run = folder(record(0.01, 0.02), record(0.04, 0.05, key="c2", cell=cell(batch=32)))
     out = tmp_path / "made" / "for it"
     names = {flag: out / f"gate.{flag}" for flag in ("json", "junit", "summary", "history")}
@@ -149,7 +152,7 @@ def test_the_files_say_what_the_exit_code_says(folder: Folder, tmp_path: Path) -
     written = GateFile.model_validate_json(names["json"].read_bytes())
     assert (written.schema_version, written.outcome.code) == (1, 1)
     assert [one.verdict for one in written.outcome.cells] == ["holds", "fails"]
-    assert json.loads(names["json"].read_text())["call"]["command"].startswith("bench ")
+    assert json.loads(names["json"].read_text())["call"]["command"] == "bench gate RUN"
     suite = ET.parse(names["junit"]).getroot()[0]
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
     assert names["summary"].read_text().count("## ") == 2  # appended
