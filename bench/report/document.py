@@ -20,6 +20,7 @@ from bench.report import (
     tidy,
 )
 from bench.report.results import Results
+from bench.report.section import Section
 from bench.report.table import Table
 
 SCHEMA = 1
@@ -32,17 +33,24 @@ class Report:
 
     Attributes:
         title: names the run.
-        lead: sentences above the tables.
-        tables: in the order they are shown.
+        lead: sentences above the sections.
+        sections: in the order they are shown.
         rows: every score, for CSV.
         data: all of it as plain JSON.
+        headline: what was found, in a few sentences, before everything else.
     """
 
     title: str
     lead: tuple[str, ...]
-    tables: tuple[Table, ...]
+    sections: tuple[Section, ...]
     rows: list[tidy.Row]
     data: dict[str, Any]
+    headline: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Those of all sections."""
+        return tuple(table for section in self.sections for table in section.tables)
 
 
 def build(results: Results) -> Report:
@@ -62,24 +70,74 @@ def build(results: Results) -> Report:
         status.in_short(found_statuses, results.others),
         *(f"Warning: {w}" for w in (*origin.warnings(facts), *origin.busy(results.records))),
     )
-    measured: list[Table | None] = [scores.headline(found_scores), scores.all_metrics(found_scores)]
-    if attribution.worth(found_factors):
-        measured += [alignment.corner_table(found_corners)]
-        measured += [attribution.gain_table(found_factors)]
-        measured += [attribution.loss_table(found_factors)]
-    if found_effects:
-        measured += [effects.gain_table(found_effects), effects.exactness_table(found_effects)]
-        measured += [costs.cost_table(found_costs)]
-    if found_students:
-        measured += [effort.effort_table(found_efforts)]
-        measured += [students.training_table(found_students)]
-    about = [
-        status.count_table(found_statuses),
-        status.trouble_table(found_statuses),
-        status.file_table(results.problems),
-        origin.origin_table(facts) if results.records else None,
+    measured = [
+        Section(
+            "scores",
+            "Scores",
+            _there(scores.headline(found_scores), scores.all_metrics(found_scores)),
+            records=tuple(found_scores),
+        )
     ]
-    tables = [_marked(table, results) for table in measured if table]
+    if attribution.worth(found_factors):
+        measured += [
+            Section(
+                "alignment",
+                "Alignment and retrieval",
+                (alignment.corner_table(found_corners),),
+                records=tuple(found_corners),
+            ),
+            Section(
+                "attribution",
+                "Attribution",
+                (attribution.gain_table(found_factors), attribution.loss_table(found_factors)),
+                records=tuple(found_factors),
+            ),
+        ]
+    if found_effects:
+        measured += [
+            Section(
+                "retrieval",
+                "Retrieval",
+                (effects.gain_table(found_effects), effects.exactness_table(found_effects)),
+                records=tuple(found_effects),
+            ),
+            Section(
+                "costs",
+                "Cost of retrieval",
+                (costs.cost_table(found_costs),),
+                records=tuple(found_costs),
+            ),
+        ]
+    if found_students:
+        measured += [
+            Section(
+                "effort",
+                "Cost of training",
+                (effort.effort_table(found_efforts),),
+                records=tuple(found_efforts),
+            ),
+            Section(
+                "training",
+                "Training",
+                (students.training_table(found_students),),
+                records=tuple(found_students),
+            ),
+        ]
+    about = [
+        Section(
+            "cells",
+            "Cells",
+            _there(
+                status.count_table(found_statuses),
+                status.trouble_table(found_statuses),
+                status.file_table(results.problems),
+            ),
+            records=tuple(found_statuses),
+            about=True,
+        )
+    ]
+    if results.records:
+        about += [Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)]
     data = {
         "schema_version": SCHEMA,
         "run": {name: value for name, value in results.run.items() if name != "cells"},
@@ -99,17 +157,24 @@ def build(results: Results) -> Report:
     return Report(
         title=results.folder.resolve().name,
         lead=lead,
-        tables=(*tables, *filter(None, about)),
+        sections=(*(_marked(section, results) for section in measured), *about),
         rows=rows,
         data=_strict(data),
     )
 
 
-def _marked(table: Table, results: Results) -> Table:
-    """Every table with figures of the embedded suite says what they are."""
+def _there(*tables: Table | None) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table is not None)
+
+
+def _marked(section: Section, results: Results) -> Section:
+    """Every table and picture with figures of the embedded suite says what they are."""
     if all(record.suite != "mini" for record in results.records):
-        return table
-    return replace(table, title=f"{table.title} (mini tasks are generated, not GLUE)")
+        return section
+    what = "(mini tasks are generated, not GLUE)"
+    tables = tuple(replace(table, title=f"{table.title} {what}") for table in section.tables)
+    figures = tuple(replace(one, title=f"{one.title} {what}") for one in section.figures)
+    return replace(section, tables=tables, figures=figures)
 
 
 def _lead(results: Results) -> list[str]:

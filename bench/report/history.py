@@ -9,6 +9,8 @@ from bench.measure.history import Entry, series
 from bench.report.gate import interval
 from bench.report.table import EMPTY, Table
 
+TITLE = "History of the gate"
+
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 """A call at which nothing was measured."""
@@ -39,7 +41,7 @@ def table(entries: Iterable[Entry]) -> Table:
         f"course: overhead of the last {LAST} calls, oldest first; a bar's height is its share of "
         f"the row's largest. {GAP} nothing was measured.",
     )
-    return Table("History of the gate", columns, rows, labels=4, notes=notes if rows else ())
+    return Table(TITLE, columns, rows, labels=4, notes=notes if rows else ())
 
 
 def _row(found: Sequence[Entry]) -> tuple[str, ...]:

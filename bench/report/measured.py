@@ -13,8 +13,8 @@ from bench.measure.results import Kind, Measured, Measurements, PlanFile
 from bench.report import history as courses
 from bench.report import latency, markdown, memory, origin
 from bench.report.document import Report
+from bench.report.section import Section
 from bench.report.status import file_table
-from bench.report.table import Table
 from bench.store import Problem, StoreError
 
 HISTORY = "history.jsonl"
@@ -32,26 +32,31 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     records = [record for record in found if record.kind in kinds]
     timed = [record for record in records if isinstance(record, LatencyRecord)]
     weighed = [record for record in records if not isinstance(record, LatencyRecord)]
-    tables: list[Table | None] = []
+    sections = []
     if timed:
-        tables += [*latency.matrices(timed), latency.table(timed)]
+        tables = (*latency.matrices(timed), latency.table(timed))
+        sections.append(Section("latency", latency.TITLE, tables))
     if weighed:
-        tables.append(memory.table(weighed))
+        sections.append(Section("memory", memory.TITLE, (memory.table(weighed),)))
     if (measurements.folder / HISTORY).is_file():
         try:
             past = history.read(measurements.folder / HISTORY)
         except history.HistoryError as error:
             problems.append(Problem(measurements.folder / HISTORY, str(error)))
         else:
-            tables.append(courses.table(past.entries))
+            sections.append(Section("gate", courses.TITLE, (courses.table(past.entries),)))
             problems += past.problems
     facts = _facts(records)
-    tables += [file_table(tuple(problems)), origin.origin_table(facts) if records else None]
+    if unusable := file_table(tuple(problems)):
+        sections.append(Section("cells", "Cells", (unusable,), about=True))
+    if records:
+        where = (origin.origin_table(facts),)
+        sections.append(Section("provenance", "Provenance", where, about=True))
     warnings = [*origin.warnings(facts), *_busy(timed)] if records else []
     return Report(
         title=measurements.folder.resolve().name,
         lead=(*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings)),
-        tables=tuple(table for table in tables if table is not None),
+        sections=tuple(sections),
         rows=[],
         data={},
     )
