@@ -119,8 +119,8 @@ class Store:
         path = self.cells / f"{key}.json"
         return _read(path) if path.is_file() else None
 
-    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of ``key``; empty if it has none.
+    def arrays(self, key: str, prefix: str = "") -> dict[str, NDArray[Any]]:
+        """The arrays of ``key`` whose names begin with ``prefix``; empty if it has none.
 
         Raises:
             StoreError: if the file is damaged.
@@ -130,7 +130,8 @@ class Store:
             return {}
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+                wanted = [name for name in archive.files if name.startswith(prefix)]
+                return {name: archive[name] for name in wanted}
         except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
             raise StoreError(f"{path} is damaged: {error}") from error
 
