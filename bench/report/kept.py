@@ -1,0 +1,178 @@
+"""A report that was made once is not made again while nothing it is made from has changed.
+
+    <out>/.report/<stamp>.json     what was shown, and the checksums of the files that were written
+
+The stamp names everything that decides a report: the files it reads, the options, this project's
+own source and the libraries that draw. A kept file that is damaged, or a written file that was
+changed or deleted, means that the report is made again; nobody has to delete anything by hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import bench
+from bench.report.document import Report
+from bench.report.section import Section
+from bench.store import RUN, StoreError
+from reaugkd import __version__, fingerprint
+from reaugkd.artifacts import checksum
+
+FOLDER = ".report"
+NEWEST = 8
+"""Kept reports per folder: one per set of options, for a few of them."""
+
+FILES = (RUN, "latency.json", "memory.json", "history.jsonl")
+FOLDERS = ("cells", "measurements")
+"""What a report reads of a folder. Its own files may lie beside them and are not looked at."""
+
+LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "scipy")
+"""Libraries that compute, draw or write what a report holds."""
+
+
+def stamp(folders: Iterable[Path], options: Mapping[str, Any]) -> str:
+    """A short name for everything that decides a report: equal only if it need not be made again.
+
+    Take it before the files are read: what changes while the report is made then has another
+    stamp. Costs one look at each file's size and time, none at its content.
+
+    Args:
+        folders: of runs and measurements, in the order they are given.
+        options: plain JSON, all that the caller's flags decide, with the kind of its output.
+
+    Raises:
+        TypeError: if ``options`` is not plain JSON.
+    """
+    inputs = [[str(folder.resolve()), sorted(_inputs(folder))] for folder in folders]
+    return fingerprint.of_json([_source(), dict(options), inputs])
+
+
+def _inputs(folder: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Name, bytes, time and inode: a file that is replaced within a tick has another inode."""
+    for name in FILES:
+        path = folder / name
+        if path.is_file():
+            yield name, *_facts(path.stat())
+    for name in FOLDERS:
+        if not (folder / name).is_dir():
+            continue
+        with os.scandir(folder / name) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue  # half-written; it counts once it has its name
+                try:
+                    yield f"{name}/{entry.name}", *_facts(entry.stat())
+                except FileNotFoundError:
+                    continue  # deleted since: as if it had never been there
+
+
+def _facts(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+@cache
+def _source() -> str:
+    """Fingerprint of the code and the templates that make reports, and of what they stand on."""
+    root = Path(bench.__file__).parent
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = {str(path.relative_to(root)): checksum(path) for path in paths}
+    return fingerprint.of_json([__version__, files, dict(_versions())])
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in LIBRARIES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+@dataclass(frozen=True)
+class Found:
+    """A report that is up to date.
+
+    Attributes:
+        report: as far as it is shown: title, headline, lead, tables and figures. It has no
+            records, rows or data; those stand in the files.
+        files: that were written, in their order; each holds what was written then.
+    """
+
+    report: Report
+    files: tuple[Path, ...]
+
+
+class _Kept(BaseModel):
+    """What a kept file holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    headline: tuple[str, ...]
+    lead: tuple[str, ...]
+    sections: tuple[Section, ...]
+    files: tuple[tuple[str, str], ...]
+
+
+class Kept:
+    """The reports that are kept beside their files.
+
+    Args:
+        folder: where the files of the report go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept = folder / FOLDER
+
+    def find(self, stamp: str) -> Found | None:
+        """The report of ``stamp``, or None if it has to be made."""
+        try:
+            kept = _Kept.model_validate_json((self.kept / f"{stamp}.json").read_bytes())
+            files = tuple(self.folder / name for name, _ in kept.files)
+            if [checksum(path) for path in files] != [sum_ for _, sum_ in kept.files]:
+                return None
+        except (OSError, ValidationError):
+            return None  # not there, damaged, or a file was deleted: all mended by making it
+        report = Report(kept.title, kept.lead, kept.sections, [], {}, kept.headline)
+        return Found(report, files)
+
+    def keep(self, stamp: str, report: Report, files: Sequence[Path]) -> None:
+        """Keep what ``report`` shows, and what ``files`` hold now.
+
+        Raises:
+            StoreError: if the folder cannot be written.
+        """
+        try:
+            kept = _Kept(
+                title=report.title,
+                headline=report.headline,
+                lead=report.lead,
+                sections=tuple(replace(section, records=()) for section in report.sections),
+                files=tuple((self._name(path), checksum(path)) for path in files),
+            )
+            self.kept.mkdir(parents=True, exist_ok=True)
+            (self.kept / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
+            path = self.kept / f"{stamp}.json"
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            temporary.write_text(kept.model_dump_json(), encoding="utf-8")
+            temporary.replace(path)
+            self._trim()
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.kept}: {error.strerror}") from error
+
+    def _name(self, path: Path) -> str:
+        inside = path.is_relative_to(self.folder)
+        return str(path.relative_to(self.folder) if inside else path.resolve())
+
+    def _trim(self) -> None:
+        kept = sorted(self.kept.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        for path in kept[:-NEWEST]:
+            path.unlink(missing_ok=True)
