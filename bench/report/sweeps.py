@@ -80,6 +80,10 @@ def _sweep(
         raise _Unfit(f"{name} is {values.dtype} {values.shape}, its record says float64 {shape}")
     if not np.isfinite(values).all():
         raise _Unfit(f"{name} has values that are not numbers")
+    chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
+    tried = (result.taus, result.ks, result.betas)
+    if any(one not in settings for one, settings in zip(chosen, tried, strict=True)):
+        raise _Unfit(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
     several = len(record.tests) > 1 and split != HELD_OUT
     return Sweep(
         task=record.task,
@@ -93,6 +97,6 @@ def _sweep(
         betas=tuple(result.betas),
         taus=tuple(result.taus),
         values=values,
-        chosen=(result.chosen.tau, result.chosen.k, result.chosen.beta),
+        chosen=chosen,
         off=result.off[split][record.select_on],
     )
