@@ -1,0 +1,307 @@
+"""A picture for plotly.js: its traces and layout as strict JSON, and plotly's own script.
+
+No colour stands in a trace. A template holds all of them, so that a page changes its theme with
+``Plotly.relayout(div, spec.dark_layout)`` and back with ``{template: spec.layout.template}``, and
+stacks the panels on a narrow screen with ``Plotly.relayout(div, spec.narrow_layout)``. Both
+patches may as well be assigned to the layout before the picture is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report import scale
+from bench.report.figure import Axis, Figure, Panel, Rule, Series
+from bench.report.palette import DARK, LIGHT, Dash, Marker, Style, Theme, styles
+
+Json = dict[str, Any]
+
+COLUMNS = 3
+"""Panels that stand side by side on a wide page."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+MARGIN = {"l": 64, "r": 16, "t": 40, "b": 56}
+ROW = 330
+"""Height of a row of panels, in pixels."""
+
+LEGEND_LINE = 24
+"""Height of a line of the legend, in pixels."""
+
+CONFIG: Json = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg"},
+}
+
+_SYMBOLS: dict[Marker, str] = {
+    "circle": "circle",
+    "square": "square",
+    "triangle": "triangle-up",
+    "diamond": "diamond",
+    "plus": "cross",
+    "cross": "x",
+    "triangle-down": "triangle-down",
+    "star": "star",
+    "ring": "circle-open",
+}
+
+
+def spec(figure: Figure) -> Json:
+    """The picture.
+
+    Returns:
+        ``data`` and ``layout`` (light theme, wide page), ``config`` for ``Plotly.newPlot``, and two
+        patches of the layout: ``dark_layout`` and ``narrow_layout``.
+    """
+    known = styles(figure)
+    data: list[Json] = []
+    worn: list[Style] = []
+    layout: Json = {"template": {}, "shapes": [], "annotations": []}
+    for number, panel in enumerate(figure.panels):
+        suffix = "" if number == 0 else str(number + 1)
+        layout[f"xaxis{suffix}"] = _x_axis(panel, f"y{suffix}")
+        layout[f"yaxis{suffix}"] = _y_axis(panel, f"x{suffix}")
+        layout["annotations"].append(_title(panel.title, suffix))
+        layout["shapes"] += [_rule(rule, suffix) for rule in panel.rules if _drawn(rule, panel.y)]
+        # What is emphasised comes last: it lies above the others.
+        for series in sorted(panel.series, key=lambda one: one.emphasised):
+            first = series.label not in [trace["legendgroup"] for trace in data]
+            trace = _trace(series, panel, known[series.label])
+            trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": first}
+            data.append(trace)
+            worn.append(known[series.label])
+    lines = len(known) if len(known) > 1 else 0
+    layout |= _shared(shown=lines > 0)
+    layout |= _grid(len(figure.panels), COLUMNS, lines, across=4)
+    layout["template"] = _template(LIGHT, [one.light for one in worn])
+    return {
+        "data": data,
+        "layout": layout,
+        "config": CONFIG,
+        "dark_layout": {"template": _template(DARK, [one.dark for one in worn])},
+        "narrow_layout": _grid(len(figure.panels), 1, lines, across=1),
+    }
+
+
+def script() -> str:
+    """plotly.js, minified, from the installed package: about 4.8 MB, to be inlined once."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def escape(text: str) -> str:
+    """``text`` on one line, without anything that plotly would read as markup.
+
+    >>> escape("a <b> & c")
+    'a &lt;b&gt; &amp; c'
+    """
+    line = " ".join(text.split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _trace(series: Series, panel: Panel, style: Style) -> Json:
+    kind = scale.across(panel).kind
+    xs = [scale.place(value, panel.x) for value in series.x]
+    if kind == "category":
+        xs = [None if value is None else escape(scale.word(value)) for value in xs]
+    ys = [_number(value, panel.y) for value in series.y]
+    trace: Json = {
+        "type": "scatter",
+        "name": escape(series.label),
+        "legendgroup": escape(series.label),
+        "x": xs,
+        "y": ys,
+        "hovertext": [_hover(series, panel, at) for at in range(len(xs))],
+        "hovertemplate": "%{hovertext}<extra>%{fullData.name}</extra>",
+    }
+    if series.low and series.high:
+        trace["error_y"] = {
+            "type": "data",
+            "symmetric": False,
+            "array": _ends(series.high, series.y, 1),
+            "arrayminus": _ends(series.low, series.y, -1),
+            "thickness": 1.2,
+            "width": 3,
+        }
+    if series.mode == "bars":
+        pattern = {"shape": style.hatch, "solidity": 0.3}
+        return trace | {"type": "bar", "marker": {"pattern": pattern}}
+    marker = {"symbol": _SYMBOLS[style.marker], "size": style.size}
+    if series.mode == "points":
+        return trace | {"mode": "markers", "marker": {**marker, "size": style.size + 1.5}}
+    line = {"width": style.width, "dash": _dash(style.dash)}
+    return trace | {"mode": "lines+markers", "marker": marker, "line": line, "connectgaps": False}
+
+
+def _ends(
+    ends: Sequence[float | None], values: Sequence[float | None], side: int
+) -> list[float | None]:
+    """Lengths of the arms of intervals, never negative."""
+    return [
+        None
+        if end is None or value is None or not math.isfinite(end - value)
+        else max(0.0, side * (float(end) - float(value)))
+        for end, value in zip(ends, values, strict=True)
+    ]
+
+
+def _hover(series: Series, panel: Panel, at: int) -> str:
+    if series.texts:
+        return escape(series.texts[at])
+    x, y = series.x[at], series.y[at]
+    if x is None or y is None:
+        return ""
+    told = f"{panel.x.label}: {scale.word(x)}; {panel.y.label}: {scale.word(y)}"
+    ends = (series.low[at], series.high[at]) if series.low and series.high else (None, None)
+    if ends[0] is not None and ends[1] is not None:
+        told += f" [{scale.word(ends[0])}, {scale.word(ends[1])}]"
+    return escape(told)
+
+
+def _x_axis(panel: Panel, anchor: str) -> Json:
+    found = scale.across(panel)
+    axis = _axis(panel.x, found, anchor)
+    if found.kind == "category":
+        names = [escape(name) for name in found.categories]
+        axis |= {"categoryorder": "array", "categoryarray": names}
+    return axis
+
+
+def _y_axis(panel: Panel, anchor: str) -> Json:
+    axis = _axis(panel.y, scale.upright(panel), anchor)
+    levels = [float(rule.y) for rule in panel.rules if _drawn(rule, panel.y)]
+    # A shape alone does not widen the axis.
+    return axis | ({"autorangeoptions": {"include": levels}} if levels else {})
+
+
+def _axis(axis: Axis, found: scale.Scale, anchor: str) -> Json:
+    made: Json = {
+        "type": found.kind,
+        "anchor": anchor,
+        "title": {"text": escape(axis.label), "standoff": 8},
+    }
+    if found.ticks is not None:
+        made |= {"tickvals": list(found.ticks), "ticktext": [scale.word(t) for t in found.ticks]}
+    return made
+
+
+def _title(text: str, suffix: str) -> Json:
+    return {
+        "text": f"<b>{escape(text)}</b>" if text else "",
+        "showarrow": False,
+        "xref": f"x{suffix} domain",
+        "yref": f"y{suffix} domain",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "yshift": 6,
+    }
+
+
+def _rule(rule: Rule, suffix: str) -> Json:
+    return {
+        "type": "line",
+        "xref": f"x{suffix} domain",
+        "yref": f"y{suffix}",
+        "x0": 0,
+        "x1": 1,
+        "y0": float(rule.y),
+        "y1": float(rule.y),
+        "line": {"width": 1.3, "dash": "4px,3px"},
+        "label": {
+            "text": escape(rule.label),
+            "textposition": "start",
+            "yanchor": "bottom",
+            "font": {"size": 11},
+        },
+    }
+
+
+def _drawn(rule: Rule, axis: Axis) -> bool:
+    return _number(rule.y, axis) is not None
+
+
+def _number(value: float | None, axis: Axis) -> float | None:
+    found = scale.place(value, axis)
+    return None if isinstance(found, str) else found
+
+
+def _grid(panels: int, columns: int, lines: int, across: int) -> Json:
+    """Rows and columns of panels, and the height they need with a legend below."""
+    columns = min(columns, panels) if panels != 4 else min(columns, 2)
+    rows = math.ceil(panels / columns)
+    legend = LEGEND_LINE * math.ceil(lines / across)
+    return {
+        "grid": {
+            "rows": rows,
+            "columns": columns,
+            "pattern": "independent",
+            "xgap": 0.2,
+            "ygap": 0.36,
+        },
+        "height": MARGIN["t"] + rows * ROW + legend,
+    }
+
+
+def _shared(*, shown: bool) -> Json:
+    return {
+        "autosize": True,
+        "margin": dict(MARGIN),
+        "showlegend": shown,
+        "hovermode": "closest",
+        "legend": {
+            "orientation": "h",
+            "groupclick": "togglegroup",
+            "yref": "container",
+            "x": 0,
+            "y": 0,
+            "yanchor": "bottom",
+        },
+        "hoverlabel": {"namelength": -1},
+    }
+
+
+def _template(theme: Theme, colours: Sequence[str]) -> Json:
+    """Everything that a theme changes; ``colours`` has one for each trace."""
+    axis = {
+        "color": theme.muted,
+        "gridcolor": theme.grid,
+        "linecolor": theme.muted,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": theme.muted,
+        "zeroline": False,
+        "automargin": True,
+    }
+    return {
+        "layout": {
+            "colorway": list(colours),
+            "font": {"family": FONT, "size": 13, "color": theme.ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            "hoverlabel": {
+                "bgcolor": theme.background,
+                "bordercolor": theme.muted,
+                "font": {"color": theme.ink},
+            },
+            "modebar": {
+                "bgcolor": "rgba(0,0,0,0)",
+                "color": theme.muted,
+                "activecolor": theme.ink,
+            },
+            "shapedefaults": {"line": {"color": theme.ink}},
+            "annotationdefaults": {"font": {"color": theme.ink}},
+        }
+    }
+
+
+def _dash(dash: Dash) -> str:
+    return ",".join(f"{length:g}px" for length in dash) if dash else "solid"
