@@ -1,0 +1,234 @@
+"""Is one method better than another: difference, interval, test, and what could have been seen.
+
+Two things are drawn at random in a comparison: the seeds of training and the examples of the test
+set. The test set is one for all seeds, so examples are crossed with seeds, not nested in them.
+The interval adds both parts; docs/decisions/0014 has the formulas, and the coverage of this and
+of other intervals on simulated data. All figures are shares (0 to 1), not points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, inf, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+
+RESAMPLES = 10_000
+"""Resamples of the test examples behind every interval."""
+
+LEVEL = 0.05
+"""1 - the coverage of an interval; a difference is shown when its (adjusted) p is below."""
+
+POWER = 0.80
+"""The chance with which the minimum detectable difference would be shown."""
+
+FEWEST = 40
+"""Fewer resamples leave nothing outside of a 95 % interval."""
+
+ROUNDING = 1e-12
+"""Differences below are rounding errors of metrics between -1 and 1: they count as 0."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of two methods over seeds, in shares.
+
+    Attributes:
+        estimate: mean over seeds of the observed differences.
+        low: lower end of the 95 % interval; None with one seed.
+        high: its upper end; None with one seed.
+        se: standard error of ``estimate``, of seeds and examples; with one seed, of examples alone.
+        p: two-sided; below 0.05 exactly when 0 is outside of [low, high]; None with one seed.
+        detectable: the true difference that such a comparison would show with a chance of 80 %.
+        sd: of the observed differences over seeds (ddof 1); None with one seed.
+        seeds: number of seeds.
+        examples: number of test examples.
+    """
+
+    estimate: float
+    low: float | None
+    high: float | None
+    se: float | None
+    p: float | None
+    detectable: float | None
+    sd: float | None
+    seeds: int
+    examples: int
+
+
+def difference(
+    observed: ArrayLike, resampled: ArrayLike, examples: int, seed: int = 0
+) -> Difference:
+    """The difference of two methods, paired on (seed, example).
+
+    Args:
+        observed: [S] metric of one method minus that of the other, for every seed.
+        resampled: [R, S] the same on R resamples of the test examples; row r is one resample,
+            the same for both methods and all seeds (:func:`bench.resampled.replicates`).
+        examples: number of test examples.
+        seed: of the order in which the seeds' part meets the examples' part.
+
+    Raises:
+        ValueError: the shapes do not fit, a value is not finite, or R < 40.
+    """
+    found, drawn = np.asarray(observed, np.float64), np.asarray(resampled, np.float64)
+    if found.ndim != 1 or drawn.ndim != 2 or not len(found) or drawn.shape[1] != len(found):
+        raise ValueError(f"observed {found.shape} must be [S] and resampled {drawn.shape} [R, S]")
+    if len(drawn) < FEWEST:
+        raise ValueError(f"{len(drawn)} resamples are too few: at least {FEWEST}")
+    if not (np.isfinite(found).all() and np.isfinite(drawn).all()):
+        raise ValueError("a difference is NaN or infinite")
+    estimate, seeds = float(found.mean()), len(found)
+    means = drawn.mean(axis=1)
+    of_examples = float(means.var(ddof=1))
+    if seeds == 1:
+        se = sqrt(of_examples)
+        shown = minimum_detectable(se)
+        return Difference(estimate, None, None, se, None, shown, None, 1, examples)
+    of_seeds = seed_variance(found, drawn) / seeds
+    part = sqrt(of_seeds) * _student(seeds - 1, len(drawn), seed)
+    low, high, p = _interval(np.concatenate([means + part, means - part]))
+    se = sqrt(of_seeds + of_examples)
+    freedom = (seeds - 1) * (se**2 / of_seeds) ** 2 if of_seeds > 0 else inf
+    return Difference(
+        estimate=estimate,
+        low=low,
+        high=high,
+        se=se,
+        p=p,
+        detectable=minimum_detectable(se, freedom),
+        sd=float(found.std(ddof=1)),
+        seeds=seeds,
+        examples=examples,
+    )
+
+
+def seed_variance(observed: Floats, resampled: Floats) -> float:
+    """The variance of one seed's true difference: what examples do not explain.
+
+    The observed variance over seeds holds the chance of (seed, example) pairs too, which the
+    examples' part has already. The resamples show it: variance of a seed minus covariance of two.
+
+    Args:
+        observed: [S], S > 1.
+        resampled: [R, S].
+    """
+    seeds = len(observed)
+    covariance = np.cov(resampled, rowvar=False)
+    variance = np.trace(covariance) / seeds
+    shared = (covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
+    interaction = max(0.0, float(variance - shared))
+    # By the median, not the mean, of its chi-square: without any variance of seeds this is 0 half
+    # of the time. By the mean it would be 0 too often, and intervals of few seeds too narrow.
+    usual = float(special.chdtri(seeds - 1, 0.5)) / (seeds - 1)
+    return max(0.0, float(observed.var(ddof=1)) - usual * interaction)
+
+
+@lru_cache(maxsize=16)
+def _student(freedom: int, resamples: int, seed: int) -> Floats:
+    """Even quantiles [R] of Student's t in random order: a few seeds know their sd badly."""
+    shares = (np.arange(resamples) + 0.5) / resamples
+    values = np.asarray(special.stdtrit(freedom, shares), np.float64)
+    shuffled = np.random.default_rng([seed, freedom]).permutation(values)
+    shuffled.flags.writeable = False
+    return shuffled
+
+
+def _interval(replicates: Floats) -> tuple[float, float, float]:
+    """Percentile interval and two-sided p, made to agree: p < LEVEL if and only if 0 is outside."""
+    values = np.where(np.abs(replicates) <= ROUNDING, 0.0, replicates)
+    share = len(values) + 1
+    outside = ceil(LEVEL / 2 * share) - 1
+    ordered = np.partition(values, (outside - 1, len(values) - outside))
+    low, high = float(ordered[outside - 1]), float(ordered[len(values) - outside])
+    below, above = np.count_nonzero(values <= 0), np.count_nonzero(values >= 0)
+    return low, high, min(1.0, 2 * (1 + min(below, above)) / share)
+
+
+def minimum_detectable(se: float, freedom: float = inf) -> float:
+    """The true difference that is shown (p < 0.05, two-sided) with a chance of 80 %.
+
+    Args:
+        se: standard error of the difference.
+        freedom: its degrees of freedom; infinite for the normal distribution.
+
+    >>> round(minimum_detectable(0.01), 4), round(minimum_detectable(0.01, 2), 4)
+    (0.028, 0.0536)
+    """
+    shares = np.array([1 - LEVEL / 2, POWER])
+    steps = special.ndtri(shares) if freedom == inf else special.stdtrit(freedom, shares)
+    return se * float(np.sum(steps))
+
+
+def mcnemar(one: ArrayLike, other: ArrayLike) -> float:
+    """McNemar's exact test of one pair of students, two-sided.
+
+    Args:
+        one: [N] whether the first student is right.
+        other: [N] whether the second is.
+
+    Returns:
+        The chance of so uneven a split of the examples on which exactly one is right; 1 where
+        there are none. It says nothing about another seed of either method.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    >>> mcnemar([True] * 9 + [False], [False] * 9 + [True])
+    0.021484375
+    """
+    first, second = np.asarray(one, bool), np.asarray(other, bool)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"{first.shape} and {second.shape} must be one [N]")
+    only_first = int(np.count_nonzero(first & ~second))
+    only_second = int(np.count_nonzero(second & ~first))
+    fewer, discordant = min(only_first, only_second), only_first + only_second
+    return min(1.0, 2 * float(special.bdtr(fewer, discordant, 0.5)))
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment: below 0.05 with 5 % chance of any false one in the table.
+
+    None (no test was made) stays None and is not counted.
+
+    Raises:
+        ValueError: a p is not between 0 and 1.
+
+    >>> holm([0.01, None, 0.04, 0.03])
+    [0.03, None, 0.06, 0.06]
+    """
+    known = sorted((value, at) for at, value in enumerate(p) if value is not None)
+    if any(not 0 <= value <= 1 for value, _ in known):
+        raise ValueError(f"p must be between 0 and 1, not {[value for value, _ in known]}")
+    adjusted: list[float | None] = [None] * len(p)
+    least = 0.0
+    for place, (value, at) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - place) * value))
+        adjusted[at] = least
+    return adjusted
+
+
+def average_ranks(scores: ArrayLike) -> Floats:
+    """The mean rank [methods] over tasks; the best of a task has 1, equal ones share their mean.
+
+    Args:
+        scores: [methods, tasks], higher is better, every method on every task.
+
+    Raises:
+        ValueError: the shape is another, or a score is NaN.
+
+    >>> average_ranks([[0.9, 0.7], [0.8, 0.7], [0.7, 0.6]])
+    array([1.25, 1.75, 3.  ])
+    """
+    values = np.asarray(scores, np.float64)
+    if values.ndim != 2 or not values.size or np.isnan(values).any():
+        raise ValueError(f"scores {values.shape} must be [methods, tasks] without a NaN")
+    better = (values[None] > values[:, None]).sum(axis=1)
+    same = (values[None] == values[:, None]).sum(axis=1)
+    return np.asarray((better + (same + 1) / 2).mean(axis=1), np.float64)
