@@ -14,7 +14,7 @@ import errno
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +119,10 @@ class Store:
         path = self.cells / f"{key}.json"
         return _read(path) if path.is_file() else None
 
-    def arrays(self, key: str, prefix: str = "") -> dict[str, NDArray[Any]]:
-        """The arrays of ``key`` whose names begin with ``prefix``; empty if it has none.
+    def arrays(
+        self, key: str, prefix: str | tuple[str, ...] = ""
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays of ``key`` whose names begin with a ``prefix``; empty if it has none.
 
         Raises:
             StoreError: if the file is damaged.
@@ -130,7 +132,7 @@ class Store:
             return {}
         try:
             with np.load(path, allow_pickle=False) as archive:
-                wanted = [name for name in archive.files if name.startswith(prefix)]
+                wanted = [name for name in archive.files if names is None or name in names]
                 return {name: archive[name] for name in wanted}
         except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
             raise StoreError(f"{path} is damaged: {error}") from error

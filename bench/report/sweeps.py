@@ -47,18 +47,21 @@ def sweeps(results: Results) -> tuple[list[Sweep], list[Problem]]:
     Returns:
         For every (task, method, index) in the order of the plan and every seed in order: the
         held-out split, then the test splits. A cell gives all of its splits or, with the reason
-        among the problems, none.
+        among the problems, none. A run that was copied without any arrays has no problems.
     """
     store = Store(results.folder)
+    if next(store.cells.glob("*.npz"), None) is None:
+        return [], []
     found: list[Sweep] = []
     problems: list[Problem] = []
     for (_, _, index), pairs in results.by_index().items():
         for record, result in pairs:
             try:
-                arrays = store.arrays(record.key, prefix="sweep.")
+                splits = (HELD_OUT, *record.tests)
+                arrays = store.arrays(record.key, [f"sweep.{split}" for split in splits])
                 found += [
                     _sweep(record, result, index, split, arrays.get(f"sweep.{split}"))
-                    for split in (HELD_OUT, *record.tests)
+                    for split in splits
                 ]
             except (StoreError, _Unfit) as error:
                 path = store.cells / f"{record.key}.npz"
