@@ -54,7 +54,7 @@ class Report:
         return tuple(table for section in self.sections for table in section.tables)
 
 
-def build(results: Results) -> Report:
+def build(results: Results, *, baseline: str | None = None) -> Report:
     """The report of a run, finished or not."""
     found_scores = scores.scores(results)
     found_effects = effects.effects(results)

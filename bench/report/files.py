@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
 
-from bench.report import markdown, tidy
+from bench.measure.record import LatencyRecord, MemoryRecord
+from bench.report import flat, latency, latex, markdown, memory, tidy
 from bench.report.document import Report
 from bench.store import RUN, StoreError
-from reaugkd.artifacts import write_json
 from reaugkd.errors import UnknownNameError
 
 RUNS = Path("results/runs")
 """Where ``bench run`` puts its runs unless told otherwise."""
 
-MARKDOWN, CSV, JSON = "report.md", "results.csv", "results.json"
+MARKDOWN, CSV, JSON, HTML = "report.md", "results.csv", "results.json", "report.html"
+TABLES, FIGURES = "tables", "figures"
+"""Folders below that of the report."""
+
+Content = tuple[PurePath, str | bytes]
 
 
 def find(name: str | None, runs: Path = RUNS) -> Path:
@@ -36,18 +43,136 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
     return max(known.values(), key=lambda path: path.stat().st_mtime).parent
 
 
-def write(report: Report, folder: Path) -> list[Path]:
-    """Write the report as Markdown, CSV and JSON into ``folder``, made if needed.
+def _markdown(report: Report, command: str) -> Iterator[Content]:
+    yield PurePath(MARKDOWN), markdown.render(report)
+
+
+def _tidy(report: Report, command: str) -> Iterator[Content]:
+    """A row per score of a run, per cell of measurements."""
+    if "rows" in report.data:
+        yield PurePath(CSV), tidy.as_csv(report.rows)
+    records = [record for section in report.sections for record in section.records]
+    if timed := [record for record in records if isinstance(record, LatencyRecord)]:
+        yield PurePath("latency.csv"), latency.as_csv(timed)
+    if weighed := [record for record in records if isinstance(record, MemoryRecord)]:
+        yield PurePath("memory.csv"), memory.as_csv(weighed)
+
+
+def _csv(report: Report, command: str) -> Iterator[Content]:
+    yield from _tidy(report, command)
+    for section in report.sections:
+        if section.records:
+            yield PurePath(TABLES, f"{section.name}.csv"), flat.as_csv(section.records)
+
+
+def _parquet(report: Report, command: str) -> Iterator[Content]:
+    if "rows" in report.data:
+        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(report.rows)
+    for section in report.sections:
+        if section.records:
+            yield PurePath(TABLES, f"{section.name}.parquet"), flat.as_parquet(section.records)
+
+
+def _latex(report: Report, command: str) -> Iterator[Content]:
+    for name, text in latex.files(report).items():
+        yield TABLES / name, text
+
+
+def _json(report: Report, command: str) -> Iterator[Content]:
+    text = json.dumps(report.data, indent=1, sort_keys=True, allow_nan=False)
+    yield PurePath(JSON), text + "\n"
+
+
+def _html(report: Report, command: str) -> Iterator[Content]:
+    from bench.report.page import render
+
+    yield PurePath(HTML), render(report, command=command)
+
+
+FORMATS: dict[str, Callable[[Report, str], Iterator[Content]]] = {
+    "md": _markdown,
+    "tidy": _tidy,
+    "csv": _csv,
+    "parquet": _parquet,
+    "latex": _latex,
+    "json": _json,
+    "html": _html,
+}
+"""Name -> the files of a format. ``csv`` is ``tidy`` and a file for each section."""
+
+USUAL = ("md", "tidy", "json", "html")
+"""Formats that are written unless told otherwise."""
+
+PICTURES = ("svg", "png")
+
+
+def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, ...]:
+    """``names`` in lower case, each once.
+
+    Raises:
+        UnknownNameError: for one that is not ``among`` them, e.g. ``format 'pdf'``.
+    """
+    found = tuple(dict.fromkeys(name.lower() for name in names))
+    for name in found:
+        if name not in (allowed := tuple(among)):
+            raise UnknownNameError(what, name, allowed)
+    return found
+
+
+def write(
+    report: Report,
+    folder: Path,
+    formats: Sequence[str] = USUAL,
+    pictures: Sequence[str] = (),
+    *,
+    command: str = "bench report",
+) -> list[Path]:
+    """Write the report into ``folder``, made if needed; each file appears whole or not at all.
+
+    Args:
+        report: what to write.
+        folder: where.
+        formats: of :data:`FORMATS`.
+        pictures: of :data:`PICTURES`; the kinds of file each figure is drawn as.
+        command: that makes the report; the page says it.
+
+    Returns:
+        The files, in their order.
 
     Raises:
         StoreError: if it cannot be written.
     """
-    texts = {MARKDOWN: markdown.render(report), CSV: tidy.as_csv(report.rows)}
+    paths: dict[Path, None] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        write_json(folder / JSON, report.data)
+        for name in formats:
+            for file, content in FORMATS[name](report, command):
+                path = folder / file
+                _put(path, content.encode("utf-8") if isinstance(content, str) else content)
+                paths[path] = None
+        for kind in pictures:
+            paths |= dict.fromkeys(_draw(report, folder / FIGURES, kind))
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}") from error
-    return [folder / name for name in (*texts, JSON)]
+    return list(paths)
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+
+
+def _draw(report: Report, folder: Path, kind: str) -> Iterator[Path]:
+    from bench.report.drawing import write
+
+    figures = [figure for section in report.sections for figure in section.figures]
+    for figure in figures:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{figure.name}.{kind}"
+        write(figure, path)
+        yield path

@@ -105,3 +105,12 @@ def as_csv(found: list[Row]) -> str:
     """CSV with a header; numbers in full precision, nothing for None."""
     text: str = frame(found).to_csv(index=False)
     return text
+
+
+def as_parquet(found: list[Row]) -> bytes:
+    """Parquet with the same columns, numbers and gaps as the CSV."""
+    import io
+
+    file = io.BytesIO()
+    frame(found).to_parquet(file, index=False)
+    return file.getvalue()

@@ -1,0 +1,86 @@
+"""What ``bench report`` is asked for, and the report that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure.results import Measurements
+from bench.report import document, measured, selection
+from bench.report.beside import join
+from bench.report.document import Report
+from bench.report.results import load
+from bench.report.selection import Selection
+from bench.store import RUN, Store, StoreError
+from reaugkd.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One report.
+
+    Attributes:
+        folder: of a run or of measurements.
+        beside: folders of measurements whose sections join those of ``folder``.
+        baseline: the method that differences refer to; None for the usual one.
+        selection: what of it is shown.
+    """
+
+    folder: Path
+    beside: tuple[Path, ...] = ()
+    baseline: str | None = None
+    selection: Selection = Selection()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All that are read, the report's own first."""
+        return (self.folder, *self.beside)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Plain JSON: all that decides the report apart from the folders."""
+        return {
+            "baseline": self.baseline,
+            "sections": list(self.selection.sections),
+            "filters": [[one.column, one.text] for one in self.selection.filters],
+            "group_by": self.selection.group_by,
+        }
+
+    def make(self) -> Report:
+        """Read the folders and build the report.
+
+        Raises:
+            StoreError: if a folder is not what it should be, or damaged.
+            UserError: if a baseline, a section, a column or a value is not there.
+        """
+        made = join(self._own(), [(one.name, _measured(one)) for one in self.beside])
+        return selection.apply(made, self.selection) if self.selection else made
+
+    def _own(self) -> Report:
+        if not is_measured(self.folder):
+            return document.build(load(Store(self.folder)), baseline=self.baseline)
+        if self.baseline is not None:
+            raise UserError(
+                f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
+            )
+        return measured.build(Measurements(self.folder))
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether ``folder`` is one of measurements and not of a run."""
+    found = Measurements.at(folder) or (folder / measured.HISTORY).is_file()
+    return found and not (folder / RUN).is_file()
+
+
+def unfinished(report: Report) -> bool:
+    """Whether the run has cells that are still to come."""
+    cells = report.data.get("cells") or []
+    return any(cell["status"] == "missing" for cell in cells)
+
+
+def _measured(folder: Path) -> Report:
+    if not Measurements.at(folder) and not (folder / measured.HISTORY).is_file():
+        expected = folder / "measurements"
+        raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
+    return measured.build(Measurements(folder))
