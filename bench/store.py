@@ -119,10 +119,8 @@ class Store:
         path = self.cells / f"{key}.json"
         return _read(path) if path.is_file() else None
 
-    def arrays(
-        self, key: str, prefix: str | tuple[str, ...] = ""
-    ) -> dict[str, NDArray[Any]]:
-        """The arrays of ``key`` whose names begin with a ``prefix``; empty if it has none.
+    def arrays(self, key: str, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The arrays of ``key``, or those of them called ``names``; empty if it has none.
 
         Raises:
             StoreError: if the file is damaged.
