@@ -78,7 +78,7 @@ def matrices(records: Sequence[LatencyRecord]) -> list[Table]:
     found = ordered(records)
     groups: dict[tuple[str, ...], list[LatencyRecord]] = {}
     for record in found:
-        groups.setdefault(_setting(record, found), []).append(record)
+        groups.setdefault(setting(record, found), []).append(record)
     return [_matrix(", ".join(name), group) for name, group in groups.items()]
 
 
@@ -172,7 +172,7 @@ def _row(record: LatencyRecord) -> tuple[str, ...]:
     return (*labels, *axes, *times, *quality)
 
 
-def _setting(record: LatencyRecord, among: Sequence[LatencyRecord]) -> tuple[str, ...]:
+def setting(record: LatencyRecord, among: Sequence[LatencyRecord]) -> tuple[str, ...]:
     """Batch and precision, and those of the other axes that vary between the records."""
     cell = record.cell
     axes = {

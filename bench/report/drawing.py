@@ -1,0 +1,316 @@
+"""A picture as a file for papers: SVG, PDF or PNG through matplotlib, byte for byte the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.report import scale
+from bench.report.figure import Figure, Panel, Series
+from bench.report.palette import DARK, LIGHT, Dash, Marker, Style, Theme, styles
+from bench.store import StoreError
+from reaugkd.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawn
+
+FORMATS = ("svg", "png", "pdf")
+
+COLUMNS = 3
+PANEL = (3.5, 2.7)
+"""Width and height of a panel, in inches."""
+
+DPI = 200
+MOST_LABELS = 12
+"""More categories than these are not all labelled."""
+
+_MARKERS: dict[Marker, str] = {
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "diamond": "D",
+    "plus": "P",
+    "cross": "X",
+    "triangle-down": "v",
+    "star": "*",
+    "ring": "o",
+}
+
+_SETTINGS = {
+    "svg.fonttype": "none",  # letters stay letters: they can be searched, read and edited
+    "svg.hashsalt": "reaugkd",  # names of clip paths would be random
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # a name with $ is a name
+    "axes.unicode_minus": True,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9.0,
+    "path.simplify": False,
+}
+
+
+def write(figure: Figure, path: Path, *, dark: bool = False) -> Path:
+    """Draw ``figure`` into a file whose ending is one of :data:`FORMATS`.
+
+    Two calls give equal bytes: neither a date nor a random name stands in the file.
+
+    Raises:
+        UnknownNameError: for another ending.
+        StoreError: if the file cannot be written.
+    """
+    import matplotlib
+
+    ending = path.suffix.removeprefix(".")
+    if ending not in FORMATS:
+        raise UnknownNameError("format of a picture", ending, FORMATS)
+    theme = DARK if dark else LIGHT
+    # The defaults of matplotlib, whatever a user's matplotlibrc says.
+    with matplotlib.rc_context(), matplotlib.style.context(["default", _SETTINGS]):
+        drawn = draw(figure, dark=dark)
+        try:
+            drawn.savefig(
+                path,
+                format=ending,
+                dpi=DPI,
+                facecolor=theme.background,
+                metadata=_metadata(figure, ending),
+            )
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def draw(figure: Figure, *, dark: bool = False) -> Drawn:
+    """The picture, with its legend below the panels."""
+    from matplotlib.figure import Figure as Canvas  # no pyplot: it keeps every figure
+
+    theme = DARK if dark else LIGHT
+    columns, rows = grid(len(figure.panels))
+    drawn = Canvas(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    axes = drawn.subplots(rows, columns, squeeze=False).flatten()
+    known = styles(figure)
+    handles: dict[str, Any] = {}
+    for panel, one in zip(figure.panels, axes, strict=False):
+        _frame(one, panel, theme)
+        # What is emphasised comes last: it lies above the others.
+        for series in sorted(panel.series, key=lambda found: found.emphasised):
+            handle = _series(one, panel, series, known[series.label], dark=dark)
+            handles.setdefault(series.label, handle)
+        _rules(one, panel, theme)
+    for one in axes[len(figure.panels) :]:
+        one.set_axis_off()
+    if len(handles) > 1:
+        _legend(drawn, handles, theme, columns)
+    return drawn
+
+
+def grid(panels: int) -> tuple[int, int]:
+    """Columns and rows; four panels make a square.
+
+    >>> grid(1), grid(4), grid(7)
+    ((1, 1), (2, 2), (3, 3))
+    """
+    columns = 2 if panels == 4 else min(panels, COLUMNS)
+    return columns, math.ceil(panels / columns)
+
+
+def _frame(one: Axes, panel: Panel, theme: Theme) -> None:
+    one.set_facecolor(theme.background)
+    one.set_title(_line(panel.title), loc="left", fontsize=9.5, fontweight="bold", color=theme.ink)
+    one.set_xlabel(_line(panel.x.label), color=theme.ink)
+    one.set_ylabel(_line(panel.y.label), color=theme.ink)
+    one.grid(axis="y", color=theme.grid, linewidth=0.7)
+    one.set_axisbelow(True)
+    one.spines[["top", "right"]].set_visible(False)
+    one.spines[["left", "bottom"]].set_color(theme.muted)
+    one.tick_params(which="both", color=theme.muted, labelcolor=theme.muted, labelsize=8)
+    x, y = scale.across(panel), scale.upright(panel)
+    for found, axis, name in ((x, one.xaxis, "x"), (y, one.yaxis, "y")):
+        if found.kind == "log":
+            (one.set_xscale if name == "x" else one.set_yscale)("log")
+            axis.set_minor_formatter(_no_words)
+            axis.set_major_formatter(_words)
+        if found.ticks is not None:
+            axis.set_ticks(list(found.ticks), [scale.word(tick) for tick in found.ticks])
+            axis.set_minor_locator(_no_places())
+    if x.kind == "category":
+        _categories(one, x.categories)
+
+
+def _categories(one: Axes, names: Sequence[str]) -> None:
+    step = math.ceil(len(names) / MOST_LABELS)
+    shown = range(0, len(names), step)
+    # Words that would run into each other stand at an angle.
+    slanted = sum(len(names[at]) + 2 for at in shown) > 46
+    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    one.set_xticks(list(shown), [_line(names[at]) for at in shown], **turned)
+    one.set_xlim(-0.5, max(0, len(names) - 1) + 0.5)
+
+
+def _series(one: Axes, panel: Panel, series: Series, style: Style, *, dark: bool) -> Any:
+    """Draw it; returns what stands for it in the legend."""
+    across, colour = scale.across(panel), style.colour(dark=dark)
+    xs = np.array([_place(value, panel, across) for value in series.x], dtype=np.float64)
+    ys = _floats(scale.place(value, panel.y) for value in series.y)
+    if series.mode == "bars":
+        return _bars(one, panel, series, style, (xs, ys), dark=dark)
+    above = 4 if series.emphasised else 3
+    if series.low and series.high:
+        _interval(one, series, xs, ys, colour, above)
+    (drawn,) = one.plot(
+        xs,
+        ys,
+        color=colour,
+        marker=_MARKERS[style.marker],
+        markersize=style.size * 0.72,
+        markerfacecolor="none" if style.marker == "ring" else colour,
+        markeredgecolor=colour,
+        markeredgewidth=1.4 if style.marker == "ring" else 0.4,
+        linestyle="none" if series.mode == "points" else _dashes(style.dash),
+        linewidth=style.width * 0.8,
+        zorder=above,
+    )
+    return drawn
+
+
+def _bars(
+    one: Axes,
+    panel: Panel,
+    series: Series,
+    style: Style,
+    at: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    *,
+    dark: bool,
+) -> Any:
+    """Bars of a panel stand beside each other."""
+    xs, ys = at
+    beside = [other.label for other in panel.series if other.mode == "bars"]
+    width = 0.8 / len(beside)
+    xs = xs + width * (beside.index(series.label) - (len(beside) - 1) / 2)
+    theme = DARK if dark else LIGHT
+    drawn = one.bar(
+        xs,
+        ys,
+        width,
+        color=style.colour(dark=dark),
+        hatch=style.hatch * 2,
+        edgecolor=theme.background,
+        linewidth=0.4,
+        zorder=2,
+    )
+    if series.low and series.high:
+        _interval(one, series, xs, ys, theme.ink, 3)
+    return drawn
+
+
+def _interval(
+    one: Axes,
+    series: Series,
+    xs: np.ndarray[Any, Any],
+    ys: np.ndarray[Any, Any],
+    colour: str,
+    above: int,
+) -> None:
+    low, high = _floats(series.low), _floats(series.high)
+    arms = np.clip(np.vstack([ys - low, high - ys]), 0, None)
+    there = np.isfinite(arms).all(axis=0) & np.isfinite(xs)
+    one.errorbar(
+        xs[there],
+        ys[there],
+        yerr=arms[:, there],
+        fmt="none",
+        ecolor=colour,
+        elinewidth=0.9,
+        capsize=2,
+        capthick=0.9,
+        zorder=above,
+    )
+
+
+def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
+    for rule in panel.rules:
+        level = scale.place(rule.y, panel.y)
+        if level is None:
+            continue
+        one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
+        one.annotate(
+            _line(rule.label),
+            (0, rule.y),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 2),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=theme.ink,
+            zorder=5,
+        )
+
+
+def _legend(drawn: Drawn, handles: dict[str, Any], theme: Theme, columns: int) -> None:
+    longest = max(map(len, handles))
+    # A letter is about 0.075 inches wide, the line before it 0.6.
+    across = max(1, int(PANEL[0] * columns / (0.6 + 0.075 * longest)))
+    legend = drawn.legend(
+        list(handles.values()),
+        ["."] * len(handles),
+        loc="outside lower left",
+        ncols=min(across, len(handles)),
+        frameon=False,
+        fontsize=8,
+        handlelength=3.2,
+    )
+    # Set afterwards: a label that begins with an underscore would be left out.
+    for text, label in zip(legend.get_texts(), handles, strict=True):
+        text.set_text(_line(label))
+        text.set_color(theme.ink)
+
+
+def _metadata(figure: Figure, ending: str) -> dict[str, Any]:
+    if ending == "svg":
+        about = {"Title": _line(figure.title), "Description": _line(figure.alt)}
+        return {**about, "Date": None, "Creator": None}
+    if ending == "pdf":
+        dates = {"CreationDate": None, "Creator": None, "Producer": None}
+        return {"Title": _line(figure.title), "Subject": _line(figure.alt), **dates}
+    about = {"Title": _line(figure.title), "Description": _line(figure.alt)}
+    # PNG's words are Latin-1 unless told otherwise.
+    return {**{k: v.encode("latin-1", "replace").decode("latin-1") for k, v in about.items()},
+            "Software": None}
+
+
+def _place(value: Any, panel: Panel, across: scale.Scale) -> float:
+    if value is None:
+        return math.nan
+    if across.kind == "category":
+        return float(across.categories.index(scale.word(value)))
+    found = scale.place(value, panel.x)
+    return math.nan if found is None else float(found)
+
+
+def _floats(values: Any) -> np.ndarray[Any, Any]:
+    return np.array([math.nan if v is None else float(v) for v in values], dtype=np.float64)
+
+
+def _dashes(dash: Dash) -> Any:
+    return (0, tuple(length / 1.6 for length in dash)) if dash else "solid"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _words(value: float, _: int | None = None) -> str:
+    return scale.word(value)
+
+
+def _no_words(value: float, _: int | None = None) -> str:
+    return ""
+
+
+def _no_places() -> Any:
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()

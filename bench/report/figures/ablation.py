@@ -1,0 +1,112 @@
+"""The score against k: how many neighbours it takes, and whether any do better than none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.figure import Axis, Figure, Panel, Series
+from bench.report.figures.spread import NOTE, Mean, figure, spread
+from bench.report.scores import OFF
+from bench.report.sensitivity import AtK
+from bench.report.summary import each
+
+Line = list[AtK]
+
+
+def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
+    """A panel per task and test split, a line per method; ``off`` stands left of the smallest k.
+
+    A method is shown behind the first of its indexes: the others approximate the same answers.
+    """
+    lines = _lines(found)
+    if not lines:
+        return None
+    titles = list(dict.fromkeys(line[0].title for line in lines))
+    groups = [[line for line in lines if line[0].title == title] for title in titles]
+    indexes = list(dict.fromkeys(line[0].index for line in lines))
+    notes = [
+        "For each k, beta and tau were chosen on held-out; the score is of the test split. off: "
+        "the student alone.",
+        f"Behind {'; '.join(indexes)}. Other indexes stand in the table.",
+    ]
+    if any(row.on.sd is not None for line in lines for row in line):
+        notes.append(NOTE)
+    if any(len(row.seeds) == 1 for line in lines for row in line):
+        notes.append("One seed has no interval: a difference between two points may be chance.")
+    return Figure(
+        name="accuracy-by-k",
+        title="Score against k",
+        alt=" ".join(_told(title, group) for title, group in zip(titles, groups, strict=True)),
+        panels=tuple(_panel(title, group) for title, group in zip(titles, groups, strict=True)),
+        notes=tuple(notes),
+    )
+
+
+def _lines(found: Sequence[AtK]) -> list[Line]:
+    """The rows of each method on each split behind its first index, ascending in k."""
+    first: dict[tuple[str, str], str] = {}
+    rows: dict[tuple[str, str, str], dict[int, AtK]] = {}
+    for row in found:
+        if first.setdefault((row.task, row.method), row.index) == row.index:
+            rows.setdefault((row.task, row.split, row.method), {}).setdefault(row.k, row)
+    return [[line[k] for k in sorted(line)] for line in rows.values()]
+
+
+def _panel(title: str, lines: Sequence[Line]) -> Panel:
+    ks = sorted({row.k for line in lines for row in line})
+    metric = lines[0][0].metric
+    series = tuple(_series(line, ks) for line in lines)
+    return Panel(title, Axis("k, neighbours"), Axis(f"{metric}, points"), series)
+
+
+def _series(line: Line, ks: Sequence[int]) -> Series:
+    """All lines of a panel have the same places, so that the categories are in order."""
+    at = {row.k: row for row in line}
+    nothing = Mean(None, None, None)
+    means = [spread(at[k].on) if k in at else nothing for k in ks]
+    off, method = spread(line[0].off), line[0].method
+    texts = [f"{method}, off: {figure(off.mean)}", ""]
+    texts += [
+        f"{method}, k = {k}: {_interval(mean)}; beta {each(at[k].beta)}, tau {each(at[k].tau)}"
+        if k in at
+        else ""
+        for k, mean in zip(ks, means, strict=True)
+    ]
+    # The second point is a gap: no line leads from off to the smallest k.
+    points = [off, nothing, *means]
+    return Series(
+        label=method,
+        x=(OFF, OFF, *(str(k) for k in ks)),
+        y=tuple(point.mean for point in points),
+        low=tuple(point.low for point in points),
+        high=tuple(point.high for point in points),
+        texts=tuple(texts),
+    )
+
+
+def _interval(mean: Mean) -> str:
+    ends = "" if mean.low is None else f" [{figure(mean.low)}, {figure(mean.high)}]"
+    return figure(mean.mean) + ends
+
+
+def _told(title: str, lines: Sequence[Line]) -> str:
+    parts = [_line_told(line) for line in lines]
+    return f"{title}, {lines[0][0].metric} on the test split: {'; '.join(parts)}."
+
+
+def _line_told(line: Line) -> str:
+    scored = [row for row in line if row.on.mean is not None]
+    off = figure(spread(line[0].off).mean)
+    if not scored:
+        return f"{line[0].method} was not measured"
+    low, high = (
+        pick(scored, key=lambda row: row.on.mean or 0.0) for pick in (min, max)
+    )
+    least, most = figure(spread(low.on).mean), figure(spread(high.on).mean)
+    chosen = each(line[0].chosen_k)
+    if least == most:
+        return f"{line[0].method} has {least} at every k, {off} without retrieval"
+    return (
+        f"{line[0].method} goes from {least} (k = {low.k}) to {most} (k = {high.k}), {off} without "
+        f"retrieval, held-out chose k = {chosen}"
+    )

@@ -1,0 +1,102 @@
+"""The history of the gate: the overhead of every cell from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.measure import history
+from bench.measure.cell import LatencyCell
+from bench.measure.history import Entry
+from bench.report.figure import Axis, Figure, Panel, Rule, Series
+
+Course = tuple[Entry, ...]
+
+
+def gate_history(entries: Iterable[Entry]) -> Figure | None:
+    """A panel per machine, a line per cell, the limits; None where nothing was measured."""
+    courses = [one for one in history.series(entries) if any(entry.ratio for entry in one)]
+    machines: dict[tuple[str, int], list[Course]] = {}
+    for course in courses:
+        machines.setdefault((course[0].cpu, course[0].cores), []).append(course)
+    if not machines:
+        return None
+    names = [f"{cpu}, {cores} cores" for cpu, cores in machines]
+    groups = list(machines.values())
+    return Figure(
+        name="gate-history",
+        title="History of the gate",
+        alt=" ".join(_told(name, group) for name, group in zip(names, groups, strict=True)),
+        panels=tuple(_panel(name, group) for name, group in zip(names, groups, strict=True)),
+        notes=(
+            "Overhead of each cell at each call of bench gate, with its 95 % interval. A gap: "
+            "nothing was measured.",
+        ),
+    )
+
+
+def _panel(name: str, courses: Sequence[Course]) -> Panel:
+    times = sorted({entry.time for course in courses for entry in course})
+    limits = sorted({entry.limit for course in courses for entry in course})
+    cells = [course[0].cell for course in courses]
+    alone = {axis for axis in LatencyCell.model_fields if len({getattr(c, axis) for c in cells}) == 1}
+    return Panel(
+        name,
+        Axis("call of the gate"),
+        Axis("overhead, % of forward", log=True),
+        tuple(_series(course, times, alone) for course in courses),
+        tuple(Rule(f"limit {100 * limit:g} %", 100 * limit) for limit in limits),
+    )
+
+
+def _label(entry: Entry, alone: Iterable[str]) -> str:
+    """The base and the backend, and what else tells the cell from the others of its panel."""
+    cell, alike = entry.cell, {*alone, "base", "backend"}
+    told = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
+    told["lengths"] = cell.lengths
+    rest = [told.get(axis, f"{axis} {value}") for axis, value in cell if axis not in alike]
+    return " ".join((cell.base, cell.backend, *rest))
+
+
+def _series(course: Course, times: Sequence[str], alone: Iterable[str]) -> Series:
+    """All lines of a panel have all of its calls, so that the calls are in order."""
+    label = _label(course[0], alone)
+    at = {entry.time: entry for entry in course}
+    found = [at.get(time) for time in times]
+    ratios = [None if entry is None else entry.ratio for entry in found]
+    return Series(
+        label=label,
+        x=tuple(map(_date, times)),
+        y=tuple(None if ratio is None else 100 * ratio.estimate for ratio in ratios),
+        low=tuple(None if ratio is None else 100 * ratio.low for ratio in ratios),
+        high=tuple(None if ratio is None else 100 * ratio.high for ratio in ratios),
+        texts=tuple("" if entry is None else _text(label, entry) for entry in found),
+    )
+
+
+def _date(time: str) -> str:
+    """To the second: two calls within a minute are two places.
+
+    >>> _date("2026-11-20T20:29:44+00:00")
+    '2026-11-20 20:29:44'
+    """
+    return time[:19].replace("T", " ")
+
+
+def _text(label: str, entry: Entry) -> str:
+    ratio = entry.ratio
+    told = "nothing measured"
+    if ratio is not None:
+        low, high = 100 * ratio.low, 100 * ratio.high
+        told = f"{100 * ratio.estimate:.2f} % [{low:.2f}, {high:.2f}]"
+    commit = entry.commit or "no commit"
+    return f"{label}: {told}, {entry.verdict}; {commit}{'+' if entry.dirty else ''}, {entry.time}"
+
+
+def _told(name: str, courses: Sequence[Course]) -> str:
+    parts = []
+    for course in courses:
+        ratios = [100 * entry.ratio.estimate for entry in course if entry.ratio is not None]
+        reach = f"{ratios[0]:.2f} to {ratios[-1]:.2f} % ({min(ratios):.2f} to {max(ratios):.2f})"
+        calls = f"{len(ratios)} call{'s' if len(ratios) > 1 else ''}"
+        parts.append(f"{course[0].cell.label} {reach} over {calls}, now {course[-1].verdict}")
+    return f"{name}, first to last overhead (least to most): {'; '.join(parts)}."

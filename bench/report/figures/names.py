@@ -1,0 +1,27 @@
+"""Names of pictures, for files and anchors."""
+
+from __future__ import annotations
+
+import re
+
+
+class Names:
+    """Gives names in lower case and ``-``, none of them twice.
+
+    >>> names = Names()
+    >>> names.of("curves-SST_2"), names.of("curves-sst-2"), names.of("<>")
+    ('curves-sst-2', 'curves-sst-2-2', 'figure')
+    """
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def of(self, text: str) -> str:
+        """A name like ``text`` that was not given before."""
+        plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+        name, number = plain, 1
+        while name in self._given:
+            number += 1
+            name = f"{plain}-{number}"
+        self._given.add(name)
+        return name

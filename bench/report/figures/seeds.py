@@ -1,0 +1,105 @@
+"""The score of every seed: how much of a difference may be the seed's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.report.figure import Axis, Figure, Panel, Series
+from bench.report.figures.spread import NOTE, figure, spread
+from bench.report.results import Results
+from bench.report.summary import summarise
+
+MEAN = "mean"
+Rows = dict[str, dict[int, float]]
+"""Name of a row -> seed -> score, a share."""
+
+
+def seed_scatter(results: Results) -> Figure | None:
+    """A panel per task and test split; None where no method has two seeds.
+
+    A row is a method without retrieval, or behind the first of its indexes.
+    """
+    panels: dict[str, tuple[str, Rows]] = {}
+    for title, metric, row, seed, value in _points(results):
+        rows = panels.setdefault(title, (metric, {}))[1]
+        rows.setdefault(row, {})[seed] = value
+    shown = {
+        title: found
+        for title, found in panels.items()
+        if any(len(seeds) > 1 for seeds in found[1].values())
+    }
+    if not shown:
+        return None
+    return Figure(
+        name="seeds",
+        title="Score of every seed",
+        alt=" ".join(_told(title, metric, rows) for title, (metric, rows) in shown.items()),
+        panels=tuple(_panel(title, metric, rows) for title, (metric, rows) in shown.items()),
+        notes=(f"Test split, a point per seed; the ring is their mean. {NOTE}",),
+    )
+
+
+def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
+    """(title, metric, row, seed, score) in the order of the plan: each method off, then on."""
+    found = []
+    first = {(task, method): index for task, method, index in reversed(results.by_index())}
+    on = {
+        (record.task, record.method, record.seed): (index, result.chosen.scores)
+        for (task, method, index), pairs in results.by_index().items()
+        if first[task, method] == index
+        for record, result in pairs
+    }
+    trained = results.trained
+    order = list(dict.fromkeys((record.task, record.method) for record, _ in trained))
+    for record, training in sorted(trained, key=lambda p: order.index((p[0].task, p[0].method))):
+        rows = [(record.method, training.scores)]
+        if (record.task, record.method, record.seed) in on:
+            index, scores = on[record.task, record.method, record.seed]
+            rows.append((f"{record.method} + {index}", scores))
+        for name, scores in rows:
+            for split in record.tests:
+                several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
+                value = scores.get(split, {}).get(record.select_on)
+                if value is not None:
+                    title = record.title + several
+                    found.append((title, record.select_on, name, record.seed, value))
+    return found
+
+
+def _panel(title: str, metric: str, rows: Rows) -> Panel:
+    points = [(row, seed, value) for row, seeds in rows.items() for seed, value in seeds.items()]
+    means = [spread(summarise(seeds.values())) for seeds in rows.values()]
+    each = Series(
+        label="one seed",
+        x=tuple(row for row, _, _ in points),
+        y=tuple(100 * value for _, _, value in points),
+        texts=tuple(f"{row}, seed {seed}: {figure(100 * value)}" for row, seed, value in points),
+        mode="points",
+    )
+    over = Series(
+        label=MEAN,
+        x=tuple(rows),
+        y=tuple(mean.mean for mean in means),
+        low=tuple(mean.low for mean in means),
+        high=tuple(mean.high for mean in means),
+        texts=tuple(f"{row}: {_mean(seeds)}" for row, seeds in rows.items()),
+        mode="points",
+        emphasised=True,
+    )
+    return Panel(title, Axis(""), Axis(f"{metric}, points"), (each, over))
+
+
+def _mean(seeds: Mapping[int, float]) -> str:
+    found = spread(summarise(seeds.values()))
+    ends = "" if found.low is None else f" [{figure(found.low)}, {figure(found.high)}]"
+    return f"{figure(found.mean)}{ends}, n = {len(seeds)}"
+
+
+def _told(title: str, metric: str, rows: Rows) -> str:
+    def reach(values: Sequence[float]) -> str:
+        return f"{figure(100 * min(values))} to {figure(100 * max(values))}"
+
+    parts = [
+        f"{row} {reach(list(seeds.values()))}, mean {_mean(seeds)}" for row, seeds in rows.items()
+    ]
+    return f"{title}, {metric} by seed: {'; '.join(parts)}."

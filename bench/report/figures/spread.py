@@ -1,0 +1,48 @@
+"""Means over seeds in points, with the interval that so few seeds allow."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from scipy.special import stdtrit
+
+from bench.report.summary import Summary
+
+NOTE = (
+    "Bars: 95 % t interval of the mean over seeds (the same test set; its own chance is not in it)."
+)
+
+
+class Mean(NamedTuple):
+    """A mean with the ends of its interval; None where there is none."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def spread(summary: Summary, scale: float = 100.0) -> Mean:
+    """The mean over seeds and its 95 % t interval, times ``scale``; one seed has no interval.
+
+    >>> spread(Summary(0.8, 0.01, 3))
+    Mean(mean=80.0, low=77.51..., high=82.48...)
+    >>> spread(Summary(0.8, None, 1))
+    Mean(mean=80.0, low=None, high=None)
+    """
+    if summary.mean is None:
+        return Mean(None, None, None)
+    mean = scale * summary.mean
+    if summary.sd is None:
+        return Mean(mean, None, None)
+    arm = scale * summary.sd * float(stdtrit(summary.n - 1, 0.975)) / math.sqrt(summary.n)
+    return Mean(mean, mean - arm, mean + arm)
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """A value of a picture in words.
+
+    >>> figure(70.8333), figure(None)
+    ('70.83', 'not measured')
+    """
+    return "not measured" if value is None else f"{value:.2f}{unit}"
