@@ -10,8 +10,10 @@ from bench.record import Answers, ControlResult, Record, RetrievalResult
 from bench.report.results import BASE_AXES, HELD_OUT, Planned, Results
 from bench.report.summary import Summary, each, nats, points, summarise
 from bench.report.table import EMPTY, Table
+from bench.stats import Difference
 
 REFERENCE, SEVERAL, NO_BASE = "reference", "several", "no knowledge base"
+SCALED, HEAD = "temperature-scaled student", "second head"
 AXES = (*BASE_AXES, "backend")
 BySeed = dict[int, RetrievalResult]
 
@@ -33,6 +35,8 @@ class Factor:
         loss: mean negative log-likelihood (squared error for a regression) of the answers.
         loss_change: that minus the student's own; negative is better.
         beta: chosen weight of what was added, by seed.
+        from_reference: ``to_reference`` with its interval over seeds and examples; None for the
+            reference, and where per-example outputs cannot be used.
     """
 
     task: str
@@ -48,6 +52,7 @@ class Factor:
     loss_change: Summary
     beta: list[float | None]
     n: int
+    from_reference: Difference | None = None
 
 
 def of_students(results: Results) -> dict[tuple[str, str], dict[tuple[str, str], BySeed]]:
@@ -56,11 +61,12 @@ def of_students(results: Results) -> dict[tuple[str, str], dict[tuple[str, str],
     for record, result in results.retrieved:
         reference = results.references[record.task, record.method, record.seed]
         own = found.setdefault((record.task, record.method), {})
-        own.setdefault(_change(reference, result), {})[record.seed] = result
+        own.setdefault(change_of(reference, result), {})[record.seed] = result
     return found
 
 
-def _change(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
+def change_of(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
+    """(factor, level): what differs from the reference, and what it was changed to."""
     names = [name for name in AXES if getattr(result, name) != getattr(reference, name)]
     if not names:
         return REFERENCE, _level(result, AXES)
@@ -108,7 +114,7 @@ def _controls(results: Results, record: Record, reference: BySeed) -> list[Facto
         if r.status == "ok" and r.controls and (r.task, r.method) == (record.task, record.method)
     ]
     rows = []
-    for level, control in (("temperature-scaled student", _scaled), ("second head", _head)):
+    for level, control in ((SCALED, _scaled), (HEAD, _head)):
         found = {seed: (one, control(one)) for seed, one in sorted(own)}
         kept = {seed: (one.off, made) for seed, (one, made) in found.items() if made is not None}
         if kept:
@@ -215,7 +221,7 @@ def gain_table(found: list[Factor]) -> Table:
         "retrieval begins above them. The second head sees what the knowledge base holds, but "
         "looks nothing up. Chosen settings, held-out gains and scores: results.json, attribution.",
     )
-    return _pivot("Attribution of the gain", found, lambda f: points(f.gain, sign=True), notes)
+    return pivot("Attribution of the gain", found, lambda f: points(f.gain, sign=True), notes)
 
 
 def loss_table(found: list[Factor]) -> Table:
@@ -226,12 +232,13 @@ def loss_table(found: list[Factor]) -> Table:
         "chosen by the score, not by this.",
         "Temperature scaling cannot change an answer, so here is where it counts.",
     )
-    return _pivot("Change of the loss", found, lambda f: nats(f.loss_change, sign=True), notes)
+    return pivot("Change of the loss", found, lambda f: nats(f.loss_change, sign=True), notes)
 
 
-def _pivot(
+def pivot(
     title: str, found: list[Factor], figure: Callable[[Factor], str], notes: tuple[str, ...]
 ) -> Table:
+    """A row per change, a column per method; ``figure`` is what stands in a cell."""
     methods = tuple(dict.fromkeys(factor.method for factor in found))
     rows: dict[tuple[str, str, str], dict[str, Factor]] = {}
     for factor in found:

@@ -10,13 +10,17 @@ from typing import Any
 from bench.report import (
     alignment,
     attribution,
+    comparisons,
     beside,
     costs,
     effects,
     effort,
+    headline,
     origin,
+    over_tasks,
     pairs,
     published,
+    reference,
     run_settings,
     scores,
     sensitivity,
@@ -25,6 +29,7 @@ from bench.report import (
     sweeps,
     tidy,
 )
+from bench.report.examples import Examples
 from bench.report.results import Results
 from bench.report.section import Section
 from bench.report.table import Table
@@ -61,10 +66,23 @@ class Report:
 
 
 def build(results: Results, *, baseline: str | None = None) -> Report:
-    """The report of a run, finished or not."""
+    """The report of a run, finished or not.
+
+    Args:
+        results: of the run.
+        baseline: the method that others are compared with; see :func:`comparisons.baseline_of`.
+
+    Raises:
+        UnknownNameError: ``baseline`` is no method of the run.
+    """
+    examples, baseline = Examples(results), comparisons.baseline_of(results, baseline)
     found_scores = scores.scores(results)
     found_effects = effects.effects(results)
     found_factors = attribution.factors(results)
+    if attribution.worth(found_factors):
+        found_factors = reference.with_intervals(found_factors, results, examples)
+    compared = comparisons.comparisons(examples, baseline)
+    over = over_tasks.over_tasks(examples.columns, compared)
     found_corners = alignment.corners(results)
     found_costs = costs.costs(results)
     found_students = students.trainings(results)
@@ -92,6 +110,20 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
             records=tuple(found_scores),
         )
     ]
+    if comparisons.worth(compared):
+        names = {record.task: record.title for record in results.records}
+        measured.append(
+            Section(
+                "comparisons",
+                "Comparisons",
+                _there(
+                    *comparisons.tables(compared, kept=examples.kept),
+                    over_tasks.over_table(over, names, baseline),
+                    effects.bias_table(found_effects),
+                ),
+                records=tuple(compared),
+            )
+        )
     if any(pair.on for pair in found_pairs):
         measured.append(
             Section(
@@ -121,7 +153,11 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
             Section(
                 "attribution",
                 "Attribution",
-                (attribution.gain_table(found_factors), attribution.loss_table(found_factors)),
+                _there(
+                    attribution.gain_table(found_factors),
+                    reference.reference_table(found_factors),
+                    attribution.loss_table(found_factors),
+                ),
                 records=tuple(found_factors),
             ),
         ]
@@ -165,6 +201,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
                 records=tuple(found_students),
             ),
         ]
+    problems = (*results.problems, *examples.problems)
     about = [
         Section(
             "cells",
@@ -180,11 +217,18 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     ]
     if results.records:
         about += [Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)]
+    found = headline.headline(found_scores, compared, over, found_efforts, found_costs, baseline)
+    if found and any(record.suite == "mini" for record in results.records):
+        found = (*found, NOT_GLUE)
     data = {
         "schema_version": SCHEMA,
         "run": {name: value for name, value in results.run.items() if name != "cells"},
+        "headline": found,
         "lead": lead,
         "scores": _plain(found_scores),
+        "baseline": baseline,
+        "comparisons": _plain(compared),
+        "over_tasks": _plain(over),
         "off_on": _plain(found_pairs),
         "over_tasks_off_on": _plain(pairs.overall(found_pairs)),
         "published": _plain(found_beside),
@@ -208,6 +252,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
         sections=(*(_marked(section, results) for section in measured), *about),
         rows=rows,
         data=_strict(data),
+        headline=found,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 from bench.record import RetrievalResult
 from bench.report.results import HELD_OUT, Pairs, Results
@@ -164,3 +165,28 @@ def exactness_table(found: list[Effect]) -> Table:
         "held-out queries to the recall target; met by so many seeds.",
     )
     return Table("Exactness of the index", (*LABELS, *figures), rows, len(LABELS), notes)
+
+
+def bias_table(found: list[Effect]) -> Table | None:
+    """The selection bias of every method, or None where none is known."""
+    biases: dict[str, list[Effect]] = {}
+    for effect in found:
+        if effect.selection_bias.mean is not None:
+            biases.setdefault(effect.method, []).append(effect)
+    if not biases:
+        return None
+    rows = tuple(
+        (
+            method,
+            points(Summary(fmean(e.selection_bias.mean or 0.0 for e in own), None, 1), sign=True),
+            str(len({effect.task for effect in own})),
+            str(len(own)),
+        )
+        for method, own in biases.items()
+    )
+    notes = (
+        "What choosing k, beta and tau on the test split instead of held-out would add to the "
+        "score, in points: the mean over tasks and indexes. The scores of this report are without "
+        "it; papers that choose on dev are with it.",
+    )
+    return Table("Selection bias", ("method", "bias", "tasks", "rows"), rows, 1, notes)

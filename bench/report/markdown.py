@@ -11,9 +11,11 @@ from bench.report.table import Table
 def render(report: Report) -> str:
     """The whole report.
 
-    A sentence above or below a table is a paragraph of its own.
+    What was found comes first, as a list; a sentence above or below a table is a paragraph of
+    its own.
     """
-    parts = [f"# {escape(report.title)}", *map(escape, report.lead)]
+    found = "\n".join(f"- {escape(line)}" for line in report.headline)
+    parts = [f"# {escape(report.title)}", *([found] if found else []), *map(escape, report.lead)]
     for table in report.tables:
         parts += [f"## {escape(table.title)}", *([grid(table)] if table.rows else [])]
         parts += map(escape, table.notes)

@@ -107,27 +107,46 @@ class Results:
         ``faiss:Flat``, or ``faiss:Flat, teacher keys, hard values``. A smaller base and one that
         must not help always say so: ``exact, share 10 %``, ``exact, shuffled labels``.
         """
-        plans = [cell.plan for cell in self.cells if cell.plan.backend]
         parts = [str(cell.backend)]
-        parts += [f"{cell.keys} keys"] if len({plan.keys for plan in plans}) > 1 else []
-        parts += [f"{cell.values} values"] if len({plan.values for plan in plans}) > 1 else []
+        parts += [f"{cell.keys} keys"] if "keys" in self._varied else []
+        parts += [f"{cell.values} values"] if "values" in self._varied else []
         parts += [f"share {percent(cell.share)}"] if cell.share not in (None, 1) else []
         parts += [cell.control.replace("-", " ")] if cell.control not in (None, NONE) else []
         return ", ".join(parts)
 
+    @cached_property
+    def _varied(self) -> frozenset[str]:
+        """Axes of the knowledge base that the names of indexes must say."""
+        plans = [cell.plan for cell in self.cells if cell.plan.backend]
+        varied = (axis for axis in ("keys", "values") if len({getattr(p, axis) for p in plans}) > 1)
+        return frozenset(varied)
+
+    def shown(self, plan: Planned) -> bool:
+        """Whether the tables of indexes show a retrieval cell.
+
+        Of a run that varies one axis at a time they show the reference knowledge base behind each
+        of its backends; what else was varied stands in the attribution.
+        """
+        return self._shown(plan, self.references[plan.task, plan.method, plan.seed])
+
+    def _shown(self, cell: Planned | RetrievalResult, reference: Planned) -> bool:
+        same = all(getattr(cell, axis) == getattr(reference, axis) for axis in BASE_AXES)
+        return same or not self.one_at_a_time
+
     def by_index(self) -> dict[tuple[str, str, str], Pairs]:
         """Finished retrieval cells by task, method and index, each in the order of its seeds.
 
-        Of a run that varies one axis at a time these are the reference knowledge base behind each
-        of its backends; what else was varied stands in the attribution.
+        Which of them, see :meth:`shown`.
         """
+        return self._by_index
+
+    @cached_property
+    def _by_index(self) -> dict[tuple[str, str, str], Pairs]:
         found: dict[tuple[str, str, str], Pairs] = {}
         for record, result in self.retrieved:
-            reference = self.references[record.task, record.method, record.seed]
-            same = all(getattr(result, axis) == getattr(reference, axis) for axis in BASE_AXES)
-            if same or not self.one_at_a_time:
-                index = self.index_name(result)
-                found.setdefault((record.task, record.method, index), []).append((record, result))
+            if self._shown(result, self.references[record.task, record.method, record.seed]):
+                at = record.task, record.method, self.index_name(result)
+                found.setdefault(at, []).append((record, result))
         return {at: sorted(pairs, key=lambda pair: pair[0].seed) for at, pairs in found.items()}
 
 

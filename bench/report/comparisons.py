@@ -1,0 +1,274 @@
+"""Who differs from whom, by how much, and whether that holds: paired on (seed, example)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bench.report.examples import BySeed, Column, Examples
+from bench.report.paired import NOT_FINISHED, Outcome, Paired
+from bench.report.results import Results
+from bench.report.scores import OFF
+from bench.report.table import EMPTY, Table
+from bench.stats import LEVEL, RESAMPLES, Difference, holm
+from reaugkd.errors import UnknownNameError
+
+PREFERRED = ("kd", "finetune")
+"""What others are compared with unless a baseline is named, best first."""
+
+BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
+ONE_SEED = "one seed: no test"
+NOT_COMPARABLE = "not comparable"
+
+Kind = Literal["baseline", "retrieval"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One column of a run minus another, on one test split.
+
+    Attributes:
+        kind: ``baseline``: minus the baseline alone; ``retrieval``: minus the same method alone.
+        title: of the task, with the split where a task has several.
+        metric: the one that the task chooses by.
+        baseline: the method that is subtracted, without retrieval.
+        seeds: those that both have, with outputs that can be used.
+        left_out: the other seeds of either.
+        difference: in shares, over them; None if not comparable.
+        mcnemar: exact p of each seed's pair of students; empty for a regression.
+        adjusted: p after Holm's correction over all comparisons of this kind.
+        verdict: ``better``, ``worse``, ``no difference shown``, ``one seed: no test``, or
+            ``not comparable: <reason>``.
+    """
+
+    kind: Kind
+    task: str
+    title: str
+    split: str
+    metric: str
+    method: str
+    retrieval: str
+    baseline: str
+    seeds: tuple[int, ...]
+    left_out: tuple[int, ...]
+    difference: Difference | None
+    mcnemar: tuple[float, ...]
+    adjusted: float | None
+    verdict: str
+
+
+def baseline_of(results: Results, name: str | None = None) -> str | None:
+    """The method that others are compared with; None if the run has no methods.
+
+    Without ``name``: kd, else finetune, else the first, of the methods with a finished student.
+
+    Raises:
+        UnknownNameError: ``name`` is no method of the run.
+    """
+    planned = list(dict.fromkeys(cell.plan.method for cell in results.cells))
+    if name is not None:
+        if name not in planned:
+            raise UnknownNameError("baseline", name, planned)
+        return name
+    finished = {record.method for record, _ in results.trained}
+    methods = [method for method in planned if method in finished] or planned
+    return next((name for name in PREFERRED if name in methods), next(iter(methods), None))
+
+
+def comparisons(examples: Examples, baseline: str | None) -> list[Comparison]:
+    """Every column minus the baseline alone, and every index minus its method alone.
+
+    Reads the outputs of one task after the other.
+    """
+    tasks: dict[str, dict[Column, BySeed]] = {}
+    for at, found in examples.columns.items():
+        tasks.setdefault(at[0], {})[at] = found
+    made: list[Comparison] = []
+    for own in tasks.values():
+        record = next((a.record for found in own.values() for a in found.values()), None)
+        for split in record.tests if record else ():
+            answers = [answer for found in own.values() for answer in found.values()]
+            paired = Paired(examples, answers, split, record.select_on)
+            made += _of_split(paired, own, split, baseline)
+    return [one for kind in ("baseline", "retrieval") for one in _corrected(made, kind)]
+
+
+def _of_split(
+    paired: Paired, own: dict[Column, BySeed], split: str, baseline: str | None
+) -> Iterable[Comparison]:
+    for (task, method, retrieval), found in own.items():
+        kinds: list[tuple[Kind, str]] = []
+        if baseline is not None and (method, retrieval) != (baseline, OFF):
+            kinds.append(("baseline", baseline))
+        if retrieval != OFF:
+            kinds.append(("retrieval", method))
+        for kind, other in kinds:
+            against = own.get((task, other, OFF), {})
+            outcome = paired.compare(found, against)
+            record = next(iter((found or against or _any(own)).values())).record
+            several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
+            yield Comparison(
+                kind=kind,
+                task=task,
+                title=record.title + several,
+                split=split,
+                metric=record.select_on,
+                method=method,
+                retrieval=retrieval,
+                baseline=other,
+                seeds=outcome.seeds,
+                left_out=tuple(sorted((found.keys() | against.keys()) - {*outcome.seeds})),
+                difference=outcome.difference,
+                mcnemar=outcome.mcnemar,
+                adjusted=None,
+                verdict=_reason(outcome, found, other),
+            )
+
+
+def _any(own: dict[Column, BySeed]) -> BySeed:
+    return next(found for found in own.values() if found)
+
+
+def _reason(outcome: Outcome, found: BySeed, baseline: str) -> str:
+    if outcome.reason == NOT_FINISHED and found:
+        return f"{NOT_COMPARABLE}: {NOT_FINISHED} of {baseline}"
+    return f"{NOT_COMPARABLE}: {outcome.reason}" if outcome.reason else ""
+
+
+def _corrected(made: Iterable[Comparison], kind: Kind) -> list[Comparison]:
+    """Those of one kind with Holm's correction over all of them, and what it leaves to say."""
+    own = [one for one in made if one.kind == kind]
+    adjusted = holm([one.difference.p if one.difference else None for one in own])
+    return [
+        replace(one, adjusted=p, verdict=_verdict(one, p))
+        for one, p in zip(own, adjusted, strict=True)
+    ]
+
+
+def _verdict(one: Comparison, adjusted: float | None) -> str:
+    if one.difference is None:
+        return one.verdict
+    if adjusted is None:
+        return ONE_SEED
+    if adjusted >= LEVEL:
+        return NOT_SHOWN
+    return BETTER if one.difference.estimate > 0 else WORSE
+
+
+def worth(found: Sequence[Comparison]) -> bool:
+    """Whether there is a difference, or a reason why there is none, to be shown."""
+    return any(one.verdict != f"{NOT_COMPARABLE}: {NOT_FINISHED}" for one in found)
+
+
+def of_kind(found: Iterable[Comparison], kind: Kind) -> list[Comparison]:
+    """Those of one kind."""
+    return [one for one in found if one.kind == kind]
+
+
+def tables(found: Sequence[Comparison], *, kept: bool) -> tuple[Table | None, ...]:
+    """Differences from the baseline and gains of retrieval; a note if no outputs were kept."""
+    if kept:
+        return baseline_table(found), retrieval_table(found)
+    note = "No outputs lie beside the cells (cells/<key>.npz), and without them there is no test."
+    return (Table("Comparisons", ("task", "method"), (), 2, (note,)),)
+
+
+def baseline_table(found: Sequence[Comparison]) -> Table | None:
+    """Differences from the baseline, or None without any."""
+    own = of_kind(found, "baseline")
+    if not own:
+        return None
+    name = own[0].baseline
+    what = f"score minus that of {name} without retrieval, paired by seed and example"
+    return _table(f"Differences from {name}", own, what)
+
+
+def retrieval_table(found: Sequence[Comparison]) -> Table | None:
+    """The gain of every index, or None without any."""
+    own = of_kind(found, "retrieval")
+    what = "score with retrieval minus that of the same student alone, paired by seed and example"
+    return _table("Gain of retrieval", own, what) if own else None
+
+
+def _table(title: str, own: Sequence[Comparison], what: str) -> Table:
+    labels = ("task", "method", "retrieval", "verdict")
+    figures = ("difference", "95 % interval", "p", "p Holm", "detectable", "seeds", "McNemar p")
+    tested = sum(one.adjusted is not None for one in own)
+    notes = [
+        f"Test split, in points: {what}, by the metric that the task chooses by. better, worse: "
+        f"p < {LEVEL:g} after Holm's correction for the {tested} tests of this table; other "
+        "differences may be chance. The interval and p hold over seeds and examples "
+        f"({RESAMPLES:,} resamples of the examples).",
+        "detectable: the true difference that such a comparison shows with a chance of 80 %, "
+        "before the correction. Not shown does not mean not there.",
+    ]
+    if any(one.mcnemar for one in own):
+        notes.append(
+            "McNemar p: exact test of one pair of students, not of the methods; of several seeds, "
+            f"how many are below {LEVEL:g} (not corrected)."
+        )
+    if any(one.verdict == ONE_SEED for one in own):
+        notes.append(
+            "One seed: detectable counts the chance of the examples alone, and no test tells how "
+            "far another seed would differ."
+        )
+    return Table(title, (*labels, *figures), tuple(map(_row, own)), len(labels), tuple(notes))
+
+
+def _row(one: Comparison) -> tuple[str, ...]:
+    found, labels = one.difference, (one.title, one.method, one.retrieval, one.verdict)
+    if found is None:
+        return (*labels, *[EMPTY] * 7)
+    return (
+        *labels,
+        signed(found.estimate),
+        interval(found),
+        chance(found.p),
+        chance(one.adjusted),
+        EMPTY if found.detectable is None else f"{100 * found.detectable:.2f}",
+        _seeds(one),
+        _mcnemar(one.mcnemar),
+    )
+
+
+def _seeds(one: Comparison) -> str:
+    known, every = len(one.seeds), len(one.seeds) + len(one.left_out)
+    return f"{known}" if known == every else f"{known} of {every}"
+
+
+def _mcnemar(found: Sequence[float]) -> str:
+    if len(found) < 2:
+        return chance(found[0] if found else None)
+    return f"{sum(p < LEVEL for p in found)} of {len(found)}"
+
+
+def signed(share: float) -> str:
+    """A difference in points.
+
+    >>> signed(0.0123), signed(-0.00001)
+    ('+1.23', '+0.00')
+    """
+    return f"{100 * share:+z.2f}"
+
+
+def interval(found: Difference) -> str:
+    """The 95 % interval in points, e.g. ``[-0.40, +2.86]``."""
+    if found.low is None or found.high is None:
+        return EMPTY
+    return f"[{signed(found.low)}, {signed(found.high)}]"
+
+
+def chance(p: float | None) -> str:
+    """A p-value.
+
+    >>> chance(0.0123), chance(0.0499), chance(0.00002), chance(None)
+    ('0.012', '< 0.05', '< 0.001', '–')
+    """
+    if p is None:
+        return EMPTY
+    if p < 0.001:
+        return "< 0.001"
+    if p < LEVEL <= round(p, 3):  # rounded it would contradict its verdict
+        return f"< {LEVEL:g}"
+    return f"{p:.3f}"

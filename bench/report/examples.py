@@ -1,0 +1,268 @@
+"""What every student answered, example by example: read from beside the records when asked for.
+
+Only what comparisons need is kept: the class (or the score) that was answered, not its logits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.record import ControlResult, Record, RetrievalResult, Scores, TrainingResult
+from bench.report.results import Results
+from bench.report.scores import OFF
+from bench.store import Problem, Store, StoreError
+
+LOGITS, OUTPUTS, TEMPERATURE, SECOND_HEAD = "logits", "outputs", "temperature", "mixed"
+"""Arrays of final outputs [N, C] by split: of a student alone, with a knowledge base, controls."""
+
+LABELS = "labels"
+Answers = NDArray[Any]
+"""Class ids [N] of the smallest integer type, or scores [N] of a regression as they were stored."""
+
+Column = tuple[str, str, str]
+"""(task, method, retrieval): what the tables of a run have in one place, over seeds."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one student answered, alone or with something.
+
+    Attributes:
+        record: of the cell whose arrays hold the outputs.
+        array: their name, without the split.
+        scores: split -> what the record says that they score.
+    """
+
+    record: Record
+    array: str
+    scores: Mapping[str, Scores]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Tells it from every other answer of a run."""
+        return self.record.key, self.array
+
+
+BySeed = dict[int, Answer]
+
+
+def alone(record: Record, result: TrainingResult) -> Answer:
+    """The student without retrieval."""
+    return Answer(record, LOGITS, result.scores)
+
+
+def with_base(record: Record, result: RetrievalResult) -> Answer:
+    """The student with a knowledge base under its chosen setting."""
+    return Answer(record, OUTPUTS, result.chosen.scores)
+
+
+def with_control(record: Record, result: ControlResult) -> dict[str, Answer]:
+    """The student with what could do as well: array -> answer."""
+    found = {SECOND_HEAD: Answer(record, SECOND_HEAD, result.second_head.mixed.scores)}
+    if result.temperature:
+        found[TEMPERATURE] = Answer(record, TEMPERATURE, result.temperature.answers.scores)
+    return found
+
+
+def columns(results: Results) -> dict[Column, BySeed]:
+    """Every planned (task, method, retrieval); empty where no cell of it has finished.
+
+    Tasks and methods stand in the order of the plan; the student alone before its indexes.
+    """
+    tasks = _places(cell.plan.task for cell in results.cells)
+    methods = _places(cell.plan.method for cell in results.cells)
+    found: dict[Column, BySeed] = {}
+    for cell in results.cells:
+        plan = cell.plan
+        if plan.kind == "training":
+            found.setdefault((plan.task, plan.method, OFF), {})
+        elif plan.kind == "retrieval" and results.shown(plan):
+            found.setdefault((plan.task, plan.method, results.index_name(plan)), {})
+    for record, training in results.trained:
+        found[record.task, record.method, OFF][record.seed] = alone(record, training)
+    for at, pairs in results.by_index().items():
+        found[at] = {record.seed: with_base(record, result) for record, result in pairs}
+    order = sorted(found, key=lambda at: (tasks[at[0]], methods[at[1]], at[2] != OFF))
+    return {at: found[at] for at in order}
+
+
+def _places(names: Any) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Arrays of a file that are read: those of the test splits."""
+
+    names: tuple[str, ...]
+    regression: bool
+
+
+class Examples:
+    """Answers and labels of a run, each file read once, at first use.
+
+    Args:
+        results: the run.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._store = Store(results.folder)
+        self._results = results
+        self._wanted: dict[str, _Wanted] = {}
+        self._students: dict[str, dict[str, None]] = {}  # task -> keys of files with labels
+        for record in results.records:
+            if record.status == "ok":
+                self._want(record)
+        self._files: dict[str, dict[str, Answers] | Problem] = {}
+        self._labels: dict[tuple[str, str], Answers | None] = {}
+        self._rejected: dict[tuple[str, str, str], Problem] = {}
+        self._others: dict[tuple[str, str], Problem] = {}  # students that answered other rows
+        self._problems: dict[Path, Problem] = {}
+
+    def _want(self, record: Record) -> None:
+        arrays = [LOGITS, LABELS] if record.training else []
+        arrays += [OUTPUTS] if record.retrieval else []
+        arrays += list(with_control(record, record.controls)) if record.controls else []
+        names = tuple(f"{array}.{split}" for array in arrays for split in record.tests)
+        self._wanted[record.key] = _Wanted(names, record.regression)
+        student = record.key if record.training else None
+        if record.retrieval:  # the labels are there even where that record cannot be used
+            student = record.retrieval.training_key
+            labels = tuple(f"{LABELS}.{split}" for split in record.tests)
+            self._wanted.setdefault(student, _Wanted(labels, record.regression))
+        if student:
+            self._students.setdefault(record.task, {})[student] = None
+
+    @cached_property
+    def columns(self) -> dict[Column, BySeed]:
+        """What :func:`columns` finds."""
+        return columns(self._results)
+
+    @cached_property
+    def kept(self) -> bool:
+        """Whether there is any file of outputs; a run may have been copied without them."""
+        return next(self._store.cells.glob("*.npz"), None) is not None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Files that were read so far and could not be used, each with its first reason.
+
+        If a run has none at all, that is one fact and not a problem per cell: see ``kept``.
+        """
+        return tuple(self._problems[path] for path in sorted(self._problems))
+
+    def column(self, task: str, method: str, retrieval: str, split: str) -> dict[int, Answers]:
+        """Seed -> answers [N] on ``split``, of the seeds whose outputs can be used."""
+        answers = self.columns.get((task, method, retrieval), {})
+        found = {seed: self.answers(answer, split) for seed, answer in answers.items()}
+        return {seed: one for seed, one in found.items() if not isinstance(one, Problem)}
+
+    def answers(self, answer: Answer, split: str) -> Answers | Problem:
+        """The answers [N] to the examples of a test split, or why they cannot be used."""
+        key, array = answer.name
+        labels = self.labels(answer.record.task, split)
+        if (_student(answer.record), split) in self._others:
+            return self._others[_student(answer.record), split]
+        if (key, array, split) in self._rejected:
+            return self._rejected[key, array, split]
+        file = self._file(key)
+        if isinstance(file, Problem):
+            return file
+        found = file.get(f"{array}.{split}")
+        if found is None:
+            return self.reject(answer, split, f"has no usable {array}.{split}")
+        if labels is None:
+            return self.reject(answer, split, f"nothing to compare {array}.{split} with: no labels")
+        if found.shape != labels.shape:
+            rows = f"{array}.{split} has {len(found):,} rows, the labels {len(labels):,}"
+            return self.reject(answer, split, rows)
+        return found
+
+    def reject(self, answer: Answer, split: str, reason: str) -> Problem:
+        """Say that the answers to ``split`` cannot be used; they are not given any more."""
+        problem = self._named(answer.record.key, reason)
+        self._rejected[*answer.name, split] = problem
+        return problem
+
+    def _named(self, key: str, reason: str) -> Problem:
+        problem = Problem(self._store.cells / f"{key}.npz", reason)
+        if self.kept:
+            self._problems.setdefault(problem.path, problem)
+        return problem
+
+    def labels(self, task: str, split: str) -> Answers | None:
+        """The labels [N] of a test split: those of most students; None if there are none.
+
+        A student whose labels differ answered other rows: its answers are not given.
+        """
+        if (task, split) not in self._labels:
+            self._labels[task, split] = self._agreed(task, split)
+        return self._labels[task, split]
+
+    def _agreed(self, task: str, split: str) -> Answers | None:
+        found: dict[str, Answers] = {}
+        for key in self._students.get(task, {}):
+            file = self._file(key)
+            if not isinstance(file, Problem) and f"{LABELS}.{split}" in file:
+                found[key] = file[f"{LABELS}.{split}"]
+        if not found:
+            return None
+        contents = {key: labels.tobytes() for key, labels in found.items()}
+        (most, _), *_ = Counter(contents.values()).most_common(1)
+        for key, content in contents.items():
+            if content != most:
+                reason = f"{LABELS}.{split} differ from those of other cells: other rows"
+                self._others[key, split] = self._named(key, reason)
+        return next(found[key] for key, content in contents.items() if content == most)
+
+    def _file(self, key: str) -> dict[str, Answers] | Problem:
+        if key not in self._files:
+            self._files[key] = self._read(key)
+        return self._files[key]
+
+    def _read(self, key: str) -> dict[str, Answers] | Problem:
+        wanted, path = self._wanted[key], self._store.cells / f"{key}.npz"
+        try:
+            arrays = self._store.arrays(key, wanted.names)
+        except StoreError as error:
+            return self._named(key, str(error).removeprefix(f"{path} is "))
+        if not path.is_file():
+            return self._named(key, "missing: no outputs beside its record")
+        found = {}
+        for name, array in arrays.items():
+            reason = _unfit(name, array)
+            if reason:
+                self._named(key, reason)
+            else:
+                found[name] = _compact(name, array, wanted.regression)
+        return found
+
+
+def _student(record: Record) -> str:
+    """The key of the training cell that a record is about."""
+    found = record.retrieval or record.controls
+    return found.training_key if found else record.key
+
+
+def _unfit(name: str, array: NDArray[Any]) -> str | None:
+    if array.dtype.kind not in "iuf" or array.ndim != (1 if name.startswith(LABELS) else 2):
+        return f"{name} is {array.dtype} {list(array.shape)}: not outputs [N, C] or labels [N]"
+    if not array.size:
+        return f"{name} is empty"
+    bad = int((~np.isfinite(array)).sum())
+    return f"{name}: {bad:,} of {array.size:,} values are NaN or infinite" if bad else None
+
+
+def _compact(name: str, array: NDArray[Any], regression: bool) -> Answers:
+    if regression:
+        return array if array.ndim == 1 else np.ascontiguousarray(array[:, 0])
+    classes = array if name.startswith(LABELS) else array.argmax(axis=1)
+    return classes.astype(np.min_scalar_type(int(classes.max())), copy=False)

@@ -1,0 +1,178 @@
+"""What was found, in a few sentences: what won, by how much, whether that holds, what it costs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from bench.report.comparisons import (
+    BETTER,
+    NOT_SHOWN,
+    ONE_SEED,
+    WORSE,
+    Comparison,
+    chance,
+    interval,
+    of_kind,
+    signed,
+)
+from bench.report.costs import Cost
+from bench.report.effort import REFERENCE, Effort
+from bench.report.over_tasks import OverTasks
+from bench.report.scores import MAJORITY, OFF, TEACHER, Score
+from bench.report.summary import number, size
+
+FEW = 3
+"""So many test splits get a sentence each; of more, only what was found over all."""
+
+
+def headline(
+    scores: Sequence[Score],
+    compared: Sequence[Comparison],
+    over: Sequence[OverTasks],
+    efforts: Sequence[Effort],
+    costs: Sequence[Cost],
+    baseline: str | None,
+) -> tuple[str, ...]:
+    """Sentences, the most important first; none if there is nothing to compare.
+
+    Args:
+        scores: of the run.
+        compared: with ``baseline``, and of every index with its method alone.
+        over: tasks.
+        efforts, costs: of training and of retrieval.
+        baseline: what is compared with.
+    """
+    if baseline is None or not any(one.difference for one in compared):
+        return ()
+    best = _best(scores)
+    lines = []
+    if len(best) <= FEW:
+        lines += [_split(*at, found, compared, baseline) for at, found in best.items()]
+    lines += _over(over, baseline)
+    if len(best) > 1 or not over:
+        lines += _tally(of_kind(compared, "baseline"), baseline)
+    lines += _gains(of_kind(compared, "retrieval"))
+    winners = dict.fromkeys(score.method for score in best.values())
+    lines += _training(efforts, (*winners, baseline))
+    lines += _search(costs)
+    return tuple(lines)
+
+
+def _best(scores: Iterable[Score]) -> dict[tuple[str, str], Score]:
+    """(task, test split) -> the student with the highest mean; of equal ones the plainest."""
+    found: dict[tuple[str, str], Score] = {}
+    for score in scores:
+        student = score.method not in (MAJORITY, TEACHER)
+        if student and score.test and score.selects and score.value.mean is not None:
+            at = score.task, score.split
+            known = found.get(at)
+            if known is None or _above(score, known):
+                found[at] = score
+    return found
+
+
+def _above(one: Score, other: Score) -> bool:
+    higher, lower = one.value.mean, other.value.mean
+    return higher is not None and lower is not None and higher > lower
+
+
+def _split(
+    task: str, split: str, best: Score, compared: Sequence[Comparison], baseline: str
+) -> str:
+    own = [one for one in of_kind(compared, "baseline") if (one.task, one.split) == (task, split)]
+    seeds = f"{best.value.n} seed{'s' if best.value.n > 1 else ''}"
+    mean = 0.0 if best.value.mean is None else best.value.mean
+    start = f"{best.header}: {_named(best.method, best.retrieval)} scores highest, "
+    start += f"{100 * mean:.2f} ({seeds})"
+    if (best.method, best.retrieval) == (baseline, OFF):
+        lower = sum(one.verdict == WORSE for one in own)
+        return f"{start}; it is the baseline, and {lower} of {len(own)} others are shown worse."
+    here = [one for one in own if (one.method, one.retrieval) == (best.method, best.retrieval)]
+    return f"{start}, {_against(here[0], baseline)}." if here else f"{start}."
+
+
+def _against(one: Comparison, baseline: str) -> str:
+    found = one.difference
+    if found is None:
+        return one.verdict
+    start = f"{signed(found.estimate)} points over {baseline}"
+    if one.verdict == ONE_SEED:
+        return f"{start}; one seed, so nothing tells how far this is chance"
+    ends = f"95 % interval {interval(found)}, p {chance(one.adjusted)} after Holm's correction"
+    if one.verdict == NOT_SHOWN and found.detectable is not None:
+        seen = f"{100 * found.detectable:.2f} points would have been seen with a chance of 80 %"
+        return f"{start} ({ends}): no difference shown; {seen}"
+    return f"{start} ({ends}): {one.verdict}"
+
+
+def _over(over: Sequence[OverTasks], baseline: str) -> list[str]:
+    ranked = [one for one in over if one.rank is not None]
+    if not ranked:
+        return []
+    first = min(ranked, key=lambda one: (one.rank, -(one.average or 0)))
+    line = (
+        f"Over {len(first.tasks)} tasks {_named(first.method, first.retrieval)} has the best mean "
+        f"rank ({first.rank:.2f} of {len(ranked)}; average {100 * (first.average or 0):.2f})"
+    )
+    if (first.method, first.retrieval) == (baseline, OFF):
+        return [f"{line}; it is the baseline."]
+    if not first.better + first.worse + first.not_shown:
+        return [f"{line}; no difference from {baseline} could be tested."]
+    counts = f"{first.better} better, {first.worse} worse, {first.not_shown} not shown"
+    return [f"{line}; against {baseline}: {counts}."]
+
+
+def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
+    tested = [one for one in own if one.adjusted is not None]
+    if not tested:
+        return [f"None of the differences from {baseline} could be tested: that takes two seeds."]
+    better = sum(one.verdict == BETTER for one in tested)
+    worse = sum(one.verdict == WORSE for one in tested)
+    holds = f"{better + worse} hold after Holm's correction ({better} better, {worse} worse)"
+    return [f"Of {len(tested)} tested differences from {baseline}, {holds}; the rest may be chance."]
+
+
+def _gains(own: Sequence[Comparison]) -> list[str]:
+    known = [one for one in own if one.difference]
+    if not known:
+        return []
+    gains = [one.difference.estimate for one in known if one.difference]
+    rows = f"{len(known)} row{'s' if len(known) > 1 else ''} (method, index, test split)"
+    ends = dict.fromkeys((signed(min(gains)), signed(max(gains))))
+    start = f"Retrieval changes the score of the same student by {' to '.join(ends)} points in "
+    tested = [one for one in known if one.adjusted is not None]
+    if not tested:
+        return [f"{start}{rows}; one seed, no test."]
+    better = sum(one.verdict == BETTER for one in tested)
+    worse = sum(one.verdict == WORSE for one in tested)
+    if not better + worse:
+        return [f"{start}{rows}; no difference shown in any."]
+    return [f"{start}{rows}: {better} better, {worse} worse, the rest not shown."]
+
+
+def _training(efforts: Iterable[Effort], methods: Iterable[str]) -> list[str]:
+    relative: dict[str, list[float]] = {}
+    for one in efforts:
+        if one.relative is not None and one.method != REFERENCE:
+            relative.setdefault(one.method, []).append(one.relative)
+    shown = [m for m in dict.fromkeys(methods) if m in relative]
+    parts = [f"{method} {number(statistics.median(relative[method]))} times" for method in shown]
+    return [f"Training takes, of {REFERENCE}'s time: {', '.join(parts)}."] if parts else []
+
+
+def _search(costs: Sequence[Cost]) -> list[str]:
+    if not costs:
+        return []
+    times = [cost.search_us_p50 for cost in costs]
+    sizes = [cost.kb_bytes + cost.index_bytes for cost in costs]
+    took = " to ".join(dict.fromkeys((number(min(times)), number(max(times)))))
+    held = " to ".join(dict.fromkeys((size(min(sizes)), size(max(sizes)))))
+    return [
+        f"Retrieval takes {took} µs a search (median, index call only, in a hot loop) and {held} "
+        "of knowledge base and index."
+    ]
+
+
+def _named(method: str, retrieval: str) -> str:
+    return method if retrieval == OFF else f"{method} with {retrieval}"

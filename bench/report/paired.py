@@ -1,0 +1,119 @@
+"""Answers to one test split, resampled together: the same examples for every student.
+
+A test set is one and the same for all students, so examples are crossed with seeds, and two
+students are compared on the same resamples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.report.examples import Answer, BySeed, Examples
+from bench.resampled import observed, replicates
+from bench.stats import Difference, difference, mcnemar
+from bench.store import Problem
+
+TOLERANCE = 1e-4
+"""How far the outputs of a cell may score from what its record says; metrics add up floats."""
+
+NOT_FINISHED = "no finished student"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One column minus another.
+
+    Attributes:
+        seeds: those that both have, with outputs that can be used.
+        difference: over them, in shares; None where there are none.
+        mcnemar: exact p of the pair of each seed; empty for a regression.
+        reason: why there is no difference, else empty.
+    """
+
+    seeds: tuple[int, ...]
+    difference: Difference | None
+    mcnemar: tuple[float, ...]
+    reason: str
+
+
+class Paired:
+    """Every usable answer of ``answers`` to one test split, scored on the same resamples.
+
+    Args:
+        examples: of the run.
+        answers: of one task.
+        split: a test split of it.
+        metric: that they are compared by.
+    """
+
+    def __init__(
+        self, examples: Examples, answers: Iterable[Answer], split: str, metric: str
+    ) -> None:
+        self._reasons: dict[tuple[str, str], str] = {}
+        self._row: dict[tuple[str, str], int] = {}
+        self._right: NDArray[np.bool_] | None = None
+        self.examples = 0
+        rows, recorded = [], []
+        usable: list[Answer] = []
+        labels = None
+        for answer in {answer.name: answer for answer in answers}.values():
+            score = answer.scores.get(split, {}).get(metric)
+            found = examples.answers(answer, split)
+            if score is None or not math.isfinite(score):
+                self._reasons[answer.name] = f"its record has no {metric}"
+            elif isinstance(found, Problem):
+                reason = found.reason if examples.kept else "no outputs beside the cells"
+                self._reasons[answer.name] = reason
+            else:
+                labels = examples.labels(answer.record.task, split)
+                usable.append(answer)
+                rows.append(found)
+                recorded.append(score)
+        if not usable or labels is None:
+            return
+        predictions, self.examples = np.stack(rows), len(labels)
+        self._observed = observed(metric, predictions, labels)
+        for place, (answer, score) in enumerate(zip(usable, recorded, strict=True)):
+            own = float(self._observed[place])
+            if abs(own - score) > TOLERANCE:
+                wrong = f"outputs score {own:.4f} on {split}, the record says {score:.4f}"
+                self._reasons[answer.name] = examples.reject(answer, split, wrong).reason
+            else:
+                self._row[answer.name] = place
+        drawn = replicates(metric, predictions, labels)
+        self._drawn = np.ascontiguousarray(drawn.T)  # a student is a row: its values lie together
+        if not usable[0].record.regression:
+            self._right = predictions == labels
+
+    def compare(self, ones: BySeed, others: BySeed) -> Outcome:
+        """``ones`` minus ``others``, paired on the seeds and the examples that both have."""
+        pairs = {
+            seed: (self._row[ones[seed].name], self._row[others[seed].name])
+            for seed in sorted(ones.keys() & others.keys())
+            if ones[seed].name in self._row and others[seed].name in self._row
+        }
+        if not pairs:
+            return Outcome((), None, (), self._reason(ones, others))
+        one, other = map(list, zip(*pairs.values(), strict=True))
+        found = difference(
+            self._observed[one] - self._observed[other],
+            (self._drawn[one] - self._drawn[other]).T,
+            self.examples,
+        )
+        right, chances = self._right, ()
+        if right is not None:
+            chances = tuple(mcnemar(right[a], right[b]) for a, b in pairs.values())
+        return Outcome(tuple(pairs), found, chances, "")
+
+    def _reason(self, ones: BySeed, others: BySeed) -> str:
+        if not ones or not others:
+            return NOT_FINISHED
+        if not ones.keys() & others.keys():
+            return "no seed in common"
+        names = [found[seed].name for found in (ones, others) for seed in sorted(found)]
+        return next(self._reasons[name] for name in names if name in self._reasons)
