@@ -10,8 +10,8 @@ from typing import Any
 from bench.report import (
     alignment,
     attribution,
-    comparisons,
     beside,
+    comparisons,
     costs,
     effects,
     effort,
@@ -95,7 +95,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     found_sweeps, unswept = sweeps.sweeps(results)
     found_ks = sensitivity.by_k(found_sweeps)
     found_settings = sensitivity.by_beta_tau(found_sweeps)
-    problems = _by_file(*results.problems, *unswept)
+    problems = _by_file(*results.problems, *examples.problems, *unswept)
     rows = tidy.rows(results)
     lead = (
         *_lead(results),
@@ -201,7 +201,6 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
                 records=tuple(found_students),
             ),
         ]
-    problems = (*results.problems, *examples.problems)
     about = [
         Section(
             "cells",
