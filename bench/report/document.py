@@ -30,6 +30,7 @@ from bench.report import (
     tidy,
 )
 from bench.report.examples import Examples
+from bench.report.figures.run import pictures
 from bench.report.results import Results
 from bench.report.section import Section
 from bench.report.table import Table
@@ -95,6 +96,9 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     found_sweeps, unswept = sweeps.sweeps(results)
     found_ks = sensitivity.by_k(found_sweeps)
     found_settings = sensitivity.by_beta_tau(found_sweeps)
+    pictured = pictures(
+        results, scores=found_scores, effects=found_effects, costs=found_costs, ks=found_ks
+    )
     problems = _by_file(*results.problems, *examples.problems, *unswept)
     rows = tidy.rows(results)
     lead = (
@@ -201,6 +205,9 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
                 records=tuple(found_students),
             ),
         ]
+    if "curves" in pictured:
+        measured.append(Section("curves", "Training curves"))
+    measured = [replace(one, figures=pictured.get(one.name, ())) for one in measured]
     about = [
         Section(
             "cells",

@@ -1,0 +1,40 @@
+"""The pictures of a run, by the section that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.costs import Cost
+from bench.report.effects import Effect
+from bench.report.figure import Figure
+from bench.report.figures.ablation import accuracy_by_k
+from bench.report.figures.curves import curves
+from bench.report.figures.recall import recall_by_search
+from bench.report.figures.seeds import seed_scatter
+from bench.report.figures.tradeoff import accuracy_by_memory, accuracy_by_time
+from bench.report.results import Results
+from bench.report.scores import Score
+from bench.report.sensitivity import AtK
+
+
+def pictures(
+    results: Results,
+    *,
+    scores: Sequence[Score],
+    effects: Sequence[Effect],
+    costs: Sequence[Cost],
+    ks: Sequence[AtK],
+) -> dict[str, tuple[Figure, ...]]:
+    """Name of a section -> its pictures; what has nothing to show is left out."""
+    found: dict[str, list[Figure | None]] = {
+        "scores": [seed_scatter(results)],
+        "retrieval": [recall_by_search(effects, costs)],
+        "k": [accuracy_by_k(ks)],
+        "costs": [
+            accuracy_by_time(effects, costs, scores),
+            accuracy_by_memory(effects, costs, scores),
+        ],
+        "curves": [*curves(results)],
+    }
+    there = {name: tuple(one for one in some if one) for name, some in found.items()}
+    return {name: some for name, some in there.items() if some}
