@@ -111,8 +111,7 @@ def overall(found: Sequence[Pair]) -> list[Overall]:
     table = np.array([[own[task] for task in tasks] for own in scores.values()])
     figures = zip(scores, table.mean(axis=1).tolist(), average_ranks(table).tolist(), strict=True)
     return [
-        Overall(method, state, average, rank, tasks)
-        for (method, state), average, rank in figures
+        Overall(method, state, average, rank, tasks) for (method, state), average, rank in figures
     ]
 
 

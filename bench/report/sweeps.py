@@ -63,13 +63,13 @@ def sweeps(results: Results) -> tuple[list[Sweep], list[Problem]]:
                     _sweep(record, result, index, split, arrays.get(f"sweep.{split}"))
                     for split in splits
                 ]
-            except (StoreError, _Unfit) as error:
+            except (StoreError, _UnfitError) as error:
                 path = store.cells / f"{record.key}.npz"
                 problems.append(Problem(path, str(error).removeprefix(f"{path} is ")))
     return found, problems
 
 
-class _Unfit(ValueError):
+class _UnfitError(ValueError):
     """An array is not the sweep that its record speaks of."""
 
 
@@ -78,15 +78,17 @@ def _sweep(
 ) -> Sweep:
     name, shape = f"sweep.{split}", (len(result.taus), len(result.ks), len(result.betas))
     if values is None:
-        raise _Unfit(f"holds no {name}")
+        raise _UnfitError(f"holds no {name}")
     if values.shape != shape or values.dtype.kind != "f":
-        raise _Unfit(f"{name} is {values.dtype} {values.shape}, its record says float64 {shape}")
+        raise _UnfitError(
+            f"{name} is {values.dtype} {values.shape}, its record says float64 {shape}"
+        )
     if not np.isfinite(values).all():
-        raise _Unfit(f"{name} has values that are not numbers")
+        raise _UnfitError(f"{name} has values that are not numbers")
     chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
     tried = (result.taus, result.ks, result.betas)
     if any(one not in settings for one, settings in zip(chosen, tried, strict=True)):
-        raise _Unfit(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
+        raise _UnfitError(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
     several = len(record.tests) > 1 and split != HELD_OUT
     return Sweep(
         task=record.task,
