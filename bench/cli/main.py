@@ -23,6 +23,8 @@ COMMANDS: Registry[click.Command] = Registry(
         "memory": Entry("bench.cli.memory:memory", "Weigh a knowledge base behind each backend."),
         "gate": Entry("bench.cli.gate:gate", "Hold the overhead to a limit, by exit code."),
         "export": Entry("bench.cli.export:export", "Save a finished student with its retrieval."),
+        "compare": Entry("bench.cli.compare:compare", "Compare runs, paired by seed and example."),
+        "merge": Entry("bench.cli.merge:merge", "Copy the cells of several runs into one."),
         "ls": Entry("bench.cli.ls:ls", "List methods, tasks, ANN backends and presets."),
     },
 )
@@ -102,6 +104,7 @@ def main(ctx: click.Context) -> None:
       bench report                       the tables of the newest run
       bench latency --bases mrpc,sst2 --ann exact,hnswlib,auto --batch 1,32
       bench gate --bases mrpc --ann auto --max-overhead 3%
+      bench compare RUN_A RUN_B          what differs, and whether it holds
       bench ls methods --verbose         every setting, its default and its source
     """  # noqa: D301  (click's paragraph mark)
     if ctx.invoked_subcommand is None:

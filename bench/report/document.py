@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bench import union
+from bench.record import Record
 from bench.report import (
     alignment,
     attribution,
@@ -255,9 +257,9 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     return Report(
         title=results.folder.resolve().name,
         lead=lead,
-        sections=(*(_marked(section, results) for section in measured), *about),
+        sections=(*(marked(section, results.records) for section in measured), *about),
         rows=rows,
-        data=_strict(data),
+        data=strict(data),
         headline=found,
     )
 
@@ -271,9 +273,9 @@ def _by_file(*problems: Problem) -> tuple[Problem, ...]:
     return tuple({problem.path: problem for problem in reversed(problems)}.values())[::-1]
 
 
-def _marked(section: Section, results: Results) -> Section:
+def marked(section: Section, records: Sequence[Record]) -> Section:
     """Every table and picture with figures of the embedded suite says what they are."""
-    if all(record.suite != "mini" for record in results.records):
+    if all(record.suite != "mini" for record in records):
         return section
     what = "(mini tasks are generated, not GLUE)"
     tables = tuple(replace(table, title=f"{table.title} {what}") for table in section.tables)
@@ -298,6 +300,7 @@ def _lead(results: Results) -> list[str]:
         lines.append(f"Source: {_distinct(f'{r.title} {t.source}' for r, t in results.trained)}.")
         notes = [f"{r.title}: {note}" for r, t in results.trained for note in t.notes]
         lines += list(dict.fromkeys(notes))
+    lines += union.in_short(results.run)
     return lines + [_limit(name, limit) for name, limit in _limits(results.run).items()]
 
 
@@ -326,12 +329,12 @@ def _plain(found: Iterable[Any]) -> list[dict[str, Any]]:
     return [asdict(item) for item in found]
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """``value`` as strict JSON: None for a float that is not finite."""
     if isinstance(value, dict):
-        return {name: _strict(item) for name, item in value.items()}
+        return {name: strict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
+        return [strict(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -90,30 +90,38 @@ class Paired:
         if not usable[0].record.regression:
             self._right = predictions == labels
 
-    def compare(self, ones: BySeed, others: BySeed) -> Outcome:
-        """``ones`` minus ``others``, paired on the seeds and the examples that both have."""
+    def compare(self, ones: BySeed, others: BySeed, of: Paired | None = None) -> Outcome:
+        """``ones`` minus ``others``, paired on the seeds and the examples that both have.
+
+        Args:
+            ones: seed -> an answer that is scored here.
+            others: seed -> an answer that is scored in ``of``.
+            of: the same split with the same labels in another run; by default this one.
+        """
+        against = of or self
         pairs = {
-            seed: (self._row[ones[seed].name], self._row[others[seed].name])
+            seed: (self._row[ones[seed].name], against._row[others[seed].name])
             for seed in sorted(ones.keys() & others.keys())
-            if ones[seed].name in self._row and others[seed].name in self._row
+            if ones[seed].name in self._row and others[seed].name in against._row
         }
         if not pairs:
-            return Outcome((), None, (), self._reason(ones, others))
+            return Outcome((), None, (), self._reason(ones, others, against))
         one, other = map(list, zip(*pairs.values(), strict=True))
         found = difference(
-            self._observed[one] - self._observed[other],
-            (self._drawn[one] - self._drawn[other]).T,
+            self._observed[one] - against._observed[other],
+            (self._drawn[one] - against._drawn[other]).T,
             self.examples,
         )
-        right, chances = self._right, ()
-        if right is not None:
-            chances = tuple(mcnemar(right[a], right[b]) for a, b in pairs.values())
+        right, theirs, chances = self._right, against._right, ()
+        if right is not None and theirs is not None:
+            chances = tuple(mcnemar(right[a], theirs[b]) for a, b in pairs.values())
         return Outcome(tuple(pairs), found, chances, "")
 
-    def _reason(self, ones: BySeed, others: BySeed) -> str:
+    def _reason(self, ones: BySeed, others: BySeed, against: Paired) -> str:
         if not ones or not others:
             return NOT_FINISHED
         if not ones.keys() & others.keys():
             return "no seed in common"
-        names = [found[seed].name for found in (ones, others) for seed in sorted(found)]
-        return next(self._reasons[name] for name in names if name in self._reasons)
+        reasons = [self._reasons.get(ones[seed].name) for seed in sorted(ones)]
+        reasons += [against._reasons.get(others[seed].name) for seed in sorted(others)]
+        return next(reason for reason in reasons if reason)

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -147,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "bench", ""  # no versions to look holes up by
     timeout = IDLE_SECONDS
 
-    def do_GET(self) -> None:  # noqa: N802  (the name http.server looks for)
+    def do_GET(self) -> None:
         """Send the page, or nothing if the browser has this one."""
         if self.headers.get("Host", "").lower() not in self.server.hosts:
             self._plain(HTTPStatus.MISDIRECTED_REQUEST, f"this is {self.server.url}")
@@ -169,9 +170,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(HTTPStatus.OK, page, "text/html; charset=utf-8", {"ETag": tag})
 
-    def send_error(
-        self, code: int, message: str | None = None, explain: str | None = None
-    ) -> None:
+    def handle(self) -> None:
+        """Answer until the browser leaves, which it may do at any moment."""
+        with suppress(ConnectionError):
+            super().handle()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse what is no request of HTTP, or a method that is not served."""
         self.close_connection = True  # what follows on it cannot be told apart
         self._plain(HTTPStatus(code), explain or message or HTTPStatus(code).phrase)
@@ -192,5 +196,5 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (as in http.server)
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: requests are no news to whoever sits before the browser."""

@@ -1,0 +1,151 @@
+"""Runs beside each other as a report: what differs, whether it holds, and what else differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bench.report import spent, unlike
+from bench.report.across import (
+    RunComparison,
+    Unmatched,
+    compare,
+    runs,
+    table,
+    unmatched,
+    unmatched_table,
+)
+from bench.report.comparisons import BETTER, NOT_COMPARABLE, NOT_SHOWN, ONE_SEED, WORSE
+from bench.report.document import NOT_GLUE, Report, marked, strict
+from bench.report.results import Results
+from bench.report.section import Section
+from bench.report.status import file_table
+from bench.report.table import Table
+from bench.union import names
+from reaugkd.errors import UserError
+
+SCHEMA = 1
+NOTHING = "The runs have no finished student of the same task and method: nothing to compare."
+
+
+class CompareError(UserError):
+    """The runs cannot be compared."""
+
+
+def build(found: Sequence[Results]) -> Report:
+    """The report of several runs, all of them against the first.
+
+    Args:
+        found: at least two runs, finished or not.
+
+    Raises:
+        CompareError: if there is one run only, or one comes twice.
+    """
+    if len(found) < 2:
+        raise CompareError("give at least two runs: the others are compared with the first")
+    folders = [one.folder.resolve() for one in found]
+    twice = next((f for place, f in enumerate(folders) if f in folders[:place]), None)
+    if twice is not None:
+        raise CompareError(f"RUN {twice.name} is given twice")
+    known = runs(found, names(folders))
+    first = known[0].name
+    compared, left = compare(known), unmatched(known)
+    settings, trained, searched = (
+        unlike.settings(known),
+        spent.trained(known),
+        spent.searched(known),
+    )
+    machines = unlike.machine_table(known)
+    problems = [p for run in known for p in (*run.results.problems, *run.examples.problems)]
+    sections = [
+        _section(
+            "comparisons",
+            "Comparisons",
+            table(compared) if compared else None,
+            unmatched_table(left),
+            records=(*compared, *left),
+        ),
+        _section("settings", "Settings", unlike.settings_table(settings, first), records=settings),
+        _section(
+            "effort", "Cost of training", spent.trained_table(trained, first), records=trained
+        ),
+        _section(
+            "costs", "Cost of retrieval", spent.searched_table(searched, first), records=searched
+        ),
+        _section("runs", "Runs", unlike.run_table(known), machines, about=True),
+        _section("cells", "Cells", file_table(tuple(problems)), about=True),
+    ]
+    others = ", ".join(run.name for run in known[1:])
+    records = [record for run in known for record in run.results.records]
+    mini = any(record.suite == "mini" for record in records)
+    data = {
+        "schema_version": SCHEMA,
+        "runs": [{"name": run.name, "folder": str(run.results.folder)} for run in known],
+        "headline": in_short(compared),
+        "comparisons": [asdict(one) for one in compared],
+        "only_in_one": [asdict(one) for one in left],
+        "settings": [asdict(one) for one in settings],
+        "effort": [asdict(one) for one in trained],
+        "costs": [asdict(one) for one in searched],
+        "unusable_files": [{"file": str(p.path), "reason": p.reason} for p in problems],
+    }
+    return Report(
+        title=f"{others} against {first}",
+        lead=(*((NOT_GLUE,) if mini else ()), *_lead(machines, left)),
+        sections=tuple(
+            section if section.about else marked(section, records)
+            for section in sections
+            if section.tables
+        ),
+        rows=[],
+        data=strict(data),
+        headline=in_short(compared),
+    )
+
+
+def in_short(compared: Sequence[RunComparison]) -> tuple[str, ...]:
+    """One sentence per run: how many differences hold, and in which direction."""
+    if not compared:
+        return (NOTHING,)
+    lines = []
+    for run in dict.fromkeys(one.run for one in compared):
+        own = [one for one in compared if one.run == run]
+        counts = Counter(one.verdict.partition(":")[0] for one in own)
+        parts = [
+            f"{counts.pop(what)} {said}"
+            for what, said in (
+                (BETTER, BETTER),
+                (WORSE, WORSE),
+                (NOT_SHOWN, "without a difference shown"),
+                ("same answers", "with the same answers"),
+                (ONE_SEED.partition(":")[0], "of one seed, which no test can be made of"),
+                (NOT_COMPARABLE, NOT_COMPARABLE),
+            )
+            if counts[what]
+        ]
+        head = f"{run} against {own[0].first}: {len(own)} comparisons"
+        lines.append(f"{head}: {', '.join(parts)}.")
+    return tuple(lines)
+
+
+def _lead(machines: Table | None, left: Sequence[Unmatched]) -> list[str]:
+    lines = []
+    if machines is not None:
+        what = ", ".join(row[0] for row in machines.rows)
+        lines.append(f"Warning: the runs were not made alike ({what} differ; see Runs).")
+    if left:
+        lines.append(f"{len(left)} columns are in one of two runs only and are not compared.")
+    return lines
+
+
+def _section(
+    name: str,
+    title: str,
+    *tables: Table | None,
+    records: Sequence[Any] = (),
+    about: bool = False,
+) -> Section:
+    there = tuple(table for table in tables if table is not None)
+    return Section(name, title, there, records=tuple(records), about=about)
