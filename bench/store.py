@@ -129,7 +129,7 @@ class Store:
         if not path.is_file():
             return {}
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 wanted = [name for name in archive.files if names is None or name in names]
                 return {name: archive[name] for name in wanted}
         except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:

@@ -130,7 +130,9 @@ def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
     better = sum(one.verdict == BETTER for one in tested)
     worse = sum(one.verdict == WORSE for one in tested)
     holds = f"{better + worse} hold after Holm's correction ({better} better, {worse} worse)"
-    return [f"Of {len(tested)} tested differences from {baseline}, {holds}; the rest may be chance."]
+    return [
+        f"Of {len(tested)} tested differences from {baseline}, {holds}; the rest may be chance."
+    ]
 
 
 def _gains(own: Sequence[Comparison]) -> list[str]:

@@ -61,9 +61,7 @@ def task_means(columns: Mapping[Column, BySeed]) -> dict[Row, dict[str, float]]:
     return found
 
 
-def over_tasks(
-    columns: Mapping[Column, BySeed], compared: Iterable[Comparison]
-) -> list[OverTasks]:
+def over_tasks(columns: Mapping[Column, BySeed], compared: Iterable[Comparison]) -> list[OverTasks]:
     """A row per method and index; none for a run of one task."""
     tasks = dict.fromkeys(task for task, _, _ in columns)
     means = {row: found for row, found in task_means(columns).items() if found}

@@ -34,9 +34,7 @@ Change = tuple[str, str]
 LEVELS = {TEMPERATURE: SCALED, SECOND_HEAD: HEAD}
 
 
-def with_intervals(
-    found: Sequence[Factor], results: Results, examples: Examples
-) -> list[Factor]:
+def with_intervals(found: Sequence[Factor], results: Results, examples: Examples) -> list[Factor]:
     """``found`` with ``from_reference``, paired on (seed, example) of the first test split."""
     answers = _answers(results)
     paired = {

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from bench.record import (
     Choice,
     Cost,
@@ -21,7 +24,7 @@ from bench.record import (
 from bench.report.document import Report, build
 from bench.report.results import Results, load
 from bench.store import Store
-from reaugkd.tasks import get_task
+from reaugkd.tasks import get_task, metrics
 
 
 def provenance(**changes: Any) -> Provenance:
@@ -271,3 +274,68 @@ def strict(text: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+Kept = tuple[Record, dict[str, NDArray[Any]]]
+"""A record with the arrays beside it."""
+
+
+def answered(made: Record, answers: ArrayLike, labels: ArrayLike) -> Kept:
+    """A finished student or knowledge base that gave ``answers`` [N] on every split.
+
+    Its record says what they score.
+    """
+    spec, given, wanted = get_task(made.task), np.asarray(answers), np.asarray(labels)
+    values = metrics.score(spec.metrics, given, wanted)
+    own = dict.fromkeys(("held_out", *spec.tests), values)
+    outputs = (
+        np.eye(max(2, spec.outputs), dtype=np.float32)[given] if spec.labels else given[:, None]
+    )
+    if made.training:
+        result = made.training.model_copy(update={"scores": own})
+        arrays = {
+            f"{name}.{s}": a for s in own for name, a in (("logits", outputs), ("labels", wanted))
+        }
+        return made.model_copy(update={"training": result}), arrays
+    assert made.retrieval is not None
+    chosen = made.retrieval.chosen.model_copy(update={"scores": own})
+    result = made.retrieval.model_copy(update={"chosen": chosen})
+    return made.model_copy(update={"retrieval": result}), {f"outputs.{s}": outputs for s in own}
+
+
+def kept(folder: Path, found: Iterable[Kept], **more: Any) -> Store:
+    """A run's folder with what every student answered beside its record."""
+    pairs = list(found)
+    made = store(folder, [record for record, _ in pairs], **more)
+    for record, arrays in pairs:
+        made.write(record, arrays)
+    return made
+
+
+def truth(examples: int = 200, classes: int = 2) -> NDArray[np.int64]:
+    """Labels [N] of a made-up test split."""
+    return np.random.default_rng(7).integers(0, classes, examples)
+
+
+def guesses(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+    """Answers [N] that are right with the chance ``share``; more shares, more right answers.
+
+    With one ``seed`` whatever is right at a share is right at every larger one.
+    """
+    wrong = np.random.default_rng(seed).random(len(labels)) >= share
+    return np.where(wrong, 1 - labels, labels)
+
+
+def contest(
+    shares: dict[str, float],
+    seeds: Sequence[int] = (0, 1, 2),
+    task: str = "mrpc",
+    examples: int = 200,
+) -> list[Kept]:
+    """Students of each method, right as often as ``shares`` says, each seed on other examples."""
+    labels = truth(examples)
+    return [
+        answered(training(task, method, seed), guesses(labels, share, seed), labels)
+        for method, share in shares.items()
+        for seed in seeds
+    ]

@@ -1,0 +1,203 @@
+"""Laws of what is read from beside the records: once, when asked for, and never a crash."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.report.document import build
+from bench.report.examples import Examples
+from bench.report.results import load
+from bench.report.scores import OFF
+from bench.store import Problem, Store
+from tests.bench.report import factory
+
+LABELS = factory.truth()
+
+
+def students(*seeds: int, task: str = "mrpc") -> list[factory.Kept]:
+    return factory.contest({"kd": 0.7}, seeds, task)
+
+
+def with_base(seed: int = 0, share: float = 0.8) -> factory.Kept:
+    answers = factory.guesses(LABELS, share, seed)
+    return factory.answered(factory.retrieval(method="kd", seed=seed), answers, LABELS)
+
+
+def examples(folder: Path, found: list[factory.Kept]) -> Examples:
+    return Examples(load(factory.kept(folder, found)))
+
+
+def test_a_column_holds_what_was_answered_by_seed(tmp_path: Path) -> None:
+    made = examples(tmp_path, [*students(0, 1), with_base(1)])
+    assert np.array_equal(made.labels("mrpc", "dev"), LABELS)
+    off = made.column("mrpc", "kd", OFF, "dev")
+    assert {seed: list(found) for seed, found in off.items()} == {
+        seed: list(factory.guesses(LABELS, 0.7, seed)) for seed in (0, 1)
+    }
+    on = made.column("mrpc", "kd", "hnswlib", "dev")
+    assert {seed: list(found) for seed, found in on.items()} == {
+        1: list(factory.guesses(LABELS, 0.8, 1))
+    }
+    assert made.problems == ()
+
+
+def test_scores_of_a_regression_stay_as_they_are(tmp_path: Path) -> None:
+    labels = np.linspace(0, 5, 50, dtype=np.float32)
+    answers = labels[::-1] * np.float32(0.37)
+    found = factory.answered(factory.training("stsb", "finetune"), answers, labels)
+    made = examples(tmp_path, [found])
+    assert np.array_equal(made.column("stsb", "finetune", OFF, "dev")[0], answers)
+
+
+def test_every_test_split_has_its_own_answers(tmp_path: Path) -> None:
+    record, arrays = students(0, task="mnli")[0]
+    other = factory.truth(60)
+    arrays |= {"labels.dev_mismatched": other, "logits.dev_mismatched": np.eye(3)[other]}
+    made = examples(tmp_path, [(record, arrays)])
+    assert len(made.column("mnli", "kd", OFF, "dev_matched")[0]) == len(LABELS)
+    assert np.array_equal(made.column("mnli", "kd", OFF, "dev_mismatched")[0], other)
+
+
+def test_a_file_is_read_when_asked_for_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: Counter[str] = Counter()
+    read = Store.arrays
+
+    def counted(self: Store, key: str, *more: Any) -> Any:
+        reads[key] += 1
+        return read(self, key, *more)
+
+    monkeypatch.setattr(Store, "arrays", counted)
+    made = examples(tmp_path, [*students(0, 1, task="mnli"), *students(0), with_base(0)])
+    assert not reads
+    for _ in range(2):
+        for split in ("dev_matched", "dev_mismatched"):
+            made.column("mnli", "kd", OFF, split)
+    assert reads == {"t-mnli-kd-0": 1, "t-mnli-kd-1": 1}
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"not an archive")
+
+
+def _flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    at = content.index(b"logits.dev.npy") + 60
+    content[at : at + 30] = bytes(30)
+    path.write_bytes(content)
+
+
+def _rewritten(**arrays: Any) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with np.load(path) as archive:
+            own = {name: archive[name] for name in archive.files} | arrays
+        np.savez(path, **{name: value for name, value in own.items() if value is not None})
+
+    return change
+
+
+NAN = np.full((200, 2), np.nan)
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "truncated": (_truncated, "damaged|not a zip|BadZip|zip"),
+    "garbage": (_garbage, ""),
+    "flipped": (_flipped, ""),
+    "empty": (lambda path: path.write_bytes(b""), ""),
+    "deleted": (Path.unlink, "missing"),
+    "NaN": (_rewritten(**{"logits.dev": NAN}), "400 of 400 values are NaN"),
+    "short": (_rewritten(**{"logits.dev": np.eye(2)}), "2 rows, the labels 200"),
+    "no outputs": (_rewritten(**{"logits.dev": None}), "no usable logits.dev"),
+    "no rows": (_rewritten(**{"logits.dev": np.zeros((0, 2))}), "empty"),
+    "one axis": (_rewritten(**{"logits.dev": np.zeros(200)}), "not outputs"),
+    "words": (_rewritten(**{"logits.dev": np.full((200, 2), "x")}), "not outputs"),
+    "objects": (_rewritten(**{"logits.dev": np.full((200, 2), None)}), ""),
+    "another's": (_rewritten(**{"logits.dev": np.eye(2)[1 - LABELS]}), "score 0.0000"),
+    "other rows": (_rewritten(**{"labels.dev": 1 - LABELS}), "labels.dev differ"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_that_cannot_be_used_is_named_and_its_seed_left_out(
+    damage: str, tmp_path: Path
+) -> None:
+    change, said = DAMAGES[damage]
+    found = factory.contest({"kd": 0.7, "reaugkd": 0.8}, (0, 1, 2))
+    store = factory.kept(tmp_path, found)
+    change(store.cells / "t-mrpc-kd-1.npz")
+    report = build(load(store))
+    (file,) = report.data["unusable_files"]
+    assert file["file"] == "t-mrpc-kd-1.npz"
+    assert said.split("|")[0] in file["reason"] or any(p in file["reason"] for p in said.split("|"))
+    (compared,) = report.data["comparisons"]
+    assert (compared["seeds"], compared["left_out"]) == ([0, 2], [1])
+    section = next(section for section in report.sections if section.name == "cells")
+    assert any("t-mrpc-kd-1.npz" in row for table in section.tables for row in table.rows)
+    assert len(report.data["scores"]) > 0
+
+
+def test_whoever_answered_other_rows_is_not_paired_with_a_knowledge_base_either(
+    tmp_path: Path,
+) -> None:
+    store = factory.kept(tmp_path, [*students(0, 1, 2), *(with_base(seed) for seed in range(3))])
+    _rewritten(**{"labels.dev": 1 - LABELS})(store.cells / "t-mrpc-kd-1.npz")
+    made = Examples(load(store))
+    assert made.column("mrpc", "kd", "hnswlib", "dev").keys() == {0, 2}
+    assert [problem.path.name for problem in made.problems] == ["t-mrpc-kd-1.npz"]
+
+
+def test_the_labels_of_most_students_count(tmp_path: Path) -> None:
+    store = factory.kept(tmp_path, students(0, 1, 2))
+    _rewritten(**{"labels.dev": 1 - LABELS})(store.cells / "t-mrpc-kd-0.npz")
+    made = Examples(load(store))
+    assert np.array_equal(made.labels("mrpc", "dev"), LABELS)
+    assert made.column("mrpc", "kd", OFF, "dev").keys() == {1, 2}
+
+
+def test_labels_are_found_beside_a_student_whose_record_is_lost(tmp_path: Path) -> None:
+    store = factory.kept(tmp_path, [*students(0), with_base(0)])
+    (store.cells / "t-mrpc-kd-0.json").unlink()
+    made = Examples(load(store))
+    assert made.column("mrpc", "kd", "hnswlib", "dev").keys() == {0}
+
+
+def test_a_run_without_any_outputs_says_so_once(tmp_path: Path) -> None:
+    results = factory.results(tmp_path, factory.matrix())
+    made = Examples(results)
+    assert not made.kept
+    assert made.column("mrpc", "kd", OFF, "dev") == {}
+    assert made.problems == ()
+    report = build(results)
+    (section,) = [section for section in report.sections if section.name == "comparisons"]
+    assert "No outputs lie beside the cells" in section.tables[0].notes[0]
+    assert all("no outputs" in row["verdict"] for row in report.data["comparisons"])
+
+
+def test_what_is_refused_is_not_given_any_more(tmp_path: Path) -> None:
+    made = examples(tmp_path, students(0))
+    answer = made.columns["mrpc", "kd", OFF][0]
+    assert not isinstance(made.answers(answer, "dev"), Problem)
+    made.reject(answer, "dev", "no")
+    assert isinstance(made.answers(answer, "dev"), Problem)
+    assert [problem.reason for problem in made.problems] == ["no"]
+
+
+def test_planned_columns_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
+    found = [*students(0), with_base(0), *factory.contest({"reaugkd": 0.8}, [0])]
+    plan = [record for record, _ in found] + [factory.training("rte", "kd")]
+    store = factory.kept(tmp_path, found, plan=plan)
+    assert list(Examples(load(store)).columns) == [
+        ("mrpc", "kd", OFF),
+        ("mrpc", "kd", "hnswlib"),
+        ("mrpc", "reaugkd", OFF),
+        ("rte", "kd", OFF),
+    ]

@@ -1,0 +1,120 @@
+"""Laws of what is said first: true, tested, and with its price."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.report import markdown
+from bench.report.document import NOT_GLUE, Report, build
+from bench.report.results import load
+from tests.bench.report import factory
+
+LABELS = factory.truth()
+
+
+def report(folder: Path, found: list[factory.Kept], baseline: str | None = None) -> Report:
+    return build(load(factory.kept(folder, found)), baseline=baseline)
+
+
+def bases(share: float, seeds: tuple[int, ...] = (0, 1, 2)) -> list[factory.Kept]:
+    return [
+        factory.answered(
+            factory.retrieval(method="reaugkd", seed=seed),
+            factory.guesses(LABELS, share, seed),
+            LABELS,
+        )
+        for seed in seeds
+    ]
+
+
+def test_it_names_the_best_its_lead_and_that_it_holds(tmp_path: Path) -> None:
+    made = report(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.95, "rkd": 0.7}))
+    first = made.headline[0]
+    assert first.startswith("MRPC accuracy: pkd scores highest, ")
+    (row,) = [row for row in made.data["comparisons"] if row["method"] == "pkd"]
+    assert f"{100 * row['difference']['estimate']:+.2f} points over kd" in first
+    assert first.endswith("after Holm's correction): better.")
+    assert "Of 2 tested differences from kd, 2 hold" in made.headline[1]
+
+
+def test_a_lead_that_does_not_hold_is_said_not_to(tmp_path: Path) -> None:
+    made = report(tmp_path, factory.contest({"kd": 0.70, "pkd": 0.71}))
+    first = made.headline[0]
+    assert "pkd scores highest" in first
+    assert "no difference shown" in first
+    assert re.search(r"[\d.]+ points would have been seen with a chance of 80 %", first)
+    assert "better" not in first
+    assert "0 hold" in made.headline[1]
+
+
+def test_one_seed_claims_nothing(tmp_path: Path) -> None:
+    made = report(
+        tmp_path, [*factory.contest({"kd": 0.5, "reaugkd": 0.8}, [0]), *bases(0.95, (0,))]
+    )
+    text = " ".join(made.headline)
+    assert "reaugkd with hnswlib scores highest" in text
+    assert "one seed, so nothing tells how far this is chance" in text
+    assert "that takes two seeds" in text
+    assert "one seed, no test" in text
+    assert "better" not in text
+
+
+def test_a_baseline_that_nothing_beats_is_named(tmp_path: Path) -> None:
+    made = report(tmp_path, factory.contest({"kd": 0.95, "pkd": 0.6, "rkd": 0.95}))
+    assert "kd scores highest" in made.headline[0]
+    assert "it is the baseline, and 1 of 2 others are shown worse." in made.headline[0]
+    other = report(tmp_path, factory.contest({"kd": 0.95, "pkd": 0.6}), "pkd")
+    assert "points over pkd" in other.headline[0]
+
+
+def test_of_equal_scores_the_plainest_wins(tmp_path: Path) -> None:
+    made = report(tmp_path, [*factory.contest({"kd": 0.5, "reaugkd": 0.9}), *bases(0.9)])
+    assert made.headline[0].startswith("MRPC accuracy: reaugkd scores highest")
+    assert any("changes the score of the same student by +0.00 points" in s for s in made.headline)
+    assert any("no difference shown in any" in sentence for sentence in made.headline)
+
+
+def test_the_gain_and_the_price_of_retrieval_are_said(tmp_path: Path) -> None:
+    contest = factory.contest({"finetune": 0.5, "kd": 0.6, "reaugkd": 0.7})
+    text = " ".join(report(tmp_path, [*contest, *bases(0.95)]).headline)
+    assert "1 row (method, index, test split): 1 better, 0 worse" in text
+    assert "Training takes, of finetune's time: reaugkd 1 times, kd 1 times." in text
+    assert "Retrieval takes 90 µs a search" in text
+    assert "10.5 MiB of knowledge base and index" in text
+
+
+def test_many_tasks_are_summed_up(tmp_path: Path) -> None:
+    tasks = ("mrpc", "rte", "sst2", "qnli")
+    found = [one for t in tasks for one in factory.contest({"kd": 0.6, "pkd": 0.9}, task=t)]
+    made = report(tmp_path, found)
+    assert made.headline[0].startswith("Over 4 tasks pkd has the best mean rank (1.00 of 2;")
+    assert "against kd: 4 better, 0 worse, 0 not shown" in made.headline[0]
+    assert not any("scores highest" in sentence for sentence in made.headline)
+
+
+def test_mini_tasks_are_never_taken_for_glue(tmp_path: Path) -> None:
+    labels = factory.truth()
+    found = [
+        factory.answered(
+            factory.training("tone", method, seed),
+            factory.guesses(labels, 0.8, seed) if method == "kd" else labels,
+            labels,
+        )
+        for method in ("kd", "pkd")
+        for seed in (0, 1)
+    ]
+    assert NOT_GLUE in report(tmp_path, found).headline
+
+
+def test_it_stands_first_in_markdown(tmp_path: Path) -> None:
+    made = report(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.9}))
+    _, first, *_ = markdown.render(made).split("\n\n")
+    assert first == "\n".join(f"- {markdown.escape(line)}" for line in made.headline)
+
+
+@pytest.mark.parametrize("found", [[], factory.contest({"kd": 0.7})])
+def test_without_a_comparison_nothing_is_said(found: list[factory.Kept], tmp_path: Path) -> None:
+    assert report(tmp_path, found).headline == ()
