@@ -76,7 +76,7 @@ class Outline:
 
     Attributes:
         commands: distinct commands of rows, each with the rows it makes in words.
-        run_command: of the whole run; empty if it is not known.
+        run_commands: of the whole run, or of each plan of measurements; those that are known.
         page_command: of this page.
         meta: a few facts that stand below the title.
     """
@@ -86,7 +86,7 @@ class Outline:
     lead: tuple[str, ...]
     sections: tuple[ShownSection, ...]
     commands: tuple[tuple[str, str], ...]
-    run_command: str
+    run_commands: tuple[str, ...]
     page_command: str
     meta: tuple[tuple[str, str], ...]
 
@@ -105,14 +105,13 @@ def outline(report: Report, command: str) -> Outline:
     if settings:
         sections.append(shown.section(Section("settings", "Settings", settings, about=True)))
     sections += [shown.section(one) for one in about]
-    run = report.data.get("run") or {}
     return Outline(
         title=report.title,
         headline=report.headline,
         lead=report.lead,
         sections=tuple(sections),
         commands=tuple((command, what) for command, (_, what) in shown.commands.items()),
-        run_command=str(run.get("command") or ""),
+        run_commands=tuple(_run_commands(report.data)),
         page_command=command,
         meta=tuple(_meta(report.data)),
     )
@@ -210,6 +209,12 @@ def _number(value: Value) -> str:
     if value is None:
         return EMPTY
     return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _run_commands(data: dict[str, Any]) -> Iterator[str]:
+    for one in (data.get("run") or {}, *(data.get("plans") or [])):
+        if one.get("command"):
+            yield str(one["command"])
 
 
 def _meta(data: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -46,15 +46,19 @@ def render(report: Report, *, command: str, live: bool = False) -> str:
 
         script = interactive.script()
         specs = [(one.anchor, as_json(interactive.spec(one.figure))) for one in found.figures]
-    return _environment().get_template("report.html.j2").render(
-        page=found,
-        specs=specs,
-        plotly=Markup(_closed(script)),
-        style=Markup(_source("style.css")),
-        early=Markup(_source("theme.js")),
-        script=Markup(_source("page.js")),
-        refresh=REFRESH if live else None,
-        empty=EMPTY,
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=found,
+            specs=specs,
+            plotly=Markup(_closed(script)),
+            style=Markup(_source("style.css")),
+            early=Markup(_source("theme.js")),
+            script=Markup(_source("page.js")),
+            refresh=REFRESH if live else None,
+            empty=EMPTY,
+        )
     )
 
 

@@ -151,26 +151,25 @@
   named();
 
   // ---- pictures --------------------------------------------------------------------------
-  const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  const NARROW = 640; // pixels below which panels stand on top of each other
+  const PAGE = 680; // width of an A4 page in pixels (96 an inch), less its margins
   const plots = all(".plot");
-  const merged = (one, other) => {
-    if (other === null || typeof other !== "object" || Array.isArray(other)) return other;
-    const found = { ...(one && typeof one === "object" ? one : {}) };
-    for (const [name, value] of Object.entries(other)) found[name] = merged(found[name], value);
-    return found;
+  const drawn = typeof Plotly !== "undefined";
+  const draw = (plot, inDark, width = null) => {
+    const spec = JSON.parse(document.getElementById(plot.dataset.spec).textContent);
+    const narrow = (width ?? plot.clientWidth) < NARROW;
+    const layout = { ...spec.layout, ...(inDark ? spec.dark_layout : {}), ...(narrow ? spec.narrow_layout : {}) };
+    if (width) Object.assign(layout, { width, autosize: false });
+    plot.style.minHeight = `${layout.height}px`;
+    plot.dataset.narrow = String(narrow);
+    Plotly.react(plot, spec.data, layout, spec.config);
   };
-  const draw = (plot, inDark) => {
-    const text = document.getElementById(plot.dataset.spec);
-    if (!text || typeof Plotly === "undefined") return;
-    const spec = JSON.parse(text.textContent); // anew each time: Plotly keeps and changes it
-    const clear = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
-    const layout = merged(merged(spec.layout || {}, (inDark && spec.dark_layout) || {}), clear);
-    const data = (inDark && spec.dark_data) || spec.data;
-    if (layout.height) plot.style.minHeight = `${layout.height}px`;
-    Plotly.react(plot, data, layout, CONFIG);
-  };
-  const drawAll = (inDark) => plots.forEach((plot) => draw(plot, inDark));
+  const drawAll = (inDark, width = null) => { if (drawn) plots.forEach((plot) => draw(plot, inDark, width)); };
   drawAll(dark());
+  addEventListener("resize", () => {
+    for (const plot of drawn ? plots : [])
+      if (String(plot.clientWidth < NARROW) !== plot.dataset.narrow) draw(plot, dark());
+  });
   const changed = () => { named(); drawAll(dark()); };
   prefers.addEventListener("change", changed);
   theme.addEventListener("click", () => {
@@ -178,11 +177,7 @@
     try { localStorage.setItem("reaugkd-theme", root.dataset.theme); } catch { /* storage may be forbidden */ }
     changed();
   });
-  addEventListener("beforeprint", () => {
-    drawAll(false);
-    // The width of an A4 page at 96 points per inch, less its margins.
-    if (typeof Plotly !== "undefined") plots.forEach((plot) => Plotly.relayout(plot, { width: 680 }));
-  });
+  addEventListener("beforeprint", () => drawAll(false, PAGE));
   addEventListener("afterprint", () => drawAll(dark()));
 
   // ---- commands --------------------------------------------------------------------------
@@ -196,7 +191,7 @@
   };
   for (const command of all(".command")) {
     const code = command.querySelector("code");
-    const label = command.querySelector("pre").getAttribute("aria-label");
+    const label = command.dataset.what;
     const button = make("button", { type: "button", class: "copy", "aria-label": `Copy: ${label}` }, "Copy");
     button.addEventListener("click", () => copy(code.textContent));
     command.append(button);

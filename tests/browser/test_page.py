@@ -1,0 +1,376 @@
+"""The page in headless Chromium: what a reader does with mouse, keyboard, printer and phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.report.section import Section
+from bench.report.table import EMPTY
+from tests.bench.report import factory
+from tests.bench.report.test_page import hostile
+from tests.browser import reports
+from tests.browser.conftest import Open
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PHONE = {"width": 390, "height": 844}
+
+
+def column(page: Page, name: str) -> list[str]:
+    """The cells of a column of the first table that are to be seen, from top to bottom."""
+    at = reports.COLUMNS.index(name)
+    return page.evaluate(
+        """at => [...document.querySelector('main table').tBodies[0].rows]
+            .filter(row => row.checkVisibility()).map(row => row.cells[at].textContent)""",
+        at,
+    )
+
+
+def button(page: Page, name: str) -> Any:
+    return page.get_by_role("table").first.get_by_role("button", name=name, exact=True)
+
+
+# ---- tables ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", reports.COLUMNS)
+def test_a_column_sorts_by_its_first_number_and_what_is_empty_comes_last(
+    name: str, open_report: Open
+) -> None:
+    page = open_report(reports.report())
+    first = column(page, name)
+    head = page.locator("main th[aria-sort]", has=button(page, name)).first
+    button(page, name).click()
+    assert column(page, name) == reports.ASCENDING[name]
+    assert head.get_attribute("aria-sort") == "ascending"
+    button(page, name).click()
+    numbers = [cell for cell in reports.ASCENDING[name] if cell not in (EMPTY, "failed")]
+    rest = [cell for cell in reports.ASCENDING[name] if cell in (EMPTY, "failed")]
+    assert column(page, name) == numbers[::-1] + rest
+    assert head.get_attribute("aria-sort") == "descending"
+    button(page, name).click()
+    assert column(page, name) == first
+    assert head.get_attribute("aria-sort") == "none"
+
+
+def test_one_column_at_a_time_says_that_it_is_sorted(open_report: Open) -> None:
+    page = open_report(reports.report())
+    for name in reports.COLUMNS:
+        button(page, name).click()
+        sorted_now = page.locator("main table").first.locator("th[aria-sort=ascending]")
+        assert sorted_now.all_text_contents() == [name]
+
+
+def test_rows_stay_whole_when_they_are_sorted(open_report: Open) -> None:
+    page = open_report(reports.report())
+    button(page, "size").click()
+    rows = page.evaluate(
+        """() => [...document.querySelector('main table').tBodies[0].rows]
+            .map(row => [...row.cells].slice(0, 5).map(cell => cell.textContent))"""
+    )
+    assert sorted(map(tuple, rows)) == sorted(reports.MIXED)
+
+
+def test_a_filter_keeps_the_rows_with_all_its_words(open_report: Open) -> None:
+    page = open_report(reports.report())
+    box = page.get_by_role("searchbox", name="Filter rows of Table 1. Scores")
+    box.fill("REAUGKD mib")
+    assert column(page, "method") == []
+    box.fill("Reaugkd 384")
+    assert column(page, "method") == ["reaugkd", "reaugkd-9"]
+    assert page.locator(".count").first.text_content() == "2 of 6 rows"
+    box.fill("")
+    assert len(column(page, "method")) == 6
+
+
+def test_one_filter_holds_for_all_tables_beside_their_own(open_report: Open) -> None:
+    two = (reports.table(), reports.table(title="Others"))
+    page = open_report(reports.report(Section("scores", "Scores", two)))
+    page.get_by_label("Filter the rows of all tables").fill("reaugkd")
+    counts = page.locator("#scores .count").all_text_contents()
+    assert counts == ["3 of 6 rows", "3 of 6 rows"]
+    page.get_by_role("searchbox", name="Filter rows of Table 1. Scores").fill("gib")
+    assert column(page, "method") == ["reaugkd"]
+    page.get_by_label("Filter the rows of all tables").fill("")
+    assert page.locator("#scores .count").all_text_contents() == ["1 of 6 rows", ""]
+
+
+def test_a_table_of_two_thousand_rows_answers_at_once(open_report: Open) -> None:
+    page = open_report(reports.big())
+    took = page.evaluate(
+        """() => {
+            const began = performance.now();
+            document.querySelectorAll('main thead button')[1].click();
+            const input = document.querySelector('.filter');
+            input.value = 'method 19';
+            input.dispatchEvent(new Event('input'));
+            document.body.offsetHeight;
+            return performance.now() - began;
+        }"""
+    )
+    shown = column(page, "score")
+    assert len(shown) == 111  # 19, 190 to 199, 1900 to 1999
+    assert shown == sorted(shown, key=lambda text: float(text.split()[0]))
+    assert took < 1_500
+
+
+def test_a_row_copies_its_command(open_report: Open) -> None:
+    permissions = ["clipboard-read", "clipboard-write"]
+    page = open_report(reports.report(), permissions=permissions)
+    link = page.get_by_role("link", name="Command for kd", exact=True)
+    number = str(link.get_attribute("href")).removeprefix("#command-")
+    link.click()
+    page.get_by_role("status").filter(has_text="Copied").wait_for()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == "bench run --tasks tone --methods kd"
+    assert page.locator(f"#command-{number} code").text_content() == copied
+
+
+# ---- pictures and themes --------------------------------------------------------------------
+
+
+def test_pictures_are_drawn_with_every_series(open_report: Open) -> None:
+    page = open_report(reports.report())
+    assert page.locator(".plot .main-svg").count() >= 2
+    assert page.locator("#figure-k2 .subplot").count() == 3
+    assert page.locator("#figure-k .scatterlayer .trace").count() == 3
+
+
+def test_a_picture_has_as_much_room_as_the_page_and_no_more(open_report: Open) -> None:
+    for width in (1280, 768, 390):
+        page = open_report(reports.report(), viewport={"width": width, "height": 900})
+        for plot in page.locator(".plot").all():
+            drawn, room = plot.locator(".main-svg").first.bounding_box(), plot.bounding_box()
+            assert drawn is not None
+            assert room is not None
+            assert drawn["width"] == pytest.approx(room["width"], abs=2)
+            assert drawn["height"] <= room["height"] + 2
+
+
+def background(page: Page) -> str:
+    return str(page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor"))
+
+
+def words_of_plot(page: Page) -> str:
+    return str(
+        page.evaluate("() => getComputedStyle(document.querySelector('.plot .xtick text')).fill")
+    )
+
+
+def test_the_theme_is_the_readers_own_and_can_be_changed(open_report: Open) -> None:
+    light = open_report(reports.report(), color_scheme="light")
+    dark = open_report(reports.report(), color_scheme="dark")
+    assert background(light) != background(dark)
+    assert words_of_plot(light) != words_of_plot(dark)
+    colours = [background(light), words_of_plot(light)]
+    dark.get_by_role("button", name="Switch to the light theme").click()
+    assert [background(dark), words_of_plot(dark)] == colours
+    dark.reload()
+    assert background(dark) == colours[0]
+
+
+CONTRASTS = """() => {
+    const shade = (text) => {
+        const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+        return { rgb: [r, g, b], a };
+    };
+    const luminance = (rgb) => {
+        const [r, g, b] = rgb.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        return .2126 * r + .7152 * g + .0722 * b;
+    };
+    const behind = (node) => {
+        for (let at = node; at; at = at.parentElement) {
+            const found = shade(getComputedStyle(at).backgroundColor);
+            if (found.a === 1) return found.rgb;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    for (const node of document.querySelectorAll('body *')) {
+        const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
+        if (!own || !node.checkVisibility() || node.closest('script, style, svg')) continue;
+        const style = getComputedStyle(node);
+        const [one, other] = [luminance(shade(style.color).rgb), luminance(behind(node))].sort((a, b) => b - a);
+        const ratio = (one + .05) / (other + .05);
+        if (ratio < 4.5) found.push(`${node.tagName} ${node.className} ${node.textContent.slice(0, 30)}: ${ratio}`);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_have_enough_contrast(scheme: str, open_report: Open) -> None:
+    page = open_report(reports.report(), color_scheme=scheme)
+    assert page.evaluate(CONTRASTS) == []
+
+
+# ---- keyboard and screen reader -------------------------------------------------------------
+
+
+def test_the_keyboard_reaches_and_works_everything(open_report: Open) -> None:
+    page = open_report(reports.report())
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.textContent") == "Skip to the results"
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "content"
+    reached = set()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            "() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+        )
+        reached.add(name)
+        if name == "size":
+            break
+    assert {"Filter rows of Table 1. Scores", "method", "score"} <= reached
+    page.keyboard.press("Enter")
+    assert column(page, "size") == reports.ASCENDING["size"]
+    page.keyboard.press("Space")
+    assert column(page, "size")[0] == "1.2 GiB"
+
+
+NAMELESS = """() => [...document.querySelectorAll('a, button, input, summary, [tabindex="0"]')]
+    .filter(node => node.checkVisibility() && !node.closest('.modebar'))
+    .filter(node => {
+        const ids = (node.getAttribute('aria-labelledby') || '').split(' ').filter(Boolean);
+        const name = node.getAttribute('aria-label')
+            || ids.map(id => document.getElementById(id).textContent).join(' ') || node.textContent;
+        return !name.trim();
+    }).map(node => node.outerHTML)"""
+
+
+def test_every_control_has_a_name_and_is_large_enough(open_report: Open) -> None:
+    page = open_report(reports.report())
+    assert page.evaluate(NAMELESS) == []
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('main button, .tools button, input')]
+            .filter(node => node.checkVisibility() && !node.closest('.modebar'))
+            .filter(node => node.getBoundingClientRect().height < 24).map(node => node.outerHTML)"""
+    )
+    assert small == []  # WCAG 2.2, 2.5.8: 24 pixels
+
+
+def test_a_screen_reader_finds_tables_pictures_and_landmarks(open_report: Open) -> None:
+    page = open_report(reports.report())
+    assert page.get_by_role("table", name="Table 1. Scores").count() == 1
+    for role in ("banner", "navigation", "main"):
+        assert page.get_by_role(role).count() == 1
+    alt = reports.figure().alt
+    assert page.get_by_role("img", name=f"Accuracy against k. {alt}").count() == 2
+    assert page.get_by_role("rowheader", name="reaugkd-9").count() == 1
+
+
+def test_a_box_that_scrolls_can_be_focused_and_no_other(open_report: Open) -> None:
+    page = open_report(reports.wide())
+    wrong = page.evaluate(
+        """() => [...document.querySelectorAll('.box')].filter(box => box.checkVisibility())
+            .filter(box => (box.tabIndex === 0) !== (box.scrollWidth > box.clientWidth + 1
+                || box.scrollHeight > box.clientHeight + 1)).length"""
+    )
+    assert wrong == 0
+    assert page.locator("#wide .box[tabindex='0']").count() == 1
+
+
+# ---- narrow, wide, printed ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "made", [reports.report, reports.wide, hostile], ids=["usual", "wide", "hostile"]
+)
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+def test_the_page_is_never_wider_than_its_window(made: Any, width: int, open_report: Open) -> None:
+    page = open_report(made(), viewport={"width": width, "height": 800})
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_the_first_column_stays_in_sight(open_report: Open) -> None:
+    page = open_report(reports.wide(), viewport=PHONE)
+    box = page.locator("#wide .box")
+    box.evaluate("node => { node.scrollLeft = 900; node.scrollTop = 300; }")
+    first = box.locator("tbody th").nth(20).bounding_box()
+    room = box.bounding_box()
+    assert first is not None
+    assert room is not None
+    assert first["x"] == pytest.approx(room["x"], abs=2)
+    head = box.locator("thead th").first.bounding_box()
+    assert head is not None
+    assert head["y"] == pytest.approx(room["y"], abs=2)
+
+
+def test_paper_has_no_controls_and_is_light(open_report: Open) -> None:
+    page = open_report(reports.report(), color_scheme="dark")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert background(page) == "rgb(255, 255, 255)"
+    hidden = page.evaluate(
+        """() => [...document.querySelectorAll('input, .contents, .copy, .run, .tools')]
+            .filter(node => node.checkVisibility()).length"""
+    )
+    assert hidden == 0
+    ink = words_of_plot(page)
+    assert ink == words_of_plot(open_report(reports.report(), color_scheme="light"))
+
+
+# Pixels (96 an inch) of A4 less its margins, upright and across.
+PAPERS = {"portrait": 210 - 28, "landscape": 297 - 24, "dense": 297 - 24}
+
+
+def test_tables_fit_on_paper(open_report: Open) -> None:
+    for made in (reports.report(), reports.wide(12), reports.wide(16)):
+        for kind, millimetres in PAPERS.items():
+            width = int(millimetres / 25.4 * 96)
+            page = open_report(made, viewport={"width": width, "height": 1000})
+            page.emulate_media(media="print")
+            widths = page.evaluate(
+                "kind => [...document.querySelectorAll(`.${kind} table`)].filter(t => t.checkVisibility())"
+                ".map(table => table.getBoundingClientRect().width)",
+                kind,
+            )
+            assert all(found <= width + 1 for found in widths)
+
+
+def test_the_page_prints(open_report: Open, tmp_path: Path) -> None:
+    page = open_report(reports.report())
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF")
+    assert 1 < pdf.count(b"/Type /Page\n") < 8
+
+
+# ---- hard cases -----------------------------------------------------------------------------
+
+
+def test_hostile_names_stay_text(open_report: Open) -> None:
+    page = open_report(hostile())
+    assert page.evaluate("() => typeof window.hacked") == "undefined"
+    assert page.locator("h1").text_content() == hostile().title
+    button(page, "task").click()
+    page.get_by_label("Filter the rows of all tables").fill("<script>")
+    assert page.locator("main tbody tr:visible").count() > 0
+
+
+def test_an_empty_run_has_a_page(open_report: Open, tmp_path: Path) -> None:
+    page = open_report(factory.report(tmp_path / "run", []))
+    assert page.get_by_role("heading", level=1).text_content() == "run"
+    assert "No cells were planned." in str(page.text_content("main"))
+
+
+def test_without_a_script_everything_can_be_read(open_report: Open) -> None:
+    page = open_report(
+        reports.report(Section("s", "S", (reports.table(),))), java_script_enabled=False
+    )
+    assert page.get_by_role("table", name="Table 1. Scores").get_by_role("row").count() == 7
+    page.get_by_role("link", name="Command for kd", exact=True).click()
+    assert page.url.endswith("#command-1")
+
+
+def test_a_live_page_can_be_paused(open_report: Open) -> None:
+    page = open_report(reports.report(), live=True)
+    pause = page.get_by_role("button", name="Pause updates")
+    pause.click()
+    assert pause.get_attribute("aria-pressed") == "true"
+    done = open_report(reports.report())
+    assert done.get_by_role("button", name="Pause updates").count() == 0
