@@ -1,163 +1,53 @@
-"""Published numbers beside ours, where student, teacher, split and metric are the same."""
+"""Measurements beside a run: their sections join its report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 
-from bench.record import Record, TrainingResult
-from bench.report.published import Published, Result
-from bench.report.results import Results
-from bench.report.scores import MAJORITY, OFF, TEACHER, Score
-from bench.report.summary import Summary, points
-from bench.report.table import EMPTY, Table
-
-UNTAUGHT = "finetune"
-"""The method without a teacher."""
-SAME_ROWS = 0.01
-"""How far numbers of rows may differ: damaged rows are skipped."""
+from bench.report.document import Report
+from bench.report.section import Section
 
 
-@dataclass(frozen=True)
-class Beside:
-    """A published number beside ours, by one metric of one test split.
+def join(report: Report, others: Iterable[tuple[str, Report]]) -> Report:
+    """``report`` with the sections, sentences and data of ``others``.
 
-    Attributes:
-        header: how the task's column of scores is headed.
-        settings: of the method, that the source names.
-        retrieval: the index, ``off``, or empty for the teacher.
-        ours: over seeds, a share.
-        published: a share.
-        difference: mean of ours minus published.
-        source, tag: where it is from, and ``verified`` or ``recalled``.
+    Sections with figures come before what is about the run. A section whose name is taken gets
+    that of its folder behind it.
+
+    Args:
+        report: the run's.
+        others: (name of the folder, its report).
     """
-
-    task: str
-    header: str
-    split: str
-    metric: str
-    method: str
-    settings: str
-    retrieval: str
-    ours: Summary
-    published: float
-    difference: float | None
-    source: str
-    tag: str
-    student: str
-    teacher: str
-
-
-def beside(results: Results, found: Iterable[Score], known: Published) -> list[Beside]:
-    """The published numbers that this run may be compared with, in the order of the file.
-
-    Every seed of a method must match: student, teacher (of a method that has one), settings where
-    the source names them, and the number of rows of train and test. Variants of a method (of other
-    names) are not compared.
-    """
-    ours = {}
-    for score in found:
-        if score.test and score.method != MAJORITY:
-            state = bool(score.retrieval) and score.retrieval != OFF
-            at = (score.method, score.task, score.split, score.metric, state)
-            ours.setdefault(at, score)  # of several indexes the first, not the best
-    trained: dict[tuple[str, str], list[tuple[Record, TrainingResult]]] = {}
-    for record, training in results.trained:
-        if training.teacher:
-            trained.setdefault((TEACHER, record.task), []).append((record, training))
-        if record.method == record.base:
-            trained.setdefault((record.method, record.task), []).append((record, training))
-    rows = []
-    for result in known.result:
-        for task, split, metric, value in result.each():
-            score = ours.get((result.method, task, split, metric, result.retrieval))
-            runs = trained.get((result.method, task), [])
-            if score and runs and all(_matches(run, result, known) for run in runs):
-                rows.append(_beside(score, result, known, value / 100))
-    return rows
-
-
-def _matches(run: tuple[Record, TrainingResult], result: Result, known: Published) -> bool:
-    record, training = run
-    source, taught = known.source[result.source], training.teacher
-    student, teacher = known.model[source.student], known.model[source.teacher]
-    if not _same_rows(training.rows, known.rows[record.task]):
-        return False
-    if result.method != UNTAUGHT and (
-        taught is None or not teacher.matches(taught.init, taught.parameters)
-    ):
-        return False
-    if result.method == TEACHER:
-        return True
-    return student.matches(training.student_init, training.parameters) and all(
-        record.settings.get(name) == value for name, value in result.settings.items()
+    found = list(others)
+    if not found:
+        return report
+    sections = {section.name: section for section in report.sections}
+    for folder, other in found:
+        for section in other.sections:
+            named = _named(section, folder, sections.keys())
+            sections[named.name] = named
+    ordered = sorted(sections.values(), key=lambda section: section.about)
+    return replace(
+        report,
+        lead=(*report.lead, *(f"{folder}: {line}" for folder, one in found for line in one.lead)),
+        sections=tuple(ordered),
+        data=report.data | {"measured": {folder: one.data for folder, one in found}},
+        headline=(*report.headline, *(line for _, one in found for line in one.headline)),
     )
 
 
-def _same_rows(rows: dict[str, int], official: dict[str, int]) -> bool:
-    own = rows | {"train": rows.get("fit", 0) + rows.get("held_out", 0)}
-    return all(
-        abs(own.get(split, 0) - count) <= SAME_ROWS * count for split, count in official.items()
+def _named(section: Section, folder: str, taken: Iterable[str]) -> Section:
+    if section.name not in (names := set(taken)):
+        return section
+    slug = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or "other"
+    name, number = f"{section.name}-{slug}", 2
+    while name in names:
+        name, number = f"{section.name}-{slug}-{number}", number + 1
+    tables = tuple(replace(table, title=f"{table.title}: {folder}") for table in section.tables)
+    figures = tuple(
+        replace(one, name=f"{one.name}{name.removeprefix(section.name)}") for one in section.figures
     )
-
-
-def _beside(score: Score, result: Result, known: Published, value: float) -> Beside:
-    source, mean = known.source[result.source], score.value.mean
-    return Beside(
-        task=score.task,
-        header=score.header,
-        split=score.split,
-        metric=score.metric,
-        method=score.method,
-        settings=", ".join(f"{name} {chosen}" for name, chosen in result.settings.items()),
-        retrieval=score.retrieval,
-        ours=score.value,
-        published=value,
-        difference=None if mean is None else mean - value,
-        source=source.label,
-        tag=source.tag,
-        student="" if result.method == TEACHER else known.model[source.student].title,
-        teacher="" if result.method == UNTAUGHT else known.model[source.teacher].title,
-    )
-
-
-def published_table(found: Sequence[Beside], known: Published) -> Table:
-    """Ours and theirs, task by task; recalled numbers carry a star."""
-    tasks = dict.fromkeys(row.header for row in found)
-    rows = tuple(
-        (
-            row.header,
-            f"{row.method}, {row.settings}" if row.settings else row.method,
-            row.retrieval or EMPTY,
-            row.source,
-            row.tag,
-            f"{points(row.ours)} ({row.ours.n})",
-            f"{100 * row.published:.2f}{' *' if row.tag == 'recalled' else ''}",
-            EMPTY if row.difference is None else f"{100 * row.difference:+z.2f}",
-        )
-        for header in tasks
-        for row in found
-        if row.header == header
-    )
-    columns = ("task", "method", "retrieval", "source", "tag", "ours", "published", "difference")
-    return Table("Beside published numbers", columns, rows, 5, tuple(_notes(found, known)))
-
-
-def _notes(found: Sequence[Beside], known: Published) -> Iterator[str]:
-    yield (
-        "GLUE dev, in percent. Shown where student, teacher, split and metric agree. Ours: mean ± "
-        "sd (n seeds), trained without the held-out rows, every choice made on them. Published "
-        "numbers come from other recipes, and most of them chose on dev. difference = ours - "
-        "published; it is no test."
-    )
-    if any(row.tag == "recalled" for row in found):
-        yield "* recalled: from memory, not found in a source. Check before quoting."
-    shown = {row.source for row in found}
-    for source in known.source.values():
-        if source.label in shown:
-            student, teacher = known.model[source.student], known.model[source.teacher]
-            note = f" Note: {source.note}." if source.note else ""
-            yield (
-                f"{source.label} ({source.tag}): {source.title}. Student: {student.title}; "
-                f"teacher: {teacher.title}.{note}"
-            )
+    title = f"{section.title}: {folder}"
+    return replace(section, name=name, title=title, tables=tables, figures=figures)

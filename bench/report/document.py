@@ -12,12 +12,12 @@ from bench.record import Record
 from bench.report import (
     alignment,
     attribution,
-    beside,
     comparisons,
     costs,
     effects,
     effort,
     headline,
+    literature,
     origin,
     over_tasks,
     pairs,
@@ -93,8 +93,8 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     found_statuses = status.statuses(results)
     facts = origin.facts(results.records)
     found_pairs = pairs.pairs(found_scores)
-    literature = published.published()
-    found_beside = beside.beside(results, found_scores, literature)
+    known = published.published()
+    found_beside = literature.beside(results, found_scores, known)
     found_sweeps, unswept = sweeps.sweeps(results)
     found_ks = sensitivity.by_k(found_sweeps)
     found_settings = sensitivity.by_beta_tau(found_sweeps)
@@ -144,7 +144,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
             Section(
                 "published",
                 "Published numbers",
-                (beside.published_table(found_beside, literature),),
+                (literature.published_table(found_beside, known),),
                 records=tuple(found_beside),
             )
         )

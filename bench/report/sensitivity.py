@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from bench.report.table import EMPTY, Table
 
 TIE = 1e-12
 """Scores nearer than this are equal, as in :func:`reaugkd.retrieval.sweep.choose`."""
+
+ANY = "any"
+"""What stands for all taus where they score the same."""
 
 Floats = NDArray[np.float64]
 
@@ -74,6 +77,10 @@ class AtBetaTau:
     k: list[int]
     chosen_by: int
     on: Summary
+
+
+Line = Mapping[float, AtBetaTau]
+"""Beta -> the row of one tau."""
 
 
 def by_k(found: Iterable[Sweep]) -> list[AtK]:
@@ -217,17 +224,24 @@ def k_table(found: Sequence[AtK]) -> Table:
 
 
 def beta_tau_table(found: Sequence[AtBetaTau]) -> Table:
-    """The score at each beta and tau, a row per tau, behind the first index of every method."""
+    """The score at each beta and tau, behind the first index of every method.
+
+    A row per tau; one row where tau changes nothing, as for a single neighbour.
+    """
     first: dict[tuple[str, str], str] = {}
     for row in found:
         first.setdefault((row.task, row.method), row.index)
     shown = [row for row in found if row.index == first[row.task, row.method]]
     betas = sorted({row.beta for row in shown})
-    lines: dict[tuple[str, ...], dict[float, AtBetaTau]] = {}
+    blocks: dict[tuple[str, ...], dict[float, dict[float, AtBetaTau]]] = {}
     for row in shown:
-        at = (row.title, row.method, row.index, each(row.k), f"{row.tau:g}", str(len(row.seeds)))
-        lines.setdefault((*at, str(row.seeds)), {})[row.beta] = row
-    cells = tuple((*at[:5], *_cells(line, betas), at[5]) for at, line in lines.items())
+        at = (row.title, row.method, row.index, each(row.k), str(row.seeds))
+        blocks.setdefault(at, {}).setdefault(row.tau, {})[row.beta] = row
+    cells = tuple(
+        (*at[:4], tau, *_cells(line, betas), str(len(next(iter(line.values())).seeds)))
+        for at, block in blocks.items()
+        for tau, line in _told_apart(block)
+    )
     labels = ("task", "method", "index", "k", "tau")
     notes = (
         "Test split, in points, by the task's selection metric: mean over seeds, each at its own "
@@ -235,11 +249,23 @@ def beta_tau_table(found: Sequence[AtBetaTau]) -> Table:
         "* was chosen on held-out, by at least one seed. The best cell of the test split is not a "
         "result: it shows how much there is to choose wrongly.",
     )
+    if any(row[4] == ANY for row in cells):
+        notes += (f"tau = {ANY}: it changes no score; of a single neighbour it cannot.",)
     columns = (*labels, *(f"beta = {beta:g}" for beta in betas), "seeds")
     return Table("Score at each beta and tau", columns, cells, len(labels), notes)
 
 
-def _cells(line: Mapping[float, AtBetaTau], betas: Iterable[float]) -> list[str]:
+def _told_apart(block: Mapping[float, Line]) -> list[tuple[str, Line]]:
+    """The rows of a block by tau; one of all if they score the same, with the choices of all."""
+    lines = list(block.values())
+    first = {beta: row.on for beta, row in lines[0].items()}
+    if len(lines) == 1 or any({b: row.on for b, row in line.items()} != first for line in lines):
+        return [(f"{tau:g}", line) for tau, line in block.items()]
+    chosen = {beta: sum(line[beta].chosen_by for line in lines) for beta in first}
+    return [(ANY, {b: replace(row, chosen_by=chosen[b]) for b, row in lines[0].items()})]
+
+
+def _cells(line: Line, betas: Iterable[float]) -> list[str]:
     return [_cell(line[beta]) if beta in line else EMPTY for beta in betas]
 
 

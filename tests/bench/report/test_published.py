@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from baselines import METHODS
 from bench.layers import read
 from bench.record import Record, TeacherFacts, TrainingResult
-from bench.report.beside import Beside, beside, published_table
 from bench.report.document import build
+from bench.report.literature import Beside, beside, published_table
 from bench.report.published import Published, Result, published
 from bench.report.scores import TEACHER, scores
 from reaugkd.model_spec import ModelSpec

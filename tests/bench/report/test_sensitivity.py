@@ -137,3 +137,19 @@ def test_the_table_shows_the_first_index_and_the_records_have_all(tmp_path: Path
     assert {record.index for record in section.records} == {"exact", "hnswlib"}
     splits, settings = 3, len(swept.BETAS) * len(swept.TAUS)
     assert len(made.data["beta_tau"]) == len(section.records) == splits * 2 * 2 * settings
+
+
+def test_taus_that_score_the_same_are_one_row_that_keeps_the_choices(tmp_path: Path) -> None:
+    cells = []
+    for seed in range(2):
+        _, arrays = swept.cell(seed=seed)
+        flat = {name: np.repeat(values[:1], len(values), axis=0) for name, values in arrays.items()}
+        cells.append(swept.cell(seed=seed, tables=flat))
+    found = by_beta_tau(sweeps(swept.results(tmp_path / "flat", cells))[0])
+    (row,) = beta_tau_table(found).rows
+    assert row[4] == "any"
+    chosen = {record.retrieval.chosen.beta for record, _ in cells if record.retrieval}
+    betas = [beta for beta, cell in zip(swept.BETAS, row[5:], strict=False) if "*" in cell]
+    assert betas == sorted(chosen)
+    told = by_beta_tau(sweeps(swept.results(tmp_path / "told", [swept.cell()]))[0])
+    assert [row[4] for row in beta_tau_table(told).rows] == [f"{tau:g}" for tau in swept.TAUS]
