@@ -63,6 +63,7 @@ def write(figure: Figure, path: Path, *, dark: bool = False) -> Path:
         StoreError: if the file cannot be written.
     """
     import matplotlib
+    import matplotlib.style
 
     ending = path.suffix.removeprefix(".")
     if ending not in FORMATS:
@@ -277,8 +278,10 @@ def _metadata(figure: Figure, ending: str) -> dict[str, Any]:
         return {"Title": _line(figure.title), "Subject": _line(figure.alt), **dates}
     about = {"Title": _line(figure.title), "Description": _line(figure.alt)}
     # PNG's words are Latin-1 unless told otherwise.
-    return {**{k: v.encode("latin-1", "replace").decode("latin-1") for k, v in about.items()},
-            "Software": None}
+    return {
+        **{k: v.encode("latin-1", "replace").decode("latin-1") for k, v in about.items()},
+        "Software": None,
+    }
 
 
 def _place(value: Any, panel: Panel, across: scale.Scale) -> float:

@@ -1,6 +1,6 @@
 """Colours, markers and dashes of series: safe for colour-blind eyes, readable in grey, two themes.
 
-The hues are those of Okabe and Ito, moved in lightness: every colour has at least 3:1 contrast on
+The hues are about those of Okabe and Ito, moved in lightness: every colour has at least 3:1 contrast on
 the background of its theme (WCAG 1.4.11), and dark and light ones take turns, so that neighbours
 in a legend differ in grey as well. Each series also has a marker and a dash of its own.
 """
@@ -62,14 +62,14 @@ class Style:
 
 
 COLOURS: tuple[tuple[str, str], ...] = (
-    ("#005a9c", "#3d8bd4"),  # blue
-    ("#d55e00", "#ffa462"),  # vermilion
-    ("#00664a", "#1fa37c"),  # green
-    ("#cc79a7", "#f2b5d4"),  # pink
-    ("#333333", "#9aa0a6"),  # grey
-    ("#2e8fc5", "#8fd3ff"),  # sky
+    ("#0a4a9e", "#3f82d4"),  # blue
+    ("#e0530a", "#ffa462"),  # vermilion
+    ("#006b49", "#1ead7c"),  # green
+    ("#cc79a7", "#f1b5cd"),  # pink
+    ("#333333", "#9a8ba5"),  # grey
+    ("#2e8ac6", "#8fd2ff"),  # sky
     ("#8a2b06", "#d9613a"),  # rust
-    ("#b07a00", "#f2cc5c"),  # amber
+    ("#74a030", "#e6ef6e"),  # lime
 )
 """In the light theme and in the dark one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,12 @@ def across(panel: Panel) -> Scale:
     values = [value for series in panel.series for value in series.x if value is not None]
     if any(isinstance(value, str) for value in values):
         return Scale("category", tuple(dict.fromkeys(word(value) for value in values)))
-    there = [float(value) for value in values]
+    there = [
+        float(value)
+        for series in panel.series
+        for value, y in zip(series.x, series.y, strict=True)
+        if value is not None and y is not None
+    ]
     if panel.x.log:
         return Scale("log", ticks=own_ticks(there, log=True) or log_ticks(there))
     return Scale("linear", ticks=own_ticks(there, log=False))
@@ -85,7 +91,7 @@ def own_ticks(values: Iterable[float], *, log: bool) -> tuple[float, ...] | None
     if not 2 <= len(there) <= MOST_TICKS:
         return None
     at = [math.log10(value) if log else value for value in there]
-    apart = min(after - before for before, after in zip(at, at[1:], strict=False))
+    apart = min(after - before for before, after in itertools.pairwise(at))
     return tuple(there) if apart >= NEAREST * (at[-1] - at[0]) else None
 
 

@@ -99,9 +99,7 @@ def _line_told(line: Line) -> str:
     off = figure(spread(line[0].off).mean)
     if not scored:
         return f"{line[0].method} was not measured"
-    low, high = (
-        pick(scored, key=lambda row: row.on.mean or 0.0) for pick in (min, max)
-    )
+    low, high = (pick(scored, key=lambda row: row.on.mean or 0.0) for pick in (min, max))
     least, most = figure(spread(low.on).mean), figure(spread(high.on).mean)
     chosen = each(line[0].chosen_k)
     if least == most:

@@ -38,7 +38,8 @@ def _panel(name: str, courses: Sequence[Course]) -> Panel:
     times = sorted({entry.time for course in courses for entry in course})
     limits = sorted({entry.limit for course in courses for entry in course})
     cells = [course[0].cell for course in courses]
-    alone = {axis for axis in LatencyCell.model_fields if len({getattr(c, axis) for c in cells}) == 1}
+    fields = LatencyCell.model_fields
+    alone = {axis for axis in fields if len({getattr(cell, axis) for cell in cells}) == 1}
     return Panel(
         name,
         Axis("call of the gate"),

@@ -120,9 +120,7 @@ def _front(points: Sequence[_Point], best: _Best | None) -> list[_Point]:
     """The points that neither another one nor the best student without retrieval dominates."""
     places = front([(point.cost, point.score.mean or 0.0) for point in points])
     return [
-        points[at]
-        for at in places
-        if best is None or (points[at].score.mean or 0.0) > best.score
+        points[at] for at in places if best is None or (points[at].score.mean or 0.0) > best.score
     ]
 
 
@@ -182,8 +180,10 @@ def _told(
     first = points[0].effect
     costs = [point.cost for point in points]
     told = f"{first.title}, {first.metric}, {say(min(costs))} to {say(max(costs))}: "
-    alone = f"the best student without retrieval, {best.method} with {best.score:.2f}" if best else ""
+    alone = (
+        f"the best student without retrieval, {best.method} with {best.score:.2f}" if best else ""
+    )
     if not undominated:
         return f"{told}no index beats {alone}."
-    above = f", above {alone}" if alone else ""
+    above = f", above {alone}" if best else ""
     return f"{told}on the Pareto front{above}: {'; '.join(_text(p, say) for p in undominated)}."
