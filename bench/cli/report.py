@@ -87,7 +87,7 @@ def report(
     """
     request = Request(
         folder=files.find(run, files.RUNS),
-        beside=beside,
+        beside=tuple(map(_folder, beside)),
         baseline=baseline,
         selection=selection.parse(select, group_by),
     )
@@ -131,6 +131,12 @@ def _serve(request: Request, port: int) -> None:
     # Made before anything is announced: a mistake is told here and not in the browser.
     ready = {stamp(): request.make()}
     serve(page, port, told, stamp=stamp)
+
+
+def _folder(given: Path) -> Path:
+    """A folder, or the name of one in results/runs."""
+    below = files.RUNS / given
+    return below if not given.is_dir() and below.is_dir() else given
 
 
 def _command() -> str:

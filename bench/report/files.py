@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from bench.measure.record import LatencyRecord, MemoryRecord
+from bench.measure.results import FOLDER as MEASURED
 from bench.report import flat, latency, latex, markdown, memory, tidy
 from bench.report.document import Report
 from bench.store import RUN, StoreError
@@ -37,7 +38,8 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
                 return folder
         if Path(name).name != name or not known:
             raise StoreError(f"no run at {name}: expected {Path(name) / RUN}")
-        raise UnknownNameError("run", name, known)
+        measured = {path.parent.name for path in runs.glob(f"*/{MEASURED}")}
+        raise UnknownNameError("run", name, known.keys() | measured)
     if not known:
         raise StoreError(f"no runs in {runs}: `bench run` makes one")
     return max(known.values(), key=lambda path: path.stat().st_mtime).parent

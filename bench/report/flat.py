@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+LARGE = 2**63
+"""Integers below it fit into a column of Parquet."""
+
 
 def rows(records: Iterable[Any]) -> list[Row]:
     """One row per record, all with the same columns in the order in which they first appear.
@@ -32,7 +35,9 @@ def rows(records: Iterable[Any]) -> list[Row]:
     found = [dict(_leaves(record)) for record in records]
     names = list(dict.fromkeys(name for row in found for name in row))
     # An optional part that some records lack is missing leaf by leaf, not as a column of its own.
-    parts = {name.rsplit(".", depth)[0] for name in names for depth in range(1, 1 + name.count("."))}
+    parts = {
+        name.rsplit(".", depth)[0] for name in names for depth in range(1, 1 + name.count("."))
+    }
     names = [name for name in names if name not in parts]
     return [{name: row.get(name) for name in names} for row in found]
 
@@ -50,7 +55,7 @@ def as_csv(records: Sequence[Any]) -> str:
 
 
 def as_parquet(records: Sequence[Any]) -> bytes:
-    """Parquet; a column of mixed types is JSON text, one without any value is of its field's type."""
+    """Parquet; a column of mixed types is JSON text, one without values has its field's type."""
     import pyarrow
     from pyarrow import parquet
 
@@ -66,7 +71,7 @@ def as_parquet(records: Sequence[Any]) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as strict JSON: arrays as lists, records as objects, None for NaN and infinities."""
+    """``value`` as strict JSON: arrays as lists, records as objects, None for NaN and infinity."""
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, Mapping):
@@ -125,6 +130,8 @@ def _type(values: Iterable[Any]) -> pyarrow.DataType | None:
         inner = _type(item for value in known for item in value)
         return None if inner is None else pyarrow.list_(inner)
     if kinds <= {int, float}:
+        if any(isinstance(value, int) and not -LARGE <= value < LARGE for value in known):
+            return None
         return pyarrow.int64() if kinds == {int} else pyarrow.float64()
     simple = {bool: pyarrow.bool_(), str: pyarrow.string()}
     return simple.get(kinds.pop()) if len(kinds) == 1 else None
@@ -135,7 +142,8 @@ def _declared(record: Any) -> dict[str, pyarrow.DataType]:
     import pyarrow
 
     if isinstance(record, BaseModel):
-        hints = {name: str(info.annotation) for name, info in type(record).model_fields.items()}
+        models = type(record).model_fields
+        hints = {name: _hint(info.annotation) for name, info in models.items()}
     elif is_dataclass(record):
         hints = {field.name: str(field.type) for field in fields(record)}
     else:
@@ -148,3 +156,7 @@ def _declared(record: Any) -> dict[str, pyarrow.DataType]:
     }
     bare = {name: hint.removesuffix(" | None") for name, hint in hints.items()}
     return {name: simple[hint] for name, hint in bare.items() if hint in simple}
+
+
+def _hint(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from bench.measure import history
 from bench.measure.gate import BUSY
-from bench.measure.record import LatencyRecord
+from bench.measure.record import LatencyRecord, MemoryRecord
 from bench.measure.results import Kind, Measured, Measurements, PlanFile
+from bench.report import flat, latency, markdown, memory, origin
 from bench.report import history as courses
-from bench.report import latency, markdown, memory, origin
 from bench.report.document import Report
 from bench.report.section import Section
 from bench.report.status import file_table
 from bench.store import Problem, StoreError
+
+SCHEMA = 1
+"""Of the JSON file."""
 
 HISTORY = "history.jsonl"
 """Where ``bench gate --history`` may put its history for ``bench report`` to find."""
@@ -30,35 +34,90 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     """
     found, problems = measurements.read()
     records = [record for record in found if record.kind in kinds]
-    timed = [record for record in records if isinstance(record, LatencyRecord)]
-    weighed = [record for record in records if not isinstance(record, LatencyRecord)]
-    sections = []
-    if timed:
-        tables = (*latency.matrices(timed), latency.table(timed))
-        sections.append(Section("latency", latency.TITLE, tables))
-    if weighed:
-        sections.append(Section("memory", memory.TITLE, (memory.table(weighed),)))
-    if (measurements.folder / HISTORY).is_file():
-        try:
-            past = history.read(measurements.folder / HISTORY)
-        except history.HistoryError as error:
-            problems.append(Problem(measurements.folder / HISTORY, str(error)))
-        else:
-            sections.append(Section("gate", courses.TITLE, (courses.table(past.entries),)))
-            problems += past.problems
+    timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
+    weighed = [record for record in records if isinstance(record, MemoryRecord)]
+    past, unread = _history(measurements.folder / HISTORY)
+    problems += unread
     facts = _facts(records)
-    if unusable := file_table(tuple(problems)):
-        sections.append(Section("cells", "Cells", (unusable,), about=True))
-    if records:
-        where = (origin.origin_table(facts),)
-        sections.append(Section("provenance", "Provenance", where, about=True))
     warnings = [*origin.warnings(facts), *_busy(timed)] if records else []
+    lead = (*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings))
+    headline = tuple(_verdicts(timed))
     return Report(
         title=measurements.folder.resolve().name,
-        lead=(*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings)),
-        sections=tuple(sections),
+        lead=lead,
+        sections=tuple(_sections(timed, weighed, past, problems, facts)),
         rows=[],
-        data={},
+        data=flat.plain(
+            {
+                "schema_version": SCHEMA,
+                "folder": measurements.folder.resolve().name,
+                "headline": headline,
+                "lead": lead,
+                "plans": [
+                    plan.model_dump(mode="json")
+                    for kind in kinds
+                    if isinstance(plan := measurements.read_plan(kind), PlanFile)
+                ],
+                "latency": timed,
+                "memory": weighed,
+                "gate": past,
+                "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in problems],
+                "provenance": facts,
+            }
+        ),
+        headline=headline,
+    )
+
+
+def _history(path: Path) -> tuple[tuple[history.Entry, ...], list[Problem]]:
+    """The entries of a history, none if there is none, and what of it cannot be used."""
+    if not path.is_file():
+        return (), []
+    try:
+        past = history.read(path)
+    except history.HistoryError as error:
+        return (), [Problem(path, str(error))]
+    return past.entries, list(past.problems)
+
+
+def _sections(
+    timed: Sequence[LatencyRecord],
+    weighed: Sequence[MemoryRecord],
+    past: Sequence[history.Entry],
+    problems: Sequence[Problem],
+    facts: origin.Facts,
+) -> Iterator[Section]:
+    if timed:
+        tables = (*latency.matrices(timed), latency.table(timed))
+        yield Section("latency", latency.TITLE, tables, records=tuple(timed))
+    if weighed:
+        yield Section("memory", memory.TITLE, (memory.table(weighed),), records=tuple(weighed))
+    if past:
+        yield Section("gate", courses.TITLE, (courses.table(past),), records=tuple(past))
+    if unusable := file_table(tuple(problems)):
+        yield Section("cells", "Cells", (unusable,), about=True)
+    if timed or weighed:
+        yield Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)
+
+
+def _verdicts(records: Sequence[LatencyRecord]) -> Iterator[str]:
+    """What was found of the overhead, a sentence per limit, and which cells it was least for."""
+    for limit in sorted({record.limit for record in records}):
+        own = [record for record in records if record.limit == limit]
+        counts = Counter(record.verdict or record.status for record in own)
+        parts = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
+        yield (
+            f"Overhead of retrieval against a limit of {100 * limit:g} %: of {len(own)} cells, "
+            f"{parts}."
+        )
+    ratios = [(r.result.ratio, r) for r in records if r.result is not None]
+    if not ratios:
+        return
+    least = min(ratios, key=lambda pair: pair[0].estimate)
+    most = max(ratios, key=lambda pair: pair[0].estimate)
+    yield (
+        f"It lies between {latency.percent(least[0])} % ({least[1].cell.label}) and "
+        f"{latency.percent(most[0])} % ({most[1].cell.label}) of the forward."
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from bench.measure.results import Measurements
 from bench.report import document, measured, selection
-from bench.report.beside import join
 from bench.report.document import Report
+from bench.report.joined import join
 from bench.report.results import load
-from bench.report.selection import Selection
+from bench.report.selection import EVERYTHING, Selection
 from bench.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
 
@@ -30,7 +30,7 @@ class Request:
     folder: Path
     beside: tuple[Path, ...] = ()
     baseline: str | None = None
-    selection: Selection = Selection()
+    selection: Selection = EVERYTHING
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -54,23 +54,26 @@ class Request:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
-        made = join(self._own(), [(one.name, _measured(one)) for one in self.beside])
+        made = join(self._own(), [(one.resolve().name, _measured(one)) for one in self.beside])
         return selection.apply(made, self.selection) if self.selection else made
 
     def _own(self) -> Report:
-        if not is_measured(self.folder):
-            return document.build(load(Store(self.folder)), baseline=self.baseline)
+        """The report of the folder; of one that holds a run and measurements, both."""
+        run, measurements = (self.folder / RUN).is_file(), is_measured(self.folder)
+        if run or not measurements:
+            made = document.build(load(Store(self.folder)), baseline=self.baseline)
+            own = [(self.folder.resolve().name, _measured(self.folder))] if measurements else []
+            return join(made, own)
         if self.baseline is not None:
             raise UserError(
                 f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
             )
-        return measured.build(Measurements(self.folder))
+        return _measured(self.folder)
 
 
 def is_measured(folder: Path) -> bool:
-    """Whether ``folder`` is one of measurements and not of a run."""
-    found = Measurements.at(folder) or (folder / measured.HISTORY).is_file()
-    return found and not (folder / RUN).is_file()
+    """Whether there are measurements or a history of the gate in ``folder``."""
+    return Measurements.at(folder) or (folder / measured.HISTORY).is_file()
 
 
 def unfinished(report: Report) -> bool:
@@ -80,7 +83,7 @@ def unfinished(report: Report) -> bool:
 
 
 def _measured(folder: Path) -> Report:
-    if not Measurements.at(folder) and not (folder / measured.HISTORY).is_file():
+    if not is_measured(folder):
         expected = folder / "measurements"
         raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
     return measured.build(Measurements(folder))
