@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from typing import Literal
 
 from bench.report.examples import BySeed, Column, Examples
@@ -191,45 +192,68 @@ def retrieval_table(found: Sequence[Comparison]) -> Table | None:
     return _table("Gain of retrieval", own, what) if own else None
 
 
+FIGURES = ("difference", "95 % interval", "p", "p Holm", "detectable", "seeds", "McNemar p")
+OF_A_TEST = ("95 % interval", "p", "p Holm")
+"""Figures that take two seeds."""
+
+
 def _table(title: str, own: Sequence[Comparison], what: str) -> Table:
     labels = ("task", "method", "retrieval", "verdict")
-    figures = ("difference", "95 % interval", "p", "p Holm", "detectable", "seeds", "McNemar p")
     tested = sum(one.adjusted is not None for one in own)
-    notes = [
-        f"Test split, in points: {what}, by the metric that the task chooses by. better, worse: "
-        f"p < {LEVEL:g} after Holm's correction for the {tested} tests of this table; other "
-        "differences may be chance. The interval and p hold over seeds and examples "
-        f"({RESAMPLES:,} resamples of the examples).",
-        "detectable: the true difference that such a comparison shows with a chance of 80 %, "
-        "before the correction. Not shown does not mean not there.",
-    ]
+    hidden = set() if tested else set(OF_A_TEST)
+    hidden |= set() if any(one.mcnemar for one in own) else {"McNemar p"}
+    figures = tuple(name for name in FIGURES if name not in hidden)
+    rows = (
+        (one.title, one.method, one.retrieval, one.verdict, *map(_figures(one).get, figures))
+        for one in own
+    )
+    cells = tuple(tuple(cell or EMPTY for cell in row) for row in rows)
+    return Table(title, (*labels, *figures), cells, len(labels), _notes(own, what, tested))
+
+
+def _figures(one: Comparison) -> dict[str, str]:
+    found = one.difference
+    if found is None:
+        return {}
+    # No example told the two apart: how far others could is not known, and certainly not 0.
+    detectable = f"{100 * found.detectable:.2f}" if found.detectable else EMPTY
+    values = (
+        signed(found.estimate),
+        interval(found),
+        chance(found.p),
+        chance(one.adjusted),
+        detectable,
+        _seeds(one),
+        _mcnemar(one.mcnemar),
+    )
+    return dict(zip(FIGURES, values, strict=True))
+
+
+def _notes(own: Sequence[Comparison], what: str, tested: int) -> tuple[str, ...]:
+    notes = [f"Test split, in points: {what}, by the metric that the task chooses by."]
+    if tested:
+        notes[0] += (
+            f" better, worse: p < {LEVEL:g} after Holm's correction for the {tested} "
+            f"test{'s' if tested > 1 else ''} of this table; other differences may be chance. The "
+            f"interval and p hold over seeds and examples ({RESAMPLES:,} resamples of the "
+            "examples)."
+        )
+    if any(one.verdict == ONE_SEED for one in own):
+        notes.append(
+            "One seed: no test tells how far another seed would differ, and detectable counts the "
+            "chance of the examples alone."
+        )
+    if any(one.difference for one in own):
+        notes.append(
+            "detectable: the true difference that such a comparison shows with a chance of 80 %, "
+            "before the correction. Not shown does not mean not there."
+        )
     if any(one.mcnemar for one in own):
         notes.append(
             "McNemar p: exact test of one pair of students, not of the methods; of several seeds, "
             f"how many are below {LEVEL:g} (not corrected)."
         )
-    if any(one.verdict == ONE_SEED for one in own):
-        notes.append(
-            "One seed: detectable counts the chance of the examples alone, and no test tells how "
-            "far another seed would differ."
-        )
-    return Table(title, (*labels, *figures), tuple(map(_row, own)), len(labels), tuple(notes))
-
-
-def _row(one: Comparison) -> tuple[str, ...]:
-    found, labels = one.difference, (one.title, one.method, one.retrieval, one.verdict)
-    if found is None:
-        return (*labels, *[EMPTY] * 7)
-    return (
-        *labels,
-        signed(found.estimate),
-        interval(found),
-        chance(found.p),
-        chance(one.adjusted),
-        EMPTY if found.detectable is None else f"{100 * found.detectable:.2f}",
-        _seeds(one),
-        _mcnemar(one.mcnemar),
-    )
+    return tuple(notes)
 
 
 def _seeds(one: Comparison) -> str:
@@ -260,15 +284,15 @@ def interval(found: Difference) -> str:
 
 
 def chance(p: float | None) -> str:
-    """A p-value.
+    """A p-value: three digits, more where it is small or rounding would cross the level.
 
-    >>> chance(0.0123), chance(0.0499), chance(0.00002), chance(None)
-    ('0.012', '< 0.05', '< 0.001', '–')
+    >>> chance(0.0123), chance(0.0499), chance(0.00021), chance(2.3e-8), chance(None)
+    ('0.012', '0.0499', '0.0002', '2e-08', '–')
     """
     if p is None:
         return EMPTY
-    if p < 0.001:
-        return "< 0.001"
-    if p < LEVEL <= round(p, 3):  # rounded it would contradict its verdict
-        return f"< {LEVEL:g}"
-    return f"{p:.3f}"
+    if p < 1e-4:
+        return f"{p:.0e}"
+    if p < LEVEL <= round(p, 3):
+        return f"{floor(p * 1e4) / 1e4:.4f}"
+    return f"{p:.3f}" if p >= 1e-3 else f"{p:.4f}"

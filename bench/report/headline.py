@@ -158,9 +158,9 @@ def _training(efforts: Iterable[Effort], methods: Iterable[str]) -> list[str]:
     for one in efforts:
         if one.relative is not None and one.method != REFERENCE:
             relative.setdefault(one.method, []).append(one.relative)
-    shown = [m for m in dict.fromkeys(methods) if m in relative]
-    parts = [f"{method} {number(statistics.median(relative[method]))} times" for method in shown]
-    return [f"Training takes, of {REFERENCE}'s time: {', '.join(parts)}."] if parts else []
+    shown = [method for method in dict.fromkeys(methods) if method in relative]
+    parts = [f"{number(statistics.median(relative[one]))} times with {one}" for one in shown]
+    return [f"Training takes, beside {REFERENCE}: {', '.join(parts)}."] if parts else []
 
 
 def _search(costs: Sequence[Cost]) -> list[str]:
