@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reaugkd.retrieval.calibrate import (
-    CALLS,
     EXACT_SIZES,
     GRAPH_SIZES,
     Calibration,
     Machine,
-    Measured,
-    Point,
     this_machine,
 )
+from reaugkd.retrieval.search_times import CALLS, Measured, Point
 
 Time = Callable[[int, int], float]
 """Microseconds of a call at (size, batch)."""

@@ -34,19 +34,20 @@ def memory(dry_run: bool, **given: Any) -> int:
     """
     from bench.cli import measuring, progress
     from bench.cli.measured import show_and_write
-    from bench.measure import memory as measure
+    from bench.measure.memory import measure
+    from bench.measure.memory_plan import plan, require_linux
     from bench.measure.results import Measurements
     from bench.quiet import quieten
     from reaugkd.artifacts import ArtifactStore
 
-    measure.require_linux()
+    require_linux()
     wanted = measuring.options(given)
     quieten()
     reporter = progress.reporter(measuring.error_console())
     store = ArtifactStore(measuring.cache(given), reporter)
     folder = measuring.folder(given, wanted, "memory")
     if dry_run:
-        cells = measure.plan(wanted, store, reporter)
+        cells = plan(wanted, store, reporter)
         for cell in cells:
             click.echo(cell.label)
         click.echo(f"{len(cells)} cells, for {folder}")
@@ -56,7 +57,7 @@ def memory(dry_run: bool, **given: Any) -> int:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
     try:
         with measuring.terminable():
-            records = measure.measure(
+            records = measure(
                 wanted,
                 measurements,
                 store,

@@ -92,6 +92,12 @@ def parse(text: str) -> tuple[str, int, int]:
     return name, int(name), 2
 
 
+def generated_identity(size: int, dim: int, classes: int) -> dict[str, dict[str, Any]]:
+    """What decides a generated base; it need not be made yet."""
+    structure = [RANK, DECAY, NOISE, SEPARATION, DUPLICATES, QUERIES]
+    return {"generated": {"size": size, "dim": dim, "classes": classes, "structure": structure}}
+
+
 def generated(
     store: ArtifactStore, text: str, dim: int, reporter: Reporter | None = None
 ) -> Source:
@@ -101,12 +107,7 @@ def generated(
         UserError: as :func:`parse`.
     """
     name, size, classes = parse(text)
-    identity = {
-        "size": size,
-        "dim": dim,
-        "classes": classes,
-        "structure": [RANK, DECAY, NOISE, SEPARATION, DUPLICATES, QUERIES],
-    }
+    identity = generated_identity(size, dim, classes)
 
     def build(folder: Path) -> None:
         space = _Space(dim, classes)
@@ -121,19 +122,19 @@ def generated(
             told.advance(part.stop - part.start)
         copies = np.random.default_rng(0).integers(0, size, (2, int(DUPLICATES * size)))
         keys[copies[0]], values[copies[0]] = keys[copies[1]], values[copies[1]]
-        KnowledgeBase.build(keys, values, np.arange(size), identity).save(folder)
+        KnowledgeBase.build(keys, values, np.arange(size), identity["generated"]).save(folder)
         queries, logits = space.draw(QUERIES, seed=0)
         save_file({"queries": queries, "student": probabilities(logits)}, folder / _QUERY_FILE)
         told.finish()
 
-    artifact = store.get("generated-base", identity, build)
+    artifact = store.get("generated-base", identity["generated"], build)
     arrays = load_file(artifact.path / _QUERY_FILE)
     return Source(
         name,
         artifact.path,
         arrays["queries"],
         arrays["student"],
-        {"generated": identity},
+        identity,
         True,
         size,
         dim,

@@ -115,6 +115,12 @@ class Built:
         return index
 
 
+def index_identity(spec: str, build_threads: int) -> dict[str, Any]:
+    """What decides an index beside its vectors; nothing is built for it."""
+    empty = ann.make(spec, build_threads=build_threads)
+    return {"spec": spec, "params": empty.params(), "library": empty.version}
+
+
 class Indexes:
     """The indexes of one source.
 
@@ -148,12 +154,7 @@ class Indexes:
         """
         empty = ann.make(spec, build_threads=self.build_threads)
         empty.check(self.source.dim)
-        identity = {
-            "base": dict(self.source.identity),
-            "spec": spec,
-            "params": empty.params(),
-            "library": empty.version,
-        }
+        identity = {"base": dict(self.source.identity), **index_identity(spec, self.build_threads)}
         if empty.instant:
             return Built(spec, None, self._store.key("index", identity), 0.0, 1, ())
 

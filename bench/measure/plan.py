@@ -10,6 +10,7 @@ from typing import Any
 from bench import provenance
 from bench.measure import environment, options, subjects
 from bench.measure.cell import LatencyCell, Precision
+from bench.measure.indexes import index_identity
 from bench.measure.options import Options
 from bench.measure.subjects import Given, Subject
 from reaugkd import fingerprint
@@ -185,6 +186,5 @@ def _index(
         cache=store.root,
         reporter=reporter,
     )
-    empty = ann.make(spec, build_threads=build_threads)
     asked = {"asked": cell.backend} if spec != cell.backend else {}
-    return {"spec": spec, "params": empty.params(), "library": empty.version, **asked}
+    return {**index_identity(spec, build_threads), **asked}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.measure.estimate import Estimate, words
-from bench.measure.indexes import Built, Indexes, Target
+from bench.measure.indexes import Built, Indexes, Target, index_identity
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import Options
 from bench.measure.plan import Planned
@@ -125,12 +125,8 @@ def pending(planned: Planned, build_threads: int, store: ArtifactStore) -> tuple
     if auto.is_auto(cell.backend):
         return None
     empty = ann.make(cell.backend, build_threads=build_threads)
-    identity = {
-        "base": dict(planned.subject.identity),
-        "spec": cell.backend,
-        "params": empty.params(),
-        "library": empty.version,
-    }
+    own = index_identity(cell.backend, build_threads)
+    identity = {"base": dict(planned.subject.identity), **own}
     if empty.instant or store.has("index", identity):
         return None
     return cell.backend, cell.size

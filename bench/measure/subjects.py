@@ -95,19 +95,6 @@ def subjects(options: Options, store: ArtifactStore, reporter: Reporter) -> list
     return sorted(found, key=lambda subject: subject.size)
 
 
-def generated_identity(size: int, dim: int, classes: int) -> dict[str, Any]:
-    """What :func:`bases.generated` will say of a base, without making it."""
-    structure = [
-        bases.RANK,
-        bases.DECAY,
-        bases.NOISE,
-        bases.SEPARATION,
-        bases.DUPLICATES,
-        bases.QUERIES,
-    ]
-    return {"generated": {"size": size, "dim": dim, "classes": classes, "structure": structure}}
-
-
 def _generated(
     text: str, options: Options, student: Student, store: ArtifactStore, reporter: Reporter
 ) -> Subject:
@@ -119,7 +106,7 @@ def _generated(
         dim=student.width,
         classes=classes,
         generated=True,
-        identity=generated_identity(size, student.width, classes),
+        identity=bases.generated_identity(size, student.width, classes),
         student_label=student.label,
         student_identity=student.identity,
         ks=options.k or (K,),

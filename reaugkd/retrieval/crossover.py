@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from reaugkd.retrieval.calibrate import Measured, Point
+from reaugkd.retrieval.search_times import Measured, Point
 
 MOST_GROWTH = 0.9
 """Highest exponent of a graph: below 1, so that exact search always falls behind in the end."""

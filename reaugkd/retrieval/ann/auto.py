@@ -13,9 +13,10 @@ from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import ann, calibrate, crossover
 from reaugkd.retrieval.ann.index import AnnIndex, Ids
-from reaugkd.retrieval.calibrate import CANDIDATES, TARGET, Calibration, K
+from reaugkd.retrieval.calibrate import CANDIDATES, Calibration
 from reaugkd.retrieval.crossover import Cost
 from reaugkd.retrieval.normalise import Vectors
+from reaugkd.retrieval.search_times import TARGET, K
 
 
 @dataclass(frozen=True)

@@ -142,15 +142,25 @@ class Svs(AnnIndex):
             yield svs.LVQLoader(svs.VectorDataLoader(str(path), svs.DataType.float32), *bits)
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        wanted = (max(self.effort or k, k), 1 if len(rows) == 1 else self.threads)
-        if wanted != self._applied:
-            self._graph.search_window_size, self._graph.num_threads = wanted
-            self._applied = wanted
+        self._apply(k, 1 if len(rows) == 1 else self.threads)
         found, similarities = self._graph.search(rows, k)
         ids = found.view(np.int64)
         if np.count_nonzero(ids[:, -1]) < len(ids):
             ids[_padding(similarities, ids)] = MISSING
         return similarities, ids
+
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """As the base class says; where entry 0 comes last it may be padding: looked at in full."""
+        self._apply(k, 1)
+        found, similarities = self._graph.search(row, k)
+        ids = found.tolist()[0]
+        return (similarities.tolist()[0], ids) if ids[-1] else super().nearest(row, k)
+
+    def _apply(self, k: int, threads: int) -> None:
+        wanted = (max(self.effort or k, k), threads)
+        if wanted != self._applied:
+            self._graph.search_window_size, self._graph.num_threads = wanted
+            self._applied = wanted
 
     def _save(self, path: Path) -> None:
         with TemporaryDirectory(prefix=".svs-", dir=path.parent) as folder:

@@ -116,9 +116,7 @@ class Usearch(AnnIndex):
         return bytes_of(rows) if self.scalar == "i8" else rows
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        effort = max(self.effort or k, k)
-        if effort != self._applied:
-            self._graph.expansion_search = self._applied = effort
+        self._apply(k)
         asked = self._stored(rows)
         if len(rows) == 1:
             one = self._graph.search(asked, k, threads=1)
@@ -134,6 +132,17 @@ class Usearch(AnnIndex):
                 absent = np.arange(k) >= found.counts[:, None]
                 distances[absent], ids[absent] = 0.0, MISSING
         return np.subtract(1.0, distances), ids
+
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """As the base class says; fewer than k where usearch reaches fewer."""
+        self._apply(k)
+        found = self._graph.search(self._stored(row)[0], k, threads=1)
+        return [1.0 - distance for distance in found.distances.tolist()], found.keys.tolist()
+
+    def _apply(self, k: int) -> None:
+        effort = max(self.effort or k, k)
+        if effort != self._applied:
+            self._graph.expansion_search = self._applied = effort
 
     def _save(self, path: Path) -> None:
         self._graph.save(str(path))

@@ -122,6 +122,16 @@ class Voyager(AnnIndex):
             part = _writable(part) if largest is None else self._rounded(part * self._scale)
             self._graph.add_items(part, num_threads=self.build_threads)
 
+    def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
+        """As the base class says; full vectors need no scale, and one query is asked as a row."""
+        if STORAGE[self.storage].largest is not None or not row.flags.writeable:
+            return super().nearest(row, k)
+        try:
+            found, distances = self._graph.query(row[0], k, 1, max(self.effort or k, k))
+        except RecallError:
+            return super().nearest(row, k)
+        return [1.0 - distance for distance in distances.tolist()], found.tolist()
+
     def _rounded(self, scaled: Vectors) -> Vectors:
         return toward_whole(scaled) if self.storage == "i8" else scaled
 

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.measure.bases import Source, generated
-from bench.measure.indexes import Indexes, Mixture, Target
+from bench.measure.indexes import Built, Indexes, Mixture, Target
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
-from reaugkd.retrieval import ann, sealed
+from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.hnswlib import Hnswlib
-from reaugkd.retrieval.ann.index import PAYLOAD
 from reaugkd.retrieval.knowledge_base import require_own
 
 MIXTURE = Mixture(k=10, tau=0.1, beta=0.5)
@@ -137,15 +137,25 @@ def test_an_index_knows_its_knowledge_base_and_no_other(
         require_own(index, other.folder)
 
 
-def test_a_graph_that_is_built_again_is_tuned_again(tmp_path: Path) -> None:
+def test_a_graph_that_is_built_again_is_tuned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same key, another graph: with several threads a build gives another one every time."""
     store = ArtifactStore(tmp_path)
     made = Indexes(store, generated(store, "300", 16), 1)
-    target = Target.parse("recall:0.9")
-    facts = made.tuned("hnswlib", MIXTURE, target, 1)
-    graph = made.built("hnswlib").graph
-    (folder,) = (tmp_path / "index").glob("[0-9a-f]*[0-9a-f]")
-    sealed.write(
-        folder, PAYLOAD, sealed.peek(folder, PAYLOAD), lambda path: path.write_bytes(b"another")
-    )
-    assert made.built("hnswlib").graph != graph
-    assert facts.effort is not None
+    target, tuned = Target.parse("recall:0.9"), []
+    tune = Indexes._tune
+
+    def spy(self: Indexes, *arguments: Any) -> dict[str, Any]:
+        tuned.append(made.built("hnswlib").graph)
+        return tune(self, *arguments)
+
+    monkeypatch.setattr(Indexes, "_tune", spy)
+    for _ in range(2):
+        made.tuned("hnswlib", MIXTURE, target, 1)
+    assert len(tuned) == 1
+    monkeypatch.setattr(Built, "graph", property(lambda self: "of another build"))
+    for _ in range(2):
+        made.tuned("hnswlib", MIXTURE, target, 1)
+    assert len(tuned) == 2
+    assert tuned[0] != tuned[1]

@@ -22,7 +22,6 @@ from bench.measure.prepare import pending
 from bench.measure.process import Launch, Launcher, ProcessError
 from bench.measure.record import LatencyRecord
 from bench.measure.results import Measurements, PlanFile
-from bench.measure.subjects import generated_identity
 from reaugkd.artifacts import ArtifactStore
 from reaugkd.errors import UserError
 from tests.bench.measure import fake_worker, judged
@@ -334,7 +333,7 @@ def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothin
 
 def test_the_identity_of_a_plan_is_that_of_what_is_built(store: ArtifactStore) -> None:
     source = bases.generated(store, "150", 16)
-    assert source.identity == generated_identity(150, 16, 2)
+    assert source.identity == bases.generated_identity(150, 16, 2)
     (cell,) = plan(asked(ann=("hnswlib",)), store)
     assert pending(cell, 1, store) == ("hnswlib", 150)
     from bench.measure.indexes import Indexes

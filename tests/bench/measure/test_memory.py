@@ -15,10 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli.main import main
-from bench.measure import bases, memory
+from bench.measure import bases, memory, meter
 from bench.measure.indexes import Indexes
-from bench.measure.memory import Meter
-from bench.measure.memory_worker import settle, status
+from bench.measure.memory_plan import plan
+from bench.measure.memory_worker import BATCH, settle, status
+from bench.measure.meter import WORKER, Meter
 from bench.measure.options import Options
 from bench.measure.process import Launcher
 from bench.measure.record import MemoryRecord, MemoryResult
@@ -60,10 +61,10 @@ def measured(
     spec: str,
     size: int = SIZE,
     dim: int = DIM,
-    launch: Launcher = memory.WORKER,
+    launch: Launcher = WORKER,
 ) -> MemoryRecord:
     wanted = options(size, dim, ann=(spec,))
-    (cell,) = memory.plan(wanted, store)
+    (cell,) = plan(wanted, store)
     return Meter(store, cell, wanted, "a test", launch=launch).measure(cell)
 
 
@@ -84,7 +85,7 @@ def test_exact_holds_its_vectors_in_mapped_pages_only(reading: Reading) -> None:
     assert VECTORS <= found.mapped <= VECTORS + BESIDES + PAGES
     # One batch of similarities and their partition, and nothing of the size of a second copy
     # of the vectors beside them.
-    assert 0 <= found.rss_growth < 3 * memory.BATCH * SIZE * 12 + PAGES
+    assert 0 <= found.rss_growth < 3 * BATCH * SIZE * 12 + PAGES
     assert found.formula == found.serialized == VECTORS + BESIDES
 
 
@@ -121,12 +122,12 @@ def test_soft_labels_and_ids_count_and_the_keys_where_they_are_the_index(
     source = bases.generated(store, str(SIZE), DIM)
     indexes = Indexes(store, source, 1)
     base = indexes.base
-    assert memory.besides(base) == BESIDES == base.values.nbytes + base.ids.nbytes
+    assert meter.besides(base) == BESIDES == base.values.nbytes + base.ids.nbytes
     folder = indexes.built("hnswlib").folder
     assert folder is not None
     files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert memory.on_disk(base, folder) == BESIDES + files
-    assert memory.on_disk(base, None) == BESIDES + VECTORS
+    assert meter.on_disk(base, folder) == BESIDES + files
+    assert meter.on_disk(base, None) == BESIDES + VECTORS
 
 
 def test_a_killed_child_is_a_failed_record_with_the_reason(store: ArtifactStore) -> None:
@@ -140,7 +141,7 @@ def test_a_killed_child_is_a_failed_record_with_the_reason(store: ArtifactStore)
 
 def test_a_damaged_index_is_one_line_that_names_its_file(store: ArtifactStore) -> None:
     wanted = options(ann=("faiss",))
-    (cell,) = memory.plan(wanted, store)
+    (cell,) = plan(wanted, store)
     meter = Meter(store, cell, wanted, "a test")
     folder = meter.indexes.built("faiss").folder
     assert folder is not None
@@ -163,7 +164,7 @@ def test_what_decides_a_figure_decides_the_key_and_nothing_is_made_for_it(
     store = ArtifactStore(tmp_path)
 
     def keys(**more: Any) -> list[str]:
-        return [one.key for one in memory.plan(options(**more), store)]
+        return [one.key for one in plan(options(**more), store)]
 
     changed = [
         keys(size=SIZE + 1),
@@ -192,7 +193,7 @@ def test_finished_cells_are_not_measured_again_and_failed_ones_are(
 
     assert again(DIES) == [("exact", "failed", False)]
     assert again(DIES, overwrite="never") == [("exact", "failed", True)]
-    assert again(memory.WORKER) == [("exact", "ok", False)]
+    assert again(WORKER) == [("exact", "ok", False)]
     assert again(DIES) == [("exact", "ok", True)]
     assert [record.status for record in measurements.memory()] == ["ok"]
 

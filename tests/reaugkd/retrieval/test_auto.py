@@ -13,7 +13,8 @@ from reaugkd.registry import Entry
 from reaugkd.retrieval import ann, calibrate
 from reaugkd.retrieval.ann import auto
 from reaugkd.retrieval.ann.auto import Auto, choose, explain, resolve
-from reaugkd.retrieval.calibrate import CANDIDATES, Measured
+from reaugkd.retrieval.calibrate import CANDIDATES
+from reaugkd.retrieval.search_times import Measured
 from tests.calibrations import TIMES, calibration, candidate, exact, graph
 from tests.reaugkd.retrieval.cases import DIM, K, N, queries, vectors
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reaugkd.retrieval import crossover
-from reaugkd.retrieval.calibrate import CALLS, GRAPH_SIZES
+from reaugkd.retrieval.calibrate import GRAPH_SIZES
 from reaugkd.retrieval.crossover import HORIZON, MOST_GROWTH, Cost
+from reaugkd.retrieval.search_times import CALLS
 from tests.calibrations import Time, calibration, candidate, exact, graph
 
 SIZES = np.unique(np.geomspace(1, 1e8, 50).astype(int))

@@ -15,7 +15,7 @@ import pytest
 
 from reaugkd.errors import UserError
 from reaugkd.registry import Entry
-from reaugkd.retrieval import ann, calibrate
+from reaugkd.retrieval import ann, calibrate, search_times
 from reaugkd.retrieval.calibrate import Machine, obtain, this_machine
 from tests import calibrations
 
@@ -66,14 +66,14 @@ def test_whatever_changes_the_times_has_its_own_calibration(
     tmp_path: Path, count: list[Machine], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     obtain(12, cache=tmp_path)
-    changes: dict[str, tuple[str, object]] = {
-        "cpu": ("_processor", lambda: "another CPU"),
-        "cores": ("_cores", lambda: 77),
-        "version": ("_version", lambda names: "99"),
-        "library": ("CANDIDATES", {"exact": ("numpy",)}),
+    changes: dict[str, tuple[object, str, object]] = {
+        "cpu": (calibrate, "_processor", lambda: "another CPU"),
+        "cores": (search_times, "cores", lambda: 77),
+        "version": (calibrate, "_version", lambda names: "99"),
+        "library": (calibrate, "CANDIDATES", {"exact": ("numpy",)}),
     }
     if what in changes:
-        monkeypatch.setattr(calibrate, *changes[what])
+        monkeypatch.setattr(*changes[what])
     obtain(13 if what == "dim" else 12, 2 if what == "threads" else 1, cache=tmp_path)
     assert len(count) == 2
     assert len({json.dumps(m.model_dump(), sort_keys=True) for m in count}) == 2
@@ -156,9 +156,9 @@ def test_a_killed_calibration_leaves_no_half_file(tmp_path: Path) -> None:
 
 def test_generated_vectors_have_structure_and_queries_of_their_own() -> None:
     for dim in (1, 3, 768):
-        vectors, queries = (calibrate.structured(300, dim, seed) for seed in (1, 2))
+        vectors, queries = (search_times.structured(300, dim, seed) for seed in (1, 2))
         assert vectors.shape == queries.shape == (300, dim)
-        np.testing.assert_array_equal(vectors, calibrate.structured(300, dim, seed=1))
+        np.testing.assert_array_equal(vectors, search_times.structured(300, dim, seed=1))
         assert not np.isin(queries[:, 0], vectors[:, 0]).all() or dim == 1
     wide = vectors - vectors.mean(axis=0)
     spectrum = np.linalg.svd(wide, compute_uv=False) ** 2
@@ -182,12 +182,12 @@ def test_a_real_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.spec for one in found.measured] == ["exact", "hnswlib"]
     exact, graph = found.measured
     assert {(p.size, p.batch) for p in exact.points} == {
-        (size, batch) for size in calibrate.EXACT_SIZES for batch in calibrate.CALLS
+        (size, batch) for size in calibrate.EXACT_SIZES for batch in search_times.CALLS
     }
     assert {p.effort for p in exact.points} == {None}
     assert {p.recall for p in exact.points} == {1.0}
     assert graph.usable
-    assert all(p.effort is not None and p.effort >= calibrate.K for p in graph.points)
+    assert all(p.effort is not None and p.effort >= search_times.K for p in graph.points)
     # 512 times the similarities: no noise of a busy machine turns this around.
     by = {(p.size, p.batch): p.microseconds for p in exact.points}
     assert by[1_600, 32] > by[100, 1]
