@@ -55,12 +55,12 @@ def beside(results: Results, found: Iterable[Score], known: Published) -> list[B
     the source names them, and the number of rows of train and test. Variants of a method (of other
     names) are not compared.
     """
-    ours = {}
-    for score in found:
-        if score.test and score.method != MAJORITY:
-            state = bool(score.retrieval) and score.retrieval != OFF
-            at = (score.method, score.task, score.split, score.metric, state)
-            ours.setdefault(at, score)  # of several indexes the first, not the best
+    ours: dict[tuple[str, str, str, str, bool], Score] = {}
+    for one in found:
+        if one.test and one.method != MAJORITY:
+            state = one.retrieval not in ("", OFF)
+            at = (one.method, one.task, one.split, one.metric, state)
+            ours.setdefault(at, one)  # of several indexes the first, not the best
     trained: dict[tuple[str, str], list[tuple[Record, TrainingResult]]] = {}
     for record, training in results.trained:
         if training.teacher:
@@ -72,7 +72,7 @@ def beside(results: Results, found: Iterable[Score], known: Published) -> list[B
         for task, split, metric, value in result.each():
             score = ours.get((result.method, task, split, metric, result.retrieval))
             runs = trained.get((result.method, task), [])
-            if score and runs and all(_matches(run, result, known) for run in runs):
+            if score is not None and runs and all(_matches(run, result, known) for run in runs):
                 rows.append(_beside(score, result, known, value / 100))
     return rows
 

@@ -112,7 +112,7 @@ class Published(_Strict):
                 where = f"{result.source}, {result.method}: {task} {split} {metric} = {value}"
                 if task not in self.rows or split not in _splits(task):
                     raise ValueError(f"{where}: no such task or split")
-                if metric not in TASKS[task].metrics or not -100 <= value <= 100:
+                if metric not in TASKS[task].metrics or not 1 < value <= 100:
                     raise ValueError(f"{where}: not a metric of the task, or not points")
         return self
 

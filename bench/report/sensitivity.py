@@ -243,7 +243,7 @@ def beta_tau_table(found: Sequence[AtBetaTau]) -> Table:
         for tau, line in _told_apart(block)
     )
     labels = ("task", "method", "index", "k", "tau")
-    notes = (
+    notes: tuple[str, ...] = (
         "Test split, in points, by the task's selection metric: mean over seeds, each at its own "
         "chosen k. beta = 0 is the student alone.",
         "* was chosen on held-out, by at least one seed. The best cell of the test split is not a "

@@ -86,8 +86,8 @@ def _sweep(
     if not np.isfinite(values).all():
         raise _UnfitError(f"{name} has values that are not numbers")
     chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
-    tried = (result.taus, result.ks, result.betas)
-    if any(one not in settings for one, settings in zip(chosen, tried, strict=True)):
+    tau, k, beta = chosen
+    if tau not in result.taus or k not in result.ks or beta not in result.betas:
         raise _UnfitError(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
     several = len(record.tests) > 1 and split != HELD_OUT
     return Sweep(

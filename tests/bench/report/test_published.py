@@ -118,6 +118,7 @@ def test_a_teacher_beats_the_student_that_had_none(known: Published) -> None:
         {"scores": {"wnli": {"dev": {"accuracy": 50.0}}}},
         {"scores": {"mrcp": {"dev": {"accuracy": 50.0}}}},
         {"scores": {"mrpc": {"dev": {"accuracy": 8284.0}}}},
+        {"scores": {"mrpc": {"dev": {"accuracy": 0.8284}}}},
         {"tag": "verified"},
     ],
 )
