@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 from bench.cell import Cell, Workbench, run_and_store
+from bench.channel import Queue, Sender, Unheard, drain
 from bench.plan import Planned
 from bench.quiet import quieten
 from bench.record import Record
 from bench.store import Store
-from reaugkd.artifacts import ArtifactStore
+from bench.watched import Listener, WatchedStore
 from reaugkd.errors import UserError
-from reaugkd.reporter import Reporter, Silent
 
 Overwrite = Literal["never", "missing", "always"]
 Done = Callable[[Cell, Record], None]
+Begun = Callable[[str], None]
+TICK = 0.1
+"""Seconds between two looks at what the workers of a pool tell."""
+
 _WORKBENCH: list[Workbench] = []  # of a worker process, made once by its initializer
+_SENDERS: list[Sender] = []  # the same
+
+
+def _unheard(key: str) -> None:
+    """Whoever is not told that a cell begins."""
 
 
 class WorkerError(UserError):
@@ -52,9 +62,15 @@ def groups(planned: Sequence[Planned]) -> list[list[Planned]]:
 
 
 def run_group(
-    group: Iterable[Planned], workbench: Workbench, store: Store
+    group: Iterable[Planned], workbench: Workbench, store: Store, begun: Begun = _unheard
 ) -> Iterator[tuple[Cell, Record]]:
     """Run the cells in order; those whose student failed are skipped with the reason.
+
+    Args:
+        group: the cells.
+        workbench: runs them.
+        store: where the records go.
+        begun: told the key of every cell before it is run.
 
     Raises:
         StoreError: if a record cannot be written; nothing that was finished is lost.
@@ -62,6 +78,7 @@ def run_group(
     failed: dict[str, str] = {}
     for planned in group:
         cell = planned.cell
+        begun(cell.key)
         reason = planned.skip or failed.get(cell.needs or "")
         if reason is None:
             record = run_and_store(cell, workbench, store)
@@ -73,10 +90,16 @@ def run_group(
         yield cell, record
 
 
-def in_process(planned: Sequence[Planned], workbench: Workbench, store: Store, done: Done) -> None:
+def in_process(
+    planned: Sequence[Planned],
+    workbench: Workbench,
+    store: Store,
+    done: Done,
+    begun: Begun = _unheard,
+) -> None:
     """Run the cells here, one after another."""
     for group in groups(planned):
-        for cell, record in run_group(group, workbench, store):
+        for cell, record in run_group(group, workbench, store, begun):
             done(cell, record)
 
 
@@ -89,7 +112,7 @@ def in_pool(
     *,
     workers: int,
     threads: int,
-    reporter: Callable[[], Reporter] = Silent,
+    listener: Callable[[int], Listener] = lambda _: Unheard(),
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
 
@@ -98,27 +121,41 @@ def in_pool(
         cache: where expensive steps are kept.
         store: where the records go.
         command: the command line, for provenance.
-        done: told of every record.
+        done: told of every record as soon as it is written.
         workers: number of processes.
         threads: of torch, per process.
-        reporter: makes the reporter of a worker, in the worker.
+        listener: process id of a worker -> who is told, here, what it does.
 
     Raises:
         StoreError: if a record cannot be written.
         WorkerError: if a worker is killed, e.g. for the memory it takes.
     """
     context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
+    cells, events = {p.cell.key: p.cell for p in planned}, context.SimpleQueue()
+
+    def ended(key: str) -> None:
+        cell = cells.pop(key, None)  # told by its worker, and again with the result of its group
+        record = store.read(key) if cell else None
+        if cell and isinstance(record, Record):
+            done(cell, record)
+
+    def look() -> None:
+        drain(events, listener, ended)
+
     with ProcessPoolExecutor(
         workers,
         mp_context=context,
         initializer=_start,
-        initargs=(cache, command, threads, reporter),
+        initargs=(cache, command, threads, events),
     ) as pool:
-        futures = {pool.submit(_work, group, store.folder) for group in groups(planned)}
+        finished: queue.SimpleQueue[Future[list[str]]] = queue.SimpleQueue()
+        submitted = [pool.submit(_work, group, store.folder) for group in groups(planned)]
+        for future in submitted:
+            future.add_done_callback(finished.put)
         try:
-            for future in as_completed(futures):
-                for cell, record in future.result():
-                    done(cell, record)
+            for future in _arriving(finished, len(submitted), look):
+                for key in future.result():
+                    ended(key)
         except BrokenProcessPool as error:
             raise WorkerError(
                 "a worker was killed, perhaps for want of memory: the same command resumes, "
@@ -131,15 +168,35 @@ def in_pool(
             raise
 
 
-def _start(cache: Path, command: str, threads: int, reporter: Callable[[], Reporter]) -> None:
+def _arriving(
+    finished: queue.SimpleQueue[Future[list[str]]], count: int, look: Callable[[], None]
+) -> Iterator[Future[list[str]]]:
+    """``count`` futures as they are finished; ``tick`` is called before each and while waiting."""
+    while count:
+        try:
+            future = finished.get(timeout=TICK)
+        except queue.Empty:
+            look()
+            continue
+        look()
+        count -= 1
+        yield future
+
+
+def _start(cache: Path, command: str, threads: int, events: Queue) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
     torch.set_num_threads(threads)
     quieten()
-    listener = reporter()
-    _WORKBENCH.append(Workbench(ArtifactStore(cache, listener), listener, command))
+    sender = Sender(events)
+    _SENDERS.append(sender)
+    _WORKBENCH.append(Workbench(WatchedStore(cache, sender), sender, command))
 
 
-def _work(group: list[Planned], folder: Path) -> list[tuple[Cell, Record]]:
-    return list(run_group(group, _WORKBENCH[0], Store(folder)))
+def _work(group: list[Planned], folder: Path) -> list[str]:
+    sender, keys = _SENDERS[0], []
+    for cell, _ in run_group(group, _WORKBENCH[0], Store(folder), sender.begun):
+        sender.ended(cell.key)
+        keys.append(cell.key)
+    return keys

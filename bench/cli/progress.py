@@ -1,110 +1,124 @@
-"""Progress of long work: a bar with rate and loss terms in a terminal, plain lines elsewhere."""
+"""Progress of long work: drawn live in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
+from bench.cli.desk import Desk
 from reaugkd.reporter import Reporter
+
+if TYPE_CHECKING:
+    from bench.cli.course import Course
+    from bench.pace import Left
+
+
+class Display(Protocol):
+    """Shows what the processes of a run do."""
+
+    @property
+    def desks(self) -> Sequence[Desk]:
+        """Of all processes that were heard of."""
+
+    def desk(self, worker: int = 0) -> Desk:
+        """The desk of a process: 0 is this one, others go by their ids."""
+
+    def begin(self, course: Course) -> None:
+        """The cells begin; from now on they are shown too."""
+
+    def close(self) -> None:
+        """The end, whatever came: nothing is left on a terminal that should not stay."""
+
+
+def display(console: Console) -> Display:
+    """The display that suits ``console``; a terminal that cannot move its cursor gets lines."""
+    if not console.is_interactive:
+        return Plain(console)
+    from bench.cli.live import Live
+
+    return Live(console)
 
 
 def reporter(console: Console) -> Reporter:
-    """The reporter that suits ``console``."""
-    return Bars(console) if console.is_terminal else Lines(console)
+    """The reporter that suits ``console``, for work that is no run."""
+    return display(console).desk()
 
 
-def of_worker() -> Reporter:
-    """The reporter of a pool's worker: whole lines, on which several processes can agree."""
-    return Lines(Console(soft_wrap=True))
+def shown(values: Mapping[str, float]) -> str:
+    """Figures on one line.
 
-
-def _shown(values: Mapping[str, float]) -> str:
+    >>> shown({"soft": 0.25, "hard": 1.5})
+    'soft 0.2500 hard 1.5000'
+    """
     return " ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
-class Lines:
-    """One line when a stage begins and one when it ends: for logs and pipes."""
+def duration(seconds: float) -> str:
+    """A duration as a clock shows it.
+
+    >>> duration(9.6), duration(75), duration(3700)
+    ('0:10', '1:15', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def remaining(left: Left | None) -> str:
+    """An estimate in words, empty where there is none.
+
+    >>> from bench.pace import Left
+    >>> remaining(Left(100.0, True)), remaining(Left(4000.0, False)), remaining(None)
+    ('about 1:40 left', 'over 1:06:40 left', '')
+    """
+    if left is None:
+        return ""
+    return f"{'about' if left.whole else 'over'} {duration(left.seconds)} left"
+
+
+class Lines(Desk):
+    """One line when a stage ends: for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
-        self._stage: str | None = None
 
     def note(self, text: str) -> None:
         """Write ``text``."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def start(self, stage: str, total: int, unit: str = "examples") -> None:
-        """Remember the stage; short stages need no line of their own."""
-        self.finish()
-        self._stage, self._unit, self._done = stage, unit, 0
-        self._values: dict[str, float] = {}
-        self._began = time.perf_counter()
-
-    def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        """Count."""
-        self._done += done
-        self._values.update(values or {})
-
     def finish(self) -> None:
-        """Write what the stage did and how fast."""
-        if self._stage is not None:
-            seconds = time.perf_counter() - self._began
-            rate = f"{self._done} {self._unit} in {seconds:.1f} s ({self._done / seconds:.0f}/s)"
-            self.note(f"  {self._stage}: {rate} {_shown(self._values)}".rstrip())
-            self._stage = None
+        """Write what the stage did and how fast; short stages need no line when they begin."""
+        stage, self.stage = self.stage, None
+        if stage is not None:
+            now = self.clock()
+            rate = f"in {now - stage.began:.1f} s ({stage.rate(now):.0f}/s)"
+            did = f"{stage.done} {stage.unit} {rate} {shown(stage.values)}".rstrip()
+            self.note(f"  {stage.name}: {did}")
 
 
-class Bars:
-    """A live bar for the stage under way; notes scroll above it."""
+class Plain:
+    """Plain lines of every process, each whole."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._desks: dict[int, Desk] = {}
 
-    def note(self, text: str) -> None:
-        """Write ``text`` above the bar."""
-        self._console.print(text, highlight=False, markup=False)
+    @property
+    def desks(self) -> Sequence[Desk]:
+        """Of all processes that were heard of."""
+        return list(self._desks.values())
 
-    def start(self, stage: str, total: int, unit: str = "examples") -> None:
-        """Show a new bar."""
-        self.finish()
-        self._progress = Progress(
-            TextColumn("  {task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[values]}", markup=False),
-            console=self._console,
-            transient=True,
-        )
-        self._unit, self._done, self._began = unit, 0, time.perf_counter()
-        self._task = self._progress.add_task(stage, total=total, rate="", values="")
-        self._progress.start()
+    def desk(self, worker: int = 0) -> Desk:
+        """The desk of a process."""
+        return self._desks.setdefault(worker, Lines(self._console))
 
-    def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        """Move the bar."""
-        if self._progress is None or self._task is None:
-            return
-        self._done += done
-        rate = f"{self._done / max(time.perf_counter() - self._began, 1e-9):.0f} {self._unit}/s"
-        self._progress.update(self._task, advance=done, rate=rate)
-        if values:
-            self._progress.update(self._task, values=_shown(values))
+    def begin(self, course: Course) -> None:
+        """The lines of its cells tell the course."""
 
-    def finish(self) -> None:
-        """Take the bar away."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+    def close(self) -> None:
+        """Say how far the stages under way have come."""
+        for desk in self.desks:
+            desk.finish()

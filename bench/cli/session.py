@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import executors, plan, provenance
+from bench import executors, plan, provenance, works
 from bench.base import percent
 from bench.cell import Cell, Workbench
 from bench.cli import progress
+from bench.cli.course import Course
+from bench.cli.outcome import outcome
 from bench.config import RunConfig
 from bench.executors import Overwrite
 from bench.plan import Planned
@@ -22,8 +23,8 @@ from bench.record import Record
 from bench.report.files import RUNS
 from bench.settings import Resolved
 from bench.store import Store, StoreError, make_writable
+from bench.watched import WatchedStore
 from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
 from reaugkd.cache import default_cache
 
 KINDS = ("training", "retrieval", "control")
@@ -66,10 +67,14 @@ class Session:
         self.command, self.workers = command, workers
         self.cache = (cache or default_cache()).expanduser()
         self.store = Store(out or RUNS / run_name(config, preset))
-        self.reporter = progress.reporter(self.console)
-        artifacts = ArtifactStore(self.cache, self.reporter)
-        self.workbench = Workbench(artifacts, self.reporter, command)
-        self.planned = plan.make(settings.tasks, self.workbench)
+        self.display = progress.display(self.console)
+        self.desk = self.display.desk()
+        self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
+        try:
+            self.planned = plan.make(settings.tasks, self.workbench)
+        finally:
+            self.display.close()  # `auto` is measured for a plan, and Ctrl-C may come then
+        self.works = works.works(self.planned, self.workbench)
 
     def show_plan(self, overwrite: Overwrite) -> None:
         """Print how many cells there are, by kind, and how many are there already."""
@@ -87,7 +92,7 @@ class Session:
             seeds = len({cell.seed for cell in cells})
             table.add_row(task, method + more, str(len(cells)), str(seeds), str(waiting))
         self.console.print(table)
-        for line in self._remarks():
+        for line in self._remarks(todo):
             self.console.print(line, highlight=False, markup=False)
         kinds = Counter[str](p.cell.kind for p in self.planned)
         shown = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind] or kind in USUAL)
@@ -97,8 +102,8 @@ class Session:
             highlight=False,
         )
 
-    def _remarks(self) -> list[str]:
-        """What the table does not tell: the axes of retrieval, more teachers, cells to skip."""
+    def _remarks(self, todo: set[str]) -> list[str]:
+        """What the table does not tell: axes of retrieval, more teachers, the cache, skips."""
         wanted = self.config.retrieval
         lines = []
         found = [p.cell for p in self.planned if p.cell.kind == "retrieval"]
@@ -114,6 +119,8 @@ class Session:
             lines += [f"  {name}: {', '.join(values)}" for name, values in axes.items()]
         if any(cell.values == "cross-fitted" for cell in found):
             lines.append(f"cross-fitted values train {wanted.folds} more teachers per task")
+        if cached := sum(self.works[key].cached for key in todo if key in self.works):
+            lines.append(f"students in the cache: {cached}")
         skipped = Counter(p.skip for p in self.planned if p.skip)
         return lines + [f"{count} cells will be skipped: {why}" for why, count in skipped.items()]
 
@@ -151,20 +158,23 @@ class Session:
         except OSError as error:
             raise StoreError(f"cannot write to the cache {self.cache}: {error.strerror}") from error
         self._keep_plan()
-        for problem in self.store.records()[1]:
-            self.reporter.note(f"{problem.path} is passed over: {problem.reason}")
+        records, problems = self.store.records()
+        for problem in problems:
+            self.desk.note(f"{problem.path} is passed over: {problem.reason}")
         todo = executors.left(self.planned, self.store, overwrite)
         self.show_plan(overwrite)
-        self._total, self._finished, self._began = len(todo), 0, time.perf_counter()
+        self.course = self._course(todo, records)
+        self.display.begin(self.course)
         try:
             self._execute(todo)
         finally:
-            self.reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
+            self.display.close()  # Ctrl-C in a stage: a view gives the cursor back
         return self._summary()
 
     def _execute(self, todo: list[Planned]) -> None:
         if self.workers == 1:
-            executors.in_process(todo, self.workbench, self.store, self._done)
+            begun = self.desk.begun
+            executors.in_process(todo, self.workbench, self.store, self._done, begun)
         else:
             threads = self.config.threads or max(1, (os.cpu_count() or 1) // self.workers)
             executors.in_pool(
@@ -175,40 +185,33 @@ class Session:
                 self._done,
                 workers=self.workers,
                 threads=threads,
-                reporter=progress.of_worker,
+                listener=self.display.desk,
             )
 
+    def _course(self, todo: list[Planned], records: list[Record]) -> Course:
+        there = {p.cell.key for p in self.planned} - {p.cell.key for p in todo}
+        before = [record for record in records if record.key in there]
+        teachers = works.teachers(todo, self.works, self.workbench)
+        return Course(self.planned, todo, before, self.works, teachers, self.workers)
+
     def _done(self, cell: Cell, record: Record) -> None:
-        self._finished += 1
-        split = record.tests[0]
-        what = record.reason or ""
-        if record.training is not None:
-            what = (
-                f"{split} {record.select_on} {record.training.scores[split][record.select_on]:.4f}"
-            )
-        elif record.retrieval is not None:
-            off, on = record.retrieval.off, record.retrieval.chosen
-            what = (
-                f"{split} {record.select_on} {off[split][record.select_on]:.4f} -> "
-                f"{on.scores[split][record.select_on]:.4f} (k {on.k}, beta {on.beta}, tau {on.tau})"
-            )
-        elif record.controls is not None:
-            mixed, scaled = record.controls.second_head, record.controls.temperature
-            what = (
-                f"second head {split} {record.select_on} "
-                f"{record.controls.off.scores[split][record.select_on]:.4f} -> "
-                f"{mixed.mixed.scores[split][record.select_on]:.4f} (beta {mixed.beta})"
-            )
-            what += f", temperature {scaled.temperature:.2f}" if scaled else ""
-        head = f"[{self._finished}/{self._total}] {record.status:7} {cell.label}"
-        self.reporter.note(f"{head}: {what} [{record.seconds:.1f} s]")
+        desk = next((one for one in self.display.desks if one.key == cell.key), None)
+        self.course.ended(cell, record, desk)
+        cached = ", from the cache" if desk and "student" in desk.reused else ""
+        if desk:
+            desk.leave()
+        course, left = self.course, ""
+        if course.done < course.total and (found := course.left(self.display.desks)):
+            left = f", {progress.remaining(found)}"
+        head = f"[{course.done}/{course.total}{left}] {record.status:7} {cell.label}"
+        self.desk.note(f"{head}: {outcome(record)} [{record.seconds:.1f} s{cached}]")
 
     def _summary(self) -> int:
         found = {p.cell.key: self.store.read(p.cell.key) for p in self.planned}
         status = {key: r.status if isinstance(r, Record) else "missing" for key, r in found.items()}
         counts = Counter(status.values())
         shown = ", ".join(f"{counts[name]} {name}" for name in counts)
-        minutes = (time.perf_counter() - self._began) / 60
+        minutes = self.course.elapsed / 60
         self.console.print(f"{self.store.folder}: {shown}; {minutes:.1f} min", highlight=False)
         bad = [p.cell for p in self.planned if status[p.cell.key] in ("failed", "missing")]
         for cell in bad:

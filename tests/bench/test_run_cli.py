@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from bench.cli.main import main
+from bench.cli.progress import Plain
 from bench.store import Store
 from reaugkd import __version__
-from reaugkd.reporter import Silent
 from tests.bench import runs
 
 
@@ -65,8 +66,11 @@ def test_output_in_a_pipe_is_plain_and_names_every_cell(finished: Path, tmp_path
     done = runs.run(finished, "--out", tmp_path, "--cache", tmp_path / "cache")
     assert done.exit_code == 0
     assert "\x1b" not in done.output
-    cells = [line for line in done.output.splitlines() if re.match(r"\[\d/5\] ok ", line)]
-    assert [line[:5] for line in cells] == [f"[{n}/5]" for n in range(1, 6)]
+    cells = [line for line in done.output.splitlines() if re.match(r"\[\d/5.*?\] ok ", line)]
+    assert [line[:4] for line in cells] == [f"[{n}/5" for n in range(1, 6)]
+    left = [re.match(r"\[\d/5(, (about|over) \d+:\d\d left)?\] ", line) for line in cells]
+    words = [one[2] for one in left if one]  # before a kind of cell has ended, nothing is known
+    assert words == ["over", "over", None, "about", None]
     assert re.search(r"follows reaugkd .* hnswlib .*-> 0\.\d{4} \(k \d", cells[-1])
     scores = [n for n, line in enumerate(done.output.splitlines()) if "teacher, held_out" in line]
     distilled = [n for n, line in enumerate(done.output.splitlines()) if "kd seed 0: epoch" in line]
@@ -113,17 +117,21 @@ def test_a_failed_run_has_a_report_too(finished: Path, tmp_path: Path) -> None:
 def test_an_interrupted_run_gives_the_cursor_back(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Bar(Silent):
-        shown = True
+    class View(Plain):
+        shown = False
 
-        def finish(self) -> None:
+        def begin(self, course: object) -> None:
+            self.shown = True
+
+        def close(self) -> None:
             self.shown = False
 
     def interrupt(*_: object) -> None:
+        assert view.shown
         raise KeyboardInterrupt
 
-    bar = Bar()
-    monkeypatch.setattr("bench.cli.progress.reporter", lambda _: bar)
+    view = View(Console())
+    monkeypatch.setattr("bench.cli.progress.display", lambda _: view)
     monkeypatch.setattr("bench.executors.in_process", interrupt)
     assert runs.run(finished, "--out", tmp_path).exit_code == 130
-    assert not bar.shown
+    assert not view.shown
