@@ -49,14 +49,18 @@ class Beside:
 
 
 def beside(results: Results, found: Iterable[Score], known: Published) -> list[Beside]:
-    """The published numbers that this run may be compared with, in the order of the file.
+    """The published numbers that this run may be compared with.
+
+    Task by task in the order of the scores, within a task and metric in the order of the file.
 
     Every seed of a method must match: student, teacher (of a method that has one), settings where
     the source names them, and the number of rows of train and test. Variants of a method (of other
     names) are not compared.
     """
     ours: dict[tuple[str, str, str, str, bool], Score] = {}
+    tasks: dict[str, None] = {}
     for one in found:
+        tasks.setdefault(one.task)
         if one.test and one.method != MAJORITY:
             state = one.retrieval not in ("", OFF)
             at = (one.method, one.task, one.split, one.metric, state)
@@ -74,7 +78,9 @@ def beside(results: Results, found: Iterable[Score], known: Published) -> list[B
             runs = trained.get((result.method, task), [])
             if score is not None and runs and all(_matches(run, result, known) for run in runs):
                 rows.append(_beside(score, result, known, value / 100))
-    return rows
+    places = list(tasks)
+    headers = list(dict.fromkeys(row.header for row in rows))
+    return sorted(rows, key=lambda row: (places.index(row.task), headers.index(row.header)))
 
 
 def _matches(run: tuple[Record, TrainingResult], result: Result, known: Published) -> bool:
@@ -122,8 +128,7 @@ def _beside(score: Score, result: Result, known: Published, value: float) -> Bes
 
 
 def published_table(found: Sequence[Beside], known: Published) -> Table:
-    """Ours and theirs, task by task; recalled numbers carry a star."""
-    tasks = dict.fromkeys(row.header for row in found)
+    """Ours and theirs; recalled numbers carry a star."""
     rows = tuple(
         (
             row.header,
@@ -132,15 +137,19 @@ def published_table(found: Sequence[Beside], known: Published) -> Table:
             row.source,
             row.tag,
             f"{points(row.ours)} ({row.ours.n})",
-            f"{100 * row.published:.2f}{' *' if row.tag == 'recalled' else ''}",
+            _printed(row.published) + (" *" if row.tag == "recalled" else ""),
             EMPTY if row.difference is None else f"{100 * row.difference:+z.2f}",
         )
-        for header in tasks
         for row in found
-        if row.header == header
     )
     columns = ("task", "method", "retrieval", "source", "tag", "ours", "published", "difference")
     return Table("Beside published numbers", columns, rows, 5, tuple(_notes(found, known)))
+
+
+def _printed(share: float) -> str:
+    """Points with the digits that were printed: one or two."""
+    tenth = f"{100 * share:.1f}"
+    return tenth if abs(float(tenth) - 100 * share) < 1e-6 else f"{100 * share:.2f}"
 
 
 def _notes(found: Sequence[Beside], known: Published) -> Iterator[str]:

@@ -219,6 +219,17 @@ def test_recalled_numbers_are_starred_and_said_to_have_no_source(tmp_path: Path)
         assert any("not found in a source" in note for note in table.notes) is starred
 
 
+def test_rows_stand_task_by_task_with_the_digits_that_were_printed(tmp_path: Path) -> None:
+    records = [trained("kd", task, student=FIRST_6) for task in ("rte", "mrpc")]
+    table = published_table(rows(tmp_path, *records), published())
+    headers = list(dict.fromkeys(row[0] for row in table.rows))
+    assert headers == ["RTE accuracy", "MRPC accuracy", "MRPC f1"]
+    assert [row[0] for row in table.rows] == sorted((r[0] for r in table.rows), key=headers.index)
+    shown = {(row[0], row[1], row[3]): row[6] for row in table.rows}
+    assert shown["RTE accuracy", "kd", "PKD repository"] == "67.51"
+    assert shown["RTE accuracy", "teacher", "MetaDistil issue 5"] == "73.3"
+
+
 MISMATCHES: dict[str, Record] = {
     "another student": trained("kd", student="org/other"),
     "a student of another size": trained("kd", parameters=bert(4)),
