@@ -18,6 +18,9 @@ from reaugkd.errors import UnknownNameError
 PREFERRED = ("kd", "finetune")
 """What others are compared with unless a baseline is named, best first."""
 
+SMALLEST = 2 / (2 * RESAMPLES + 1)
+"""No interval's p is below: each resample gives two of the values that it is counted from."""
+
 BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
 ONE_SEED = "one seed: no test"
 NOT_COMPARABLE = "not comparable"
@@ -87,10 +90,9 @@ def comparisons(examples: Examples, baseline: str | None) -> list[Comparison]:
         tasks.setdefault(at[0], {})[at] = found
     made: list[Comparison] = []
     for own in tasks.values():
-        record = next((a.record for found in own.values() for a in found.values()), None)
-        for split in record.tests if record else ():
-            answers = [answer for found in own.values() for answer in found.values()]
-            paired = Paired(examples, answers, split, record.select_on)
+        answers = [answer for found in own.values() for answer in found.values()]
+        for split in answers[0].record.tests if answers else ():
+            paired = Paired(examples, answers, split, answers[0].record.select_on)
             made += _of_split(paired, own, split, baseline)
     return [one for kind in ("baseline", "retrieval") for one in _corrected(made, kind)]
 
@@ -237,6 +239,11 @@ def _notes(own: Sequence[Comparison], what: str, tested: int) -> tuple[str, ...]
             f"test{'s' if tested > 1 else ''} of this table; other differences may be chance. The "
             f"interval and p hold over seeds and examples ({RESAMPLES:,} resamples of the "
             "examples)."
+        )
+    if tested * SMALLEST >= LEVEL:
+        notes.append(
+            f"So many tests that no p of {RESAMPLES:,} resamples stays below {LEVEL:g} after the "
+            "correction: compare fewer columns."
         )
     if any(one.verdict == ONE_SEED for one in own):
         notes.append(

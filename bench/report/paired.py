@@ -112,7 +112,8 @@ class Paired:
             (self._drawn[one] - against._drawn[other]).T,
             self.examples,
         )
-        right, theirs, chances = self._right, against._right, ()
+        right, theirs = self._right, against._right
+        chances: tuple[float, ...] = ()
         if right is not None and theirs is not None:
             chances = tuple(mcnemar(right[a], theirs[b]) for a, b in pairs.values())
         return Outcome(tuple(pairs), found, chances, "")

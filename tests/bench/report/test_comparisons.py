@@ -16,6 +16,7 @@ from bench.report.comparisons import (
     NOT_COMPARABLE,
     NOT_SHOWN,
     ONE_SEED,
+    SMALLEST,
     WORSE,
     Comparison,
     baseline_of,
@@ -323,3 +324,17 @@ def test_no_task_in_common_has_no_average(tmp_path: Path) -> None:
     table = over_table(rows, {}, "kd")
     assert table is not None
     assert table.notes[0].startswith("No average")
+
+
+def test_the_smallest_p_is_what_a_certain_difference_gets() -> None:
+    certain = stats.difference([0.5] * 3, np.full((stats.RESAMPLES, 3), 0.5), 100)
+    assert certain.p == pytest.approx(SMALLEST)
+
+
+def test_so_many_tests_that_none_can_hold_is_said(tmp_path: Path) -> None:
+    (one,) = compared(run(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.95})))
+    needed = math.ceil(stats.LEVEL / SMALLEST)
+    for count, said in ((needed, True), (needed - 1, False)):
+        table = baseline_table([one] * count)
+        assert table is not None
+        assert any("So many tests" in note for note in table.notes) == said
