@@ -25,6 +25,9 @@ COLUMNS = 3
 PANEL = (3.5, 2.7)
 """Width and height of a panel, in inches."""
 
+LEGEND_LINE = 0.18
+"""Height of a line of the legend, in inches."""
+
 DPI = 200
 MOST_LABELS = 12
 """More categories than these are not all labelled."""
@@ -91,9 +94,13 @@ def draw(figure: Figure, *, dark: bool = False) -> Drawn:
 
     theme = DARK if dark else LIGHT
     columns, rows = grid(len(figure.panels))
-    drawn = Canvas(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
-    axes = drawn.subplots(rows, columns, squeeze=False).flatten()
     known = styles(figure)
+    across = _legend_columns(list(known), columns) if len(known) > 1 else 1
+    lines = math.ceil(len(known) / across) if len(known) > 1 else 0
+    height = PANEL[1] * rows + LEGEND_LINE * lines
+    drawn = Canvas(figsize=(PANEL[0] * columns, height), layout="constrained")
+    drawn.get_layout_engine().set(w_pad=0.08, h_pad=0.06)  # type: ignore[union-attr]
+    axes = drawn.subplots(rows, columns, squeeze=False).flatten()
     handles: dict[str, Any] = {}
     for panel, one in zip(figure.panels, axes, strict=False):
         _frame(one, panel, theme)
@@ -105,7 +112,7 @@ def draw(figure: Figure, *, dark: bool = False) -> Drawn:
     for one in axes[len(figure.panels) :]:
         one.set_axis_off()
     if len(handles) > 1:
-        _legend(drawn, handles, theme, columns)
+        _legend(drawn, handles, theme, across)
     return drawn
 
 
@@ -233,32 +240,39 @@ def _interval(
 
 
 def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
-    for rule in panel.rules:
-        level = scale.place(rule.y, panel.y)
-        if level is None:
-            continue
-        one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
+    """The words of the first stand above it on the left, of the next below it on the right."""
+    rules = [rule for rule in panel.rules if scale.place(rule.y, panel.y) is not None]
+    for number, rule in enumerate(rules):
+        left = number % 2 == 0
+        dash = (4, 3) if left else (1.2, 2)
+        one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, dash), zorder=2.5)
         one.annotate(
             _line(rule.label),
-            (0, rule.y),
+            (0 if left else 1, rule.y),
             xycoords=("axes fraction", "data"),
-            xytext=(3, 2),
+            xytext=(3 if left else -3, 2.5 if left else -2.5),
             textcoords="offset points",
+            ha="left" if left else "right",
+            va="bottom" if left else "top",
             fontsize=7.5,
             color=theme.ink,
             zorder=5,
+            bbox={"facecolor": theme.background, "alpha": 0.7, "linewidth": 0, "pad": 0.6},
         )
 
 
-def _legend(drawn: Drawn, handles: dict[str, Any], theme: Theme, columns: int) -> None:
-    longest = max(map(len, handles))
-    # A letter is about 0.075 inches wide, the line before it 0.6.
-    across = max(1, int(PANEL[0] * columns / (0.6 + 0.075 * longest)))
+def _legend_columns(labels: Sequence[str], columns: int) -> int:
+    # A letter is about 0.075 inches wide, the line before it and the gap behind it 0.75.
+    widest = 0.75 + 0.075 * max(map(len, labels))
+    return max(1, min(len(labels), int(PANEL[0] * columns / widest)))
+
+
+def _legend(drawn: Drawn, handles: dict[str, Any], theme: Theme, across: int) -> None:
     legend = drawn.legend(
         list(handles.values()),
         ["."] * len(handles),
         loc="outside lower left",
-        ncols=min(across, len(handles)),
+        ncols=across,
         frameon=False,
         fontsize=8,
         handlelength=3.2,

@@ -1,8 +1,8 @@
 """Colours, markers and dashes of series: safe for colour-blind eyes, readable in grey, two themes.
 
-The hues are about those of Okabe and Ito, moved in lightness: every colour has at least 3:1 contrast on
-the background of its theme (WCAG 1.4.11), and dark and light ones take turns, so that neighbours
-in a legend differ in grey as well. Each series also has a marker and a dash of its own.
+The hues are about those of Okabe and Ito, moved in lightness: every colour has at least 3:1
+contrast on the background of its theme (WCAG 1.4.11), and dark and light ones take turns, so that
+neighbours in a legend differ in grey as well. Each series also has its own marker and dash.
 """
 
 from __future__ import annotations

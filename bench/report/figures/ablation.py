@@ -12,6 +12,9 @@ from bench.report.summary import each
 
 Line = list[AtK]
 
+MOST_TOLD = 4
+"""So many lines of a panel are told in words."""
+
 
 def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
     """A panel per task and test split, a line per method; ``off`` stands left of the smallest k.
@@ -90,8 +93,18 @@ def _interval(mean: Mean) -> str:
 
 
 def _told(title: str, lines: Sequence[Line]) -> str:
-    parts = [_line_told(line) for line in lines]
-    return f"{title}, {lines[0][0].metric} on the test split: {'; '.join(parts)}."
+    """Every line where they are few, else those that k moves most."""
+    moved = sorted(lines, key=_reach, reverse=True)
+    shown = lines if len(lines) <= MOST_TOLD else moved[:MOST_TOLD]
+    told = f"{title}, {lines[0][0].metric} on the test split: {'; '.join(map(_line_told, shown))}."
+    if len(shown) < len(lines):
+        told += f" k moves the others by at most {figure(_reach(moved[len(shown)]))} points."
+    return told
+
+
+def _reach(line: Line) -> float:
+    means = [100 * row.on.mean for row in line if row.on.mean is not None]
+    return max(means) - min(means) if means else 0.0
 
 
 def _line_told(line: Line) -> str:
@@ -101,10 +114,9 @@ def _line_told(line: Line) -> str:
         return f"{line[0].method} was not measured"
     low, high = (pick(scored, key=lambda row: row.on.mean or 0.0) for pick in (min, max))
     least, most = figure(spread(low.on).mean), figure(spread(high.on).mean)
-    chosen = each(line[0].chosen_k)
     if least == most:
         return f"{line[0].method} has {least} at every k, {off} without retrieval"
     return (
         f"{line[0].method} goes from {least} (k = {low.k}) to {most} (k = {high.k}), {off} without "
-        f"retrieval, held-out chose k = {chosen}"
+        f"retrieval, held-out chose k = {each(line[0].chosen_k)}"
     )

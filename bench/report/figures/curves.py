@@ -83,9 +83,14 @@ def _at(found: Sequence[TrainingResult], key: str, epoch: float) -> Summary:
 
 
 def _told(panel: Panel) -> str:
-    """How far each line comes."""
-    parts = []
+    """How far each line comes, or between which two all of them end."""
+    ways = {}
     for series in panel.series:
         known = [value for value in series.y if value is not None]
-        parts.append(f"{series.label} {number(known[0])} to {number(known[-1])}")
-    return f"{panel.title}: {'; '.join(parts)}."
+        ways[series.label] = (known[0], known[-1])
+    if len(ways) < 3:
+        parts = [f"{name} {number(a)} to {number(b)}" for name, (a, b) in ways.items()]
+        return f"{panel.title}: {'; '.join(parts)}."
+    low, high = (pick(ways, key=lambda name: ways[name][1]) for pick in (min, max))
+    ends = f"{number(ways[low][1])} ({low}) and {number(ways[high][1])} ({high})"
+    return f"{panel.title} ends between {ends}."

@@ -11,6 +11,9 @@ from bench.report.figure import Axis, Figure, Panel, Rule, Series
 
 Course = tuple[Entry, ...]
 
+MOST_TOLD = 4
+"""So many cells of a panel are told in words."""
+
 
 def gate_history(entries: Iterable[Entry]) -> Figure | None:
     """A panel per machine, a line per cell, the limits; None where nothing was measured."""
@@ -94,10 +97,21 @@ def _text(label: str, entry: Entry) -> str:
 
 
 def _told(name: str, courses: Sequence[Course]) -> str:
-    parts = []
-    for course in courses:
-        ratios = [100 * entry.ratio.estimate for entry in course if entry.ratio is not None]
-        reach = f"{ratios[0]:.2f} to {ratios[-1]:.2f} % ({min(ratios):.2f} to {max(ratios):.2f})"
-        calls = f"{len(ratios)} call{'s' if len(ratios) > 1 else ''}"
-        parts.append(f"{course[0].cell.label} {reach} over {calls}, now {course[-1].verdict}")
-    return f"{name}, first to last overhead (least to most): {'; '.join(parts)}."
+    """Every cell where they are few, else those whose overhead is largest now."""
+    ratios = [
+        [100 * entry.ratio.estimate for entry in course if entry.ratio is not None]
+        for course in courses
+    ]
+    order = sorted(range(len(courses)), key=lambda at: -ratios[at][-1])
+    parts = [_course_told(courses[at], ratios[at]) for at in order[:MOST_TOLD]]
+    told = f"{name}, first to last overhead (least to most), the largest first: {'; '.join(parts)}."
+    if len(order) > MOST_TOLD:
+        told += f" The other {len(order) - MOST_TOLD} cells end at or below "
+        told += f"{ratios[order[MOST_TOLD]][-1]:.2f} %."
+    return told
+
+
+def _course_told(course: Course, ratios: Sequence[float]) -> str:
+    reach = f"{ratios[0]:.2f} to {ratios[-1]:.2f} % ({min(ratios):.2f} to {max(ratios):.2f})"
+    calls = f"{len(ratios)} call{'s' if len(ratios) > 1 else ''}"
+    return f"{course[0].cell.label} {reach} over {calls}, now {course[-1].verdict}"

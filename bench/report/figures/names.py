@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 class Names:
@@ -25,3 +26,17 @@ class Names:
             name = f"{plain}-{number}"
         self._given.add(name)
         return name
+
+
+def shorter(names: Iterable[str]) -> dict[str, str]:
+    """Each name without the parts behind a comma that all of them share.
+
+    >>> shorter(["exact, soft values, share 10 %", "exact, soft values"])
+    {'exact, soft values, share 10 %': 'exact, share 10 %', 'exact, soft values': 'exact'}
+    """
+    parts = {name: name.split(", ") for name in names}
+    shared = set.intersection(*(set(rest) for _, *rest in parts.values())) if parts else set()
+    return {
+        name: ", ".join([first, *(part for part in rest if part not in shared)])
+        for name, (first, *rest) in parts.items()
+    }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bench.measure.record import IndexFacts, LatencyRecord, LatencyResult
 from bench.report import latency
 from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Series
+from bench.report.figures.names import shorter
 from bench.report.figures.spread import figure
 from bench.report.summary import each, number
 
 RECALL = "recall, %"
+Timed = Sequence[tuple[Effect, float]]
 
 
 def recall_by_search(effects: Sequence[Effect], costs: Sequence[Cost]) -> Figure | None:
@@ -26,12 +28,13 @@ def recall_by_search(effects: Sequence[Effect], costs: Sequence[Cost]) -> Figure
     if len({effect.index for pairs in groups.values() for effect, _ in pairs}) < 2:
         return None  # one index has nothing to be compared with
     found = [effect for pairs in groups.values() for effect, _ in pairs]
+    names = shorter(dict.fromkeys(effect.index for effect in found))
     k_max = each([effect.k_max for effect in found])
     return Figure(
         name="recall-by-search-time",
         title="Recall against search time",
-        alt=" ".join(_search_told(pairs) for pairs in groups.values()),
-        panels=tuple(_search_panel(pairs) for pairs in groups.values()),
+        alt=" ".join(_search_told(pairs, names) for pairs in groups.values()),
+        panels=tuple(_search_panel(pairs, names) for pairs in groups.values()),
         notes=(
             f"Recall@{k_max} against exact search, of the test split's queries. A point is a "
             "student; means over seeds. Search time: one query, one thread, index call only, in "
@@ -40,10 +43,10 @@ def recall_by_search(effects: Sequence[Effect], costs: Sequence[Cost]) -> Figure
     )
 
 
-def _search_panel(pairs: Sequence[tuple[Effect, float]]) -> Panel:
+def _search_panel(pairs: Timed, names: Mapping[str, str]) -> Panel:
     groups: dict[str, list[tuple[Effect, float]]] = {}
     for effect, time in pairs:
-        groups.setdefault(effect.index, []).append((effect, time))
+        groups.setdefault(names[effect.index], []).append((effect, time))
     series = tuple(
         Series(
             label=index,
@@ -60,12 +63,12 @@ def _search_panel(pairs: Sequence[tuple[Effect, float]]) -> Panel:
     return Panel(pairs[0][0].title, x, Axis(RECALL), series)
 
 
-def _search_told(pairs: Sequence[tuple[Effect, float]]) -> str:
+def _search_told(pairs: Timed, names: Mapping[str, str]) -> str:
     parts = []
     for index in dict.fromkeys(effect.index for effect, _ in pairs):
         recalls = [_mean(effect) for effect, _ in pairs if effect.index == index]
         times = [time for effect, time in pairs if effect.index == index]
-        parts.append(f"{index} {_range(recalls)} % in {_range(times, number)} µs")
+        parts.append(f"{names[index]} {_range(recalls)} % in {_range(times, number)} µs")
     return f"{pairs[0][0].title}, recall and time of a search: {'; '.join(parts)}."
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bench.report.figure import Axis, Figure, Panel, Series
+from bench.report.figures.names import shorter
 from bench.report.figures.spread import NOTE, figure, spread
 from bench.report.results import Results
 from bench.report.summary import summarise
 
 MEAN = "mean"
+MOST_TOLD = 4
+"""So many rows of a panel are told in words."""
+
 Rows = dict[str, dict[int, float]]
 """Name of a row -> seed -> score, a share."""
 
@@ -43,6 +47,7 @@ def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
     """(title, metric, row, seed, score) in the order of the plan: each method off, then on."""
     found = []
     first = {(task, method): index for task, method, index in reversed(results.by_index())}
+    short = shorter(index for _, _, index in results.by_index())
     on = {
         (record.task, record.method, record.seed): (index, result.chosen.scores)
         for (task, method, index), pairs in results.by_index().items()
@@ -55,7 +60,7 @@ def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
         rows = [(record.method, training.scores)]
         if (record.task, record.method, record.seed) in on:
             index, scores = on[record.task, record.method, record.seed]
-            rows.append((f"{record.method} + {index}", scores))
+            rows.append((f"{record.method} + {short[index]}", scores))
         for name, scores in rows:
             for split in record.tests:
                 several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
@@ -96,10 +101,17 @@ def _mean(seeds: Mapping[int, float]) -> str:
 
 
 def _told(title: str, metric: str, rows: Rows) -> str:
-    def reach(values: Sequence[float]) -> str:
-        return f"{figure(100 * min(values))} to {figure(100 * max(values))}"
-
+    """Every row where they are few, else those whose seeds spread most."""
+    several = {row: list(seeds.values()) for row, seeds in rows.items() if len(seeds) > 1}
+    widest = sorted(several, key=lambda row: min(several[row]) - max(several[row]))
+    shown = widest[:MOST_TOLD]
     parts = [
-        f"{row} {reach(list(seeds.values()))}, mean {_mean(seeds)}" for row, seeds in rows.items()
+        f"{row} {figure(100 * min(several[row]))} to {figure(100 * max(several[row]))}, mean "
+        f"{_mean(rows[row])}"
+        for row in shown
     ]
-    return f"{title}, {metric} by seed: {'; '.join(parts)}."
+    told = f"{title}, {metric} by seed, the widest spread first: {'; '.join(parts)}."
+    if len(widest) > len(shown):
+        least = several[widest[len(shown)]]
+        told += f" The others spread by at most {figure(100 * (max(least) - min(least)))} points."
+    return told

@@ -9,6 +9,7 @@ from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.figures.front import front
+from bench.report.figures.names import shorter
 from bench.report.figures.spread import NOTE, Mean, figure, spread
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import number, size
@@ -22,6 +23,7 @@ MIB = 2**20
 
 class _Point(NamedTuple):
     effect: Effect
+    index: str
     cost: float
     score: Mean
 
@@ -75,12 +77,13 @@ def _build(
     note: str,
 ) -> Figure | None:
     effects, costs, scores = about
+    short = shorter(effect.index for effect in effects)
     prices = {(cost.task, cost.method, cost.index): price(cost) for cost in costs}
     groups: dict[tuple[str, str], list[_Point]] = {}
     for effect in effects:
         cost = prices.get((effect.task, effect.method, effect.index))
         if cost is not None and effect.on.mean is not None:
-            point = _Point(effect, cost, spread(effect.on))
+            point = _Point(effect, short[effect.index], cost, spread(effect.on))
             groups.setdefault((effect.task, effect.split), []).append(point)
     if not groups:
         return None
@@ -136,7 +139,7 @@ def _panel(
     groups: dict[str, list[_Point]] = {}
     for point in points:
         effect = point.effect
-        label = f"{effect.method}, {effect.index}" if apart else effect.method
+        label = f"{effect.method}, {point.index}" if apart else effect.method
         groups.setdefault(label, []).append(point)
     series = [_series(label, group, say) for label, group in groups.items()]
     if undominated:
@@ -167,8 +170,7 @@ def _series(label: str, points: Sequence[_Point], say: Callable[[float], str]) -
 
 
 def _text(point: _Point, say: Callable[[float], str]) -> str:
-    effect = point.effect
-    return f"{effect.method}, {effect.index}: {figure(point.score.mean)} at {say(point.cost)}"
+    return f"{point.effect.method}, {point.index}: {figure(point.score.mean)} at {say(point.cost)}"
 
 
 def _told(
