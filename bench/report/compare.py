@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.report import spent, unlike
 from bench.report.across import (
+    SAME,
     RunComparison,
     Unmatched,
     compare,
@@ -119,13 +120,14 @@ def in_short(compared: Sequence[RunComparison]) -> tuple[str, ...]:
                 (BETTER, BETTER),
                 (WORSE, WORSE),
                 (NOT_SHOWN, "without a difference shown"),
-                ("same answers", "with the same answers"),
+                (SAME, "with the same answers"),
                 (ONE_SEED.partition(":")[0], "of one seed, which no test can be made of"),
                 (NOT_COMPARABLE, NOT_COMPARABLE),
             )
             if counts[what]
         ]
-        head = f"{run} against {own[0].first}: {len(own)} comparisons"
+        count = f"{len(own)} comparison{'s' * (len(own) > 1)}"
+        head = f"{run} against {own[0].first}: {count}"
         lines.append(f"{head}: {', '.join(parts)}.")
     return tuple(lines)
 
@@ -136,7 +138,8 @@ def _lead(machines: Table | None, left: Sequence[Unmatched]) -> list[str]:
         what = ", ".join(row[0] for row in machines.rows)
         lines.append(f"Warning: the runs were not made alike ({what} differ; see Runs).")
     if left:
-        lines.append(f"{len(left)} columns are in one of two runs only and are not compared.")
+        columns = "1 column is" if len(left) == 1 else f"{len(left)} columns are"
+        lines.append(f"{columns} in one of two runs only and not compared.")
     return lines
 
 

@@ -143,7 +143,7 @@ def _why(port: int, error: OSError | OverflowError) -> str:
 class _Handler(BaseHTTPRequestHandler):
     """``GET /`` and ``HEAD /``; everything else is refused in one plain line."""
 
-    server: Server  # type: ignore[assignment]  # typeshed has no type parameter here
+    server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "bench", ""  # no versions to look holes up by
     timeout = IDLE_SECONDS

@@ -174,7 +174,7 @@ def test_a_preference_settles_it_and_is_kept(prefer: Prefer, later: str, tmp_pat
         with pytest.raises(ConflictError):
             united(into, *folders)
     lead = " ".join(build(load(Store(into))).lead)
-    assert "contradicted each other on 1 cells: mrpc kd seed 0" in lead
+    assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead
 
 
 def test_outputs_alone_may_contradict(tmp_path: Path) -> None:

@@ -1,0 +1,330 @@
+"""Laws of runs beside each other: paired on what both have, and honest where nothing can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import stats
+from bench.report.across import OTHER_ROWS, SAME, RunComparison, compare, runs, unmatched
+from bench.report.compare import NOTHING, CompareError, build
+from bench.report.comparisons import BETTER, NOT_SHOWN, ONE_SEED, WORSE, chance, comparisons
+from bench.report.document import NOT_GLUE, Report
+from bench.report.examples import Examples
+from bench.report.results import Results, load
+from bench.report.table import Table
+from tests.bench.report import factory
+from tests.bench.report.factory import Kept
+
+LABELS = factory.truth()
+
+
+def run(folder: Path, found: Iterable[Kept], **more: Any) -> Results:
+    return load(factory.kept(folder, found, **more))
+
+
+def pair(folder: Path, one: Iterable[Kept], other: Iterable[Kept]) -> list[Results]:
+    return [run(folder / "first", one), run(folder / "second", other)]
+
+
+def compared(found: list[Results]) -> list[RunComparison]:
+    return compare(runs(found, [one.folder.name for one in found]))
+
+
+def based(seed: int, share: float, **more: Any) -> Kept:
+    record = factory.retrieval(method="kd", seed=seed, **more)
+    return factory.answered(record, factory.guesses(LABELS, share, seed), LABELS)
+
+
+def table(report: Report, title: str) -> Table:
+    return next(one for one in report.tables if one.title.startswith(title))
+
+
+def test_two_runs_are_compared_as_two_methods_of_one_run_are(tmp_path: Path) -> None:
+    """What differs between a method here and there is what would differ within one run."""
+    seeds = (0, 1, 2)
+    here, there = factory.contest({"kd": 0.8}, seeds), factory.contest({"kd": 0.7}, seeds)
+    (across,) = compared(pair(tmp_path, there, here))
+    inside = run(tmp_path / "both", factory.contest({"kd": 0.7, "pkd": 0.8}, seeds))
+    (within,) = comparisons(Examples(inside), "kd")
+    assert across.difference == within.difference
+    assert across.mcnemar == within.mcnemar
+    assert (across.seeds, across.adjusted) == (within.seeds, within.adjusted)
+    assert across.verdict == within.verdict == BETTER
+
+
+def test_the_other_way_round_it_is_the_opposite(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8}))
+    (one,), (other,) = compared(found), compared(found[::-1])
+    assert one.difference is not None
+    assert other.difference is not None
+    assert one.difference.estimate == -other.difference.estimate > 0
+    assert (one.verdict, other.verdict) == (BETTER, WORSE)
+    assert (one.here, one.there) == (other.there, other.here)
+
+
+def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
+    found = pair(
+        tmp_path, factory.contest({"kd": 0.7}, (0, 1, 2)), factory.contest({"kd": 0.8}, (1, 2, 3))
+    )
+    (one,) = compared(found)
+    assert (one.seeds, one.left_out) == ((1, 2), (0, 3))
+    own = [
+        np.mean(factory.guesses(LABELS, 0.8, s) == LABELS)
+        - np.mean(factory.guesses(LABELS, 0.7, s) == LABELS)
+        for s in one.seeds
+    ]
+    assert one.difference is not None
+    assert one.difference.estimate == pytest.approx(np.mean(own), abs=1e-9)
+    assert table(build(found), "Differences").rows[0][-2] == "2 of 4"
+    (apart,) = compared(
+        pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [1]))
+    )
+    assert apart.verdict == "not comparable: no seed in common"
+
+
+def test_one_seed_has_mcnemars_p_of_that_pair_and_no_test(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.6}, [0]), factory.contest({"kd": 0.8}, [0]))
+    (one,) = compared(found)
+    right = [factory.guesses(LABELS, share, 0) == LABELS for share in (0.8, 0.6)]
+    assert one.mcnemar == (stats.mcnemar(*right),)
+    assert (one.verdict, one.adjusted) == (ONE_SEED, None)
+    shown = table(build(found), "Differences")
+    assert shown.rows[0][-1] == chance(one.mcnemar[0]) != chance(None)
+    assert any("of that pair of students" in note for note in shown.notes)
+
+
+def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
+    found = [*factory.contest({"kd": 0.7}), based(0, 0.8)]
+    (off, on) = compared(pair(tmp_path, found, found))
+    assert (off.verdict, on.verdict) == (SAME, SAME)
+    assert off.difference is not None
+    assert (off.difference.estimate, off.difference.low, off.difference.high) == (0, 0, 0)
+    # as many right answers, but not the same ones
+    labels = LABELS.copy()
+    swapped = factory.guesses(labels, 0.7, 0)
+    right, wrong = (np.flatnonzero((swapped == labels) == which)[0] for which in (True, False))
+    swapped[[right, wrong]] = 1 - swapped[[right, wrong]]
+    other = [factory.answered(factory.training(), swapped, labels)]
+    (one,) = compared(pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), other))
+    assert one.difference is not None
+    assert one.difference.estimate == pytest.approx(0, abs=1e-12)
+    assert one.verdict == ONE_SEED
+
+
+def test_other_rows_are_not_comparable(tmp_path: Path) -> None:
+    other = factory.truth(200)[::-1].copy()
+    made = factory.answered(factory.training(), factory.guesses(other, 0.7, 0), other)
+    (one,) = compared(pair(tmp_path, factory.contest({"kd": 0.7}, [0]), [made]))
+    assert one.verdict == f"not comparable: {OTHER_ROWS}"
+    assert one.difference is None
+    assert one.here.mean is not None  # what its record says still stands
+    short = [factory.contest({"kd": 0.7}, [0], examples=150)[0]]
+    (one,) = compared(pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), short))
+    assert one.verdict == f"not comparable: {OTHER_ROWS}"
+
+
+def test_outputs_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
+    path = found[1].folder / "cells" / "t-mrpc-kd-0.npz"
+    path.write_bytes(path.read_bytes()[:-40])
+    made = build(found)
+    assert table(made, "Differences").rows[0][4].startswith("not comparable: ")
+    assert [row[0] for row in table(made, "Unusable files").rows] == [path.name]
+
+
+def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
+    labels = np.linspace(0, 5, 60, dtype=np.float32)
+    noise = np.random.default_rng(0).normal(size=(2, 3, 60)).astype(np.float32)
+    here, there = (
+        [
+            factory.answered(
+                factory.training("stsb", "kd", s), labels + scale * noise[n, s], labels
+            )
+            for s in range(3)
+        ]
+        for n, scale in enumerate((np.float32(0.5), np.float32(3)))
+    )
+    (one,) = compared(pair(tmp_path, there, here))
+    assert (one.metric, one.mcnemar, one.verdict) == ("pearson", (), BETTER)
+
+
+def test_a_knowledge_base_is_the_same_whatever_its_run_calls_it(tmp_path: Path) -> None:
+    """Keys stand in the name of an index only where a run varies them."""
+    one = [*factory.contest({"kd": 0.7}, [0]), based(0, 0.8)]
+    made = based(0, 0.7, keys="student")
+    assert made[0].retrieval is not None
+    varied = made[0].retrieval.model_copy(update={"keys": "student"})
+    found = pair(tmp_path, one, [*one, (made[0].model_copy(update={"retrieval": varied}), made[1])])
+    names = [c.retrieval for c in compared(found)]
+    assert names == ["off", "hnswlib, projected keys"]
+    (left,) = unmatched(runs(found, ["first", "second"]))
+    assert (left.retrieval, left.has, left.lacks) == ("hnswlib, student keys", "second", "first")
+
+
+def test_every_test_split_is_compared(tmp_path: Path) -> None:
+    found = pair(
+        tmp_path,
+        factory.contest({"kd": 0.7}, [0], task="mnli"),
+        factory.contest({"kd": 0.8}, [0], task="mnli"),
+    )
+    assert [one.split for one in compared(found)] == ["dev_matched", "dev_mismatched"]
+    assert [row[0] for row in table(build(found), "Differences").rows] == [
+        "MNLI matched", "MNLI mismatched"
+    ]  # fmt: skip
+
+
+def test_more_than_two_are_held_against_the_first(tmp_path: Path) -> None:
+    found = [
+        run(tmp_path / f"run-{n}", factory.contest({"kd": share}))
+        for n, share in enumerate((0.7, 0.8, 0.6))
+    ]
+    made = compared(found)
+    assert [(one.run, one.first, one.verdict) for one in made] == [
+        ("run-1", "run-0", BETTER),
+        ("run-2", "run-0", WORSE),
+    ]
+    raw = [one.difference.p for one in made if one.difference]
+    assert [one.adjusted for one in made] == stats.holm(raw)
+    assert len(build(found).headline) == 2
+
+
+def test_what_only_one_of_them_has_is_listed_and_not_invented(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}), factory.contest({"rkd": 0.7}))
+    made = build(found)
+    assert made.headline == (NOTHING,)
+    rows = {(row[1], row[3]) for row in table(made, "Only in").rows}
+    assert rows == {("kd", "first"), ("pkd", "first"), ("rkd", "second")}
+    assert "3 columns are in one of two runs only" in " ".join(made.lead)
+
+
+def test_an_empty_run_and_one_with_failures_make_a_report(tmp_path: Path) -> None:
+    broken = factory.failed(factory.training(), "no")
+    found = [run(tmp_path / "empty", []), load(factory.store(tmp_path / "failed", [broken]))]
+    for order in (found, found[::-1]):
+        made = build(order)
+        assert made.headline == (NOTHING,)
+        assert [row[:2] for row in table(made, "Runs").rows] == [
+            (one.folder.name, f"0 of {len(one.cells)}") for one in order
+        ]
+
+
+def test_settings_by_which_cells_of_one_name_differ_are_listed(tmp_path: Path) -> None:
+    def student(seed: int, temperature: float, key: str) -> Kept:
+        (made,) = factory.contest({"kd": 0.7}, [seed])
+        identity = {"settings": {"temperature": temperature}, "data": "f00", "seed": seed}
+        return made[0].model_copy(update={"identity": identity, "key": key}), made[1]
+
+    found = pair(
+        tmp_path,
+        [student(seed, 2.0, f"cold{seed}") for seed in (0, 1)],
+        [student(seed, 4.0, f"hot{seed}") for seed in (0, 1)],
+    )
+    made = build(found)
+    assert table(made, "Settings that differ").rows == (
+        ("settings.temperature", "second", "4.0", "2.0", "mrpc kd"),
+    )
+    again = run(tmp_path / "again", [student(seed, 2.0, f"cold{seed}") for seed in (0, 1)])
+    assert not any(one.title.startswith("Settings") for one in build([found[0], again]).tables)
+
+
+def test_machines_and_versions_are_listed_where_they_differ(tmp_path: Path) -> None:
+    def students(**changes: Any) -> list[Kept]:
+        made = factory.provenance(**changes)
+        found = factory.contest({"kd": 0.7}, [0, 1])
+        return [(record.model_copy(update={"provenance": made}), a) for record, a in found]
+
+    found = pair(
+        tmp_path,
+        students(command="bench run --here"),
+        students(cpu="Other", packages={"torch": "2.14.0", "numpy": "2.0.0"}, load=[2.0, 1, 1]),
+    )
+    made = build(found)
+    assert table(made, "Machines").rows == (
+        ("CPU", "Test CPU", "Other"),
+        ("torch", "2.13.0", "2.14.0"),
+    )
+    assert any("CPU, torch differ" in line for line in made.lead)
+    again = build([found[0], run(tmp_path / "again", students())])
+    assert not any(one.title.startswith("Machines") for one in again.tables)
+
+
+def test_costs_stand_side_by_side_and_the_first_is_one(tmp_path: Path) -> None:
+    slow = []
+    for record, arrays in factory.contest({"kd": 0.7}):
+        assert record.training is not None
+        result = record.training.model_copy(update={"seconds": 60.0})
+        slow.append((record.model_copy(update={"training": result}), arrays))
+    only_here = factory.contest({"pkd": 0.7}, [0])
+    found = pair(
+        tmp_path,
+        [*factory.contest({"kd": 0.7}), based(0, 0.7)],
+        [*slow, *only_here, based(0, 0.7)],
+    )
+    made = build(found)
+    rows = [row[1:6] for row in table(made, "Cost of training").rows]
+    assert rows == [("kd", "first", "3", "30", "1.00 x"), ("kd", "second", "3", "60", "2.00 x")]
+    searches = table(made, "Cost of retrieval").rows
+    assert [row[3] for row in searches] == ["first", "second"]
+    assert {row[-2] for row in searches} == {"1.00 x"}
+
+
+def test_tasks_that_are_generated_are_said_to_be(tmp_path: Path) -> None:
+    found = pair(
+        tmp_path,
+        factory.contest({"kd": 0.7}, [0], task="tone"),
+        factory.contest({"kd": 0.7}, [0], task="tone"),
+    )
+    made = build(found)
+    assert made.lead[0] == NOT_GLUE
+    assert "generated" in table(made, "Differences").title
+
+
+def test_the_data_is_strict_json_with_every_comparison(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8}))
+    made = build(found)
+    data = factory.strict(json.dumps(made.data, allow_nan=False))
+    assert data == json.loads(json.dumps(made.data))
+    (one,) = data["comparisons"]
+    assert one["difference"]["estimate"] > 0
+    assert [run["name"] for run in data["runs"]] == ["first", "second"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    found = [
+        run(tmp_path / where / "mini", factory.contest({"kd": share}, [0]))
+        for where, share in (("old", 0.7), ("new", 0.7))
+    ]
+    assert build(found).title == "new/mini against old/mini"
+
+
+def test_fewer_than_two_runs_and_one_twice_are_mistakes(tmp_path: Path) -> None:
+    one = run(tmp_path / "one", [])
+    with pytest.raises(CompareError, match="at least two runs"):
+        build([one])
+    with pytest.raises(CompareError, match="one is given twice"):
+        build([one, one])
+
+
+def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
+    """Answers that are drawn alike, each run by itself."""
+    draws = np.random.default_rng(3).permuted(
+        np.tile(factory.guesses(LABELS, 0.7, 0) == LABELS, (6, 1)), axis=1
+    )
+    found = [
+        [
+            factory.answered(
+                factory.training(seed=s), np.where(draws[3 * n + s], LABELS, 1 - LABELS), LABELS
+            )
+            for s in range(3)
+        ]
+        for n in range(2)
+    ]
+    made = build(pair(tmp_path, *found))
+    assert table(made, "Differences").rows[0][4] == NOT_SHOWN
+    assert made.headline == ("second against first: 1 comparison: 1 without a difference shown.",)
