@@ -225,7 +225,10 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     ]
     if results.records:
         about += [Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)]
-    found = headline.headline(found_scores, compared, over, found_efforts, found_costs, baseline)
+    missing = sum(cell.status == "missing" for cell in results.cells)
+    found = headline.headline(
+        found_scores, compared, over, found_efforts, found_costs, baseline, missing
+    )
     if found and any(record.suite == "mini" for record in results.records):
         found = (*found, NOT_GLUE)
     data = {

@@ -33,6 +33,7 @@ def headline(
     efforts: Sequence[Effort],
     costs: Sequence[Cost],
     baseline: str | None,
+    missing: int = 0,
 ) -> tuple[str, ...]:
     """Sentences, the most important first; none if there is nothing to compare.
 
@@ -42,10 +43,11 @@ def headline(
         over: tasks.
         efforts, costs: of training and of retrieval.
         baseline: what is compared with.
+        missing: planned cells that have not run.
     """
-    if baseline is None or not any(one.difference for one in compared):
-        return ()
     best = _best(scores)
+    if baseline is None or not compared or not best:
+        return ()
     lines = []
     if len(best) <= FEW:
         lines += [_split(*at, found, compared, baseline) for at, found in best.items()]
@@ -56,6 +58,7 @@ def headline(
     winners = dict.fromkeys(score.method for score in best.values())
     lines += _training(efforts, (*winners, baseline))
     lines += _search(costs)
+    lines += [f"The run is not finished; cells that are missing: {missing}."] if missing else []
     return tuple(lines)
 
 
@@ -86,8 +89,10 @@ def _split(
     start = f"{best.header}: {_named(best.method, best.retrieval)} scores highest, "
     start += f"{100 * mean:.2f} ({seeds})"
     if (best.method, best.retrieval) == (baseline, OFF):
-        lower = sum(one.verdict == WORSE for one in own)
-        return f"{start}; it is the baseline, and {lower} of {len(own)} others are shown worse."
+        tested = [one for one in own if one.adjusted is not None]
+        lower = sum(one.verdict == WORSE for one in tested)
+        shown = f", and {lower} of {len(tested)} others are shown worse" if tested else ""
+        return f"{start}; it is the baseline{shown}."
     here = [one for one in own if (one.method, one.retrieval) == (best.method, best.retrieval)]
     return f"{start}, {_against(here[0], baseline)}." if here else f"{start}."
 
@@ -126,7 +131,8 @@ def _over(over: Sequence[OverTasks], baseline: str) -> list[str]:
 def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
     tested = [one for one in own if one.adjusted is not None]
     if not tested:
-        return [f"None of the differences from {baseline} could be tested: that takes two seeds."]
+        takes = ": that takes two seeds" if any(one.verdict == ONE_SEED for one in own) else ""
+        return [f"None of the differences from {baseline} could be tested{takes}."]
     better = sum(one.verdict == BETTER for one in tested)
     worse = sum(one.verdict == WORSE for one in tested)
     holds = f"{better + worse} hold after Holm's correction ({better} better, {worse} worse)"

@@ -118,3 +118,21 @@ def test_it_stands_first_in_markdown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("found", [[], factory.contest({"kd": 0.7})])
 def test_without_a_comparison_nothing_is_said(found: list[factory.Kept], tmp_path: Path) -> None:
     assert report(tmp_path, found).headline == ()
+
+
+def test_without_outputs_it_names_the_best_and_says_that_nothing_was_tested(tmp_path: Path) -> None:
+    first, second, *_ = factory.report(tmp_path, factory.matrix()).headline
+    assert "MRPC accuracy: reaugkd with hnswlib scores highest" in first
+    assert first.endswith("not comparable: no outputs beside the cells.")
+    text = " ".join(factory.report(tmp_path / "more", factory.matrix()).headline)
+    assert "None of the differences from kd could be tested." in text
+    assert "scores highest" in second
+
+
+def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
+    found = factory.contest({"kd": 0.6, "pkd": 0.9})
+    plan = [record for record, _ in found] + [factory.training("rte", "kd")]
+    made = build(load(factory.kept(tmp_path / "a", found, plan=plan)))
+    assert made.headline[-1] == "The run is not finished; cells that are missing: 1."
+    whole = build(load(factory.kept(tmp_path / "b", found)))
+    assert not any("not finished" in sentence for sentence in whole.headline)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.report.costs import cost_table, costs
-from bench.report.effects import effects, exactness_table, gain_table
+from bench.report.effects import bias_table, effects, exactness_table, gain_table
 from bench.report.students import training_table, trainings
 from bench.report.summary import each, number, size
 from tests.bench.report import factory
@@ -99,3 +99,21 @@ def test_a_size_is_within_half_a_percent(count: int) -> None:
 
 def test_what_has_no_value_is_a_dash() -> None:
     assert number(None) == number(float("nan")) == size(None) == each([]) == each([None]) == "–"
+
+
+def test_the_bias_of_a_method_is_the_mean_over_its_tasks_and_indexes(tmp_path: Path) -> None:
+    records = [
+        factory.retrieval(task, on=0.8, optimistic=value, backend=backend)
+        for task, backend, value in (
+            ("mrpc", "exact", 0.81),
+            ("mrpc", "hnswlib", 0.83),
+            ("mnli", "exact", 0.85),
+        )
+    ]
+    table = bias_table(effects(factory.results(tmp_path, records)))
+    assert table is not None
+    assert table.rows == (("reaugkd", "+3.00", "2", "3"),)
+
+
+def test_without_retrieval_there_is_no_bias(tmp_path: Path) -> None:
+    assert bias_table(effects(factory.results(tmp_path, [factory.training()]))) is None
