@@ -133,6 +133,7 @@ def _frame(one: Axes, panel: Panel, theme: Theme) -> None:
     one.set_ylabel(_line(panel.y.label), color=theme.ink)
     one.grid(axis="y", color=theme.grid, linewidth=0.7)
     one.set_axisbelow(True)
+    one.margins(y=0.1)
     one.spines[["top", "right"]].set_visible(False)
     one.spines[["left", "bottom"]].set_color(theme.muted)
     one.tick_params(which="both", color=theme.muted, labelcolor=theme.muted, labelsize=8)
@@ -240,7 +241,7 @@ def _interval(
 
 
 def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
-    """The words of the first stand above it on the left, of the next below it on the right."""
+    """Words stand above their line, at the left and the right in turns: two may be close."""
     rules = [rule for rule in panel.rules if scale.place(rule.y, panel.y) is not None]
     for number, rule in enumerate(rules):
         left = number % 2 == 0
@@ -250,20 +251,19 @@ def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
             _line(rule.label),
             (0 if left else 1, rule.y),
             xycoords=("axes fraction", "data"),
-            xytext=(3 if left else -3, 2.5 if left else -2.5),
+            xytext=(3 if left else -3, 2),
             textcoords="offset points",
             ha="left" if left else "right",
-            va="bottom" if left else "top",
+            va="bottom",
             fontsize=7.5,
             color=theme.ink,
-            zorder=5,
-            bbox={"facecolor": theme.background, "alpha": 0.7, "linewidth": 0, "pad": 0.6},
+            zorder=2.5,
         )
 
 
 def _legend_columns(labels: Sequence[str], columns: int) -> int:
-    # A letter is about 0.075 inches wide, the line before it and the gap behind it 0.75.
-    widest = 0.75 + 0.075 * max(map(len, labels))
+    # A letter is about 0.06 inches wide, the line before it and the gap behind it 0.7.
+    widest = 0.7 + 0.06 * max(map(len, labels))
     return max(1, min(len(labels), int(PANEL[0] * columns / widest)))
 
 

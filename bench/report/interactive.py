@@ -66,7 +66,6 @@ def spec(figure: Figure) -> Json:
         layout[f"yaxis{suffix}"] = _y_axis(panel, f"x{suffix}")
         rules = [rule for rule in panel.rules if _drawn(rule, panel.y)]
         layout["annotations"].append(_title(panel.title, suffix))
-        layout["annotations"] += [_said(r, n, panel.y, suffix) for n, r in enumerate(rules)]
         layout["shapes"] += [_rule(rule, n, suffix) for n, rule in enumerate(rules)]
         # What is emphasised comes last: it lies above the others.
         for series in sorted(panel.series, key=lambda one: one.emphasised):
@@ -206,33 +205,24 @@ def _title(text: str, suffix: str) -> Json:
 
 
 def _rule(rule: Rule, number: int, suffix: str) -> Json:
+    """Its words stand above it, at the left and the right in turns: two levels may be close."""
+    left = number % 2 == 0
     return {
         "type": "line",
+        "layer": "below",
         "xref": f"x{suffix} domain",
         "yref": f"y{suffix}",
         "x0": 0,
         "x1": 1,
         "y0": float(rule.y),
         "y1": float(rule.y),
-        "line": {"width": 1.3, "dash": "5px,3px" if number % 2 == 0 else "1.5px,2.5px"},
-    }
-
-
-def _said(rule: Rule, number: int, axis: Axis, suffix: str) -> Json:
-    """The words of a rule: the first stand above it on the left, the next below it on the right."""
-    left = number % 2 == 0
-    return {
-        "text": escape(rule.label),
-        "font": {"size": 11},
-        "showarrow": False,
-        "xref": f"x{suffix} domain",
-        "yref": f"y{suffix}",
-        "x": 0 if left else 1,
-        # On a log axis an annotation stands at the logarithm of its place, unlike a shape.
-        "y": math.log10(rule.y) if axis.log else float(rule.y),
-        "xanchor": "left" if left else "right",
-        "yanchor": "bottom" if left else "top",
-        "borderpad": 1,
+        "line": {"width": 1.3, "dash": "5px,3px" if left else "1.5px,2.5px"},
+        "label": {
+            "text": escape(rule.label),
+            "textposition": "start" if left else "end",
+            "yanchor": "bottom",
+            "font": {"size": 11},
+        },
     }
 
 
@@ -312,18 +302,9 @@ def _template(theme: Theme, colours: Sequence[str]) -> Json:
                 "activecolor": theme.ink,
             },
             "shapedefaults": {"line": {"color": theme.ink}},
-            "annotationdefaults": {
-                "font": {"color": theme.ink},
-                "bgcolor": _faint(theme.background),
-            },
+            "annotationdefaults": {"font": {"color": theme.ink}},
         }
     }
-
-
-def _faint(colour: str) -> str:
-    """Lets lines behind words show through, but not the words drown."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.7)"
 
 
 def _dash(dash: Dash) -> str:

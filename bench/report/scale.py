@@ -45,20 +45,25 @@ def across(panel: Panel) -> Scale:
         for value, y in zip(series.x, series.y, strict=True)
         if value is not None and y is not None
     ]
-    if panel.x.log:
-        return Scale("log", ticks=own_ticks(there, log=True) or log_ticks(there))
-    return Scale("linear", ticks=own_ticks(there, log=False))
+    return _scale(there, log=panel.x.log, own=True)
 
 
 def upright(panel: Panel) -> Scale:
     """The vertical axis; rules belong to it."""
-    if not panel.y.log:
-        return Scale("linear")
     values = [rule.y for rule in panel.rules]
     for series in panel.series:
         for ends in (series.y, series.low, series.high):
             values += [value for value in ends if value is not None]
-    return Scale("log", ticks=log_ticks(values))
+    return _scale(values, log=panel.y.log, own=False)
+
+
+def _scale(values: Sequence[float], *, log: bool, own: bool) -> Scale:
+    """A log axis whose values lie close together is drawn as a linear one: it would look alike."""
+    ticks = own_ticks(values, log=log) if own else None
+    if not log:
+        return Scale("linear", ticks=ticks)
+    ticks = ticks or log_ticks(values)
+    return Scale("log", ticks=ticks) if ticks else Scale("linear")
 
 
 def place(value: Value, axis: Axis) -> float | str | None:
@@ -81,14 +86,15 @@ def word(value: float | str) -> str:
 
 
 def own_ticks(values: Iterable[float], *, log: bool) -> tuple[float, ...] | None:
-    """The values themselves as ticks, where they are few and far enough apart.
+    """The values themselves as ticks, where they are few, short and far enough apart.
 
     >>> own_ticks([1, 2, 4, 8, 16], log=True)
     (1, 2, 4, 8, 16)
-    >>> own_ticks([363_846, 392_702, 635], log=True)
+    >>> own_ticks([360_000, 390_000, 630], log=True)
+    >>> own_ticks([1.2345, 8], log=True)
     """
     there = sorted({v for v in values if math.isfinite(v) and (v > 0 or not log)})
-    if not 2 <= len(there) <= MOST_TICKS:
+    if not 2 <= len(there) <= MOST_TICKS or any(float(f"{v:.2g}") != v for v in there):
         return None
     at = [math.log10(value) if log else value for value in there]
     apart = min(after - before for before, after in itertools.pairwise(at))

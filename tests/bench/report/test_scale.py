@@ -26,6 +26,11 @@ def test_one_word_makes_all_places_categories_in_the_order_they_appear() -> None
     assert scale.across(panel((1, 2), log=True)).kind == "log"
 
 
+def test_a_log_axis_of_values_close_together_is_linear() -> None:
+    assert scale.across(panel((9.72, 10.2, 11.7), log=True)) == scale.Scale("linear")
+    assert scale.across(panel((9.72, 10.2, 117), log=True)).kind == "log"
+
+
 @given(st.lists(positive, min_size=1))
 def test_ticks_of_a_log_axis_lie_within_its_values(values: list[float]) -> None:
     ticks = scale.log_ticks(values)

@@ -127,7 +127,9 @@ def priced(backend: str, on: float, time: float, size: int, seed: int = 0) -> Re
     record = factory.retrieval(off=0.80, on=on, backend=backend, seed=seed)
     assert record.retrieval is not None
     search = record.retrieval.search.model_copy(update={"search_us_p50": time, "index_bytes": size})
-    retrieval = record.retrieval.model_copy(update={"search": search, "kb_bytes": MIB})
+    retrieval = record.retrieval.model_copy(
+        update={"search": search, "kb_bytes": 4 * 3301 * 384 + MIB}
+    )
     return record.model_copy(update={"retrieval": retrieval})
 
 
