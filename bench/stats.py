@@ -31,6 +31,9 @@ POWER = 0.80
 FEWEST = 40
 """Fewer resamples leave nothing outside of a 95 % interval."""
 
+MANY = 1e6
+"""With more degrees of freedom, Student's t is the normal distribution."""
+
 ROUNDING = 1e-12
 """Differences below are rounding errors of metrics between -1 and 1: they count as 0."""
 
@@ -43,7 +46,8 @@ class Difference:
         estimate: mean over seeds of the observed differences.
         low: lower end of the 95 % interval; None with one seed.
         high: its upper end; None with one seed.
-        se: standard error of ``estimate``, of seeds and examples; with one seed, of examples alone.
+        se: standard error of ``estimate``, of seeds and examples and never below that of the
+            examples alone, which it is with one seed.
         p: two-sided; below 0.05 exactly when 0 is outside of [low, high]; None with one seed.
         detectable: the true difference that such a comparison would show with a chance of 80 %.
         sd: of the observed differences over seeds (ddof 1); None with one seed.
@@ -72,7 +76,7 @@ def difference(
         resampled: [R, S] the same on R resamples of the test examples; row r is one resample,
             the same for both methods and all seeds (:func:`bench.resampled.replicates`).
         examples: number of test examples.
-        seed: of the order in which the seeds' part meets the examples' part.
+        seed: of the draws of the seeds' part.
 
     Raises:
         ValueError: the shapes do not fit, a value is not finite, or R < 40.
@@ -85,17 +89,15 @@ def difference(
     if not (np.isfinite(found).all() and np.isfinite(drawn).all()):
         raise ValueError("a difference is NaN or infinite")
     estimate, seeds = float(found.mean()), len(found)
-    means = drawn.mean(axis=1)
-    of_examples = float(means.var(ddof=1))
     if seeds == 1:
-        se = sqrt(of_examples)
+        se = float(drawn.std(ddof=1))
         shown = minimum_detectable(se)
         return Difference(estimate, None, None, se, None, shown, None, 1, examples)
-    of_seeds = seed_variance(found, drawn) / seeds
-    part = sqrt(of_seeds) * _student(seeds - 1, len(drawn), seed)
-    low, high, p = _interval(np.concatenate([means + part, means - part]))
-    se = sqrt(of_seeds + of_examples)
-    freedom = (seeds - 1) * (se**2 / of_seeds) ** 2 if of_seeds > 0 else inf
+    between = float(found.var(ddof=1)) / seeds
+    of_pairs, of_examples = variances(drawn)
+    low, high, p = _interval(_replicates(estimate, between, drawn, seed))
+    of_seeds = max(between, of_pairs)
+    se, freedom = sqrt(of_seeds + of_examples), degrees_of_freedom(of_seeds, of_examples, seeds)
     return Difference(
         estimate=estimate,
         low=low,
@@ -109,35 +111,80 @@ def difference(
     )
 
 
-def seed_variance(observed: Floats, resampled: Floats) -> float:
-    """The variance of one seed's true difference: what examples do not explain.
+def variances(resampled: Floats) -> tuple[float, float]:
+    """The variance of the mean over S seeds that the examples [R, S] explain: own, and shared.
 
-    The observed variance over seeds holds the chance of (seed, example) pairs too, which the
-    examples' part has already. The resamples show it: variance of a seed minus covariance of two.
+    Chance on a (seed, example) pair is a seed's own; chance that all seeds share, as they answer
+    the same examples, is the covariance of two seeds over the resamples. The variance of seeds
+    over S holds the first beside that of training, so it plus the second is the unbiased variance
+    of a mean in a crossed design.
 
     Args:
-        observed: [S], S > 1.
-        resampled: [R, S].
+        resampled: [R, S], S > 1.
     """
-    seeds = len(observed)
+    seeds = resampled.shape[1]
     covariance = np.cov(resampled, rowvar=False)
-    variance = np.trace(covariance) / seeds
-    shared = (covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
-    interaction = max(0.0, float(variance - shared))
-    # By the median, not the mean, of its chi-square: without any variance of seeds this is 0 half
-    # of the time. By the mean it would be 0 too often, and intervals of few seeds too narrow.
-    usual = float(special.chdtri(seeds - 1, 0.5)) / (seeds - 1)
-    return max(0.0, float(observed.var(ddof=1)) - usual * interaction)
+    whole = float(np.trace(covariance)) / seeds
+    shared = (float(covariance.sum()) - seeds * whole) / (seeds * (seeds - 1))
+    return max(0.0, whole - shared) / seeds, max(0.0, shared)
 
 
-@lru_cache(maxsize=16)
-def _student(freedom: int, resamples: int, seed: int) -> Floats:
-    """Even quantiles [R] of Student's t in random order: a few seeds know their sd badly."""
-    shares = (np.arange(resamples) + 0.5) / resamples
-    values = np.asarray(special.stdtrit(freedom, shares), np.float64)
-    shuffled = np.random.default_rng([seed, freedom]).permutation(values)
+def _replicates(estimate: float, between: float, resampled: Floats, seed: int) -> Floats:
+    """The estimate [2R] with other seeds and examples; ``between``: variance of seeds over S."""
+    resamples, seeds = resampled.shape
+    of_pairs, of_examples = variances(resampled)
+    of_seeds = max(between, _least(seeds) * of_pairs)
+    freedom = degrees_of_freedom(of_seeds, of_examples, seeds)
+    examples_part = _scaled(resampled.mean(axis=1) - estimate, of_examples)
+    seeds_part = sqrt(of_seeds) * _normal(resamples, seed)
+    stretch = _stretch(freedom, resamples, seed)
+    # Both signs of the seeds' part: exchanging the methods then changes the sign, nothing else.
+    return np.concatenate(
+        [estimate + stretch * (examples_part + part) for part in (seeds_part, -seeds_part)]
+    )
+
+
+def _least(seeds: int) -> float:
+    """The share of its expectation that a variance of S seeds exceeds in nine cases of ten.
+
+    A few seeds may agree by luck. Where they agree more than the chance of their pairs with the
+    examples allows in nine cases of ten, this share of that chance is taken instead.
+    """
+    return float(special.chdtri(seeds - 1, 0.9)) / (seeds - 1)
+
+
+def degrees_of_freedom(of_seeds: float, of_examples: float, seeds: int) -> float:
+    """Of the standard error: S - 1 where seeds decide, ever more as examples do.
+
+    Welch and Satterthwaite square the quotient, which is too bold for a few seeds: their own
+    variance is what decides on it.
+    """
+    if of_seeds <= 0:
+        return inf
+    return (seeds - 1) * (1 + of_examples / of_seeds) ** (0.5 if seeds == 2 else 1.0)
+
+
+def _scaled(deviations: Floats, variance: float) -> Floats:
+    """Deviations with another variance and the same shape."""
+    own = float(deviations.var(ddof=1))
+    return deviations * sqrt(variance / own) if own > 0 else deviations
+
+
+@lru_cache(maxsize=4)
+def _normal(resamples: int, seed: int) -> Floats:
+    """Even quantiles [R] of the normal distribution in random order."""
+    values = special.ndtri((np.arange(resamples) + 0.5) / resamples)
+    shuffled = np.random.default_rng([seed, 1]).permutation(np.asarray(values, np.float64))
     shuffled.flags.writeable = False
     return shuffled
+
+
+def _stretch(freedom: float, resamples: int, seed: int) -> Floats:
+    """What makes Student's t of a normal variate: the variance itself is uncertain."""
+    if freedom > MANY:
+        return np.ones(resamples)
+    random = np.random.default_rng([seed, 2])
+    return np.sqrt(freedom / random.chisquare(freedom, resamples))
 
 
 def _interval(replicates: Floats) -> tuple[float, float, float]:
@@ -147,8 +194,8 @@ def _interval(replicates: Floats) -> tuple[float, float, float]:
     outside = ceil(LEVEL / 2 * share) - 1
     ordered = np.partition(values, (outside - 1, len(values) - outside))
     low, high = float(ordered[outside - 1]), float(ordered[len(values) - outside])
-    below, above = np.count_nonzero(values <= 0), np.count_nonzero(values >= 0)
-    return low, high, min(1.0, 2 * (1 + min(below, above)) / share)
+    fewer = min(int(np.count_nonzero(values <= 0)), int(np.count_nonzero(values >= 0)))
+    return low, high, min(1.0, 2 * (1 + fewer) / share)
 
 
 def minimum_detectable(se: float, freedom: float = inf) -> float:
