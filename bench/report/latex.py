@@ -58,14 +58,16 @@ def render(table: Table, label: str) -> str:
 def files(report: Report) -> dict[PurePath, str]:
     """``<section>[-n].tex`` of every table, and ``all.tex``, a document of them all."""
     made: dict[PurePath, str] = {}
+    inputs = []
     for section in report.sections:
         for number, table in enumerate(section.tables, 1):
             name = section.name if number == 1 else f"{section.name}-{number}"
             made[PurePath(f"{name}.tex")] = render(table, f"tab:{name}")
-    inputs = "\n".join(rf"\input{{{path.stem}}}\clearpage" for path in made)
+            inputs.append(rf"\input{{{name}}}")
+        inputs += [r"\clearpage"] if section.tables else []
     packages = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
-    empty = f"{escape(report.title)}: no tables."
-    made[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": inputs or empty}
+    body = "\n".join(inputs) or f"{escape(report.title)}: no tables."
+    made[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": body}
     return made
 
 
@@ -99,18 +101,22 @@ def _float(
         r"\centering",
         rf"\caption{{{prose(table.title)}{continued}}}",
         "" if number else rf"\label{{{label}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        r"\medskip",
+        r"\setbox0=\hbox{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{@{{}}{_columns(table, long)}@{{}}}}",
         r"\toprule",
         _line([escape(name) for name in table.columns]),
         r"\midrule",
         *(_line(_cells(row, table.labels, long)) for row in rows),
         r"\bottomrule",
-        r"\end{tabular}}",
+        r"\end{tabular}}}%",
+        r"\leavevmode\copy0",
     ]
     if last and table.notes:
         lines.append(r"\par\smallskip")
-        lines.append(r"\begin{minipage}{\linewidth}\footnotesize")
+        # As wide as the table, which makes no narrow column of a narrow table's notes.
+        width = r"\ifdim\wd0<0.6\linewidth 0.6\linewidth\else\wd0\fi"
+        lines.append(rf"\begin{{minipage}}{{{width}}}\footnotesize\raggedright")
         lines += [prose(note) + r"\par" for note in table.notes]
         lines.append(r"\end{minipage}")
     lines.append(r"\end{table}")
