@@ -15,6 +15,7 @@ from bench.stats import average_ranks
 
 ON = "on"
 CONTROLS = (MAJORITY, TEACHER)
+ONE_SEED = "One seed has no standard deviation: a difference between two scores may be chance."
 System = tuple[str, str]
 """(method, ``off`` or ``on``): what is averaged and ranked."""
 
@@ -166,6 +167,9 @@ def _notes(found: Sequence[Pair]) -> tuple[str, ...]:
         f"behind the first index of the run: {told}. To show the best one would be a choice on "
         "the test split; the others are in Scores."
     ]
+    values = [v for p in found if p.method not in CONTROLS for v in (p.off, p.on) if v is not None]
+    if any(value.n == 1 for value in values):
+        notes.append(ONE_SEED)
     uneven = [p for p in found if p.off and p.on and p.off.n != p.on.n]
     if uneven:
         names = ", ".join(dict.fromkeys(f"{pair.method} on {pair.task}" for pair in uneven))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.report.pairs import ONE_SEED
 from bench.report.results import HELD_OUT
 from bench.report.summary import Summary, each, points
 from bench.report.sweeps import Sweep
@@ -212,8 +213,10 @@ def k_table(found: Sequence[AtK]) -> Table:
         )
         for at, line in lines.items()
     )
+    if any(len(row.seeds) == 1 for row in found):
+        notes += (ONE_SEED,)
     columns = ("task", "method", "index", "off", *(f"k = {k}" for k in ks), "chosen k", "seeds")
-    notes = (
+    notes: tuple[str, ...] = (
         "Test split, in points, by the task's selection metric: mean ± sd over seeds. For each k, "
         "beta and tau were chosen on held-out; off is the student alone, which is also what a "
         "choice of beta = 0 gives.",

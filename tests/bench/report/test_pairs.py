@@ -163,6 +163,14 @@ def test_different_numbers_of_seeds_are_pointed_out(tmp_path: Path) -> None:
     assert ["reaugkd on stsb" in note for note in notes] == [False, True]
 
 
+def test_one_seed_is_said_to_be_one_seed(tmp_path: Path) -> None:
+    notes = [
+        " ".join(off_on_table(found(factory.results(tmp_path / str(n), factory.matrix(s)))).notes)
+        for n, s in enumerate(([0], [0, 1]))
+    ]
+    assert ["One seed" in note for note in notes] == [True, False]
+
+
 def test_without_retrieval_there_is_no_section(tmp_path: Path) -> None:
     names = [
         {section.name for section in build(factory.results(tmp_path / name, records)).sections}

@@ -79,6 +79,7 @@ def test_one_seed_has_no_sd(tmp_path: Path) -> None:
     found = by_k(sweeps(swept.results(tmp_path, swept.matrix([0])))[0])
     assert {row.on.sd for row in found} == {None}
     assert "±" not in "".join(map("".join, k_table(found).rows))
+    assert "One seed" in k_table(found).notes[-1]
 
 
 def test_the_k_table_has_a_row_per_method_and_index_and_a_column_per_k(tmp_path: Path) -> None:
