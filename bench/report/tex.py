@@ -140,7 +140,7 @@ def _sign(character: str) -> str:
         return SIGNS[character]
     if " " <= character <= "~":
         return character
-    letter, *marks = unicodedata.normalize("NFD", character)
+    letter, *marks = list(unicodedata.normalize("NFD", character))
     if letter.isascii() and letter.isalpha() and len(marks) == 1 and marks[0] in ACCENTS:
         dotless = {"i": r"\i ", "j": r"\j "}.get(letter, letter)
         return rf"\{ACCENTS[marks[0]]}{{{dotless.strip()}}}"
