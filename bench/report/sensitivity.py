@@ -213,8 +213,6 @@ def k_table(found: Sequence[AtK]) -> Table:
         )
         for at, line in lines.items()
     )
-    if any(len(row.seeds) == 1 for row in found):
-        notes += (ONE_SEED,)
     columns = ("task", "method", "index", "off", *(f"k = {k}" for k in ks), "chosen k", "seeds")
     notes: tuple[str, ...] = (
         "Test split, in points, by the task's selection metric: mean ± sd over seeds. For each k, "
@@ -223,6 +221,8 @@ def k_table(found: Sequence[AtK]) -> Table:
         "chosen k is the choice of held-out (one value, or one per seed). To take the best k of a "
         "row instead would be a choice on the test split.",
     )
+    if any(len(row.seeds) == 1 for row in found):
+        notes += (ONE_SEED,)
     return Table("Score at each k", columns, cells, 3, notes)
 
 
