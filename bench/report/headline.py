@@ -21,6 +21,7 @@ from bench.report.effort import REFERENCE, Effort
 from bench.report.over_tasks import OverTasks
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import number, size
+from bench.stats import LEVEL
 
 FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""
@@ -105,7 +106,9 @@ def _against(one: Comparison, baseline: str) -> str:
     if one.verdict == ONE_SEED:
         return f"{start}; one seed, so nothing tells how far this is chance"
     ends = f"95 % interval {interval(found)}, p {chance(one.adjusted)} after Holm's correction"
-    if one.verdict == NOT_SHOWN and found.detectable is not None:
+    if one.verdict == NOT_SHOWN and found.p is not None and found.p < LEVEL:
+        return f"{start} ({ends}): not shown beside so many tests; alone p {chance(found.p)}"
+    if one.verdict == NOT_SHOWN and found.detectable:
         seen = f"{100 * found.detectable:.2f} points would have been seen with a chance of 80 %"
         return f"{start} ({ends}): no difference shown; {seen}"
     return f"{start} ({ends}): {one.verdict}"
@@ -135,9 +138,10 @@ def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
         return [f"None of the differences from {baseline} could be tested{takes}."]
     better = sum(one.verdict == BETTER for one in tested)
     worse = sum(one.verdict == WORSE for one in tested)
-    holds = f"{better + worse} hold after Holm's correction ({better} better, {worse} worse)"
+    found = f"{better + worse} of {len(tested)} ({better} better, {worse} worse)"
     return [
-        f"Of {len(tested)} tested differences from {baseline}, {holds}; the rest may be chance."
+        f"Differences from {baseline} that hold after Holm's correction: {found}; the others may be "
+        "chance."
     ]
 
 
