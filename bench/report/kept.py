@@ -162,7 +162,8 @@ class Kept:
             (self.kept / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
             path = self.kept / f"{stamp}.json"
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            temporary.write_text(kept.model_dump_json(), encoding="utf-8")
+            # An int where a figure says float is no mistake to warn of.
+            temporary.write_text(kept.model_dump_json(warnings=False), encoding="utf-8")
             temporary.replace(path)
             self._trim()
         except OSError as error:
