@@ -12,6 +12,7 @@ from bench.record import Record
 from bench.report import (
     alignment,
     attribution,
+    comparison_tables,
     comparisons,
     costs,
     effects,
@@ -123,7 +124,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
                 "comparisons",
                 "Comparisons",
                 _there(
-                    *comparisons.tables(compared, kept=examples.kept),
+                    *comparison_tables.tables(compared, kept=examples.kept),
                     over_tasks.over_table(over, names, baseline),
                     effects.bias_table(found_effects),
                 ),

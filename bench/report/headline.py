@@ -140,8 +140,8 @@ def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
     worse = sum(one.verdict == WORSE for one in tested)
     found = f"{better + worse} of {len(tested)} ({better} better, {worse} worse)"
     return [
-        f"Differences from {baseline} that hold after Holm's correction: {found}; the others may be "
-        "chance."
+        f"Differences from {baseline} that hold after Holm's correction: {found}; the others may "
+        "be chance."
     ]
 
 

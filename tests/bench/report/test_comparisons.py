@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 
 from bench import stats
+from bench.report.comparison_tables import SMALLEST, baseline_table, retrieval_table
 from bench.report.comparisons import (
     BETTER,
     NOT_COMPARABLE,
     NOT_SHOWN,
     ONE_SEED,
-    SMALLEST,
     WORSE,
     Comparison,
     baseline_of,
-    baseline_table,
     chance,
     comparisons,
-    retrieval_table,
 )
 from bench.report.document import build
 from bench.report.examples import Examples
