@@ -104,8 +104,8 @@ def report(
         _print(found.report)
         click.echo(_written("up to date in", folder, found.files), err=True)
         return
-    made = request.make()
-    paths = files.write(made, folder, wanted, pictures, command=command)
+    made, whole = request.make()
+    paths = files.write(made, folder, wanted, pictures, whole=whole, command=command)
     store.keep(stamp, made, paths)
     _print(made)
     click.echo(_written("wrote", folder, paths), err=True)
@@ -123,7 +123,7 @@ def _serve(request: Request, port: int) -> None:
     def page() -> str:
         made = ready.pop(stamp(), None) or request.make()
         ready.clear()
-        return render(made, command=command, live=unfinished(made))
+        return render(made[0], command=command, live=unfinished(made[0]))
 
     def told(url: str) -> None:
         click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)
@@ -152,7 +152,7 @@ def _print(report: Report) -> None:
         return
     out.print(report.title, style="bold")
     if report.headline:
-        out.print("", *report.headline, sep="\n")
+        out.print("", *(f"- {line}" for line in report.headline), sep="\n")
     out.print("", *report.lead, "", sep="\n")
     show(*report.tables)
 

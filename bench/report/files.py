@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from bench.measure.record import LatencyRecord, MemoryRecord
@@ -45,53 +46,68 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
     return max(known.values(), key=lambda path: path.stat().st_mtime).parent
 
 
-def _markdown(report: Report, command: str) -> Iterator[Content]:
-    yield PurePath(MARKDOWN), markdown.render(report)
+@dataclass(frozen=True)
+class Source:
+    """What files are made from.
+
+    Attributes:
+        shown: the report, or the part of it that was asked for.
+        whole: all of it; what serves as data is never a part.
+        command: that makes the report.
+    """
+
+    shown: Report
+    whole: Report
+    command: str
 
 
-def _tidy(report: Report, command: str) -> Iterator[Content]:
+def _markdown(of: Source) -> Iterator[Content]:
+    yield PurePath(MARKDOWN), markdown.render(of.shown)
+
+
+def _tidy(of: Source) -> Iterator[Content]:
     """A row per score of a run, per cell of measurements."""
-    if "rows" in report.data:
-        yield PurePath(CSV), tidy.as_csv(report.rows)
-    records = [record for section in report.sections for record in section.records]
+    if "rows" in of.whole.data:
+        yield PurePath(CSV), tidy.as_csv(of.whole.rows)
+    records = [record for section in of.whole.sections for record in section.records]
     if timed := [record for record in records if isinstance(record, LatencyRecord)]:
         yield PurePath("latency.csv"), latency.as_csv(timed)
     if weighed := [record for record in records if isinstance(record, MemoryRecord)]:
         yield PurePath("memory.csv"), memory.as_csv(weighed)
 
 
-def _csv(report: Report, command: str) -> Iterator[Content]:
-    yield from _tidy(report, command)
-    for section in report.sections:
+def _csv(of: Source) -> Iterator[Content]:
+    yield from _tidy(of)
+    for section in of.shown.sections:
         if section.records:
             yield PurePath(TABLES, f"{section.name}.csv"), flat.as_csv(section.records)
 
 
-def _parquet(report: Report, command: str) -> Iterator[Content]:
-    if "rows" in report.data:
-        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(report.rows)
-    for section in report.sections:
+def _parquet(of: Source) -> Iterator[Content]:
+    if "rows" in of.whole.data:
+        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(of.whole.rows)
+    for section in of.shown.sections:
         if section.records:
             yield PurePath(TABLES, f"{section.name}.parquet"), flat.as_parquet(section.records)
 
 
-def _latex(report: Report, command: str) -> Iterator[Content]:
-    for name, text in latex.files(report).items():
+def _latex(of: Source) -> Iterator[Content]:
+    for name, text in latex.files(of.shown).items():
         yield TABLES / name, text
 
 
-def _json(report: Report, command: str) -> Iterator[Content]:
-    text = json.dumps(report.data, indent=1, sort_keys=True, allow_nan=False)
+def _json(of: Source) -> Iterator[Content]:
+    text = json.dumps(of.whole.data, indent=1, sort_keys=True, allow_nan=False)
     yield PurePath(JSON), text + "\n"
 
 
-def _html(report: Report, command: str) -> Iterator[Content]:
+def _html(of: Source) -> Iterator[Content]:
     from bench.report.page import render
 
-    yield PurePath(HTML), render(report, command=command)
+    yield PurePath(HTML), render(of.shown, command=of.command)
 
 
-FORMATS: dict[str, Callable[[Report, str], Iterator[Content]]] = {
+FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
     "md": _markdown,
     "tidy": _tidy,
     "csv": _csv,
@@ -127,15 +143,17 @@ def write(
     formats: Sequence[str] = USUAL,
     pictures: Sequence[str] = (),
     *,
+    whole: Report | None = None,
     command: str = "bench report",
 ) -> list[Path]:
     """Write the report into ``folder``, made if needed; each file appears whole or not at all.
 
     Args:
-        report: what to write.
+        report: what is shown.
         folder: where.
         formats: of :data:`FORMATS`.
         pictures: of :data:`PICTURES`; the kinds of file each figure is drawn as.
+        whole: the report that ``report`` is a part of, for the files that are data.
         command: that makes the report; the page says it.
 
     Returns:
@@ -145,10 +163,11 @@ def write(
         StoreError: if it cannot be written.
     """
     paths: dict[Path, None] = {}
+    source = Source(report, whole or report, command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in formats:
-            for file, content in FORMATS[name](report, command):
+            for file, content in FORMATS[name](source):
                 path = folder / file
                 _put(path, content.encode("utf-8") if isinstance(content, str) else content)
                 paths[path] = None

@@ -47,15 +47,16 @@ class Request:
             "group_by": self.selection.group_by,
         }
 
-    def make(self) -> Report:
-        """Read the folders and build the report.
+    def make(self) -> tuple[Report, Report]:
+        """Read the folders and build the report: what is shown of it, and the whole.
 
         Raises:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
-        made = join(self._own(), [(one.resolve().name, _measured(one)) for one in self.beside])
-        return selection.apply(made, self.selection) if self.selection else made
+        whole = join(self._own(), [(one.resolve().name, _measured(one)) for one in self.beside])
+        shown = selection.apply(whole, self.selection) if self.selection else whole
+        return shown, whole
 
     def _own(self) -> Report:
         """The report of the folder; of one that holds a run and measurements, both."""

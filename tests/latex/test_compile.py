@@ -55,7 +55,7 @@ def test_the_report_of_a_run_compiles_and_fits(tmp_path: Path) -> None:
 def test_committed_results_compile_and_fit(name: str, tmp_path: Path) -> None:
     from bench.report.request import Request
 
-    assert fits(compiled(Request(RESULTS / name).make(), tmp_path))
+    assert fits(compiled(Request(RESULTS / name).make()[0], tmp_path))
 
 
 def test_every_sign_and_every_printable_character_compiles(tmp_path: Path) -> None:

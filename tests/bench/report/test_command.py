@@ -273,6 +273,17 @@ def test_a_folder_of_measurements_has_all_formats() -> None:
     )
 
 
+def test_a_part_of_measurements_leaves_their_data_whole() -> None:
+    measurements(Path("fast"))
+    Measurements(Path("fast")).write(judged.failed("killed"))
+    report("fast", "--out", "whole")
+    done = report("fast", "--select", "latency,verdict=failed", "--out", "part")
+    assert done.exit_code == 0, done.stderr
+    assert "| holds" not in done.stdout
+    for name in ("latency.csv", JSON):
+        assert Path("part", name).read_bytes() == Path("whole", name).read_bytes()
+
+
 def test_measurements_have_no_baseline() -> None:
     measurements(Path("fast"))
     done = report("fast", "--baseline", "kd")
