@@ -23,8 +23,8 @@ SHOWN = 400
 TAKEN = ("about", "content", "contents", "headline", "reproduce", "said", "theme", "tools")
 """Anchors of the page itself."""
 
-# Widest line of a table in characters that an A4 page still holds, at two sizes of type.
-PORTRAIT, LANDSCAPE = 110, 190
+WIDTHS = {"portrait": 105, "snug": 140, "landscape": 185}
+"""Widest line in characters that an A4 page holds: upright, in smaller type, and across."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ShownTable:
     Attributes:
         number: among all tables, from 1; 0 for the figures of a picture.
         runs: per row the number of the command that makes it again, or None.
-        paper: ``portrait``, ``landscape`` or ``dense``: how it fits on A4.
+        paper: how it fits on A4: one of :data:`WIDTHS`, or ``dense`` beyond them all.
     """
 
     table: Table
@@ -68,6 +68,11 @@ class ShownSection:
     about: bool
     tables: tuple[ShownTable, ...] = ()
     figures: tuple[ShownFigure, ...] = ()
+
+    @property
+    def across(self) -> bool:
+        """Whether it is printed on pages that lie across: with a table, its heading turns too."""
+        return any(table.paper in ("landscape", "dense") for table in self.tables)
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def paper(table: Table) -> str:
     for name, *cells in columns:
         words = max(map(len, name.split()), default=0)  # a heading is folded between words
         width += 2 + max([words, *(min(len(cell), 40) for cell in cells)])
-    return "portrait" if width <= PORTRAIT else "landscape" if width <= LANDSCAPE else "dense"
+    return next((kind for kind, most in WIDTHS.items() if width <= most), "dense")
 
 
 def values(panel: Panel) -> Table:
@@ -222,4 +227,6 @@ def _meta(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("project", "CPU", "cores", "finished"):
         if found := [value for value in facts.get(name) or [] if value]:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            yield name, f"{found[0]}{more}"
+            # Seconds and offset of a time say nothing here; they are in the provenance.
+            short = re.sub(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d\+00:00", r"\1 \2 UTC", found[0])
+            yield name, f"{short}{more}"

@@ -65,6 +65,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
             browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | context)
         )
         page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
         page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

@@ -75,7 +75,7 @@ def big(rows: int = 2_000) -> Report:
     random = Random(0)
     many = tuple(
         (
-            f"method {number}",
+            f"method-{number}",
             f"{random.random() * 100:.2f} ± 0.50 (3)",
             f"{number} MiB",
             "1 x 1",

@@ -43,7 +43,7 @@ def test_a_column_sorts_by_its_first_number_and_what_is_empty_comes_last(
 ) -> None:
     page = open_report(reports.report())
     first = column(page, name)
-    head = page.locator("main th[aria-sort]", has=button(page, name)).first
+    head = button(page, name).locator("..")
     button(page, name).click()
     assert column(page, name) == reports.ASCENDING[name]
     assert head.get_attribute("aria-sort") == "ascending"
@@ -106,7 +106,7 @@ def test_a_table_of_two_thousand_rows_answers_at_once(open_report: Open) -> None
             const began = performance.now();
             document.querySelectorAll('main thead button')[1].click();
             const input = document.querySelector('.filter');
-            input.value = 'method 19';
+            input.value = 'method-19';
             input.dispatchEvent(new Event('input'));
             document.body.offsetHeight;
             return performance.now() - began;
