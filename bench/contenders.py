@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.base import NONE
 from bench.differences import Differing, differing
 from bench.record import Record, comparable
 from bench.report.results import Cell, Planned, Results
@@ -98,10 +99,13 @@ class Contender:
     @property
     def label(self) -> str:
         """The cell in words."""
-        kind, task, method, seed, *base = self.slot
-        behind = " + " + ", ".join(str(part) for part in base if part is not None)
-        more = {"training": "", "retrieval": behind, "control": ": controls"}[kind]
-        return f"{task} {method} seed {seed}{more}"
+        plan = self.plan
+        name = f"{plan.task} {plan.method} seed {plan.seed}"
+        if plan.kind != "retrieval":
+            return name + (": controls" if plan.kind == "control" else "")
+        values = (plan.keys, plan.values, plan.share, plan.control)
+        base = ", ".join(str(value) for value in values if value not in (None, 1.0, NONE))
+        return f"{name} + {plan.backend} ({base})"
 
     def file(self, suffix: str) -> Path:
         """Of the record (``.json``) or its arrays (``.npz``)."""

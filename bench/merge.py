@@ -143,8 +143,10 @@ def _names(sources: Sequence[Results]) -> tuple[str, ...]:
 
 
 def _empty(folder: Path) -> bool:
-    """Whether nothing lies there but what a killed merge leaves: an empty folder of cells."""
-    return all(path.is_dir() and not any(path.iterdir()) for path in folder.iterdir())
+    """Whether nothing lies there but what a killed merge leaves: hidden files, an empty folder."""
+    return all(
+        path.name.startswith(".") or (path.is_dir() and _empty(path)) for path in folder.iterdir()
+    )
 
 
 def _plan(sources: Sequence[Results], chosen: Chosen, command: str) -> dict[str, Any]:
