@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,23 +242,24 @@ def _interval(
 
 
 def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
-    """Words stand above their line, at the left and the right in turns: two may be close."""
+    """Their words stand right of the axes, where no data are; those of two lines part."""
     rules = [rule for rule in panel.rules if scale.place(rule.y, panel.y) is not None]
+    highest = max((rule.y for rule in rules), default=None)
     for number, rule in enumerate(rules):
-        left = number % 2 == 0
-        dash = (4, 3) if left else (1.2, 2)
+        dash = (4, 3) if number % 2 == 0 else (1.2, 2)
+        apart = "bottom" if rule.y == highest else "top"
         one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, dash), zorder=2.5)
         one.annotate(
-            _line(rule.label),
-            (0 if left else 1, rule.y),
+            textwrap.fill(_line(rule.label), 13),
+            (1, rule.y),
             xycoords=("axes fraction", "data"),
-            xytext=(3 if left else -3, 2),
+            xytext=(3, 0),
             textcoords="offset points",
-            ha="left" if left else "right",
-            va="bottom",
-            fontsize=7.5,
+            va="center" if len(rules) == 1 else apart,
+            fontsize=7,
+            linespacing=1.0,
             color=theme.ink,
-            zorder=2.5,
+            annotation_clip=False,
         )
 
 

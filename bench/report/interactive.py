@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.report import scale
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
-from bench.report.palette import DARK, LIGHT, Dash, Marker, Style, Theme, styles
+from bench.report.palette import DARK, EMPHASIS, LIGHT, Dash, Marker, Style, Theme, styles
 
 Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ COLUMNS = 3
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 MARGIN = {"l": 64, "r": 16, "t": 40, "b": 56}
-ROW = 330
+ROW = 360
 """Height of a row of panels, in pixels."""
 
 LEGEND_LINE = 24
@@ -74,6 +74,9 @@ def spec(figure: Figure) -> Json:
             trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "showlegend": first}
             data.append(trace)
             worn.append(known[series.label])
+        if rules:
+            data.append(_widening(rules, panel, suffix))
+            worn.append(EMPHASIS)
     lines = len(known) if len(known) > 1 else 0
     layout |= _shared(shown=lines > 0)
     layout |= _grid(len(figure.panels), COLUMNS, lines, across=4)
@@ -131,9 +134,9 @@ def _trace(series: Series, panel: Panel, style: Style) -> Json:
     if series.mode == "bars":
         pattern = {"shape": style.hatch, "solidity": 0.3}
         return trace | {"type": "bar", "marker": {"pattern": pattern}}
-    marker = {"symbol": _SYMBOLS[style.marker], "size": style.size}
+    marker = {"symbol": _SYMBOLS[style.marker], "size": style.size + 1}
     if series.mode == "points":
-        return trace | {"mode": "markers", "marker": {**marker, "size": style.size + 1.5}}
+        return trace | {"mode": "markers", "marker": {**marker, "size": style.size + 2}}
     line = {"width": style.width, "dash": _dash(style.dash)}
     return trace | {"mode": "lines+markers", "marker": marker, "line": line, "connectgaps": False}
 
@@ -173,10 +176,7 @@ def _x_axis(panel: Panel, anchor: str) -> Json:
 
 
 def _y_axis(panel: Panel, anchor: str) -> Json:
-    axis = _axis(panel.y, scale.upright(panel), anchor)
-    levels = [float(rule.y) for rule in panel.rules if _drawn(rule, panel.y)]
-    # A shape alone does not widen the axis.
-    return axis | ({"autorangeoptions": {"include": levels}} if levels else {})
+    return _axis(panel.y, scale.upright(panel), anchor)
 
 
 def _axis(axis: Axis, found: scale.Scale, anchor: str) -> Json:
@@ -226,6 +226,27 @@ def _rule(rule: Rule, number: int, suffix: str) -> Json:
     }
 
 
+def _widening(rules: Sequence[Rule], panel: Panel, suffix: str) -> Json:
+    """Points that nobody sees: a shape does not widen an axis so that it can be seen itself."""
+    xs = [scale.place(value, panel.x) for series in panel.series for value in series.x]
+    first = next((value for value in xs if value is not None), 1)
+    if scale.across(panel).kind == "category":
+        first = escape(scale.word(first))
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "",
+        "legendgroup": "",
+        "x": [first] * len(rules),
+        "y": [float(rule.y) for rule in rules],
+        "opacity": 0,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "xaxis": f"x{suffix}",
+        "yaxis": f"y{suffix}",
+    }
+
+
 def _drawn(rule: Rule, axis: Axis) -> bool:
     return _number(rule.y, axis) is not None
 
@@ -246,7 +267,7 @@ def _grid(panels: int, columns: int, lines: int, across: int) -> Json:
             "columns": columns,
             "pattern": "independent",
             "xgap": 0.2,
-            "ygap": 0.36,
+            "ygap": 0.3,
         },
         "height": MARGIN["t"] + rows * ROW + legend,
     }
@@ -282,6 +303,9 @@ def _template(theme: Theme, colours: Sequence[str]) -> Json:
         "tickcolor": theme.muted,
         "zeroline": False,
         "automargin": True,
+        "tickfont": {"size": 12},
+        "title": {"font": {"size": 13, "color": theme.ink}},
+        "exponentformat": "power",
     }
     return {
         "layout": {

@@ -70,7 +70,7 @@ def test_a_label_has_one_colour_and_one_line_in_the_legend(figure: Figure) -> No
             colours.setdefault(trace["legendgroup"], set()).add(colour)
         assert all(len(found) == 1 for found in colours.values())
     shown = [trace["name"] for trace in spec["data"] if trace["showlegend"]]
-    assert sorted(shown) == sorted({trace["name"] for trace in spec["data"]})
+    assert sorted(shown) == sorted({trace["name"] for trace in spec["data"] if trace["name"]})
 
 
 def test_every_panel_has_its_axes_and_a_place_in_the_grid(figure: Figure) -> None:
@@ -98,7 +98,7 @@ def test_nothing_of_a_name_is_read_as_markup() -> None:
 
 
 def test_what_cannot_be_drawn_is_a_gap() -> None:
-    (trace, words) = interactive.spec(FIGURES["odd"])["data"]
+    (trace, _, words) = interactive.spec(FIGURES["odd"])["data"]
     assert trace["x"] == [None, None, None, None, 2.0, None]
     assert trace["error_y"]["array"] == [None, 1.0, 1.0, 1.0, 2.0, None]
     assert trace["error_y"]["arrayminus"] == [None, 1.0, 1.0, 1.0, 1.0, None]
@@ -116,7 +116,7 @@ def test_intervals_end_where_they_end() -> None:
 
 def test_what_is_emphasised_lies_above_in_ink() -> None:
     spec = interactive.spec(FIGURES["plain"])
-    assert [t["name"] for t in spec["data"] if t["xaxis"] == "x"] == ["kd", "front"]
+    assert [t["name"] for t in spec["data"] if t["xaxis"] == "x"] == ["kd", "front", ""]
     for layout, ink, blue in (
         (spec["layout"], LIGHT.ink, style(0).light),
         (spec["dark_layout"], DARK.ink, style(0).dark),
@@ -126,11 +126,13 @@ def test_what_is_emphasised_lies_above_in_ink() -> None:
 
 
 def test_axes_are_log_words_or_plain_and_rules_widen_them() -> None:
-    layout = interactive.spec(FIGURES["plain"])["layout"]
+    spec = interactive.spec(FIGURES["plain"])
+    layout = spec["layout"]
     assert (layout["xaxis"]["type"], layout["yaxis"]["type"]) == ("log", "log")
     assert layout["xaxis2"]["categoryarray"] == ["off", "on"]
     assert layout["yaxis2"]["type"] == "linear"
-    assert layout["yaxis"]["autorangeoptions"] == {"include": [3.0]}
+    (unseen,) = [trace for trace in spec["data"] if trace.get("opacity") == 0]
+    assert (unseen["x"], unseen["y"], unseen["showlegend"]) == ([1.0], [3.0], False)
     (shape,) = layout["shapes"]
     assert (shape["y0"], shape["y1"], shape["yref"]) == (3.0, 3.0, "y")
     assert shape["label"]["text"] == "limit 3 %"
