@@ -18,9 +18,20 @@ from bench.report.across import (
     unmatched,
     unmatched_table,
 )
-from bench.report.comparisons import BETTER, NOT_COMPARABLE, NOT_SHOWN, ONE_SEED, WORSE
+from bench.report.comparisons import (
+    BETTER,
+    NOT_COMPARABLE,
+    NOT_SHOWN,
+    ONE_SEED,
+    WORSE,
+    interval,
+    signed,
+)
 from bench.report.document import NOT_GLUE, Report, marked, strict
+from bench.report.figure import Figure
+from bench.report.forest import forest
 from bench.report.results import Results
+from bench.report.scores import OFF
 from bench.report.section import Section
 from bench.report.status import file_table
 from bench.report.table import Table
@@ -66,6 +77,7 @@ def build(found: Sequence[Results]) -> Report:
             "Comparisons",
             table(compared) if compared else None,
             unmatched_table(left),
+            figure=forest(compared),
             records=(*compared, *left),
         ),
         _section("settings", "Settings", unlike.settings_table(settings, first), records=settings),
@@ -94,7 +106,11 @@ def build(found: Sequence[Results]) -> Report:
     }
     return Report(
         title=f"{others} against {first}",
-        lead=(*((NOT_GLUE,) if mini else ()), *_lead(machines, left)),
+        lead=(
+            *((NOT_GLUE,) if mini else ()),
+            f"Compared with {first}: {others}.",
+            *_lead(machines, left),
+        ),
         sections=tuple(
             section if section.about else marked(section, records)
             for section in sections
@@ -128,8 +144,20 @@ def in_short(compared: Sequence[RunComparison]) -> tuple[str, ...]:
         ]
         count = f"{len(own)} comparison{'s' * (len(own) > 1)}"
         head = f"{run} against {own[0].first}: {count}"
-        lines.append(f"{head}: {', '.join(parts)}.")
+        lines.append(f"{head}: {', '.join(parts)}.{_largest(own)}")
     return tuple(lines)
+
+
+def _largest(own: Sequence[RunComparison]) -> str:
+    """The largest difference that holds, in a sentence; empty without one."""
+    holding = [one for one in own if one.verdict in (BETTER, WORSE)]
+    known = [(one, one.difference) for one in holding if one.difference]
+    if not known:
+        return ""
+    one, difference = max(known, key=lambda pair: abs(pair[1].estimate))
+    index = "" if one.retrieval == OFF else f" with {one.retrieval}"
+    what = f"{signed(difference.estimate)} points {interval(difference)}"
+    return f" The largest that holds: {one.title} {one.method}{index}, {what}."
 
 
 def _lead(machines: Table | None, left: Sequence[Unmatched]) -> list[str]:
@@ -147,8 +175,10 @@ def _section(
     name: str,
     title: str,
     *tables: Table | None,
+    figure: Figure | None = None,
     records: Sequence[Any] = (),
     about: bool = False,
 ) -> Section:
     there = tuple(table for table in tables if table is not None)
-    return Section(name, title, there, records=tuple(records), about=about)
+    figures = () if figure is None else (figure,)
+    return Section(name, title, there, figures, tuple(records), about)

@@ -191,7 +191,9 @@ def test_more_than_two_are_held_against_the_first(tmp_path: Path) -> None:
     ]
     raw = [one.difference.p for one in made if one.difference]
     assert [one.adjusted for one in made] == stats.holm(raw)
-    assert len(build(found).headline) == 2
+    better, worse = build(found).headline
+    assert "1 better. The largest that holds: MRPC kd, +" in better
+    assert "1 worse. The largest that holds: MRPC kd, -" in worse
 
 
 def test_what_only_one_of_them_has_is_listed_and_not_invented(tmp_path: Path) -> None:
@@ -328,3 +330,27 @@ def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
     made = build(pair(tmp_path, *found))
     assert table(made, "Differences").rows[0][4] == NOT_SHOWN
     assert made.headline == ("second against first: 1 comparison: 1 without a difference shown.",)
+
+
+def test_the_picture_has_every_interval_and_says_what_holds(tmp_path: Path) -> None:
+    found = pair(
+        tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}), factory.contest({"kd": 0.8, "pkd": 0.7})
+    )
+    made = build(found)
+    (figure,) = [one for section in made.sections for one in section.figures]
+    (panel,) = figure.panels
+    (series,) = panel.series
+    assert series.x == ("kd", "pkd")
+    for at, one in enumerate(compared(found)):
+        assert one.difference is not None
+        assert one.difference.low is not None
+        assert series.y[at] == 100 * one.difference.estimate
+        assert series.low[at] == 100 * one.difference.low
+    assert [rule.y for rule in panel.rules] == [0.0]
+    assert "1 of 2 differences hold" in figure.alt
+    assert "MRPC kd in second" in figure.alt
+
+
+def test_without_an_interval_there_is_no_picture(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.8}, [0]))
+    assert not any(section.figures for section in build(found).sections)
