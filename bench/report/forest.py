@@ -29,17 +29,21 @@ def forest(found: Sequence[RunComparison]) -> Figure | None:
 def _panel(title: str, shown: Sequence[RunComparison]) -> Panel:
     own = [one for one in shown if one.title == title]
     runs = dict.fromkeys(one.run for one in own)
-    series = tuple(_series(run, [one for one in own if one.run == run]) for run in runs)
+    series = tuple(
+        _series(run, [one for one in own if one.run == run], named=len(runs) > 1) for run in runs
+    )
     y = Axis(f"{own[0].metric}, points above {own[0].first}")
     return Panel(title, Axis(""), y, series, (Rule("no difference", 0.0),))
 
 
-def _series(run: str, own: Sequence[RunComparison]) -> Series:
+def _series(run: str, own: Sequence[RunComparison], *, named: bool) -> Series:
+    """One run; ``named``: its places bear its name, so that intervals do not lie on each other."""
     short = shorter(one.retrieval for one in own if one.retrieval != OFF)
     known = [(one, one.difference) for one in own if one.difference]
+    after = f", {run}" if named else ""
     return Series(
         label=run,
-        x=tuple(_name(one, short.get(one.retrieval, "")) for one, _ in known),
+        x=tuple(_name(one, short.get(one.retrieval, "")) + after for one, _ in known),
         y=tuple(100 * difference.estimate for _, difference in known),
         low=tuple(_points(difference.low) for _, difference in known),
         high=tuple(_points(difference.high) for _, difference in known),

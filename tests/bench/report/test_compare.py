@@ -351,6 +351,13 @@ def test_the_picture_has_every_interval_and_says_what_holds(tmp_path: Path) -> N
     assert "MRPC kd in second" in figure.alt
 
 
+def test_intervals_of_several_runs_do_not_lie_on_each_other(tmp_path: Path) -> None:
+    found = [run(tmp_path / f"run-{n}", factory.contest({"kd": 0.7})) for n in range(3)]
+    (figure,) = [one for section in build(found).sections for one in section.figures]
+    places = [place for series in figure.panels[0].series for place in series.x]
+    assert places == ["kd, run-1", "kd, run-2"]
+
+
 def test_without_an_interval_there_is_no_picture(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.8}, [0]))
     assert not any(section.figures for section in build(found).sections)
