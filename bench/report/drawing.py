@@ -92,6 +92,7 @@ def write(figure: Figure, path: Path, *, dark: bool = False) -> Path:
 def draw(figure: Figure, *, dark: bool = False) -> Drawn:
     """The picture, with its legend below the panels."""
     from matplotlib.figure import Figure as Canvas  # no pyplot: it keeps every figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     theme = DARK if dark else LIGHT
     columns, rows = grid(len(figure.panels))
@@ -99,8 +100,8 @@ def draw(figure: Figure, *, dark: bool = False) -> Drawn:
     across = _legend_columns(list(known), columns) if len(known) > 1 else 1
     lines = math.ceil(len(known) / across) if len(known) > 1 else 0
     height = PANEL[1] * rows + LEGEND_LINE * lines
-    drawn = Canvas(figsize=(PANEL[0] * columns, height), layout="constrained")
-    drawn.get_layout_engine().set(w_pad=0.08, h_pad=0.06)  # type: ignore[union-attr]
+    engine = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)
+    drawn = Canvas(figsize=(PANEL[0] * columns, height), layout=engine)
     axes = drawn.subplots(rows, columns, squeeze=False).flatten()
     handles: dict[str, Any] = {}
     for panel, one in zip(figure.panels, axes, strict=False):
@@ -156,7 +157,9 @@ def _categories(one: Axes, names: Sequence[str]) -> None:
     shown = range(0, len(names), step)
     # Words that would run into each other stand at an angle.
     slanted = sum(len(names[at]) + 2 for at in shown) > 46
-    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    turned: dict[str, Any] = (
+        {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    )
     one.set_xticks(list(shown), [_line(names[at]) for at in shown], **turned)
     one.set_xlim(-0.5, max(0, len(names) - 1) + 0.5)
 
@@ -321,11 +324,11 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _words(value: float, _: int | None = None) -> str:
+def _words(value: float, _: float = 0) -> str:
     return scale.word(value)
 
 
-def _no_words(value: float, _: int | None = None) -> str:
+def _no_words(value: float, _: float = 0) -> str:
     return ""
 
 

@@ -134,9 +134,11 @@ def _trace(series: Series, panel: Panel, style: Style) -> Json:
     if series.mode == "bars":
         pattern = {"shape": style.hatch, "solidity": 0.3}
         return trace | {"type": "bar", "marker": {"pattern": pattern}}
-    marker = {"symbol": _SYMBOLS[style.marker], "size": style.size + 1}
+    # plotly's triangles are flat.
+    size = style.size * (1.35 if style.marker.startswith("triangle") else 1.15)
+    marker = {"symbol": _SYMBOLS[style.marker], "size": size}
     if series.mode == "points":
-        return trace | {"mode": "markers", "marker": {**marker, "size": style.size + 2}}
+        return trace | {"mode": "markers", "marker": marker}
     line = {"width": style.width, "dash": _dash(style.dash)}
     return trace | {"mode": "lines+markers", "marker": marker, "line": line, "connectgaps": False}
 

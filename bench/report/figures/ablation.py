@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.report.figure import Axis, Figure, Panel, Series
-from bench.report.figures.spread import NOTE, Mean, figure, spread
+from bench.report.figures.spread import NOTE, TEST, Mean, figure, spread
 from bench.report.scores import OFF
 from bench.report.sensitivity import AtK
 from bench.report.summary import each
@@ -33,7 +33,7 @@ def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
         f"Behind {'; '.join(indexes)}. Other indexes stand in the table.",
     ]
     if any(row.on.sd is not None for line in lines for row in line):
-        notes.append(NOTE)
+        notes.append(f"{NOTE} {TEST}")
     if any(len(row.seeds) == 1 for line in lines for row in line):
         notes.append("One seed has no interval: a difference between two points may be chance.")
     return Figure(

@@ -69,7 +69,7 @@ def _series(course: Course, times: Sequence[str], alone: Iterable[str]) -> Serie
     ratios = [None if entry is None else entry.ratio for entry in found]
     return Series(
         label=label,
-        x=tuple(map(_date, times)),
+        x=_dates(times),
         y=tuple(None if ratio is None else 100 * ratio.estimate for ratio in ratios),
         low=tuple(None if ratio is None else 100 * ratio.low for ratio in ratios),
         high=tuple(None if ratio is None else 100 * ratio.high for ratio in ratios),
@@ -77,13 +77,19 @@ def _series(course: Course, times: Sequence[str], alone: Iterable[str]) -> Serie
     )
 
 
-def _date(time: str) -> str:
-    """To the second: two calls within a minute are two places.
+def _dates(times: Sequence[str]) -> tuple[str, ...]:
+    """No longer than it takes to tell the calls apart: to the day, the minute or the second.
 
-    >>> _date("2026-11-20T20:29:44+00:00")
-    '2026-11-20 20:29:44'
+    >>> _dates(["2026-11-20T20:29:44+00:00", "2026-11-21T20:29:44+00:00"])
+    ('2026-11-20', '2026-11-21')
+    >>> _dates(["2026-11-20T20:29:44+00:00", "2026-11-20T21:29:44+00:00"])
+    ('2026-11-20 20:29', '2026-11-20 21:29')
     """
-    return time[:19].replace("T", " ")
+    for length in (10, 16, 19):
+        short = tuple(time[:length].replace("T", " ") for time in times)
+        if len(set(short)) == len(set(times)):
+            return short
+    return tuple(times)
 
 
 def _text(label: str, entry: Entry) -> str:

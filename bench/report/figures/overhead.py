@@ -29,7 +29,7 @@ def overhead(records: Sequence[LatencyRecord]) -> Figure | None:
     ]
     missing = len(records) - len(found)
     notes += [latency.GENERATED] if any(record.cell.generated for record in found) else []
-    notes += [f"{missing} cells without figures are not drawn."] if missing else []
+    notes += [f"Cells without figures, not drawn: {missing}."] if missing else []
     return Figure(
         name="overhead",
         title="Overhead of retrieval against the size of the knowledge base",
@@ -96,7 +96,7 @@ def _told(name: str, records: Sequence[LatencyRecord]) -> str:
     low, high = (
         pick(there, key=lambda record: _result(record).ratio.estimate) for pick in (min, max)
     )
-    told = f"{name}: of {len(records)} cells {verdicts}"
+    told = f"{name}, {len(records)} cells: {verdicts}"
     told += f"; at {largest:,} entries {low.cell.backend} adds {_percent(_result(low).ratio)}"
     if high is not low:
         told += f" and {high.cell.backend} {_percent(_result(high).ratio)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.names import shorter
-from bench.report.figures.spread import NOTE, figure, spread
+from bench.report.figures.spread import NOTE, TEST, figure, spread
 from bench.report.results import Results
 from bench.report.summary import summarise
 
@@ -39,7 +39,7 @@ def seed_scatter(results: Results) -> Figure | None:
         title="Score of every seed",
         alt=" ".join(_told(title, metric, rows) for title, (metric, rows) in shown.items()),
         panels=tuple(_panel(title, metric, rows) for title, (metric, rows) in shown.items()),
-        notes=(f"Test split, a point per seed; the ring is their mean. {NOTE}",),
+        notes=(f"Test split, a point per seed; the ring is their mean. {NOTE} {TEST}",),
     )
 
 

@@ -9,9 +9,8 @@ from scipy.special import stdtrit
 
 from bench.report.summary import Summary
 
-NOTE = (
-    "Bars: 95 % t interval of the mean over seeds (the same test set; its own chance is not in it)."
-)
+NOTE = "Bars: 95 % t interval of the mean over seeds."
+TEST = "The chance of which examples are in the test set is not in it."
 
 
 class Mean(NamedTuple):

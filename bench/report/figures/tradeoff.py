@@ -10,7 +10,7 @@ from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.figures.front import front
 from bench.report.figures.names import shorter
-from bench.report.figures.spread import NOTE, Mean, figure, spread
+from bench.report.figures.spread import NOTE, TEST, Mean, figure, spread
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import number, size
 
@@ -23,7 +23,7 @@ MIB = 2**20
 
 class _Point(NamedTuple):
     effect: Effect
-    index: str
+    behind: str
     cost: float
     score: Mean
 
@@ -108,7 +108,7 @@ def _build(
         note,
     ]
     if any(point.score.low is not None for points in groups.values() for point in points):
-        notes.append(NOTE)
+        notes.append(f"{NOTE} {TEST}")
     return Figure(name, title, " ".join(told), tuple(panels), tuple(notes))
 
 
@@ -145,7 +145,7 @@ def _panel(
     groups: dict[str, list[_Point]] = {}
     for point in points:
         effect = point.effect
-        label = f"{effect.method}, {point.index}" if apart else effect.method
+        label = f"{effect.method}, {point.behind}" if apart else effect.method
         groups.setdefault(label, []).append(point)
     series = [_series(label, group, say) for label, group in groups.items()]
     if undominated:
@@ -176,7 +176,7 @@ def _series(label: str, points: Sequence[_Point], say: Callable[[float], str]) -
 
 
 def _text(point: _Point, say: Callable[[float], str]) -> str:
-    return f"{point.effect.method}, {point.index}: {figure(point.score.mean)} at {say(point.cost)}"
+    return f"{point.effect.method}, {point.behind}: {figure(point.score.mean)} at {say(point.cost)}"
 
 
 def _told(
