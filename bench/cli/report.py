@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from bench.cli.console import console, show
 from bench.cli.run import _list
-from bench.report import files, kept, markdown, selection
-from bench.report.document import Report
-from bench.report.request import Request, unfinished
 from bench.report.server import PORT
 
 EXAMPLES = """
@@ -42,7 +34,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "formats",
     multiple=True,
     callback=_list,
-    help=f"a,b of {', '.join(files.FORMATS)}  [default: {','.join(files.USUAL)}]",
+    help="a,b of md, tidy, csv, parquet, latex, json, html  [default: md,tidy,json,html]",
 )
 @click.option("--figures", multiple=True, callback=_list, help="Files of each picture: svg,png.")
 @click.option(
@@ -85,81 +77,17 @@ def report(
     file per section in full precision); latex (tables/*.tex, booktabs); json (everything); html
     (the page, one file).
     """
+    from bench.cli import reporting
+    from bench.report import files, selection
+    from bench.report.request import Request
+
     request = Request(
         folder=files.find(run, files.RUNS),
-        beside=tuple(map(_folder, beside)),
+        beside=tuple(map(reporting.folder, beside)),
         baseline=baseline,
         selection=selection.parse(select, group_by),
     )
     if serve:
-        _serve(request, port)
-        return
-    wanted = files.known("format", formats, files.FORMATS) or files.USUAL
-    pictures = files.known("picture format", figures, files.PICTURES)
-    folder, command = out or request.folder, _command()
-    store = kept.Kept(folder)
-    options = {**request.options, "formats": wanted, "pictures": pictures, "command": command}
-    stamp = kept.stamp(request.folders, options)
-    if (found := store.find(stamp)) is not None:
-        _print(found.report)
-        click.echo(_written("up to date in", folder, found.files), err=True)
-        return
-    made, whole = request.make()
-    paths = files.write(made, folder, wanted, pictures, whole=whole, command=command)
-    store.keep(stamp, made, paths)
-    _print(made)
-    click.echo(_written("wrote", folder, paths), err=True)
-
-
-def _serve(request: Request, port: int) -> None:
-    from bench.report.page import render
-    from bench.report.server import serve
-
-    command = _command()
-
-    def stamp() -> str:
-        return kept.stamp(request.folders, request.options)
-
-    def page() -> str:
-        made = ready.pop(stamp(), None) or request.make()
-        ready.clear()
-        return render(made[0], command=command, live=unfinished(made[0]))
-
-    def told(url: str) -> None:
-        click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)
-
-    # Made before anything is announced: a mistake is told here and not in the browser.
-    ready = {stamp(): request.make()}
-    serve(page, port, told, stamp=stamp)
-
-
-def _folder(given: Path) -> Path:
-    """A folder, or the name of one in results/runs."""
-    below = files.RUNS / given
-    return below if not given.is_dir() and below.is_dir() else given
-
-
-def _command() -> str:
-    """As it was typed, for the page."""
-    return shlex.join(["bench", *sys.argv[1:]])
-
-
-def _print(report: Report) -> None:
-    """Tables in a terminal, Markdown in a pipe."""
-    out = console()
-    if not out.is_terminal:
-        click.echo(markdown.render(report), nl=False)
-        return
-    out.print(report.title, style="bold")
-    if report.headline:
-        out.print("", *(f"- {line}" for line in report.headline), sep="\n")
-    out.print("", *report.lead, "", sep="\n")
-    show(*report.tables)
-
-
-def _written(verb: str, folder: Path, paths: Sequence[Path]) -> str:
-    """One line: files by name, those of a folder below it by their number."""
-    below = Counter(path.parent.name for path in paths if path.parent != folder)
-    own = [path.name for path in paths if path.parent == folder]
-    own += [f"{name}/ ({count} file{'s' * (count > 1)})" for name, count in below.items()]
-    return f"{verb} {folder}: {', '.join(own) or 'nothing: there is nothing to write'}"
+        reporting.serve(request, port)
+    else:
+        reporting.write(request, out or request.folder, formats, figures)

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from bench.cli.main import main
 from bench.measure.results import Measurements, PlanFile
 from bench.report import tex
-from bench.report.files import CSV, FORMATS, HTML, JSON, MARKDOWN, RUNS, TABLES
+from bench.report.files import CSV, FORMATS, HTML, JSON, MARKDOWN, RUNS, TABLES, USUAL
 from tests.bench.measure import judged
 from tests.bench.report import factory
 
@@ -329,3 +329,8 @@ def test_a_name_with_a_line_break_breaks_no_table(break_at: str) -> None:
     for path in Path("all/tables").glob("*.tex"):
         for line in path.read_text(encoding="ascii").splitlines():
             assert ("first" in line) == ("second" in line)
+
+
+def test_the_help_names_every_format_and_what_is_usual() -> None:
+    shown = " ".join(report("--help").stdout.split())
+    assert f"a,b of {', '.join(FORMATS)} [default: {','.join(USUAL)}]" in shown
