@@ -61,11 +61,21 @@ class Board:
         self.rows: tuple[Row, ...] = ()
         self.titles: tuple[str, ...] = ()
 
-    def add(self, record: Record) -> None:
-        """Put in what a finished cell scored; what failed or was skipped has no score."""
+    def add(self, *records: Record) -> None:
+        """Put in what finished cells scored; what failed or was skipped has no score."""
+        for record in records:
+            if record.status == "ok":
+                self._add(record)
+        self.titles = tuple(self._titles[task] for task in self._tasks if task in self._titles)
+        self.rows = tuple(
+            self._row((method, retrieval))
+            for method in self._methods
+            for retrieval in (OFF, ON)
+            if (method, retrieval) in self._values
+        )
+
+    def _add(self, record: Record) -> None:
         split, metric = record.tests[0], record.select_on
-        if record.status != "ok":
-            return
         if record.training is not None:
             at, score = (record.method, OFF), record.training.scores[split][metric]
         elif record.retrieval is not None and record.key in self._first:
@@ -76,13 +86,6 @@ class Board:
         self._titles[record.task] = record.title
         self._values.setdefault(at, {}).setdefault(record.title, {})[record.key] = score
         self._changed[at] = self._records
-        self.titles = tuple(self._titles[task] for task in self._tasks if task in self._titles)
-        self.rows = tuple(
-            self._row((method, retrieval))
-            for method in self._methods
-            for retrieval in (OFF, ON)
-            if (method, retrieval) in self._values
-        )
 
     def _row(self, at: tuple[str, str]) -> Row:
         scores = {title: tuple(found.values()) for title, found in self._values[at].items()}

@@ -56,8 +56,9 @@ class Course:
         left = [self._works[p.cell.key] for p in todo if p.cell.key in self._works]
         self.cached = sum(work.cached for work in left)
         self._pace = Pace([*left, *self._teachers.values()])
-        for record in before:
-            self.board.add(record)
+        there = list(before)
+        self.board.add(*there)
+        for record in there:
             if record.status == "ok" and record.key in self._works:
                 work = self._works[record.key]._replace(cached=False)
                 self._pace.learn(work, _made_in(record))

@@ -19,7 +19,8 @@ Examples:
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
 
 Settings come from the defaults, the preset, --ablation, --config, then the flags. The same
-command resumes what was killed; a new k or backend never trains again.
+command resumes what was killed; a new k or backend never trains again. A terminal shows how far the
+run is and the scores so far; in a pipe (bench run | tee log) it writes plain lines.
 """
 
 
