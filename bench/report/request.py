@@ -9,6 +9,7 @@ from typing import Any
 from bench.measure.results import Measurements
 from bench.report import document, measured, selection
 from bench.report.document import Report
+from bench.report.figures.added import with_added_time
 from bench.report.joined import join
 from bench.report.results import load
 from bench.report.selection import EVERYTHING, Selection
@@ -54,7 +55,8 @@ class Request:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
-        whole = join(self._own(), [(one.resolve().name, _measured(one)) for one in self.beside])
+        beside = [(one.resolve().name, _measured(one)) for one in self.beside]
+        whole = with_added_time(join(self._own(), beside))
         shown = selection.apply(whole, self.selection) if self.selection else whole
         return shown, whole
 

@@ -9,7 +9,7 @@ from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.names import Names
 from bench.report.figures.spread import NOTE, spread
 from bench.report.results import Results
-from bench.report.summary import Summary, number, summarise
+from bench.report.summary import number, summarise
 
 LOSS = "loss/"
 Pairs = list[tuple[Record, TrainingResult]]
@@ -63,8 +63,11 @@ def _panel(
 
 
 def _series(method: str, found: Sequence[TrainingResult], key: str, scale: float) -> Series:
-    epochs = sorted({row["epoch"] for one in found for row in one.history})
-    means = [spread(_at(found, key, epoch), scale) for epoch in epochs]
+    values: dict[float, list[float | None]] = {}
+    for row in (row for one in found for row in one.history):
+        values.setdefault(row["epoch"], []).append(row.get(key))
+    epochs = sorted(values)
+    means = [spread(summarise(values[epoch]), scale) for epoch in epochs]
     return Series(
         label=method,
         x=tuple(epochs),
@@ -76,10 +79,6 @@ def _series(method: str, found: Sequence[TrainingResult], key: str, scale: float
             for epoch, mean in zip(epochs, means, strict=True)
         ),
     )
-
-
-def _at(found: Sequence[TrainingResult], key: str, epoch: float) -> Summary:
-    return summarise(row.get(key) for one in found for row in one.history if row["epoch"] == epoch)
 
 
 def _told(panel: Panel) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bench.record import Record, TrainingResult
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.names import shorter
 from bench.report.figures.spread import NOTE, TEST, figure, spread
@@ -46,17 +47,20 @@ def seed_scatter(results: Results) -> Figure | None:
 def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
     """(title, metric, row, seed, score) in the order of the plan: each method off, then on."""
     found = []
-    first = {(task, method): index for task, method, index in reversed(results.by_index())}
-    short = shorter(index for _, _, index in results.by_index())
+    by_index = results.by_index()
+    first = {(task, method): index for task, method, index in reversed(by_index)}
+    short = shorter(index for _, _, index in by_index)
     on = {
         (record.task, record.method, record.seed): (index, result.chosen.scores)
-        for (task, method, index), pairs in results.by_index().items()
+        for (task, method, index), pairs in by_index.items()
         if first[task, method] == index
         for record, result in pairs
     }
     trained = results.trained
-    order = list(dict.fromkeys((record.task, record.method) for record, _ in trained))
-    for record, training in sorted(trained, key=lambda p: order.index((p[0].task, p[0].method))):
+    groups: dict[tuple[str, str], list[tuple[Record, TrainingResult]]] = {}
+    for pair in trained:
+        groups.setdefault((pair[0].task, pair[0].method), []).append(pair)
+    for record, training in (pair for group in groups.values() for pair in group):
         rows = [(record.method, training.scores)]
         if (record.task, record.method, record.seed) in on:
             index, scores = on[record.task, record.method, record.seed]

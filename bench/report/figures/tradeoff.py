@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.measure.record import LatencyRecord
 from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
@@ -19,6 +20,9 @@ MOST_SERIES = 12
 """Where there are more pairs of method and index, a method's indexes share a colour."""
 
 MIB = 2**20
+
+Place = tuple[str, str, str]
+"""Task, method and index."""
 
 
 class _Point(NamedTuple):
@@ -43,9 +47,9 @@ def accuracy_by_time(
         "accuracy-by-search-time",
         "Score against search time",
         Axis("one search, µs (median)", log=True),
-        lambda cost: cost.search_us_p50,
+        {_at(cost): cost.search_us_p50 for cost in costs},
         lambda value: f"{number(value)} µs",
-        (found, costs, scores),
+        (found, scores),
         "Search time: one query, one thread, index call only, in a hot loop; what retrieval adds "
         "to a forward is measured by bench latency.",
     )
@@ -59,12 +63,50 @@ def accuracy_by_memory(
         "accuracy-by-memory",
         "Score against memory",
         Axis("index, soft labels and ids, MiB", log=True),
-        _memory,
+        {_at(cost): _memory(cost) for cost in costs},
         lambda value: size(value * MIB),
-        (found, costs, scores),
+        (found, scores),
         "Memory: the index with the vectors in it, soft labels and ids, by their own formulas; "
         "resident memory is measured by bench memory.",
     )
+
+
+def accuracy_by_added_time(
+    found: Sequence[Effect], records: Sequence[LatencyRecord], scores: Sequence[Score]
+) -> Figure | None:
+    """The score against what retrieval adds to the forward of one input, as it was measured.
+
+    A record belongs to an effect if its base has the name of the task and its backend is the
+    index's; of several fp32 comes first, then the smallest k.
+    """
+    used: dict[tuple[str, str], LatencyRecord] = {}
+    for record in sorted(records, key=lambda r: (r.cell.precision != "fp32", r.cell.k, r.key)):
+        if record.result is not None and record.cell.batch == 1:
+            used.setdefault((record.cell.base, record.cell.backend), record)
+    prices = {
+        _at(effect): used[base].result.added.p50  # type: ignore[union-attr]
+        for effect in found
+        if (base := (effect.task, effect.index.split(", ")[0])) in used
+    }
+    shown = dict.fromkeys((task, index.split(", ")[0]) for task, _, index in prices)
+    cells = [used[base].cell for base in shown]
+    sizes = dict.fromkeys(f"{cell.base} {cell.size:,}" for cell in cells)
+    settings = dict.fromkeys(f"{cell.precision}, k {cell.k}" for cell in cells)
+    return _build(
+        "accuracy-by-added-time",
+        "Score against added time",
+        Axis("added to a forward, ms (median)", log=True),
+        prices,
+        lambda value: f"{number(value)} ms",
+        (found, scores),
+        "Added time: everything that retrieval adds to the forward of one input, as bench latency "
+        f"measured it over bases of their own ({', '.join(sizes)} entries; {'; '.join(settings)}); "
+        "scores are of the run.",
+    )
+
+
+def _at(found: Cost | Effect) -> Place:
+    return found.task, found.method, found.index
 
 
 def _memory(cost: Cost) -> float:
@@ -77,17 +119,16 @@ def _build(
     name: str,
     title: str,
     axis: Axis,
-    price: Callable[[Cost], float],
+    prices: Mapping[Place, float],
     say: Callable[[float], str],
-    about: tuple[Sequence[Effect], Sequence[Cost], Sequence[Score]],
+    about: tuple[Sequence[Effect], Sequence[Score]],
     note: str,
 ) -> Figure | None:
-    effects, costs, scores = about
+    effects, scores = about
     short = shorter(effect.index for effect in effects)
-    prices = {(cost.task, cost.method, cost.index): price(cost) for cost in costs}
     groups: dict[tuple[str, str], list[_Point]] = {}
     for effect in effects:
-        cost = prices.get((effect.task, effect.method, effect.index))
+        cost = prices.get(_at(effect))
         if cost is not None and effect.on.mean is not None:
             point = _Point(effect, short[effect.index], cost, spread(effect.on))
             groups.setdefault((effect.task, effect.split), []).append(point)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.measure.record import Interval, LatencyRecord
+from bench.measure.record import Interval, LatencyRecord, Times
 from bench.record import Record
 from bench.report import costs, document, effects, interactive, scores, tidy
 from bench.report.figure import Figure, Panel, Series
 from bench.report.figures import spread
 from bench.report.figures.ablation import accuracy_by_k
+from bench.report.figures.added import with_added_time
 from bench.report.figures.curves import curves
 from bench.report.figures.gate import gate_history
 from bench.report.figures.overhead import noise_floor, overhead
 from bench.report.figures.recall import recall_by_added_time, recall_by_search
 from bench.report.figures.seeds import seed_scatter
-from bench.report.figures.tradeoff import FRONT, MIB, accuracy_by_memory, accuracy_by_time
+from bench.report.figures.tradeoff import (
+    FRONT,
+    MIB,
+    accuracy_by_added_time,
+    accuracy_by_memory,
+    accuracy_by_time,
+)
 from bench.report.results import Results
+from bench.report.section import Section
 from bench.report.sensitivity import AtK
 from bench.report.summary import Summary, summarise
 from tests.bench.measure import judged
@@ -177,6 +186,38 @@ def test_where_nothing_beats_off_there_is_no_front_and_the_words_say_so(tmp_path
     figure = made(accuracy_by_time(*about(factory.results(tmp_path, records))))
     assert FRONT not in [series.label for series in figure.panels[0].series]
     assert "no index beats the best student without retrieval, finetune with 90.00" in figure.alt
+
+
+def test_the_added_time_is_that_of_the_same_task_and_backend_for_one_input(shop: Results) -> None:
+    def added(ms: float, **changes: Any) -> LatencyRecord:
+        times = Times(p50=ms, p95=ms, p99=ms)
+        result = judged.result(0.01, 0.02, added=times)
+        return judged.record(key=str(ms), cell=judged.cell(**changes), result=result)  # type: ignore[no-any-return]
+
+    records = [
+        added(0.5, backend="faiss"),
+        added(0.2, backend="hnswlib"),
+        added(0.1, backend="faiss", precision="bf16"),
+        added(9.0, backend="faiss", batch=32),
+        added(7.0, backend="exact", base="cola"),
+    ]
+    found, _, scored = about(shop)
+    (panel,) = made(accuracy_by_added_time(found, records, scored)).panels
+    assert {series.label: series.x for series in panel.series} == {
+        "reaugkd, faiss": (0.5,), "reaugkd, hnswlib": (0.2,), FRONT: (0.5,)
+    }  # fmt: skip
+    assert accuracy_by_added_time(found, [], scored) is None
+
+
+def test_a_report_with_measurements_beside_it_has_the_added_time(
+    shop: Results, tmp_path: Path
+) -> None:
+    report = document.build(shop)
+    assert with_added_time(report) == report
+    timed = Section("latency", "Latency", records=(judged.record(),))
+    joined = with_added_time(replace(report, sections=(*report.sections, timed)))
+    (costs_section,) = [section for section in joined.sections if section.name == "costs"]
+    assert [figure.name for figure in costs_section.figures][-1] == "accuracy-by-added-time"
 
 
 # Latency.
