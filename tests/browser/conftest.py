@@ -74,7 +74,8 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         page.goto(file.as_uri())
         if any(section.figures for section in report.sections):
             page.wait_for_function(
-                "() => [...document.querySelectorAll('.plot')].every(p => p.querySelector('svg.main-svg'))"
+                "() => [...document.querySelectorAll('.plot')]"
+                ".every(plot => plot.querySelector('svg.main-svg'))"
             )
         complaints.extend(
             f"asked for {url}"

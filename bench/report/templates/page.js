@@ -74,6 +74,7 @@
     if (table.tBodies[0].rows.length < 2) return;
     all("thead th:not(.run)", table).forEach((head) => {
       const button = make("button", { type: "button" }, head.textContent);
+      head.dataset.name = head.textContent; // for paper
       head.replaceChildren(button);
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => {
