@@ -253,7 +253,7 @@ def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
         apart = "bottom" if rule.y == highest else "top"
         one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, dash), zorder=2.5)
         one.annotate(
-            textwrap.fill(_line(rule.label), 13),
+            textwrap.fill(_line(rule.label), 13, break_on_hyphens=False),
             (1, rule.y),
             xycoords=("axes fraction", "data"),
             xytext=(3, 0),
