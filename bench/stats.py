@@ -34,6 +34,12 @@ FEWEST = 40
 MANY = 1e6
 """With more degrees of freedom, Student's t is the normal distribution."""
 
+GOLDEN = (sqrt(5) - 1) / 2
+"""Multiples of it modulo 1 fill the unit interval evenly."""
+
+STRATA = 2000
+"""Quantiles of a chi-square that are computed for an interval; more of them cost time only."""
+
 ROUNDING = 1e-12
 """Differences below are rounding errors of metrics between -1 and 1: they count as 0."""
 
@@ -76,7 +82,7 @@ def difference(
         resampled: [R, S] the same on R resamples of the test examples; row r is one resample,
             the same for both methods and all seeds (:func:`bench.resampled.replicates`).
         examples: number of test examples.
-        seed: of the draws of the seeds' part.
+        seed: of the order in which the seeds' part meets the examples' part.
 
     Raises:
         ValueError: the shapes do not fit, a value is not finite, or R < 40.
@@ -95,7 +101,8 @@ def difference(
         return Difference(estimate, None, None, se, None, shown, None, 1, examples)
     between = float(found.var(ddof=1)) / seeds
     of_pairs, of_examples = variances(drawn)
-    low, high, p = _interval(_replicates(estimate, between, drawn, seed))
+    guarded = max(between, _least(seeds) * of_pairs)
+    low, high, p = _interval(_replicates(estimate, drawn, guarded, of_examples, seed))
     of_seeds = max(between, of_pairs)
     se, freedom = sqrt(of_seeds + of_examples), degrees_of_freedom(of_seeds, of_examples, seeds)
     return Difference(
@@ -129,15 +136,14 @@ def variances(resampled: Floats) -> tuple[float, float]:
     return max(0.0, whole - shared) / seeds, max(0.0, shared)
 
 
-def _replicates(estimate: float, between: float, resampled: Floats, seed: int) -> Floats:
-    """The estimate [2R] with other seeds and examples; ``between``: variance of seeds over S."""
-    resamples, seeds = resampled.shape
-    of_pairs, of_examples = variances(resampled)
-    of_seeds = max(between, _least(seeds) * of_pairs)
-    freedom = degrees_of_freedom(of_seeds, of_examples, seeds)
+def _replicates(
+    estimate: float, resampled: Floats, of_seeds: float, of_examples: float, seed: int
+) -> Floats:
+    """The estimate [2R] with other seeds and other examples."""
+    one, other = _places(len(resampled), seed)
+    stretch = _stretch(degrees_of_freedom(of_seeds, of_examples, resampled.shape[1]), other)
+    seeds_part = sqrt(of_seeds) * np.asarray(special.ndtri(one), np.float64)
     examples_part = _scaled(resampled.mean(axis=1) - estimate, of_examples)
-    seeds_part = sqrt(of_seeds) * _normal(resamples, seed)
-    stretch = _stretch(freedom, resamples, seed)
     # Both signs of the seeds' part: exchanging the methods then changes the sign, nothing else.
     return np.concatenate(
         [estimate + stretch * (examples_part + part) for part in (seeds_part, -seeds_part)]
@@ -145,12 +151,12 @@ def _replicates(estimate: float, between: float, resampled: Floats, seed: int) -
 
 
 def _least(seeds: int) -> float:
-    """The share of its expectation that a variance of S seeds exceeds in nine cases of ten.
+    """The share of its expectation that a variance of S seeds exceeds in 19 of 20 cases.
 
     A few seeds may agree by luck. Where they agree more than the chance of their pairs with the
-    examples allows in nine cases of ten, this share of that chance is taken instead.
+    examples allows in 19 of 20 cases, this share of that chance is taken instead.
     """
-    return float(special.chdtri(seeds - 1, 0.9)) / (seeds - 1)
+    return float(special.chdtri(seeds - 1, 0.95)) / (seeds - 1)
 
 
 def degrees_of_freedom(of_seeds: float, of_examples: float, seeds: int) -> float:
@@ -171,20 +177,23 @@ def _scaled(deviations: Floats, variance: float) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _normal(resamples: int, seed: int) -> Floats:
-    """Even quantiles [R] of the normal distribution in random order."""
-    values = special.ndtri((np.arange(resamples) + 0.5) / resamples)
-    shuffled = np.random.default_rng([seed, 1]).permutation(np.asarray(values, np.float64))
-    shuffled.flags.writeable = False
-    return shuffled
+def _places(resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """Points [R], [R] spread evenly over the unit square (a lattice), in random order."""
+    order = np.random.default_rng(seed).permutation(resamples)
+    one, other = (order + 0.5) / resamples, order * GOLDEN % 1.0
+    for part in (one, other):
+        part.flags.writeable = False
+    return one, other
 
 
-def _stretch(freedom: float, resamples: int, seed: int) -> Floats:
+def _stretch(freedom: float, places: Floats) -> Floats:
     """What makes Student's t of a normal variate: the variance itself is uncertain."""
     if freedom > MANY:
-        return np.ones(resamples)
-    random = np.random.default_rng([seed, 2])
-    return np.sqrt(freedom / random.chisquare(freedom, resamples))
+        return np.ones(len(places))
+    strata = min(len(places), STRATA)
+    squares = 2 * special.gammaincinv(freedom / 2, (np.arange(strata) + 0.5) / strata)
+    factors = np.sqrt(freedom / np.asarray(squares, np.float64))
+    return factors[(places * strata).astype(np.int64)]
 
 
 def _interval(replicates: Floats) -> tuple[float, float, float]:
