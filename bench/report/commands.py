@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench.measure.record import LatencyRecord, MemoryRecord
@@ -25,8 +26,34 @@ FRESH = {
 """Flags that are left out, and whether a value follows. Into the folder of the run itself nothing
 would be made again: its cells have their records. Nor are the files of a gate written again."""
 
+RUN = ["bench", "run"]
+
 Named = tuple[str, str]
 """A command, and in words what it makes."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A run whose cells the report shows; a merged one shows those of several.
+
+    Attributes:
+        settings: what ``run.json`` says was asked for.
+    """
+
+    command: str
+    settings: Mapping[str, Any]
+
+    def has(self, setting: str, values: Iterable[str]) -> bool:
+        """Whether all ``values`` were asked for; a run that does not say has every one."""
+        asked = self.settings.get(setting)
+        return not asked or {str(one) for one in asked}.issuperset(values)
+
+    @property
+    def specs(self) -> list[str]:
+        """Backends that can be asked for alone."""
+        retrieval = self.settings.get("retrieval") or {}
+        # Where one axis is varied at a time, the first backend is the reference of all others.
+        return [] if retrieval.get("design") == "one-at-a-time" else [*(retrieval.get("ann") or ())]
 
 
 class Commands:
@@ -34,48 +61,57 @@ class Commands:
 
     def __init__(self, report: Report) -> None:
         run = report.data.get("run") or {}
-        command = run.get("command")
-        self._run = command if isinstance(command, str) and _is(command, "run") else None
+        found = [
+            _Source(one["command"], one.get("config") or {})
+            for one in (run.get("merged") or [run])
+            if isinstance(one.get("command"), str)
+        ]
+        self._sources = [source for source in found if words(source.command)[:2] == RUN]
         cells = _dicts(report.data.get("cells"))
-        self._methods = dict.fromkeys(cell["method"] for cell in cells)
+        self._methods = {cell["method"] for cell in cells}
         self._tasks = _tasks(report.data, cells)
-        config = run.get("config") or {}
-        retrieval = config.get("retrieval") or {}
-        # Where one axis is varied at a time, the first backend is the reference of all others.
-        several = retrieval.get("design") != "one-at-a-time"
-        self._specs: list[str] = list(retrieval.get("ann") or []) if several else []
         self._measured = _measured(report)
 
     def row(self, section: Section, table: Table, row: tuple[str, ...]) -> Named | None:
-        """The command that makes ``row`` again, None if nothing more exact is known of it."""
+        """The command that makes ``row`` again, None if nothing more exact is known of it.
+
+        A row with cells of several runs has a command for each of them, joined by ``&&``.
+        """
         if (found := self._measured.get((table.columns, row))) is not None:
             return found
-        if self._run is None or (section.about and "key" not in table.columns):
+        if section.about and "key" not in table.columns:
             return None
         cells = dict(zip(table.columns, row, strict=True))
         methods = self._named_methods(cells.get("method", ""))
         task = self._tasks.get(cells.get("task", ""))
-        seed = cells.get("seed", "")
-        spec = self._spec(cells.get("index", cells.get("retrieval", "")))
         only = {
             "--methods": methods,
             "--tasks": [task] if task else [],
-            "--seeds": [seed] if seed.isdigit() else [],
-            "--ann": [spec] if spec else [],
+            "--seeds": [cells["seed"]] if cells.get("seed", "").isdigit() else [],
         }
         if not methods and not task:
             return None
-        words = [", ".join(values) for values in only.values() if values]
-        return restricted(self._run, only), " · ".join(words)
+        index = cells.get("index", cells.get("retrieval", ""))
+        commands: dict[str, None] = {}
+        spec = None
+        for source in self._sources:
+            if all(source.has(flag[2:], values) for flag, values in only.items()):
+                spec = _spec(index, source.specs)
+                ann = {"--ann": [spec] if spec else []}
+                commands.setdefault(restricted(source.command, only | ann))
+        told = [", ".join(values) for values in only.values() if values]
+        what = " · ".join([*told, *([spec] if spec else [])])
+        return (" && ".join(commands), what) if commands else None
 
     def _named_methods(self, cell: str) -> list[str]:
         names = cell.split(" - ")  # a difference of two methods needs both
         return names if all(name in self._methods for name in names) else []
 
-    def _spec(self, index: str) -> str | None:
-        """The backend that an index begins with, as the run's settings name it."""
-        fitting = [s for s in self._specs if index == s or index.startswith(f"{s}, ")]
-        return max(fitting, key=len, default=None)
+
+def _spec(index: str, specs: Iterable[str]) -> str | None:
+    """The backend that an index begins with, as the run's settings name it."""
+    fitting = [spec for spec in specs if index == spec or index.startswith(f"{spec}, ")]
+    return max(fitting, key=len, default=None)
 
 
 def restricted(command: str, only: Mapping[str, Sequence[str]]) -> str:
@@ -114,10 +150,6 @@ def words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:
         return command.split()
-
-
-def _is(command: str, name: str) -> bool:
-    return words(command)[:2] == ["bench", name]
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

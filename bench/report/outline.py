@@ -116,7 +116,7 @@ def outline(report: Report, command: str) -> Outline:
         lead=report.lead,
         sections=tuple(sections),
         commands=tuple((command, what) for command, (_, what) in shown.commands.items()),
-        run_commands=tuple(_run_commands(report.data)),
+        run_commands=tuple(dict.fromkeys(_run_commands(report.data))),
         page_command=command,
         meta=tuple(_meta(report.data)),
     )
@@ -217,7 +217,8 @@ def _number(value: Value) -> str:
 
 
 def _run_commands(data: dict[str, Any]) -> Iterator[str]:
-    for one in (data.get("run") or {}, *(data.get("plans") or [])):
+    run = data.get("run") or {}
+    for one in (*(run.get("merged") or ()), run, *(data.get("plans") or ())):
         if one.get("command"):
             yield str(one["command"])
 

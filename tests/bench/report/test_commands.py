@@ -178,6 +178,22 @@ def test_without_a_known_command_there_is_none_for_a_row(command: Any, tmp_path:
     assert lines(made, "Scores") == {}
 
 
+def test_a_row_with_cells_of_several_runs_has_a_command_for_each(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    runs = [
+        {"command": f"bench run --methods {methods}", "config": {"methods": methods.split(",")}}
+        for methods in ("kd", "reaugkd", "kd,rkd")
+    ]
+    merged = {"run": {"command": "bench merge c a b", "merged": runs}}
+    found = lines(replace(made, data=made.data | merged), "Scores")
+    assert found[("kd", "off")] == "bench run --methods kd"  # the same for both runs that have it
+    assert found[("reaugkd", "off")] == "bench run --methods reaugkd"
+    runs[2]["command"] += " --tasks mrpc"
+    found = lines(replace(made, data=made.data | merged), "Scores")
+    one, other = found[("kd", "off")].split(" && ")
+    assert resolved(one).whole.tasks != resolved(other).whole.tasks == ("mrpc",)
+
+
 def test_rows_of_measured_cells_ask_for_that_cell() -> None:
     line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
     source = factory.provenance(command=f"{line} --lengths recorded --lengths 32 --max-overhead 1%")
