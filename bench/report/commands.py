@@ -171,25 +171,24 @@ def _measured(report: Report) -> dict[tuple[tuple[str, ...], tuple[str, ...]], N
 
     The tables are made again from the records, so that their rows need not be taken apart.
     """
-    found: dict[tuple[tuple[str, ...], tuple[str, ...]], Named] = {}
-    for section in report.sections:
-        timed = [one for one in section.records if isinstance(one, LatencyRecord)]
-        for record in timed:
-            table = latency.table([record])
-            found[table.columns, table.rows[0]] = _of_latency(record)
-        weighed = [one for one in section.records if isinstance(one, MemoryRecord)]
-        for record in weighed:
-            # A row also holds a ratio to another record of the same knowledge base.
-            among = memory.table([one for one in weighed if one.base == record.base])
-            labels = memory.table([record]).rows[0][: among.labels]
-            rows = [row for row in among.rows if row[: among.labels] == labels]
-            found |= {(among.columns, row): _of_memory(record) for row in rows}
+    records = [record for section in report.sections for record in section.records]
+    timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
+    table = latency.table(timed)
+    named = map(_of_latency, timed)
+    found = {(table.columns, row): one for row, one in zip(table.rows, named, strict=True)}
+    weighed = [one for one in records if isinstance(one, MemoryRecord)]
+    table = memory.table(weighed)
+    for record in weighed:
+        # A row also holds a ratio to another record, so its labels tell whose it is.
+        labels = memory.table([record]).rows[0][: table.labels]
+        rows = [row for row in table.rows if row[: table.labels] == labels]
+        found |= {(table.columns, row): _of_memory(record) for row in rows}
     return found
 
 
 def _of_latency(record: LatencyRecord) -> Named:
     cell = record.cell
-    only = {
+    only: dict[str, list[str]] = {
         "--bases": _base(cell.base, record.provenance.command),
         "--ann": [cell.backend],
         "--k": [str(cell.k)],
