@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.report.page import render
 from bench.report.section import Section
 from bench.report.table import EMPTY
 from tests.bench.report import factory
@@ -15,7 +16,7 @@ from tests.browser import reports
 from tests.browser.conftest import Open
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 PHONE = {"width": 390, "height": 844}
 
@@ -378,8 +379,33 @@ def test_without_a_script_everything_can_be_read(open_report: Open) -> None:
         reports.report(Section("s", "S", (reports.table(),))), java_script_enabled=False
     )
     assert page.get_by_role("table", name="Table 1. Scores").get_by_role("row").count() == 7
-    page.get_by_role("link", name="Command for kd", exact=True).click()
+    page.get_by_role("row", name="kd").get_by_role("link", name="command").first.click()
     assert page.url.endswith("#command-1")
+
+
+def test_a_live_page_asks_again_and_keeps_what_was_typed(
+    open_report: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.report.page.REFRESH", 1)
+    page = open_report(reports.report(), live=True)
+    search = page.get_by_label("Filter the rows of all tables")
+    search.fill("reaugkd")
+    page.evaluate("() => { window.before = true; }")
+    search.blur()
+    page.wait_for_function("() => window.before === undefined")
+    page.wait_for_function("() => document.querySelector('.count')?.textContent === '3 of 6 rows'")
+    assert search.input_value() == "reaugkd"
+
+
+def test_a_browser_that_cannot_unpack_shows_the_values(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(reports.report(), command="bench report"), encoding="utf-8")
+    with browser.new_context() as context:
+        context.add_init_script("delete window.DecompressionStream")
+        page = context.new_page()
+        page.goto(file.as_uri())
+        assert page.get_by_role("table", name="Task 0").first.is_visible()
+        assert "cannot unpack" in str(page.text_content("#figure-k"))
 
 
 def test_a_live_page_can_be_paused(open_report: Open) -> None:

@@ -155,7 +155,7 @@
   const NARROW = 640; // pixels below which panels stand on top of each other
   const PAGE = 680; // width of an A4 page in pixels (96 an inch), less its margins
   const plots = all(".plot");
-  const drawn = typeof Plotly !== "undefined";
+  let drawn = false;
   const draw = (plot, inDark, width = null) => {
     const spec = JSON.parse(document.getElementById(plot.dataset.spec).textContent);
     const narrow = (width ?? plot.clientWidth) < NARROW;
@@ -166,7 +166,25 @@
     Plotly.react(plot, spec.data, layout, spec.config);
   };
   const drawAll = (inDark, width = null) => { if (drawn) plots.forEach((plot) => draw(plot, inDark, width)); };
-  drawAll(dark());
+  /** plotly.js is packed: it is unpacked once, where there is something to draw. */
+  const unpack = async () => {
+    const packed = document.getElementById("plotly");
+    if (!packed) return;
+    if (!("DecompressionStream" in window)) {
+      for (const plot of plots) {
+        plot.replaceWith(make("p", { class: "nothing" }, "This browser cannot unpack the picture; its values are below."));
+      }
+      all(".picture details").forEach((details) => { details.open = true; });
+      return;
+    }
+    const bytes = Uint8Array.from(atob(packed.textContent), (one) => one.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    document.head.append(make("script", {}, await new Response(stream).text()));
+    packed.remove();
+    drawn = true;
+    drawAll(dark());
+  };
+  unpack();
   addEventListener("resize", () => {
     for (const plot of drawn ? plots : [])
       if (String(plot.clientWidth < NARROW) !== plot.dataset.narrow) draw(plot, dark());
@@ -196,6 +214,11 @@
     const button = make("button", { type: "button", class: "copy", "aria-label": `Copy: ${label}` }, "Copy");
     button.addEventListener("click", () => copy(code.textContent));
     command.append(button);
+  }
+  for (const link of all(".run a")) {
+    const labels = all("th, td.label", link.closest("tr")).map((cell) => cell.textContent);
+    link.setAttribute("aria-label", `Command for ${labels.join(", ")}`);
+    link.title = "Copy the command that makes this row again";
   }
   document.addEventListener("click", (event) => {
     const link = event.target.closest(".run a");
