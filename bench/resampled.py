@@ -75,7 +75,8 @@ def observed(metric: str, predictions: ArrayLike, labels: ArrayLike) -> Floats:
     array([0.75, 1.  ])
     """
     rows = np.shape(labels)[0] if np.ndim(labels) else 0
-    return resampled(metric, predictions, labels, np.ones((1, rows), np.float32))[0]
+    found = resampled(metric, predictions, labels, np.ones((1, rows), np.float32))
+    return np.asarray(found[0], np.float64)
 
 
 def resampled(
@@ -142,7 +143,7 @@ def _sums(which: NDArray[np.bool_]) -> Weigh:
 
 
 def _sizes(drawn: Counts) -> Floats:
-    return drawn.sum(axis=1, dtype=np.float64)[:, None]
+    return np.asarray(drawn.sum(axis=1, dtype=np.float64, keepdims=True), np.float64)
 
 
 def _accuracy(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:

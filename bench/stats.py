@@ -167,7 +167,8 @@ def degrees_of_freedom(of_seeds: float, of_examples: float, seeds: int) -> float
     """
     if of_seeds <= 0:
         return inf
-    return (seeds - 1) * (1 + of_examples / of_seeds) ** (0.5 if seeds == 2 else 1.0)
+    power = 0.5 if seeds == 2 else 1.0
+    return float((seeds - 1) * (1 + of_examples / of_seeds) ** power)
 
 
 def _scaled(deviations: Floats, variance: float) -> Floats:
@@ -180,7 +181,8 @@ def _scaled(deviations: Floats, variance: float) -> Floats:
 def _places(resamples: int, seed: int) -> tuple[Floats, Floats]:
     """Points [R], [R] spread evenly over the unit square (a lattice), in random order."""
     order = np.random.default_rng(seed).permutation(resamples)
-    one, other = (order + 0.5) / resamples, order * GOLDEN % 1.0
+    one = np.asarray((order + 0.5) / resamples, np.float64)
+    other = np.asarray(order * GOLDEN % 1.0, np.float64)
     for part in (one, other):
         part.flags.writeable = False
     return one, other

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bench.resampled import counts
-from bench.stats import difference
+from bench.stats import difference, variances
 from tests.bench.simulated import WORLDS, World, on_resamples
 
 RESAMPLES, SIMS = 600, 1500
@@ -77,6 +77,17 @@ def shrunken(
     return ends(drawn.mean(axis=1) + part)
 
 
+def welch(
+    values: Array, points: Array, drawn: Array, random: np.random.Generator
+) -> tuple[float, float]:
+    """Both variances as ours, with the degrees of freedom of Welch and Satterthwaite."""
+    of_seeds, (_, of_examples) = points.var(ddof=1) / len(points), variances(drawn)
+    whole = of_seeds + of_examples
+    freedom = (len(points) - 1) * (whole / of_seeds) ** 2 if of_seeds > 0 else np.inf
+    half = special.stdtrit(min(freedom, 1e6), 0.975) * np.sqrt(whole)
+    return float(points.mean() - half), float(points.mean() + half)
+
+
 def ours(
     values: Array, points: Array, drawn: Array, random: np.random.Generator
 ) -> tuple[float, float]:
@@ -87,7 +98,15 @@ def ours(
     return found.low, found.high
 
 
-INTERVALS: tuple[Interval, ...] = (seeds_alone, examples_alone, nested, crossed, shrunken, ours)
+INTERVALS: tuple[Interval, ...] = (
+    seeds_alone,
+    examples_alone,
+    nested,
+    crossed,
+    shrunken,
+    welch,
+    ours,
+)
 
 
 def measured(world: World, seeds: int, examples: int) -> dict[str, tuple[float, float]]:
