@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -162,7 +163,7 @@ def _distinct(values: Any) -> tuple[Any, ...]:
 
 def command_line() -> str:
     """As it was typed, for provenance."""
-    return " ".join(["bench", *sys.argv[1:]])
+    return shlex.join(["bench", *sys.argv[1:]])
 
 
 def cache(given: Mapping[str, Any]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def run(preset: str, config_file: Path | None, **options: Any) -> None:
         preset,
         out=options["out"],
         cache=options["cache"],
-        command=" ".join(["bench", *sys.argv[1:]]),
+        command=shlex.join(["bench", *sys.argv[1:]]),
         workers=options["max_workers"],
     )
     if options["cells"] is not None:

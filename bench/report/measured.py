@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +10,7 @@ from bench.measure import history
 from bench.measure.gate import BUSY
 from bench.measure.record import LatencyRecord, MemoryRecord
 from bench.measure.results import Kind, Measured, Measurements, PlanFile
-from bench.report import flat, latency, markdown, memory, origin
+from bench.report import flat, latency, markdown, memory, origin, verdicts
 from bench.report import history as courses
 from bench.report.document import Report
 from bench.report.figures.gate import gate_history
@@ -44,7 +43,7 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     facts = _facts(records)
     warnings = [*origin.warnings(facts), *_busy(timed)] if records else []
     lead = (*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings))
-    headline = tuple(_verdicts(timed))
+    headline = tuple(verdicts.headline(timed))
     return Report(
         title=measurements.folder.resolve().name,
         lead=lead,
@@ -105,27 +104,6 @@ def _sections(
         yield Section("cells", "Cells", (unusable,), about=True)
     if timed or weighed:
         yield Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)
-
-
-def _verdicts(records: Sequence[LatencyRecord]) -> Iterator[str]:
-    """What was found of the overhead, a sentence per limit, and which cells it was least for."""
-    for limit in sorted({record.limit for record in records}):
-        own = [record for record in records if record.limit == limit]
-        counts = Counter(record.verdict or record.status for record in own)
-        parts = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
-        yield (
-            f"Overhead of retrieval against a limit of {100 * limit:g} %: of {len(own)} cells, "
-            f"{parts}."
-        )
-    ratios = [(r.result.ratio, r) for r in records if r.result is not None]
-    if not ratios:
-        return
-    least = min(ratios, key=lambda pair: pair[0].estimate)
-    most = max(ratios, key=lambda pair: pair[0].estimate)
-    yield (
-        f"It lies between {latency.percent(least[0])} % ({least[1].cell.label}) and "
-        f"{latency.percent(most[0])} % ({most[1].cell.label}) of the forward."
-    )
 
 
 def write(report: Report, measurements: Measurements, folder: Path, name: str) -> list[Path]:
