@@ -11,36 +11,23 @@ or of an unknown version is named and passed over, never a crash.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from bench.complete import lacking
 from bench.record import SCHEMA, Record
+from bench.stored import Problem, StoreError, arrays_of, content_of, record_of
 from reaugkd.artifacts import write_json
-from reaugkd.errors import UserError
+from reaugkd.atomic import replacing
+
+__all__ = ["RUN", "Problem", "Store", "StoreError", "make_writable"]
 
 RUN = "run.json"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that could not be used, and why."""
-
-    path: Path
-    reason: str
-
-
-class StoreError(UserError):
-    """The run's folder cannot be written or is not a run's folder."""
 
 
 def make_writable(folder: Path) -> None:
@@ -92,7 +79,7 @@ class Store:
         """
         path = self.folder / RUN
         try:
-            run = json.loads(path.read_text(encoding="utf-8"))
+            run = content_of(path)
             if not isinstance(run, dict) or not isinstance(run.get("cells"), list):
                 raise ValueError("no list of cells")
         except FileNotFoundError as error:
@@ -125,15 +112,7 @@ class Store:
         Raises:
             StoreError: if the file is damaged.
         """
-        path = self.cells / f"{key}.npz"
-        if not path.is_file():
-            return {}
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                wanted = [name for name in archive.files if names is None or name in names]
-                return {name: archive[name] for name in wanted}
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
+        return arrays_of(self.cells / f"{key}.npz", names)
 
     def records(self) -> tuple[list[Record], list[Problem]]:
         """All usable records, ordered by key, and the files that could not be used."""
@@ -149,32 +128,12 @@ class Store:
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **dict[str, Any](arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+    with replacing(path) as file:
+        np.savez_compressed(file, **dict[str, Any](arrays))
 
 
 def _read(path: Path) -> Record | Problem:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Problem(path, f"not readable as JSON ({error})")
-    if not isinstance(content, dict) or "schema_version" not in content:
-        return Problem(path, "not a record of this project")
-    if content["schema_version"] != SCHEMA:
-        return Problem(path, f"schema version {content['schema_version']}, this is {SCHEMA}")
-    try:
-        record = Record.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return Problem(path, f"{where}: {first['msg']}")
-    if record.key != path.stem:
-        return Problem(path, f"holds the record of another cell, {record.key}")
-    return record
+    found = record_of(path, schema=SCHEMA, what="a record", check=Record.model_validate)
+    if isinstance(found, Record) and (reason := lacking(found)):
+        return Problem(path, reason)
+    return found

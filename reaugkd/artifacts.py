@@ -23,7 +23,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from reaugkd import fingerprint
+from reaugkd import atomic, fingerprint
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
@@ -61,14 +61,14 @@ def checksum(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON; after a kill ``path`` holds either its old or its whole new content."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Write strict JSON; after a kill ``path`` holds either its old or its whole new content.
+
+    Raises:
+        ValueError: for NaN and infinities.
+        OSError: if it cannot be written.
+    """
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    atomic.write_bytes(path, f"{text}\n".encode())
 
 
 class ArtifactStore:

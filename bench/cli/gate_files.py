@@ -6,7 +6,6 @@ to a misspelt folder.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ from bench.measure.history import History
 from bench.report.gate import markdown
 from bench.store import make_writable
 from reaugkd.artifacts import write_json
+from reaugkd.atomic import write_bytes
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1
@@ -101,7 +101,7 @@ class Files:
                     made = GateFile(call=call, outcome=outcome)
                     write_json(path, made.model_dump(mode="json"))
                 elif path is self.junit:
-                    _replace(path, junit.render(outcome, call.time))
+                    write_bytes(path, junit.render(outcome, call.time))
                 elif path is self.summary:
                     with path.open("a", encoding="utf-8") as file:
                         file.write(markdown(outcome))
@@ -120,15 +120,3 @@ def _told(flag: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from pydantic import (
 from bench.measure.record import SCHEMA, LatencyRecord, MemoryRecord
 from bench.store import Problem, StoreError, make_writable
 from reaugkd.artifacts import write_json
+from reaugkd.atomic import replacing
 
 Kind = Literal["latency", "memory"]
 Measured = LatencyRecord | MemoryRecord
@@ -168,15 +168,8 @@ class Measurements:
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **dict[str, Any](arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+    with replacing(path) as file:
+        np.savez_compressed(file, **dict[str, Any](arrays))
 
 
 def _read(path: Path) -> Measured | Problem:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import environment
 from bench.measure.job import Job
+from reaugkd.atomic import replacing
 from reaugkd.errors import EmbeddingError, UserError
 
 if TYPE_CHECKING:
@@ -185,13 +186,9 @@ def write(path: Path, arrays: dict[str, Any]) -> None:
     """
     import numpy as np
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
