@@ -10,12 +10,9 @@ A file that is truncated, foreign or of another version is named and passed over
 from __future__ import annotations
 
 import errno
-import json
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +28,7 @@ from pydantic import (
 
 from bench.measure.record import SCHEMA, LatencyRecord, MemoryRecord
 from bench.store import Problem, StoreError, make_writable
+from bench.stored import arrays_of, first_of, record_of
 from reaugkd.artifacts import write_json
 from reaugkd.atomic import replacing
 
@@ -132,14 +130,7 @@ class Measurements:
         Raises:
             StoreError: if the file is damaged.
         """
-        path = self.cells / f"{key}.npz"
-        if not path.is_file():
-            return {}
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
+        return arrays_of(self.cells / f"{key}.npz")
 
     def write_plan(self, plan: PlanFile) -> None:
         """Keep what was asked for.
@@ -159,8 +150,10 @@ class Measurements:
             return None
         try:
             return PlanFile.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            return Problem(path, _first(error))
+        except OSError as error:
+            return Problem(path, str(error))
+        except ValidationError as error:
+            return Problem(path, first_of(error))
 
     def _cannot_write(self, error: OSError) -> StoreError:
         full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
@@ -173,26 +166,5 @@ def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _read(path: Path) -> Measured | Problem:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Problem(path, f"not readable as JSON ({error})")
-    if not isinstance(content, dict) or "schema_version" not in content:
-        return Problem(path, "not a measurement of this project")
-    if content["schema_version"] != SCHEMA:
-        return Problem(path, f"schema version {content['schema_version']}, this is {SCHEMA}")
-    try:
-        record = _RECORD.validate_python(content)
-    except ValidationError as error:
-        return Problem(path, _first(error))
-    if record.key != path.stem:
-        return Problem(path, f"holds the record of another cell, {record.key}")
-    return record
-
-
-def _first(error: OSError | ValidationError) -> str:
-    if isinstance(error, OSError):
-        return str(error)
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    check = _RECORD.validate_python
+    return record_of(path, schema=SCHEMA, what="a measurement", check=check)
