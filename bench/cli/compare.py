@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
+from bench.cli.command import command
 from bench.cli.console import console, show
 
 EXAMPLES = """
@@ -64,7 +63,7 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     if out is not None:
         from bench.report.page import render
 
-        page = render(made, command=shlex.join(["bench", *sys.argv[1:]]))
+        page = render(made, command=command())
         _write(out, {MARKDOWN: markdown.render(made), JSON: _json(made.data), HTML: page})
         click.echo(f"wrote {out}: {MARKDOWN}, {JSON}, {HTML}", err=True)
 
@@ -74,11 +73,11 @@ def _json(data: object) -> str:
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
+    from bench.report.files import put
     from bench.store import StoreError
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            put(folder / name, text)
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error.strerror}") from error

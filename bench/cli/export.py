@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
+
+from bench.cli.command import command
 
 
 @click.command()
@@ -51,7 +51,7 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     quieten()
     reporter = progress.reporter(console())
     artifacts = ArtifactStore((cache or default_cache()).expanduser(), reporter)
-    workbench = Workbench(artifacts, reporter, shlex.join(["bench", *sys.argv[1:]]))
+    workbench = Workbench(artifacts, reporter, command())
     record = exporter.export(Store(find(run)), workbench, wanted, folder)
     if record.retrieval is not None:
         chosen = record.retrieval.chosen

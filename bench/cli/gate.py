@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from bench.cli import measuring
+from bench.cli.command import command
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _call() -> Call:
     commit, dirty = provenance.source_state()
     return Call(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=measuring.command_line(),
+        command=command(),
         version=__version__,
         commit=commit,
         dirty=dirty,

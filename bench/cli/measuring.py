@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bench.cli.command import command
 from bench.cli.run import _list, _numbers, _specs
 
 if TYPE_CHECKING:
@@ -161,11 +160,6 @@ def _distinct(values: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def command_line() -> str:
-    """As it was typed, for provenance."""
-    return shlex.join(["bench", *sys.argv[1:]])
-
-
 def cache(given: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
     from reaugkd.cache import default_cache
@@ -222,7 +216,7 @@ def run_latency(
             made,
             measurements,
             ArtifactStore(cache(given), reporter),
-            command=command_line(),
+            command=command(),
             overwrite=given["overwrite"],
             reporter=reporter,
             done=done or (lambda one: reporter.note(line(one))),

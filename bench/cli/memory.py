@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.command import command
 from bench.cli.measuring import CASE, flags
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def memory(dry_run: bool, **given: Any) -> int:
                 wanted,
                 measurements,
                 store,
-                command=measuring.command_line(),
+                command=command(),
                 overwrite=given["overwrite"],
                 reporter=reporter,
                 done=lambda done: reporter.note(_line(done)),

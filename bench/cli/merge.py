@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from bench.cli.command import command
 
 if TYPE_CHECKING:
     from bench.merge import Merged
@@ -48,8 +48,7 @@ def merge(into: Path, runs: tuple[str, ...], prefer: Any, dry_run: bool) -> int:
         found = merger.preview(into, folders, prefer=prefer)
         _tell(found, "would be ")
         return 1 if found.conflicts and prefer is None else 0
-    command = shlex.join(["bench", *sys.argv[1:]])
-    _tell(merger.merge(into, folders, command=command, prefer=prefer), "")
+    _tell(merger.merge(into, folders, command=command(), prefer=prefer), "")
     click.echo(f"bench report {into}")
     return 0
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 
 import click
 
+from bench.cli.command import command
 from bench.cli.console import console, show
 from bench.report import files, kept, markdown
 from bench.report.document import Report
@@ -24,19 +24,19 @@ def write(request: Request, folder: Path, formats: Sequence[str], figures: Seque
     """
     wanted = files.known("format", formats, files.FORMATS) or files.USUAL
     pictures = files.known("picture format", figures, files.PICTURES)
-    command = _command()
+    typed = command()
     store = kept.Kept(folder)
-    options = {**request.options, "formats": wanted, "pictures": pictures, "command": command}
+    options = {**request.options, "formats": wanted, "pictures": pictures, "command": typed}
     stamp = kept.stamp(request.folders, options)
     if (found := store.find(stamp)) is not None:
         _print(found.report)
         click.echo(_written("up to date in", folder, found.files), err=True)
         return
     made, whole = request.make()
-    paths = files.write(made, folder, wanted, pictures, whole=whole, command=command)
-    store.keep(stamp, made, paths)
+    written = files.write(made, folder, wanted, pictures, whole=whole, command=typed)
+    store.keep(stamp, made, written)
     _print(made)
-    click.echo(_written("wrote", folder, paths), err=True)
+    click.echo(_written("wrote", folder, tuple(written)), err=True)
 
 
 def serve(request: Request, port: int) -> None:
@@ -48,21 +48,26 @@ def serve(request: Request, port: int) -> None:
     from bench.report import server
     from bench.report.page import render
 
-    command = _command()
+    typed = command()
 
     def stamp() -> str:
         return kept.stamp(request.folders, request.options)
 
+    def make() -> tuple[Report, bool, float]:
+        began = perf_counter()
+        shown, whole = request.make()
+        return shown, unfinished(whole), perf_counter() - began
+
     def page() -> str:
-        made = ready.pop(stamp(), None) or request.make()
+        shown, live, seconds = ready.pop(stamp(), None) or make()
         ready.clear()
-        return render(made[0], command=command, live=unfinished(made[0]))
+        return render(shown, command=typed, live=live, seconds=seconds)
 
     def told(url: str) -> None:
         click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)
 
     # Made before anything is announced: a mistake is told here and not in the browser.
-    ready = {stamp(): request.make()}
+    ready = {stamp(): make()}
     server.serve(page, port, told, stamp=stamp)
 
 
@@ -70,11 +75,6 @@ def folder(given: Path) -> Path:
     """A folder, or the name of one in results/runs."""
     below = files.RUNS / given
     return below if not given.is_dir() and below.is_dir() else given
-
-
-def _command() -> str:
-    """As it was typed, for the page."""
-    return shlex.join(["bench", *sys.argv[1:]])
 
 
 def _print(report: Report) -> None:

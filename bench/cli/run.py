@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
+
+from bench.cli.command import command
 
 EXAMPLES = """
 \b
@@ -114,7 +114,7 @@ def run(preset: str, config_file: Path | None, **options: Any) -> None:
         preset,
         out=options["out"],
         cache=options["cache"],
-        command=shlex.join(["bench", *sys.argv[1:]]),
+        command=command(),
         workers=options["max_workers"],
     )
     if options["cells"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from bench.report import scale
 from bench.report.figure import Figure, Panel, Series
 from bench.report.palette import DARK, LIGHT, Dash, Marker, Style, Theme, styles
 from bench.store import StoreError
+from reaugkd.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -58,35 +60,45 @@ _SETTINGS = {
 
 
 def write(figure: Figure, path: Path, *, dark: bool = False) -> Path:
-    """Draw ``figure`` into a file whose ending is one of :data:`FORMATS`.
-
-    Two calls give equal bytes: neither a date nor a random name stands in the file.
+    """Draw ``figure`` into a file whose ending is one of :data:`FORMATS`; whole or not at all.
 
     Raises:
         UnknownNameError: for another ending.
         StoreError: if the file cannot be written.
     """
+    content = drawn_as(figure, path.suffix.removeprefix("."), dark=dark)
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def drawn_as(figure: Figure, ending: str, *, dark: bool = False) -> bytes:
+    """``figure`` as a file of one of :data:`FORMATS`.
+
+    Two calls give equal bytes: neither a date nor a random name stands in them.
+
+    Raises:
+        UnknownNameError: for another format.
+    """
     import matplotlib
     import matplotlib.style
 
-    ending = path.suffix.removeprefix(".")
     if ending not in FORMATS:
         raise UnknownNameError("format of a picture", ending, FORMATS)
     theme = DARK if dark else LIGHT
     # The defaults of matplotlib, whatever a user's matplotlibrc says.
     with matplotlib.rc_context(), matplotlib.style.context(["default", _SETTINGS]):
-        drawn = draw(figure, dark=dark)
-        try:
-            drawn.savefig(
-                path,
-                format=ending,
-                dpi=DPI,
-                facecolor=theme.background,
-                metadata=_metadata(figure, ending),
-            )
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    return path
+        content = BytesIO()
+        draw(figure, dark=dark).savefig(
+            content,
+            format=ending,
+            dpi=DPI,
+            facecolor=theme.background,
+            metadata=_metadata(figure, ending),
+        )
+    return content.getvalue()
 
 
 def draw(figure: Figure, *, dark: bool = False) -> Drawn:

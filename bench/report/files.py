@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,6 +13,7 @@ from bench.measure.results import FOLDER as MEASURED
 from bench.report import flat, latency, latex, markdown, memory, tidy
 from bench.report.document import Report
 from bench.store import RUN, StoreError
+from reaugkd.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 RUNS = Path("results/runs")
@@ -145,7 +146,7 @@ def write(
     *,
     whole: Report | None = None,
     command: str = "bench report",
-) -> list[Path]:
+) -> dict[Path, str]:
     """Write the report into ``folder``, made if needed; each file appears whole or not at all.
 
     Args:
@@ -157,43 +158,44 @@ def write(
         command: that makes the report; the page says it.
 
     Returns:
-        The files, in their order.
+        The files, in their order, with the checksum of what was written to each.
 
     Raises:
         StoreError: if it cannot be written.
     """
-    paths: dict[Path, None] = {}
+    written: dict[Path, str] = {}
     source = Source(report, whole or report, command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in formats:
             for file, content in FORMATS[name](source):
-                path = folder / file
-                _put(path, content.encode("utf-8") if isinstance(content, str) else content)
-                paths[path] = None
+                written[folder / file] = put(folder / file, content)
         for kind in pictures:
-            paths |= dict.fromkeys(_draw(report, folder / FIGURES, kind))
+            for file, content in _drawn(report, kind):
+                written[folder / file] = put(folder / file, content)
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}") from error
-    return list(paths)
+    return written
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: str | bytes) -> str:
+    """Write one file, whole or not at all, and its folder if needed.
+
+    Returns:
+        The checksum of what was written, whoever writes there next.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
-def _draw(report: Report, folder: Path, kind: str) -> Iterator[Path]:
-    from bench.report.drawing import write
+def _drawn(report: Report, kind: str) -> Iterator[Content]:
+    from bench.report.drawing import drawn_as
 
-    figures = [figure for section in report.sections for figure in section.figures]
-    for figure in figures:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{figure.name}.{kind}"
-        write(figure, path)
-        yield path
+    for section in report.sections:
+        for figure in section.figures:
+            yield PurePath(FIGURES, f"{figure.name}.{kind}"), drawn_as(figure, kind)

@@ -10,7 +10,7 @@ changed or deleted, means that the report is made again; nobody has to delete an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,15 +20,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
+import reaugkd
 from bench.report.document import Report
 from bench.report.section import Section
 from bench.store import RUN, StoreError
 from reaugkd import __version__, fingerprint
 from reaugkd.artifacts import checksum
+from reaugkd.atomic import write_bytes
 
 FOLDER = ".report"
 NEWEST = 8
 """Kept reports per folder: one per set of options, for a few of them."""
+
+SOURCES = (".py", ".toml", ".j2", ".css", ".js")
+"""Endings of the code and the templates."""
 
 FILES = (RUN, "latency.json", "memory.json", "history.jsonl")
 FOLDERS = ("cells", "measurements")
@@ -81,9 +86,13 @@ def _facts(found: os.stat_result) -> tuple[int, int, int]:
 @cache
 def _source() -> str:
     """Fingerprint of the code and the templates that make reports, and of what they stand on."""
-    root = Path(bench.__file__).parent
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    files = {str(path.relative_to(root)): checksum(path) for path in paths}
+    roots = [Path(str(package.__file__)).parent for package in (bench, reaugkd)]
+    files = {
+        str(path.relative_to(root.parent)): checksum(path)
+        for root in roots
+        for path in sorted(root.rglob("*"))
+        if path.suffix in SOURCES and path.is_file()
+    }
     return fingerprint.of_json([__version__, files, dict(_versions())])
 
 
@@ -144,8 +153,8 @@ class Kept:
         report = Report(kept.title, kept.lead, kept.sections, [], {}, kept.headline)
         return Found(report, files)
 
-    def keep(self, stamp: str, report: Report, files: Sequence[Path]) -> None:
-        """Keep what ``report`` shows, and what ``files`` hold now.
+    def keep(self, stamp: str, report: Report, files: Mapping[Path, str]) -> None:
+        """Keep what ``report`` shows, and the checksums of the ``files`` that were written.
 
         Raises:
             StoreError: if the folder cannot be written.
@@ -156,15 +165,13 @@ class Kept:
                 headline=report.headline,
                 lead=report.lead,
                 sections=tuple(replace(section, records=()) for section in report.sections),
-                files=tuple((self._name(path), checksum(path)) for path in files),
+                files=tuple((self._name(path), found) for path, found in files.items()),
             )
             self.kept.mkdir(parents=True, exist_ok=True)
             (self.kept / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
-            path = self.kept / f"{stamp}.json"
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             # An int where a figure says float is no mistake to warn of.
-            temporary.write_text(kept.model_dump_json(warnings=False), encoding="utf-8")
-            temporary.replace(path)
+            content = kept.model_dump_json(warnings=False).encode("utf-8")
+            write_bytes(self.kept / f"{stamp}.json", content)
             self._trim()
         except OSError as error:
             raise StoreError(f"cannot write to {self.kept}: {error.strerror}") from error

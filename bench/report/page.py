@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from functools import cache
+from math import ceil
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +19,9 @@ from bench.report.table import EMPTY
 
 REFRESH = 15
 """Seconds after which the page of a run that is still going on is asked for again."""
+
+PATIENCE = 10
+"""Times the seconds of a making that a page waits at least: else a large run does nothing else."""
 
 TONES = {
     "good": {"holds", "better", "verified"},
@@ -31,7 +35,7 @@ _CODE = re.compile(r"`([^`]+)`")
 _FACT = re.compile(r"(?P<name>[A-Z][A-Za-z ]{2,30}): (?P<value>.+)", re.DOTALL)
 
 
-def render(report: Report, *, command: str, live: bool = False) -> str:
+def render(report: Report, *, command: str, live: bool = False, seconds: float = 0) -> str:
     """The report as HTML that needs no other file.
 
     Args:
@@ -40,6 +44,8 @@ def render(report: Report, *, command: str, live: bool = False) -> str:
         command: the command line that makes this page, e.g. ``bench report results/runs/mini``.
         live: whether the run is still going on: the page asks for itself again every
             :data:`REFRESH` seconds, until it is told to stop.
+        seconds: that making the report took; the page then waits at least :data:`PATIENCE` times
+            as long.
     """
     found = outline(report, command)
     specs, script = [], ""
@@ -58,7 +64,7 @@ def render(report: Report, *, command: str, live: bool = False) -> str:
             style=Markup(_source("style.css")),
             early=Markup(_source("theme.js")),
             script=Markup(_source("page.js")),
-            refresh=REFRESH if live else None,
+            refresh=max(REFRESH, ceil(PATIENCE * seconds)) if live else None,
             empty=EMPTY,
         )
     )

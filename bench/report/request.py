@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,15 @@ def is_measured(folder: Path) -> bool:
 
 
 def unfinished(report: Report) -> bool:
-    """Whether the run has cells that are still to come."""
+    """Whether the run, or what is measured beside it, has cells that are still to come."""
     cells = report.data.get("cells") or []
-    return any(cell["status"] == "missing" for cell in cells)
+    found = (report.data, *(report.data.get("measured") or {}).values())
+    return any(cell["status"] == "missing" for cell in cells) or any(map(_unmeasured, found))
+
+
+def _unmeasured(data: Mapping[str, Any]) -> bool:
+    there = {one["key"] for kind in ("latency", "memory") for one in data.get(kind) or []}
+    return any(key not in there for plan in data.get("plans") or [] for key, _ in plan["cells"])
 
 
 def _measured(folder: Path) -> Report:
