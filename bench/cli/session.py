@@ -67,6 +67,7 @@ class Session:
         self.command, self.workers = command, workers
         self.cache = (cache or default_cache()).expanduser()
         self.store = Store(out or RUNS / run_name(config, preset))
+        self._refuse_merged()
         self.display = progress.display(self.console)
         self.desk = self.display.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
@@ -123,6 +124,15 @@ class Session:
             lines.append(f"students in the cache: {cached}")
         skipped = Counter(p.skip for p in self.planned if p.skip)
         return lines + [f"{count} cells will be skipped: {why}" for why, count in skipped.items()]
+
+    def _refuse_merged(self) -> None:
+        """A plan of this run would take the place of one that names the cells of others."""
+        try:
+            run = self.store.read_run()
+        except StoreError:
+            return  # there is none, or a damaged one, which the new plan mends
+        if "merged" in run:
+            raise StoreError(f"--out {self.store.folder}: is a merged run: name another folder")
 
     def _keep_plan(self) -> None:
         self.store.create()
