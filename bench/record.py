@@ -225,6 +225,15 @@ class Record(_Plain):
         "search for a retrieval cell, of the fits for controls"
     )
 
+    def heading(self, split: str, metric: str = "") -> str:
+        """Heads scores of ``split``: title, metric, and which split where a task has several tests.
+
+        ``MRPC accuracy``, ``MNLI accuracy matched``; without a metric ``MNLI matched``.
+        """
+        several = len(self.tests) > 1 and split in self.tests
+        parts = (self.title, metric, split.removeprefix("dev_") if several else "")
+        return " ".join(part for part in parts if part)
+
 
 VOLATILE = frozenset(
     {

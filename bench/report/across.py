@@ -8,16 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.record import Record
-from bench.report.comparisons import (
-    BETTER,
-    NOT_COMPARABLE,
-    NOT_SHOWN,
-    ONE_SEED,
-    WORSE,
-    chance,
-    interval,
-    signed,
-)
+from bench.report.comparison_tables import FIGURES, figures
+from bench.report.comparisons import NOT_COMPARABLE, ONE_SEED, left_out, verdict
 from bench.report.examples import BySeed, Column, Examples
 from bench.report.paired import Outcome, Paired
 from bench.report.results import Results
@@ -49,7 +41,8 @@ class RunComparison:
         left_out: the other seeds of either.
         difference: ``run`` minus ``first`` over ``seeds``, in shares; None if not comparable.
         mcnemar: exact p of each seed's pair of students; empty for a regression.
-        adjusted: p after Holm's correction over all comparisons of the report.
+        adjusted: p after Holm's correction over all comparisons of the report but those of one
+            cell and its copy, which are no tests.
         verdict: ``better``, ``worse``, ``no difference shown``, ``one seed: no test``, ``same
             answers`` (to every example), or ``not comparable: <reason>``.
     """
@@ -115,7 +108,10 @@ def compare(found: Sequence[Run]) -> list[RunComparison]:
         made += _of_task(first, others, task)
     adjusted = holm([one.difference.p if one.difference else None for one in made])
     pairs = zip(made, adjusted, strict=True)
-    return [replace(one, adjusted=p, verdict=_verdict(one, p)) for one, p in pairs]
+    return [
+        replace(one, adjusted=p, verdict=verdict(one.verdict, one.difference, p))
+        for one, p in pairs
+    ]
 
 
 def unmatched(found: Sequence[Run]) -> list[Unmatched]:
@@ -205,13 +201,18 @@ def _comparison(
     outcome: Outcome,
 ) -> RunComparison:
     record = _record(before)
-    several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
-    reason = f"{NOT_COMPARABLE}: {outcome.reason}" if outcome.reason else ""
+    known = f"{NOT_COMPARABLE}: {outcome.reason}" if outcome.reason else ""
+    difference = outcome.difference
+    if difference and _same(run, first, found, before, split, outcome.seeds):
+        known = SAME
+        if all(found[seed].record.key == before[seed].record.key for seed in outcome.seeds):
+            # One cell and its copy: there is nothing to test, nor to correct the others for.
+            difference = replace(difference, p=None)
     return RunComparison(
         run=run.name,
         first=first.name,
         task=record.task,
-        title=record.title + several,
+        title=record.heading(split),
         split=split,
         metric=record.select_on,
         method=at[1],
@@ -219,11 +220,11 @@ def _comparison(
         here=_scores(found, split, record.select_on),
         there=_scores(before, split, record.select_on),
         seeds=outcome.seeds,
-        left_out=tuple(sorted((found.keys() | before.keys()) - {*outcome.seeds})),
-        difference=outcome.difference,
+        left_out=left_out(outcome, found, before),
+        difference=difference,
         mcnemar=outcome.mcnemar,
         adjusted=None,
-        verdict=reason or (SAME if _same(run, first, found, before, split, outcome.seeds) else ""),
+        verdict=known,
     )
 
 
@@ -244,31 +245,21 @@ def _same(
     return True
 
 
-def _verdict(one: RunComparison, adjusted: float | None) -> str:
-    if one.verdict or one.difference is None:
-        return one.verdict
-    if adjusted is None:
-        return ONE_SEED
-    if adjusted >= LEVEL:
-        return NOT_SHOWN
-    return BETTER if one.difference.estimate > 0 else WORSE
-
-
 LABELS = ("task", "method", "retrieval", "run", "verdict")
 
 
 def table(found: Sequence[RunComparison]) -> Table:
     """Every comparison, in points."""
     first = found[0].first if found else EMPTY
-    figures = ("score", f"score of {first}", "difference", "95 % interval", "p", "p Holm")
-    columns = (*LABELS, *figures, "detectable", "seeds", "McNemar p")
+    columns = (*LABELS, "score", f"score of {first}", *FIGURES)
     notes = [
         f"Test split, in points, by the metric that the task chooses by: score of the run minus "
         f"that of {first}, paired by seed and example. better, worse: p < {LEVEL:g} after Holm's "
         "correction over this table; other differences may be chance. The interval and p hold "
         f"over seeds and examples ({RESAMPLES:,} resamples of the examples).",
         "score: mean ± sd over all seeds of the run; the difference is over the seeds that both "
-        f"runs have. {SAME}: to every example of every such seed.",
+        f"runs have. {SAME}: to every example of every such seed; there is no test of one cell and "
+        "its copy.",
     ]
     if any(one.verdict == ONE_SEED for one in found):
         notes.append(
@@ -300,27 +291,6 @@ def unmatched_table(found: Sequence[Unmatched]) -> Table | None:
 
 def _row(one: RunComparison) -> tuple[str, ...]:
     labels = (one.title, one.method, one.retrieval, one.run, one.verdict)
-    scores, found = (points(one.here), points(one.there)), one.difference
-    if found is None:
-        return (*labels, *scores, *[EMPTY] * 7)
-    known, every = len(one.seeds), len(one.seeds) + len(one.left_out)
-    detectable = EMPTY  # the same answers hold no chance that a difference could hide in
-    if found.detectable is not None and one.verdict != SAME:
-        detectable = f"{100 * found.detectable:.2f}"
-    return (
-        *labels,
-        *scores,
-        signed(found.estimate),
-        interval(found),
-        chance(found.p),
-        chance(one.adjusted),
-        detectable,
-        f"{known}" if known == every else f"{known} of {every}",
-        _mcnemar(one.mcnemar),
-    )
-
-
-def _mcnemar(found: Sequence[float]) -> str:
-    if len(found) < 2:
-        return chance(found[0] if found else None)
-    return f"{sum(p < LEVEL for p in found)} of {len(found)}"
+    found = figures(one)
+    scores = (points(one.here), points(one.there))
+    return (*labels, *scores, *(found.get(name, EMPTY) for name in FIGURES))

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from bench.record import Record, RetrievalResult
-from bench.report.attribution import BySeed, loss_of, of_students, reference_of
+from bench.report.attribution import (
+    REFERENCE,
+    BySeed,
+    change_of,
+    loss_of,
+    of_students,
+    reference_of,
+)
+from bench.report.comparisons import marked
+from bench.report.examples import Answer, Examples, alone, with_base
+from bench.report.paired import Paired
 from bench.report.results import Results
 from bench.report.summary import Summary, nats, points, summarise
 from bench.report.table import Table
+from bench.stats import LEVEL, RESAMPLES, Difference, holm
 
 ALIGNED, PLAIN = "reaugkd", "kd"
 """The two methods that differ in the alignment term alone."""
 
 
 @dataclass(frozen=True)
+class Tested:
+    """A difference with its interval over seeds and examples.
+
+    Attributes:
+        adjusted: p after Holm's correction over all such differences; None without a test.
+    """
+
+    difference: Difference
+    adjusted: float | None
+
+
+@dataclass(frozen=True)
 class Corner:
-    """A method without and with the reference knowledge base, or the difference of two methods."""
+    """A method without and with the reference knowledge base, or the difference of two methods.
+
+    Attributes:
+        off_tested, on_tested, gain_tested: of a difference of two methods, ``off``, ``on`` and
+            ``gain`` with their intervals; None where per-example outputs cannot be used.
+    """
 
     task: str
     title: str
@@ -28,6 +56,9 @@ class Corner:
     loss_off: Summary
     loss_on: Summary
     n: int
+    off_tested: Tested | None = None
+    on_tested: Tested | None = None
+    gain_tested: Tested | None = None
 
 
 def corners(results: Results) -> list[Corner]:
@@ -71,18 +102,63 @@ def _difference(record: Record, one: BySeed, other: BySeed) -> Corner:
         name: summarise(figure(one[seed]) - figure(other[seed]) for seed in seeds)
         for name, figure in _figures(record).items()
     }
-    return Corner(record.task, record.title, f"{ALIGNED} - {PLAIN}", n=len(seeds), **values)
+    return Corner(record.task, record.title, BETWEEN, n=len(seeds), **values)
 
 
-def corner_table(found: list[Corner]) -> Table:
+BETWEEN = f"{ALIGNED} - {PLAIN}"
+"""Names the row of what alignment adds."""
+
+
+def with_intervals(found: Sequence[Corner], results: Results, examples: Examples) -> list[Corner]:
+    """``found`` with what alignment adds tested, paired on (seed, example) of the first test split.
+
+    Holm's correction is over all tasks, without and with retrieval and their interaction.
+    """
+    tested = [
+        _tested(results, examples, row.task) if row.method == BETWEEN else (None,) * 3
+        for row in found
+    ]
+    flat = [one for row in tested for one in row]
+    adjusted = holm([one.p if one else None for one in flat])
+    pairs = zip(flat, adjusted, strict=True)
+    each = iter([Tested(one, p) if one else None for one, p in pairs])
+    return [
+        replace(row, off_tested=next(each), on_tested=next(each), gain_tested=next(each))
+        for row in found
+    ]
+
+
+def _tested(results: Results, examples: Examples, task: str) -> tuple[Difference | None, ...]:
+    """What alignment adds without retrieval, with it, and to the gain of retrieval."""
+    off: dict[str, dict[int, Answer]] = {ALIGNED: {}, PLAIN: {}}
+    on: dict[str, dict[int, Answer]] = {ALIGNED: {}, PLAIN: {}}
+    for record, training in results.trained:
+        if record.task == task and record.method in off:
+            off[record.method][record.seed] = alone(record, training)
+    for record, result in results.retrieved:
+        if record.task == task and record.method in on:
+            planned = results.references[record.task, record.method, record.seed]
+            if change_of(planned, result)[0] == REFERENCE:
+                on[record.method][record.seed] = with_base(record, result)
+    answers = [one for own in (*off.values(), *on.values()) for one in own.values()]
+    record = answers[0].record
+    paired = Paired(examples, answers, record.tests[0], record.select_on)
+    return (
+        paired.contrast((1, off[ALIGNED]), (-1, off[PLAIN])),
+        paired.contrast((1, on[ALIGNED]), (-1, on[PLAIN])),
+        paired.contrast((1, on[ALIGNED]), (-1, off[ALIGNED]), (-1, on[PLAIN]), (1, off[PLAIN])),
+    )
+
+
+def corner_table(found: Sequence[Corner]) -> Table:
     """Alignment and retrieval, each without and with the other."""
     rows = tuple(
         (
             row.title,
             row.method,
-            points(row.off, sign=" - " in row.method),
-            points(row.on, sign=" - " in row.method),
-            points(row.gain, sign=True),
+            _cell(row.off, row.off_tested, sign=row.method == BETWEEN),
+            _cell(row.on, row.on_tested, sign=row.method == BETWEEN),
+            _cell(row.gain, row.gain_tested, sign=True),
             nats(row.loss_off),
             nats(row.loss_on),
             str(row.n),
@@ -90,11 +166,28 @@ def corner_table(found: list[Corner]) -> Table:
         for row in found
     )
     figures = ("retrieval off", "retrieval on", "gain", "loss off", "loss on", "n")
-    notes = (
+    notes = [
         "Test split, the task's selection metric in points; k, beta and tau chosen on held-out; "
         "the reference knowledge base. loss: mean negative log-likelihood in nats (squared error "
         "for a regression).",
-        f"{ALIGNED} - {PLAIN}: what alignment adds to students whose other settings are the same, "
+        f"{BETWEEN}: what alignment adds to students whose other settings are the same, "
         "without retrieval, with it, and to the gain of retrieval (the interaction).",
-    )
-    return Table("Alignment and retrieval", ("task", "method", *figures), rows, 2, notes)
+    ]
+    tests = [_tests(row) for row in found]
+    if count := sum(one.adjusted is not None for row in tests for one in row):
+        notes.append(
+            f"[ ]: 95 % interval over seeds and examples ({RESAMPLES:,} resamples of the "
+            f"examples), not corrected. A star: p < {LEVEL:g} after Holm's correction for the "
+            f"{count} tests of this table; any other difference may be chance."
+        )
+    return Table("Alignment and retrieval", ("task", "method", *figures), rows, 2, tuple(notes))
+
+
+def _tests(row: Corner) -> list[Tested]:
+    return [one for one in (row.off_tested, row.on_tested, row.gain_tested) if one]
+
+
+def _cell(value: Summary, tested: Tested | None, *, sign: bool) -> str:
+    if tested is None or tested.difference.seeds != value.n:
+        return points(value, sign=sign)  # of other seeds than the figure, or not known
+    return marked(tested.difference, tested.adjusted)

@@ -37,6 +37,7 @@ class Factor:
         beta: chosen weight of what was added, by seed.
         from_reference: ``to_reference`` with its interval over seeds and examples; None for the
             reference, and where per-example outputs cannot be used.
+        adjusted: its p after Holm's correction over all rows; None without a test.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Factor:
     beta: list[float | None]
     n: int
     from_reference: Difference | None = None
+    adjusted: float | None = None
 
 
 def of_students(results: Results) -> dict[tuple[str, str], dict[tuple[str, str], BySeed]]:

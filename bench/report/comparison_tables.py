@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bench.report.comparisons import (
     ONE_SEED,
@@ -14,6 +15,9 @@ from bench.report.comparisons import (
 )
 from bench.report.table import EMPTY, Table
 from bench.stats import LEVEL, RESAMPLES
+
+if TYPE_CHECKING:
+    from bench.report.across import RunComparison
 
 SMALLEST = 2 / (2 * RESAMPLES + 1)
 """No interval's p is below: each resample gives two of the values that it is counted from."""
@@ -53,16 +57,17 @@ def _table(title: str, own: Sequence[Comparison], what: str) -> Table:
     tested = sum(one.adjusted is not None for one in own)
     hidden = set() if tested else set(OF_A_TEST)
     hidden |= set() if any(one.mcnemar for one in own) else {"McNemar p"}
-    figures = tuple(name for name in FIGURES if name not in hidden)
+    shown = tuple(name for name in FIGURES if name not in hidden)
     rows = (
-        (one.title, one.method, one.retrieval, one.verdict, *map(_figures(one).get, figures))
+        (one.title, one.method, one.retrieval, one.verdict, *map(figures(one).get, shown))
         for one in own
     )
     cells = tuple(tuple(cell or EMPTY for cell in row) for row in rows)
-    return Table(title, (*labels, *figures), cells, len(labels), _notes(own, what, tested))
+    return Table(title, (*labels, *shown), cells, len(labels), _notes(own, what, tested))
 
 
-def _figures(one: Comparison) -> dict[str, str]:
+def figures(one: Comparison | RunComparison) -> dict[str, str]:
+    """Each of :data:`FIGURES` as text; empty if the two cannot be compared."""
     found = one.difference
     if found is None:
         return {}
@@ -112,7 +117,7 @@ def _notes(own: Sequence[Comparison], what: str, tested: int) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _seeds(one: Comparison) -> str:
+def _seeds(one: Comparison | RunComparison) -> str:
     known, every = len(one.seeds), len(one.seeds) + len(one.left_out)
     return f"{known}" if known == every else f"{known} of {every}"
 

@@ -107,18 +107,17 @@ def _of_split(
             against = own.get((task, other, OFF), {})
             outcome = paired.compare(found, against)
             record = next(iter((found or against or _any(own)).values())).record
-            several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
             yield Comparison(
                 kind=kind,
                 task=task,
-                title=record.title + several,
+                title=record.heading(split),
                 split=split,
                 metric=record.select_on,
                 method=method,
                 retrieval=retrieval,
                 baseline=other,
                 seeds=outcome.seeds,
-                left_out=tuple(sorted((found.keys() | against.keys()) - {*outcome.seeds})),
+                left_out=left_out(outcome, found, against),
                 difference=outcome.difference,
                 mcnemar=outcome.mcnemar,
                 adjusted=None,
@@ -141,19 +140,25 @@ def _corrected(made: Iterable[Comparison], kind: Kind) -> list[Comparison]:
     own = [one for one in made if one.kind == kind]
     adjusted = holm([one.difference.p if one.difference else None for one in own])
     return [
-        replace(one, adjusted=p, verdict=_verdict(one, p))
+        replace(one, adjusted=p, verdict=verdict(one.verdict, one.difference, p))
         for one, p in zip(own, adjusted, strict=True)
     ]
 
 
-def _verdict(one: Comparison, adjusted: float | None) -> str:
-    if one.difference is None:
-        return one.verdict
+def verdict(known: str, difference: Difference | None, adjusted: float | None) -> str:
+    """What is known without a test (e.g. why there is none), else what the test says."""
+    if known or difference is None:
+        return known
     if adjusted is None:
         return ONE_SEED
     if adjusted >= LEVEL:
         return NOT_SHOWN
-    return BETTER if one.difference.estimate > 0 else WORSE
+    return BETTER if difference.estimate > 0 else WORSE
+
+
+def left_out(outcome: Outcome, one: BySeed, other: BySeed) -> tuple[int, ...]:
+    """Seeds of either column that are not paired."""
+    return tuple(sorted((one.keys() | other.keys()) - {*outcome.seeds}))
 
 
 def worth(found: Sequence[Comparison]) -> bool:
@@ -180,6 +185,16 @@ def interval(found: Difference) -> str:
     if found.low is None or found.high is None:
         return EMPTY
     return f"[{signed(found.low)}, {signed(found.high)}]"
+
+
+def marked(found: Difference, adjusted: float | None) -> str:
+    """The difference with its interval, and a star where it holds after Holm's correction.
+
+    ``+1.23 [-0.40, +2.86]``, ``+1.23 [+0.40, +2.06] *``, ``+1.23`` of one seed.
+    """
+    shown = " *" if adjusted is not None and adjusted < LEVEL else ""
+    ends = interval(found)
+    return signed(found.estimate) + ("" if ends == EMPTY else f" {ends}") + shown
 
 
 def chance(p: float | None) -> str:

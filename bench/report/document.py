@@ -11,6 +11,7 @@ from bench import union
 from bench.record import Record
 from bench.report import (
     alignment,
+    ann,
     attribution,
     comparison_tables,
     comparisons,
@@ -18,6 +19,7 @@ from bench.report import (
     effects,
     effort,
     headline,
+    limits,
     literature,
     origin,
     over_tasks,
@@ -82,18 +84,20 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     examples, baseline = Examples(results), comparisons.baseline_of(results, baseline)
     found_scores = scores.scores(results)
     found_effects = effects.effects(results)
-    found_factors = attribution.factors(results)
+    found_factors, found_corners = attribution.factors(results), alignment.corners(results)
     if attribution.worth(found_factors):
         found_factors = reference.with_intervals(found_factors, results, examples)
+        found_corners = alignment.with_intervals(found_corners, results, examples)
     compared = comparisons.comparisons(examples, baseline)
-    over = over_tasks.over_tasks(examples.columns, compared)
-    found_corners = alignment.corners(results)
+    found_pairs = pairs.pairs(results, found_scores)
+    over = over_tasks.over_tasks(results, found_pairs, compared)
+    found_biases = effects.biases(results)
     found_costs = costs.costs(results)
+    found_indexes = ann.indexes(found_effects, found_costs)
     found_students = students.trainings(results)
     found_efforts = effort.efforts(results)
     found_statuses = status.statuses(results)
     facts = origin.facts(results.records)
-    found_pairs = pairs.pairs(found_scores)
     known = published.published()
     found_beside = literature.beside(results, found_scores, known)
     found_sweeps, unswept = sweeps.sweeps(results)
@@ -102,7 +106,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     pictured = pictures(
         results, scores=found_scores, effects=found_effects, costs=found_costs, ks=found_ks
     )
-    problems = _by_file(*results.problems, *examples.problems, *unswept)
+    problems = by_file(*results.problems, *examples.problems, *unswept)
     rows = tidy.rows(results)
     lead = (
         *_lead(results),
@@ -126,7 +130,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
                 _there(
                     *comparison_tables.tables(compared, kept=examples.kept),
                     over_tasks.over_table(over, names, baseline),
-                    effects.bias_table(found_effects),
+                    effects.bias_table(found_biases),
                 ),
                 records=tuple(compared),
             )
@@ -173,14 +177,14 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
             Section(
                 "retrieval",
                 "Retrieval",
-                (effects.gain_table(found_effects), effects.exactness_table(found_effects)),
+                (effects.gain_table(found_effects),),
                 records=tuple(found_effects),
             ),
             Section(
-                "costs",
-                "Cost of retrieval",
-                (costs.cost_table(found_costs),),
-                records=tuple(found_costs),
+                "ann",
+                "Indexes",
+                (ann.index_table(found_indexes),),
+                records=tuple(found_indexes),
             ),
         ]
     if found_ks:
@@ -189,7 +193,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
             Section(
                 "beta-tau",
                 "beta and tau",
-                (sensitivity.beta_tau_table(found_settings),),
+                (sensitivity.beta_tau_table(sensitivity.behind_first(found_settings, results)),),
                 records=tuple(found_settings),
             ),
         ]
@@ -228,7 +232,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
         about += [Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)]
     missing = sum(cell.status == "missing" for cell in results.cells)
     found = headline.headline(
-        found_scores, compared, over, found_efforts, found_costs, baseline, missing
+        found_pairs, compared, over, found_efforts, found_costs, baseline, missing
     )
     if found and any(record.suite == "mini" for record in results.records):
         found = (*found, NOT_GLUE)
@@ -242,7 +246,7 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
         "comparisons": _plain(compared),
         "over_tasks": _plain(over),
         "off_on": _plain(found_pairs),
-        "over_tasks_off_on": _plain(pairs.overall(found_pairs)),
+        "selection_bias": _plain(found_biases),
         "published": _plain(found_beside),
         "retrieval": _plain(found_effects),
         "k": _plain(found_ks),
@@ -272,7 +276,7 @@ def _there(*tables: Table | None) -> tuple[Table, ...]:
     return tuple(table for table in tables if table is not None)
 
 
-def _by_file(*problems: Problem) -> tuple[Problem, ...]:
+def by_file(*problems: Problem) -> tuple[Problem, ...]:
     """The first problem of every file."""
     return tuple({problem.path: problem for problem in reversed(problems)}.values())[::-1]
 
@@ -305,19 +309,7 @@ def _lead(results: Results) -> list[str]:
         notes = [f"{r.title}: {note}" for r, t in results.trained for note in t.notes]
         lines += list(dict.fromkeys(notes))
     lines += union.in_short(results.run)
-    return lines + [_limit(name, limit) for name, limit in _limits(results.run).items()]
-
-
-def _limits(run: dict[str, Any]) -> dict[str, int]:
-    """``train`` where it was limited: of all tasks (empty name) or of one."""
-    config = run.get("config") or {}
-    own = {name: (task or {}).get("data") for name, task in (config.get("task") or {}).items()}
-    limits = {"": config.get("data"), **own}
-    return {name: data["limit"] for name, data in limits.items() if data and data.get("limit")}
-
-
-def _limit(task: str, limit: int) -> str:
-    return f"{task + ': ' if task else ''}train was limited to {limit:,} rows (--limit)."
+    return lines + limits.in_short(results.run)
 
 
 def _sizes(title: str, rows: dict[str, int]) -> str:

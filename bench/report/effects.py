@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
-from bench.record import RetrievalResult
+from bench.record import Record, RetrievalResult
 from bench.report.results import HELD_OUT, Pairs, Results
 from bench.report.summary import Summary, each, points, summarise
 from bench.report.table import Table
@@ -74,14 +75,11 @@ def _effect(index: str, split: str, pairs: Pairs) -> Effect:
         return over(lambda r: r.chosen.scores[split][metric] - r.off[split][metric])
 
     def bias(r: RetrievalResult) -> float | None:
-        if r.optimistic.selected_on != split:
-            return None
-        return r.optimistic.scores[split][metric] - r.chosen.scores[split][metric]
+        return _bias(record, r) if r.optimistic.selected_on == split else None
 
-    several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
     return Effect(
         task=record.task,
-        title=record.title + several,
+        title=record.heading(split),
         split=split,
         metric=metric,
         method=record.method,
@@ -142,51 +140,79 @@ def gain_table(found: list[Effect]) -> Table:
     return Table("Retrieval", (*LABELS, *figures), rows, len(LABELS), tuple(notes))
 
 
-def exactness_table(found: list[Effect]) -> Table:
-    """Recall, agreement and the effort it took."""
-    rows = tuple(
-        (
-            effect.title,
-            effect.method,
-            effect.index,
-            points(effect.recall),
-            points(effect.agreement),
-            each(effect.effort),
-            f"{100 * effect.target:g}",
-            f"{effect.targets_met} of {len(effect.seeds)}",
-        )
-        for effect in found
-    )
-    k_max = each([effect.k_max for effect in found])
-    figures = (f"recall@{k_max}", "agreement", "effort", "target", "target met")
-    notes = (
-        "recall and agreement on the test split, in percent: of the exact neighbours, and of "
-        "examples answered as with exact search. effort is the index's search setting, tuned on "
-        "held-out queries to the recall target; met by so many seeds.",
-    )
-    return Table("Exactness of the index", (*LABELS, *figures), rows, len(LABELS), notes)
+@dataclass(frozen=True)
+class Bias:
+    """What choosing k, beta and tau on a test split would add to the scores of a method.
+
+    Attributes:
+        index: behind which, the first of the plan; several where tasks differ.
+        tasks: those with a known score, each counts once.
+        seeds: how many a task has, distinct numbers in order.
+        mean: over tasks, of the means over seeds; a share.
+        sd: over seeds, of the mean over tasks; None unless every task has the same two or more.
+    """
+
+    method: str
+    index: str
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    mean: float
+    sd: float | None
 
 
-def bias_table(found: list[Effect]) -> Table | None:
+def biases(results: Results) -> list[Bias]:
+    """The selection bias of every method behind its first index."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for (task, method, index), pairs in results.by_index().items():
+        if index == results.first_index(task, method):
+            own = {record.seed: _bias(record, result) for record, result in pairs}
+            if all(map(math.isfinite, own.values())):
+                found.setdefault(method, {})[task] = own
+    return [_over_tasks(results, method, own) for method, own in found.items()]
+
+
+def _bias(record: Record, result: RetrievalResult) -> float:
+    """On the split that the optimistic choice was made on."""
+    split, metric = result.optimistic.selected_on, record.select_on
+    return result.optimistic.scores[split][metric] - result.chosen.scores[split][metric]
+
+
+def _over_tasks(results: Results, method: str, own: dict[str, dict[int, float]]) -> Bias:
+    first, *others = own.values()
+    sd = None
+    if len(first) > 1 and all(other.keys() == first.keys() for other in others):
+        sd = stdev(fmean(values[seed] for values in own.values()) for seed in first)
+    indexes = dict.fromkeys(results.first_index(task, method) or "" for task in own)
+    return Bias(
+        method=method,
+        index="; ".join(indexes),
+        tasks=tuple(own),
+        seeds=tuple(sorted({len(values) for values in own.values()})),
+        mean=fmean(fmean(values.values()) for values in own.values()),
+        sd=sd,
+    )
+
+
+def bias_table(found: Sequence[Bias]) -> Table | None:
     """The selection bias of every method, or None where none is known."""
-    biases: dict[str, list[Effect]] = {}
-    for effect in found:
-        if effect.selection_bias.mean is not None:
-            biases.setdefault(effect.method, []).append(effect)
-    if not biases:
+    if not found:
         return None
     rows = tuple(
         (
-            method,
-            points(Summary(fmean(e.selection_bias.mean or 0.0 for e in own), None, 1), sign=True),
-            str(len({effect.task for effect in own})),
-            str(len(own)),
+            one.method,
+            one.index,
+            points(Summary(one.mean, one.sd, max(one.seeds)), sign=True),
+            f"{len(one.tasks)}",
+            ", ".join(map(str, one.seeds)),
         )
-        for method, own in biases.items()
+        for one in found
     )
-    notes = (
+    notes = [
         "What choosing k, beta and tau on the test split instead of held-out would add to the "
-        "score, in points: the mean over tasks and indexes. The scores of this report are without "
-        "it; papers that choose on dev are with it.",
-    )
-    return Table("Selection bias", ("method", "bias", "tasks", "rows"), rows, 1, notes)
+        "score, in points, behind the first index of the plan: the mean over tasks of the mean "
+        "over seeds, ± the sd over seeds of the mean over tasks. The scores of this report are "
+        "without it; papers that choose on dev are with it."
+    ]
+    if any(one.sd is None for one in found):
+        notes.append("No sd: one seed, or tasks with different seeds.")
+    return Table("Selection bias", ("method", "index", "bias", "tasks", "n"), rows, 2, tuple(notes))

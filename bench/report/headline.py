@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from bench.report.comparisons import (
     BETTER,
@@ -19,7 +20,8 @@ from bench.report.comparisons import (
 from bench.report.costs import Cost
 from bench.report.effort import REFERENCE, Effort
 from bench.report.over_tasks import OverTasks
-from bench.report.scores import MAJORITY, OFF, TEACHER, Score
+from bench.report.pairs import CONTROLS, Pair
+from bench.report.scores import OFF
 from bench.report.summary import number, size
 from bench.stats import LEVEL
 
@@ -27,8 +29,19 @@ FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""
 
 
+@dataclass(frozen=True)
+class _Best:
+    """The student with the highest mean on a test split: alone, or behind ``retrieval``."""
+
+    header: str
+    method: str
+    retrieval: str
+    mean: float
+    seeds: int
+
+
 def headline(
-    scores: Sequence[Score],
+    found: Sequence[Pair],
     compared: Sequence[Comparison],
     over: Sequence[OverTasks],
     efforts: Sequence[Effort],
@@ -39,70 +52,71 @@ def headline(
     """Sentences, the most important first; none if there is nothing to compare.
 
     Args:
-        scores: of the run.
+        found: scores of every method alone and behind the first index of the plan.
         compared: with ``baseline``, and of every index with its method alone.
         over: tasks.
         efforts, costs: of training and of retrieval.
         baseline: what is compared with.
         missing: planned cells that have not run.
     """
-    best = _best(scores)
+    best = _best(found)
     if baseline is None or not compared or not best:
         return ()
     lines = []
     if len(best) <= FEW:
-        lines += [_split(*at, found, compared, baseline) for at, found in best.items()]
+        lines += [_split(*at, one, compared, baseline) for at, one in best.items()]
     lines += _over(over, baseline)
     if len(best) > 1 or not over:
         lines += _tally(of_kind(compared, "baseline"), baseline)
     lines += _gains(of_kind(compared, "retrieval"))
-    winners = dict.fromkeys(score.method for score in best.values())
+    winners = dict.fromkeys(one.method for one in best.values())
     lines += _training(efforts, (*winners, baseline))
     lines += _search(costs)
     lines += [f"The run is not finished; cells that are missing: {missing}."] if missing else []
     return tuple(lines)
 
 
-def _best(scores: Iterable[Score]) -> dict[tuple[str, str], Score]:
-    """(task, test split) -> the student with the highest mean; of equal ones the plainest."""
-    found: dict[tuple[str, str], Score] = {}
-    for score in scores:
-        student = score.method not in (MAJORITY, TEACHER)
-        if student and score.test and score.selects and score.value.mean is not None:
-            at = score.task, score.split
-            known = found.get(at)
-            if known is None or _above(score, known):
-                found[at] = score
-    return found
+def _best(found: Iterable[Pair]) -> dict[tuple[str, str], _Best]:
+    """(task, test split) -> the student with the highest mean; of equal ones the plainest.
 
-
-def _above(one: Score, other: Score) -> bool:
-    higher, lower = one.value.mean, other.value.mean
-    return higher is not None and lower is not None and higher > lower
+    Each method alone and behind one index: the best of many indexes would be a choice made on the
+    test split.
+    """
+    best: dict[tuple[str, str], _Best] = {}
+    for pair in found:
+        for retrieval, value in ((OFF, pair.off), (pair.index or OFF, pair.on)):
+            if pair.method in CONTROLS or value is None or value.mean is None:
+                continue
+            known = best.get((pair.task, pair.split))
+            if known is None or value.mean > known.mean:
+                one = _Best(pair.header, pair.method, retrieval, value.mean, value.n)
+                best[pair.task, pair.split] = one
+    return best
 
 
 def _split(
-    task: str, split: str, best: Score, compared: Sequence[Comparison], baseline: str
+    task: str, split: str, best: _Best, compared: Sequence[Comparison], baseline: str
 ) -> str:
     own = [one for one in of_kind(compared, "baseline") if (one.task, one.split) == (task, split)]
-    seeds = f"{best.value.n} seed{'s' if best.value.n > 1 else ''}"
-    mean = 0.0 if best.value.mean is None else best.value.mean
+    seeds = f"{best.seeds} seed{'s' if best.seeds > 1 else ''}"
     start = f"{best.header}: {_named(best.method, best.retrieval)} scores highest, "
-    start += f"{100 * mean:.2f} ({seeds})"
+    start += f"{100 * best.mean:.2f} ({seeds})"
     if (best.method, best.retrieval) == (baseline, OFF):
         tested = [one for one in own if one.adjusted is not None]
         lower = sum(one.verdict == WORSE for one in tested)
         shown = f", and {lower} of {len(tested)} others are shown worse" if tested else ""
         return f"{start}; it is the baseline{shown}."
     here = [one for one in own if (one.method, one.retrieval) == (best.method, best.retrieval)]
-    return f"{start}, {_against(here[0], baseline)}." if here else f"{start}."
+    return f"{start}, {_against(here[0], baseline, best.seeds)}." if here else f"{start}."
 
 
-def _against(one: Comparison, baseline: str) -> str:
+def _against(one: Comparison, baseline: str, seeds: int) -> str:
     found = one.difference
     if found is None:
         return one.verdict
     start = f"{signed(found.estimate)} points over {baseline}"
+    if len(one.seeds) != seeds:
+        start += f" on {len(one.seeds)} shared seed{'s' if len(one.seeds) > 1 else ''}"
     if one.verdict == ONE_SEED:
         return f"{start}; one seed, so nothing tells how far this is chance"
     ends = f"95 % interval {interval(found)}, p {chance(one.adjusted)} after Holm's correction"
@@ -110,7 +124,7 @@ def _against(one: Comparison, baseline: str) -> str:
         return f"{start} ({ends}): not shown beside so many tests; alone p {chance(found.p)}"
     if one.verdict == NOT_SHOWN and found.detectable:
         seen = f"{100 * found.detectable:.2f} points would have been seen with a chance of 80 %"
-        return f"{start} ({ends}): no difference shown; {seen}"
+        return f"{start} ({ends}): no difference shown; {seen} before the correction"
     return f"{start} ({ends}): {one.verdict}"
 
 

@@ -63,8 +63,10 @@ def beside(results: Results, found: Iterable[Score], known: Published) -> list[B
         tasks.setdefault(one.task)
         if one.test and one.method != MAJORITY:
             state = one.retrieval not in ("", OFF)
+            if state and one.retrieval != results.first_index(one.task, one.method):
+                continue  # of several indexes the first of the plan, not the best
             at = (one.method, one.task, one.split, one.metric, state)
-            ours.setdefault(at, one)  # of several indexes the first, not the best
+            ours[at] = one
     trained: dict[tuple[str, str], list[tuple[Record, TrainingResult]]] = {}
     for record, training in results.trained:
         if training.teacher:

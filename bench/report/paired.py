@@ -118,6 +118,25 @@ class Paired:
             chances = tuple(mcnemar(right[a], theirs[b]) for a, b in pairs.values())
         return Outcome(tuple(pairs), found, chances, "")
 
+    def contrast(self, *columns: tuple[int, BySeed]) -> Difference | None:
+        """A sum of columns, each with its sign, paired on the seeds and examples that all have.
+
+        ``(1, a), (-1, b)`` is a minus b; with four columns a difference of two differences. None
+        where the columns have no usable seed in common.
+        """
+        _, first = columns[0]
+        seeds = [
+            seed
+            for seed in sorted(first)
+            if all(seed in own and own[seed].name in self._row for _, own in columns)
+        ]
+        if not seeds:
+            return None
+        rows = [(sign, [self._row[own[seed].name] for seed in seeds]) for sign, own in columns]
+        seen = np.sum([sign * self._observed[at] for sign, at in rows], axis=0)
+        drawn = np.sum([sign * self._drawn[at] for sign, at in rows], axis=0)
+        return difference(seen, drawn.T, self.examples)
+
     def _reason(self, ones: BySeed, others: BySeed, against: Paired) -> str:
         if not ones or not others:
             return NOT_FINISHED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
+from bench.report.results import Results
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import Summary, points
 from bench.report.table import EMPTY, Table
@@ -26,7 +28,7 @@ class Pair:
 
     Attributes:
         header: how the task's columns are headed.
-        index: behind which ``on`` was scored, the first of the run; None without retrieval.
+        index: behind which ``on`` was scored, the first of the plan; None without retrieval.
         off: the method alone; of the majority class and the teacher, what they are.
         on: with retrieval, None where there is none.
     """
@@ -50,6 +52,7 @@ class Overall:
         average: of its mean scores, a share; a task with two test splits counts once.
         rank: mean over tasks of its place among all methods, off and on; 1 is best.
         tasks: those that count.
+        seeds: how many its scores are means of, distinct numbers in order.
     """
 
     method: str
@@ -57,24 +60,33 @@ class Overall:
     average: float
     rank: float
     tasks: list[str]
+    seeds: tuple[int, ...]
 
 
-def pairs(found: Iterable[Score]) -> list[Pair]:
-    """The methods in the order of the scores, each with its first index.
+def pairs(results: Results, found: Iterable[Score]) -> list[Pair]:
+    """The methods in the order of the scores, each with the first index of the plan.
 
-    The first and not the best: to choose an index by its test score would be a leak.
+    The first and not the best: to choose an index by its test score would be a leak. Not the first
+    that finished either: which one stands for retrieval must not depend on failures.
+
+    Args:
+        results: of the run.
+        found: its scores.
     """
     offs: dict[tuple[str, str, str], Score] = {}
     ons: dict[tuple[str, str, str], Score] = {}
     for score in found:
-        if score.test and score.selects:
-            alone = score.retrieval == OFF or score.method in CONTROLS
-            kept = offs if alone else ons
-            kept.setdefault((score.method, score.task, score.split), score)
-    return [_pair(offs.get(at), ons.get(at)) for at in dict.fromkeys((*offs, *ons))]
+        if not (score.test and score.selects):
+            continue
+        at = (score.method, score.task, score.split)
+        if score.retrieval == OFF or score.method in CONTROLS:
+            offs.setdefault(at, score)
+        elif score.retrieval == results.first_index(score.task, score.method):
+            ons[at] = score
+    return [_pair(results, offs.get(at), ons.get(at)) for at in dict.fromkeys((*offs, *ons))]
 
 
-def _pair(off: Score | None, on: Score | None) -> Pair:
+def _pair(results: Results, off: Score | None, on: Score | None) -> Pair:
     either = off or on
     assert either is not None  # both dictionaries' keys were gone through
     return Pair(
@@ -83,41 +95,58 @@ def _pair(off: Score | None, on: Score | None) -> Pair:
         split=either.split,
         metric=either.metric,
         method=either.method,
-        index=on.retrieval if on else None,
+        index=results.first_index(either.task, either.method),
         off=off.value if off else None,
         on=on.value if on else None,
     )
 
 
 def by_system(found: Iterable[Pair]) -> dict[System, dict[str, float]]:
-    """(method, off or on) -> task -> mean score; a task's test splits are averaged."""
+    """(method, off or on) -> task -> mean score; a task's test splits are averaged.
+
+    A task with a split whose score is no number is left out, and so is who has no task left.
+    """
     values: dict[System, dict[str, list[float]]] = {}
     for pair in found:
         for state, value in ((OFF, pair.off), (ON, pair.on)):
-            if pair.method not in CONTROLS and value is not None and value.mean is not None:
-                own = values.setdefault((pair.method, state), {})
-                own.setdefault(pair.task, []).append(value.mean)
-    return {
-        system: {task: fmean(means) for task, means in tasks.items()}
-        for system, tasks in values.items()
+            if pair.method not in CONTROLS and value is not None:
+                own = values.setdefault((pair.method, state), {}).setdefault(pair.task, [])
+                own.append(math.nan if value.mean is None else value.mean)
+    means = {
+        system: {task: fmean(one) for task, one in own.items() if all(map(math.isfinite, one))}
+        for system, own in values.items()
     }
+    return {system: own for system, own in means.items() if own}
 
 
 def overall(found: Sequence[Pair]) -> list[Overall]:
-    """Averages and ranks; none where fewer than two tasks have every method."""
+    """Averages and ranks; none where fewer than two tasks have every method.
+
+    Only ``off`` and the first index are ranked: several indexes that answer nearly the same would
+    push everyone below them down by as many places.
+    """
     scores = by_system(found)
-    tasks = _shared(found, scores)
+    tasks = shared(found, scores)
     if len(tasks) < 2:
         return []
     table = np.array([[own[task] for task in tasks] for own in scores.values()])
     figures = zip(scores, table.mean(axis=1).tolist(), average_ranks(table).tolist(), strict=True)
     return [
-        Overall(method, state, average, rank, tasks) for (method, state), average, rank in figures
+        Overall(method, state, average, rank, tasks, _seeds_of(found, method, state, tasks))
+        for (method, state), average, rank in figures
     ]
 
 
-def _shared(found: Iterable[Pair], scores: Mapping[System, Mapping[str, float]]) -> list[str]:
-    """Tasks that every system has, in the order of the table."""
+def _seeds_of(
+    found: Iterable[Pair], method: str, state: str, tasks: Sequence[str]
+) -> tuple[int, ...]:
+    own = (pair for pair in found if pair.method == method and pair.task in tasks)
+    values = (pair.off if state == OFF else pair.on for pair in own)
+    return tuple(sorted({value.n for value in values if value is not None}))
+
+
+def shared(found: Iterable[Pair], scores: Mapping[System, Mapping[str, float]]) -> list[str]:
+    """Tasks that every one of ``scores`` has (see :func:`by_system`), in the order of ``found``."""
     tasks = dict.fromkeys(pair.task for pair in found)
     return [task for task in tasks if all(task in own for own in scores.values())]
 
@@ -164,8 +193,8 @@ def _notes(found: Sequence[Pair]) -> tuple[str, ...]:
     )
     notes = [
         "Test split, in points: mean ± sd over seeds, by the task's selection metric. on is "
-        f"behind the first index of the run: {told}. To show the best one would be a choice on "
-        "the test split; the others are in Scores."
+        f"behind the first index of the plan, {told}, and a dash where it has not finished: to "
+        "show the best one would be a choice on the test split. The others are in Scores."
     ]
     values = [v for p in found if p.method not in CONTROLS for v in (p.off, p.on) if v is not None]
     if any(value.n == 1 for value in values):
@@ -186,19 +215,19 @@ def _average_notes(found: Sequence[Pair]) -> list[str]:
     tasks = dict.fromkeys(pair.task for pair in found)
     if len(tasks) < 2:
         return []
-    shared = _shared(found, scores)
+    common = shared(found, scores)
     missing = {
         task: [f"{method} {state}" for (method, state), own in scores.items() if task not in own]
         for task in tasks
-        if task not in shared
+        if task not in common
     }
     left_out = "; ".join(f"{task} ({', '.join(who)})" for task, who in missing.items())
-    if len(shared) < 2:
+    if len(common) < 2:
         return [f"No average: fewer than two tasks have a score of all. Missing: {left_out}."]
     note = (
         f"average and rank are over the tasks that all methods have, off and on: "
-        f"{', '.join(shared)}. rank: mean place among all of them, 1 is best, ties share a place."
+        f"{', '.join(common)}. rank: mean place among all of them, 1 is best, ties share a place."
     )
-    if len(shared) < len({(pair.task, pair.split) for pair in found if pair.task in shared}):
+    if len(common) < len({(pair.task, pair.split) for pair in found if pair.task in common}):
         note += " A task with two test splits counts once."
     return [note] + ([f"Left out, for want of a score of: {left_out}."] if left_out else [])

@@ -14,7 +14,7 @@ from bench.report.attribution import (
     change_of,
     pivot,
 )
-from bench.report.comparisons import interval, signed
+from bench.report.comparisons import marked
 from bench.report.examples import (
     SECOND_HEAD,
     TEMPERATURE,
@@ -26,7 +26,7 @@ from bench.report.examples import (
 from bench.report.paired import Paired
 from bench.report.results import Results
 from bench.report.table import EMPTY, Table
-from bench.stats import RESAMPLES
+from bench.stats import LEVEL, RESAMPLES, holm
 
 Change = tuple[str, str]
 """(factor, level)."""
@@ -35,7 +35,10 @@ LEVELS = {TEMPERATURE: SCALED, SECOND_HEAD: HEAD}
 
 
 def with_intervals(found: Sequence[Factor], results: Results, examples: Examples) -> list[Factor]:
-    """``found`` with ``from_reference``, paired on (seed, example) of the first test split."""
+    """``found`` with ``from_reference``, paired on (seed, example) of the first test split.
+
+    Holm's correction is over all rows, methods and tasks: they stand in one table.
+    """
     answers = _answers(results)
     paired = {
         task: _paired(examples, [own for (t, _), own in answers.items() if t == task])
@@ -50,7 +53,8 @@ def with_intervals(found: Sequence[Factor], results: Results, examples: Examples
             one = own[factor.factor, factor.level]
             difference = paired[factor.task].compare(one, reference).difference
         made.append(replace(factor, from_reference=difference))
-    return made
+    adjusted = holm([one.from_reference.p if one.from_reference else None for one in made])
+    return [replace(one, adjusted=p) for one, p in zip(made, adjusted, strict=True)]
 
 
 def _answers(results: Results) -> dict[tuple[str, str], dict[Change, BySeed]]:
@@ -81,17 +85,18 @@ def reference_table(found: Sequence[Factor]) -> Table | None:
     changed = [factor for factor in found if factor.factor != REFERENCE]
     if not any(factor.from_reference and factor.from_reference.seeds > 1 for factor in changed):
         return None
+    tests = sum(factor.adjusted is not None for factor in changed)
     notes = (
         "Test split, in points: score with that knowledge base (or that control) minus the score "
         "of the same student with the reference, and the 95 % interval over seeds and examples "
-        f"({RESAMPLES:,} resamples of the examples), not corrected for the number of rows.",
+        f"({RESAMPLES:,} resamples of the examples).",
+        f"A star: p < {LEVEL:g} after Holm's correction for the {tests} tests of this table; any "
+        "other difference may be chance, also where its interval, which is not corrected, leaves "
+        "out 0.",
     )
     return pivot("Difference from the reference", changed, _cell, notes)
 
 
 def _cell(factor: Factor) -> str:
     found = factor.from_reference
-    if found is None:
-        return EMPTY
-    ends = interval(found)
-    return signed(found.estimate) if ends == EMPTY else f"{signed(found.estimate)} {ends}"
+    return EMPTY if found is None else marked(found, factor.adjusted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +96,22 @@ class Results:
                 found.setdefault((plan.task, plan.method, plan.seed), plan)
         return found
 
+    def first_index(self, task: str, method: str) -> str | None:
+        """The index that the plan names first, whatever became of its cells; None without any.
+
+        It stands for a method with retrieval wherever one index must: to take the best by its test
+        score would be a choice on the test split, to take all would count one method many times.
+        """
+        return self._first_indexes.get((task, method))
+
+    @cached_property
+    def _first_indexes(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for cell in self.cells:
+            if cell.plan.kind == "retrieval":
+                found.setdefault((cell.plan.task, cell.plan.method), self.index_name(cell.plan))
+        return found
+
     @property
     def one_at_a_time(self) -> bool:
         """Whether the run varies its knowledge base one axis at a time around the reference."""
@@ -153,6 +170,8 @@ class Results:
 def load(store: Store) -> Results:
     """Read a run; files that cannot be used become problems, records not planned are counted.
 
+    So do records that contradict their plan, or the first record of their task.
+
     Raises:
         StoreError: if there is no run, or its plan is damaged.
     """
@@ -165,6 +184,9 @@ def load(store: Store) -> Results:
         raise StoreError(message) from error
     records, problems = store.records()
     found = {record.key: record for record in records}
+    for key, reason in _at_odds(plan, found).items():
+        problems.append(Problem(store.cells / f"{key}.json", reason))
+        del found[key]
     unreadable = {problem.path.stem: problem.reason for problem in problems}
     states = {cell.key: _state(found.get(cell.key), unreadable.get(cell.key)) for cell in plan}
     cells = []
@@ -176,6 +198,28 @@ def load(store: Store) -> Results:
         cells.append(Cell(cell, status, reason, found.get(cell.key)))
     others = len(found.keys() - states.keys())
     return Results(store.folder, run, tuple(cells), others, tuple(problems))
+
+
+def _at_odds(plan: Iterable[Planned], found: Mapping[str, Record]) -> dict[str, str]:
+    """Key -> why its record cannot stand where the plan has it."""
+    tasks: dict[str, Record] = {}
+    odd: dict[str, str] = {}
+    for cell in plan:
+        if (record := found.get(cell.key)) is None:
+            continue
+        if reason := _contradiction(record, cell, ("kind", "task", "method", "seed")):
+            odd[cell.key] = f"{reason} in its plan"
+            continue
+        first = tasks.setdefault(record.task, record)
+        if reason := _contradiction(record, first, ("regression", "select_on", "tests")):
+            odd[cell.key] = f"{reason} in {first.key} of the same task"
+    return odd
+
+
+def _contradiction(record: Record, other: Planned | Record, names: Iterable[str]) -> str | None:
+    pairs = {name: (getattr(record, name), getattr(other, name)) for name in names}
+    told = (f"{name}: {a}, but {b}" for name, (a, b) in pairs.items() if a != b)
+    return next(told, None)
 
 
 def _state(record: Record | None, unreadable: str | None) -> tuple[Status, str]:

@@ -77,16 +77,11 @@ def scores(results: Results) -> list[Score]:
             test=split != HELD_OUT,
             metric=metric,
             selects=metric == record.select_on,
-            header=_header(record, split, metric),
+            header=record.heading(split, metric),
             value=summarise(values[method, retrieval, task, split, metric]),
         )
 
     return [score(*at) for at in values]
-
-
-def _header(record: Record, split: str, metric: str) -> str:
-    several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
-    return f"{record.title} {metric}{several}"
 
 
 def headline(found: list[Score]) -> Table:

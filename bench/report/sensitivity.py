@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.report.pairs import ONE_SEED
-from bench.report.results import HELD_OUT
+from bench.report.results import HELD_OUT, Results
 from bench.report.summary import Summary, each, points
 from bench.report.sweeps import Sweep
 from bench.report.table import EMPTY, Table
@@ -83,6 +83,8 @@ class AtBetaTau:
 Line = Mapping[float, AtBetaTau]
 """Beta -> the row of one tau."""
 
+Row = TypeVar("Row", AtK, AtBetaTau)
+
 
 def by_k(found: Iterable[Sweep]) -> list[AtK]:
     """Every k of every (task, method, index, test split), in this order."""
@@ -92,6 +94,11 @@ def by_k(found: Iterable[Sweep]) -> list[AtK]:
 def by_beta_tau(found: Iterable[Sweep]) -> list[AtBetaTau]:
     """Every (beta, tau) at the chosen k of every (task, method, index, test split)."""
     return [row for _, test in _groups(found) for row in _by_beta_tau(test)]
+
+
+def behind_first(found: Iterable[Row], results: Results) -> list[Row]:
+    """The rows behind the first index of the plan; the others approximate the same answers."""
+    return [row for row in found if row.index == results.first_index(row.task, row.method)]
 
 
 def chosen_for_each_k(values: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -190,11 +197,14 @@ def _by_beta_tau(test: Sequence[Sweep]) -> list[AtBetaTau]:
 def _over_seeds(values: Floats) -> list[Summary]:
     """The summary of every column of ``values`` [seeds, n], as ``summarise`` gives it."""
     seeds = len(values)
-    means = values.mean(axis=0).tolist()
-    if seeds == 1:
-        return [Summary(mean, None, 1) for mean in means]
-    deviations = values.std(axis=0, ddof=1).tolist()
-    return [Summary(mean, sd, seeds) for mean, sd in zip(means, deviations, strict=True)]
+    known = np.isfinite(values).all(axis=0)
+    shown = np.where(known, values, 0.0)
+    means = shown.mean(axis=0)
+    sds = shown.std(axis=0, ddof=1) if seeds > 1 else means
+    return [
+        Summary(mean if there else None, sd if there and seeds > 1 else None, seeds)
+        for mean, sd, there in zip(means.tolist(), sds.tolist(), known.tolist(), strict=True)
+    ]
 
 
 def k_table(found: Sequence[AtK]) -> Table:
@@ -227,17 +237,16 @@ def k_table(found: Sequence[AtK]) -> Table:
 
 
 def beta_tau_table(found: Sequence[AtBetaTau]) -> Table:
-    """The score at each beta and tau, behind the first index of every method.
+    """The score at each beta and tau.
 
     A row per tau; one row where tau changes nothing, as for a single neighbour.
+
+    Args:
+        found: what is shown, see :func:`behind_first`.
     """
-    first: dict[tuple[str, str], str] = {}
-    for row in found:
-        first.setdefault((row.task, row.method), row.index)
-    shown = [row for row in found if row.index == first[row.task, row.method]]
-    betas = sorted({row.beta for row in shown})
+    betas = sorted({row.beta for row in found})
     blocks: dict[tuple[str, ...], dict[float, dict[float, AtBetaTau]]] = {}
-    for row in shown:
+    for row in found:
         at = (row.title, row.method, row.index, each(row.k), str(row.seeds))
         blocks.setdefault(at, {}).setdefault(row.tau, {})[row.beta] = row
     cells = tuple(
@@ -252,6 +261,8 @@ def beta_tau_table(found: Sequence[AtBetaTau]) -> Table:
         "* was chosen on held-out, by at least one seed. The best cell of the test split is not a "
         "result: it shows how much there is to choose wrongly.",
     )
+    if not cells:
+        notes = ("The first index of the plan has not finished: no rows.",)
     if any(row[4] == ANY for row in cells):
         notes += (f"tau = {ANY}: it changes no score; of a single neighbour it cannot.",)
     columns = (*labels, *(f"beta = {beta:g}" for beta in betas), "seeds")

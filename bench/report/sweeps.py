@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,13 +87,15 @@ def _sweep(
     if not np.isfinite(values).all():
         raise _UnfitError(f"{name} has values that are not numbers")
     chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
+    off = result.off[split][record.select_on]
+    if not math.isfinite(off):
+        raise _UnfitError(f"its record says that the student alone scored {off} on {split}")
     tau, k, beta = chosen
     if tau not in result.taus or k not in result.ks or beta not in result.betas:
         raise _UnfitError(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
-    several = len(record.tests) > 1 and split != HELD_OUT
     return Sweep(
         task=record.task,
-        title=record.title + (f" {split.removeprefix('dev_')}" if several else ""),
+        title=record.heading(split),
         method=record.method,
         index=index,
         seed=record.seed,
@@ -103,5 +106,5 @@ def _sweep(
         taus=tuple(result.taus),
         values=values,
         chosen=chosen,
-        off=result.off[split][record.select_on],
+        off=off,
     )

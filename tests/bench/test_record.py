@@ -60,3 +60,11 @@ def test_unknown_fields_are_refused() -> None:
         Record.model_validate(content | {"colour": "red"})
     with pytest.raises(ValidationError):
         Record.model_validate(content | {"training": content["training"] | {"colour": 1}})
+
+
+def test_a_heading_names_the_split_only_where_a_task_has_several_tests() -> None:
+    one, two = factory.training("mrpc"), factory.training("mnli")
+    assert (one.heading("dev"), one.heading("dev", "f1")) == ("MRPC", "MRPC f1")
+    assert two.heading("dev_matched", "accuracy") == "MNLI accuracy matched"
+    assert two.heading("dev_mismatched") == "MNLI mismatched"
+    assert two.heading("held_out") == "MNLI"

@@ -19,7 +19,8 @@ MOST_TOLD = 4
 def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
     """A panel per task and test split, a line per method; ``off`` stands left of the smallest k.
 
-    A method is shown behind the first of its indexes: the others approximate the same answers.
+    Args:
+        found: each method behind one index, see :func:`bench.report.sensitivity.behind_first`.
     """
     lines = _lines(found)
     if not lines:
@@ -46,12 +47,10 @@ def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
 
 
 def _lines(found: Sequence[AtK]) -> list[Line]:
-    """The rows of each method on each split behind its first index, ascending in k."""
-    first: dict[tuple[str, str], str] = {}
+    """The rows of each method on each split, ascending in k."""
     rows: dict[tuple[str, str, str], dict[int, AtK]] = {}
     for row in found:
-        if first.setdefault((row.task, row.method), row.index) == row.index:
-            rows.setdefault((row.task, row.split, row.method), {}).setdefault(row.k, row)
+        rows.setdefault((row.task, row.split, row.method), {}).setdefault(row.k, row)
     return [[line[k] for k in sorted(line)] for line in rows.values()]
 
 

@@ -14,7 +14,7 @@ from bench.report.figures.seeds import seed_scatter
 from bench.report.figures.tradeoff import accuracy_by_memory, accuracy_by_time
 from bench.report.results import Results
 from bench.report.scores import Score
-from bench.report.sensitivity import AtK
+from bench.report.sensitivity import AtK, behind_first
 
 
 def pictures(
@@ -28,12 +28,12 @@ def pictures(
     """Name of a section -> its pictures; what has nothing to show is left out."""
     found: dict[str, list[Figure | None]] = {
         "scores": [seed_scatter(results)],
-        "retrieval": [recall_by_search(effects, costs)],
-        "k": [accuracy_by_k(ks)],
-        "costs": [
+        "ann": [
+            recall_by_search(effects, costs),
             accuracy_by_time(effects, costs, scores),
             accuracy_by_memory(effects, costs, scores),
         ],
+        "k": [accuracy_by_k(behind_first(ks, results))],
         "curves": [*curves(results)],
     }
     there = {name: tuple(one for one in some if one) for name, some in found.items()}

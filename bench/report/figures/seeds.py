@@ -22,7 +22,7 @@ Rows = dict[str, dict[int, float]]
 def seed_scatter(results: Results) -> Figure | None:
     """A panel per task and test split; None where no method has two seeds.
 
-    A row is a method without retrieval, or behind the first of its indexes.
+    A row is a method without retrieval, or behind the first index of the plan.
     """
     panels: dict[str, tuple[str, Rows]] = {}
     for title, metric, row, seed, value in _points(results):
@@ -48,12 +48,11 @@ def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
     """(title, metric, row, seed, score) in the order of the plan: each method off, then on."""
     found = []
     by_index = results.by_index()
-    first = {(task, method): index for task, method, index in reversed(by_index)}
     short = shorter(index for _, _, index in by_index)
     on = {
         (record.task, record.method, record.seed): (index, result.chosen.scores)
         for (task, method, index), pairs in by_index.items()
-        if first[task, method] == index
+        if index == results.first_index(task, method)
         for record, result in pairs
     }
     trained = results.trained
@@ -67,10 +66,9 @@ def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
             rows.append((f"{record.method} + {short[index]}", scores))
         for name, scores in rows:
             for split in record.tests:
-                several = f" {split.removeprefix('dev_')}" if len(record.tests) > 1 else ""
                 value = scores.get(split, {}).get(record.select_on)
                 if value is not None:
-                    title = record.title + several
+                    title = record.heading(split)
                     found.append((title, record.select_on, name, record.seed, value))
     return found
 

@@ -26,8 +26,9 @@ from bench.report.comparisons import (
 from bench.report.document import build
 from bench.report.examples import Examples
 from bench.report.over_tasks import OverTasks, over_table, over_tasks
+from bench.report.pairs import pairs
 from bench.report.results import Results, load
-from bench.report.scores import OFF
+from bench.report.scores import OFF, scores
 from reaugkd.errors import UnknownNameError
 from reaugkd.tasks import metrics
 from tests.bench.report import factory
@@ -269,7 +270,7 @@ def test_a_printed_p_never_contradicts_the_level(p: float) -> None:
 
 def over(results: Results) -> list[OverTasks]:
     examples = Examples(results)
-    return over_tasks(examples.columns, comparisons(examples, "kd"))
+    return over_tasks(results, pairs(results, scores(results)), comparisons(examples, "kd"))
 
 
 def test_averages_and_ranks_are_over_tasks_that_every_row_has(tmp_path: Path) -> None:
@@ -336,3 +337,27 @@ def test_so_many_tests_that_none_can_hold_is_said(tmp_path: Path) -> None:
         table = baseline_table([one] * count)
         assert table is not None
         assert any("So many tests" in note for note in table.notes) == said
+
+
+def test_a_task_with_two_splits_has_two_chances_to_win_and_an_index_beside_the_first_has_none(
+    tmp_path: Path,
+) -> None:
+    labels = factory.truth(classes=3)
+    wrong = (labels + 1) % 3
+    half = np.where(np.arange(len(labels)) % 2, labels, wrong)
+    found = factory.contest({"kd": 0.6, "reaugkd": 0.6}, task="mrpc")
+    for seed in (0, 1, 2):
+        found += [
+            factory.answered(factory.training("mnli", "kd", seed), half, labels),
+            factory.answered(factory.training("mnli", "reaugkd", seed), labels, labels),
+            *(
+                factory.answered(
+                    factory.retrieval("mnli", "reaugkd", seed, backend=backend), labels, labels
+                )
+                for backend in ("exact", "hnswlib")
+            ),
+        ]
+    rows = {(one.method, one.retrieval): one for one in over(run(tmp_path, found))}
+    assert rows.keys() == {("kd", OFF), ("reaugkd", OFF), ("reaugkd", "exact")}
+    assert (rows["reaugkd", "exact"].better, rows["reaugkd", "exact"].untested) == (2, 0)
+    assert rows["reaugkd", OFF].better == 2

@@ -125,7 +125,7 @@ def test_without_a_comparison_nothing_is_said(found: list[factory.Kept], tmp_pat
 
 def test_without_outputs_it_names_the_best_and_says_that_nothing_was_tested(tmp_path: Path) -> None:
     first, second, *_ = factory.report(tmp_path, factory.matrix()).headline
-    assert "MRPC accuracy: reaugkd with hnswlib scores highest" in first
+    assert "MRPC accuracy: reaugkd with exact scores highest" in first
     assert first.endswith("not comparable: no outputs beside the cells.")
     text = " ".join(factory.report(tmp_path / "more", factory.matrix()).headline)
     assert "None of the differences from kd could be tested." in text
@@ -148,3 +148,31 @@ def test_what_only_the_correction_takes_away_is_told_apart(tmp_path: Path) -> No
     (row,) = [row for row in made.data["comparisons"] if row["method"] == "pkd"]
     assert row["difference"]["p"] < 0.05 <= row["adjusted"]
     assert "not shown beside so many tests; alone p 0.0" in made.headline[0]
+
+
+def test_an_index_beside_the_first_does_not_lead_however_well_it_scores(tmp_path: Path) -> None:
+    found = factory.contest({"kd": 0.6, "reaugkd": 0.7})
+    for backend, share in (("exact", 0.8), ("hnswlib", 0.95)):
+        found += [
+            factory.answered(
+                factory.retrieval(seed=seed, backend=backend),
+                factory.guesses(LABELS, share, seed),
+                LABELS,
+            )
+            for seed in (0, 1, 2)
+        ]
+    first = report(tmp_path, found).headline[0]
+    assert "reaugkd with exact scores highest" in first
+
+
+def test_a_lead_over_fewer_seeds_than_the_score_says_so(tmp_path: Path) -> None:
+    for name, seeds, said in (("same", (0, 1, 2), False), ("fewer", (0, 1), True)):
+        found = factory.contest({"kd": 0.6}, seeds) + factory.contest({"pkd": 0.9}, (0, 1, 2))
+        first = report(tmp_path / name, found).headline[0]
+        assert "(3 seeds)" in first
+        assert ("points over kd on 2 shared seeds" in first) == said
+
+
+def test_what_could_have_been_seen_is_said_to_be_before_the_correction(tmp_path: Path) -> None:
+    first = report(tmp_path, factory.contest({"kd": 0.70, "pkd": 0.71})).headline[0]
+    assert first.endswith("with a chance of 80 % before the correction.")

@@ -9,6 +9,7 @@ import pytest
 
 from bench.record import Record
 from bench.report.document import build
+from bench.report.over_tasks import over_table, over_tasks
 from bench.report.pairs import Overall, Pair, off_on_table, overall, pairs
 from bench.report.results import Results
 from bench.report.scores import MAJORITY, OFF, TEACHER, scores
@@ -16,7 +17,7 @@ from tests.bench.report import factory
 
 
 def found(results: Results) -> list[Pair]:
-    return pairs(scores(results))
+    return pairs(results, scores(results))
 
 
 def by_system(rows: list[Overall]) -> dict[tuple[str, str], Overall]:
@@ -62,6 +63,41 @@ def test_the_index_is_the_first_one_however_well_another_scores(tmp_path: Path) 
         assert row.on is not None
         assert row.on.mean == pytest.approx(first)
         assert "faiss" in off_on_table([row]).notes[0]
+
+
+def test_an_index_that_failed_is_not_replaced_by_the_next(tmp_path: Path) -> None:
+    first = factory.retrieval(seed=0, backend="faiss")
+    records = [
+        *(factory.training(method="reaugkd", seed=seed) for seed in (0, 1)),
+        factory.failed(first, "not installed", "skipped"),
+        *(factory.retrieval(seed=seed, backend="annoy") for seed in (0, 1)),
+    ]
+    results = factory.results(tmp_path, records)
+    (row,) = [row for row in found(results) if row.method == "reaugkd"]
+    assert (row.index, row.on) == ("faiss", None)
+    assert "first index of the plan, faiss" in off_on_table([row]).notes[0]
+
+
+def test_ranks_do_not_depend_on_how_many_indexes_answer_the_same(tmp_path: Path) -> None:
+    off = {task: {"finetune": 0.6, "reaugkd": 0.7, "kd": 0.75} for task in ("mrpc", "rte")}
+    few = run(off, {task: {"reaugkd": 0.8} for task in off})
+    many = few + [
+        factory.retrieval(task, "reaugkd", off=0.7, on=0.8, backend=backend)
+        for backend in ("annoy", "faiss", "hnswlib")
+        for task in off
+    ]
+    ranks = []
+    for name, records in (("few", few), ("many", many)):
+        results = factory.results(tmp_path / name, records)
+        own = found(results)
+        ranked = over_tasks(results, own, ())
+        assert [(row.method, row.average, row.rank) for row in ranked] == [
+            (row.method, row.average, row.rank) for row in overall(own)
+        ]
+        assert [row.retrieval for row in ranked] == ["off", "off", "exact", "off"]
+        ranks.append({(row.method, row.retrieval): row.rank for row in ranked})
+    assert ranks[0] == ranks[1]
+    assert ranks[0]["kd", "off"] == 2
 
 
 def test_average_and_rank_are_those_of_the_plain_definition(tmp_path: Path) -> None:
@@ -135,12 +171,11 @@ def test_the_teacher_and_the_majority_class_are_shown_and_not_ranked(tmp_path: P
 def test_a_score_that_is_no_number_is_a_dash_and_leaves_its_task_out(tmp_path: Path) -> None:
     off = {task: {"kd": 0.6, "reaugkd": 0.7} for task in ("mrpc", "rte", "stsb")}
     results = factory.results(tmp_path, run(off, {"rte": {"reaugkd": 0.8}}))
-    scored = scores(results)
     broken = [
         Pair(**vars(row) | {"off": type(row.off)(None, None, 1)})
         if row.off is not None and (row.method, row.task) == ("kd", "mrpc")
         else row
-        for row in pairs([one for one in scored if one.retrieval != "exact"])
+        for row in pairs(results, [one for one in scores(results) if one.retrieval != "exact"])
     ]
     assert {tuple(row.tasks) for row in overall(broken)} == {("rte", "stsb")}
     assert all(math.isfinite(row.average) for row in overall(broken))
@@ -161,6 +196,17 @@ def test_different_numbers_of_seeds_are_pointed_out(tmp_path: Path) -> None:
         for name, records in (("even", even), ("uneven", uneven))
     ]
     assert ["reaugkd on stsb" in note for note in notes] == [False, True]
+
+
+def test_numbers_of_seeds_stand_beside_the_ranks(tmp_path: Path) -> None:
+    even = [factory.training(t, m, seed) for t in ("mrpc", "rte") for m in ("kd", "pkd") for seed in (0, 1)]  # fmt: skip  # noqa: E501
+    gone = [record for record in even if record.key != "t-rte-pkd-1"]
+    for name, records, counts in (("even", even, "2"), ("uneven", gone, "1, 2")):
+        results = factory.results(tmp_path / name, records)
+        table = over_table(over_tasks(results, found(results), ()), {}, None)
+        assert table is not None
+        assert {row[0]: row[4] for row in table.rows} == {"kd": "2", "pkd": counts}
+        assert any("n differs" in note for note in table.notes) == (name == "uneven")
 
 
 def test_one_seed_is_said_to_be_one_seed(tmp_path: Path) -> None:

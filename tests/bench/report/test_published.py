@@ -285,6 +285,15 @@ def test_reaugkd_is_compared_with_retrieval_and_the_others_without(tmp_path: Pat
     }
 
 
+def test_an_index_beside_the_first_of_the_plan_never_stands_for_retrieval(tmp_path: Path) -> None:
+    records = [
+        trained("reaugkd"),
+        factory.failed(factory.retrieval(backend="exact"), "no"),
+        factory.retrieval(on=0.95, backend="hnswlib"),
+    ]
+    assert not any(row.method == "reaugkd" for row in rows(tmp_path, *records))
+
+
 def test_there_is_a_section_only_where_something_matches(tmp_path: Path) -> None:
     for name, record in (("match", trained("kd")), ("none", factory.training(method="kd"))):
         made = build(factory.results(tmp_path / name, [record]))

@@ -14,6 +14,7 @@ from bench.report.examples import Examples
 from bench.report.reference import reference_table, with_intervals
 from bench.report.results import Cell, Planned, Results
 from bench.report.table import EMPTY
+from bench.stats import holm
 from bench.store import Store
 from tests.bench.report import factory
 
@@ -116,3 +117,15 @@ def test_it_stands_in_the_report_beside_the_gain(tmp_path: Path) -> None:
     (row,) = made.tables[at + 1].rows
     assert row[3] != EMPTY
     assert made.data["attribution"][1]["from_reference"]["seeds"] == 2
+
+
+def test_what_holds_beside_all_others_is_marked_and_nothing_else(tmp_path: Path) -> None:
+    seeds = (0, 1, 2)
+    cells = [*bases(seeds, 0.8), *bases(seeds, 0.4, values="hard"), *bases(seeds, 0.8, share=0.5)]
+    rows = found(run(tmp_path, [*students(*seeds), *cells]))
+    tested = [row.from_reference.p for row in rows if row.from_reference]
+    assert [row.adjusted for row in rows] == [None, *holm(tested)]
+    table = reference_table(rows)
+    assert table is not None
+    assert [row[3].endswith(" *") for row in table.rows] == [True, False]
+    assert "for the 2 tests of this table" in table.notes[1]

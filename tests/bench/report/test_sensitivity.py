@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,17 @@ from hypothesis.extra.numpy import arrays as arrays_of
 from bench.report.document import build
 from bench.report.effects import effects
 from bench.report.sensitivity import (
+    behind_first,
     beta_tau_table,
     by_beta_tau,
     by_k,
     chosen_for_each_k,
     k_table,
 )
+from bench.report.summary import Summary
 from bench.report.sweeps import sweeps
 from reaugkd.retrieval.sweep import Grid, choose
-from tests.bench.report import swept
+from tests.bench.report import factory, swept
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
 
@@ -154,3 +158,27 @@ def test_taus_that_score_the_same_are_one_row_that_keeps_the_choices(tmp_path: P
     assert betas == sorted(chosen)
     told = by_beta_tau(sweeps(swept.results(tmp_path / "told", [swept.cell()]))[0])
     assert [row[4] for row in beta_tau_table(told).rows] == [f"{tau:g}" for tau in swept.TAUS]
+
+
+def test_a_first_index_that_failed_is_not_replaced_by_the_next(tmp_path: Path) -> None:
+    cells = [swept.cell(seed=seed, backend=b) for b in ("exact", "hnswlib") for seed in (0, 1)]
+    broken = [
+        (factory.failed(record, "no"), {}) if "exact" in record.key else (record, arrays)
+        for record, arrays in cells
+    ]
+    results = swept.results(tmp_path, broken)
+    rows = by_beta_tau(sweeps(results)[0])
+    assert {row.index for row in rows} == {"hnswlib"}
+    shown = behind_first(rows, results)
+    assert shown == []
+    table = beta_tau_table(shown)
+    assert table.rows == ()
+    assert "has not finished" in table.notes[0]
+
+
+def test_what_is_not_a_number_has_no_mean_as_anywhere_else(tmp_path: Path) -> None:
+    found, _ = sweeps(swept.results(tmp_path, [swept.cell(seed=seed) for seed in range(2)]))
+    broken = [replace(one, off=math.nan) if one.seed == 1 else one for one in found]
+    for row in by_k(broken):
+        assert row.off == row.gain == Summary(None, None, 2)
+        assert row.on.mean is not None

@@ -105,11 +105,10 @@ def test_one_seed_has_no_interval_and_says_so() -> None:
     assert spread.NOTE not in figure.notes
 
 
-def test_methods_share_a_panel_behind_their_first_index_and_keep_the_order_of_k() -> None:
+def test_methods_share_a_panel_and_keep_the_order_of_k() -> None:
     rows = [
         *(at_k(k, (0.7, 0.8), method="kd") for k in (4, 64)),
         *(at_k(k, (0.7, 0.8)) for k in (1, 4)),
-        at_k(1, (0.1, 0.1), index="hnswlib"),
         at_k(1, (0.5, 0.5), task="stsb", title="STS-B"),
     ]
     mrpc, stsb = made(accuracy_by_k(rows)).panels
@@ -216,8 +215,8 @@ def test_a_report_with_measurements_beside_it_has_the_added_time(
     assert with_added_time(report) == report
     timed = Section("latency", "Latency", records=(judged.record(),))
     joined = with_added_time(replace(report, sections=(*report.sections, timed)))
-    (costs_section,) = [section for section in joined.sections if section.name == "costs"]
-    assert [figure.name for figure in costs_section.figures][-1] == "accuracy-by-added-time"
+    (ann,) = [section for section in joined.sections if section.name == "ann"]
+    assert [figure.name for figure in ann.figures][-1] == "accuracy-by-added-time"
 
 
 # Latency.
@@ -364,6 +363,15 @@ def test_every_seed_is_a_point_and_their_mean_a_ring(tmp_path: Path) -> None:
     }
     assert mean.x == ("kd", "reaugkd", "reaugkd + exact")
     assert mean.emphasised
+
+
+def test_a_first_index_that_failed_leaves_its_place_to_none(tmp_path: Path) -> None:
+    records = [
+        factory.failed(record, "no") if record.key.endswith("-exact-projected") else record
+        for record in factory.matrix()
+    ]
+    for panel in made(seed_scatter(factory.results(tmp_path, records))).panels:
+        assert panel.series[1].x == ("kd", "reaugkd")
 
 
 def test_one_seed_has_no_scatter(tmp_path: Path) -> None:
