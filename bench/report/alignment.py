@@ -93,7 +93,7 @@ def _corner(record: Record, method: str, found: BySeed) -> Corner:
         name: summarise(figure(found[seed]) for seed in sorted(found))
         for name, figure in _figures(record).items()
     }
-    return Corner(record.task, record.title, method, n=len(found), **values)
+    return _made(record, method, values, len(found))
 
 
 def _difference(record: Record, one: BySeed, other: BySeed) -> Corner:
@@ -102,7 +102,21 @@ def _difference(record: Record, one: BySeed, other: BySeed) -> Corner:
         name: summarise(figure(one[seed]) - figure(other[seed]) for seed in seeds)
         for name, figure in _figures(record).items()
     }
-    return Corner(record.task, record.title, BETWEEN, n=len(seeds), **values)
+    return _made(record, BETWEEN, values, len(seeds))
+
+
+def _made(record: Record, method: str, values: dict[str, Summary], n: int) -> Corner:
+    return Corner(
+        task=record.task,
+        title=record.title,
+        method=method,
+        off=values["off"],
+        on=values["on"],
+        gain=values["gain"],
+        loss_off=values["loss_off"],
+        loss_on=values["loss_on"],
+        n=n,
+    )
 
 
 BETWEEN = f"{ALIGNED} - {PLAIN}"

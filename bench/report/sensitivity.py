@@ -197,7 +197,7 @@ def _by_beta_tau(test: Sequence[Sweep]) -> list[AtBetaTau]:
 def _over_seeds(values: Floats) -> list[Summary]:
     """The summary of every column of ``values`` [seeds, n], as ``summarise`` gives it."""
     seeds = len(values)
-    known = np.isfinite(values).all(axis=0)
+    known = np.asarray(np.isfinite(values).all(axis=0))
     shown = np.where(known, values, 0.0)
     means = shown.mean(axis=0)
     sds = shown.std(axis=0, ddof=1) if seeds > 1 else means
