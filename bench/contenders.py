@@ -1,15 +1,15 @@
 """Which run's cell a merged run takes, and where two runs contradict each other.
 
-A *slot* is what a report calls a cell: kind, task, method, seed and knowledge base. Two runs that
-have another cell in one slot (other settings, other data) contradict each other, for a report
-would take the two for two seeds. So do two records of the very same cell that differ in more
-than their volatile figures.
+A *slot* is what a report calls a cell: kind, task, method, seed and knowledge base. Cells that
+differ in their seed alone stand in one row of it, so they must have one recipe: two runs with
+other settings or other data there contradict each other, whatever their seeds. So do two records
+of the very same cell that differ in more than their volatile figures.
 """
 
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bench.base import NONE
 from bench.differences import Differing, differing
+from bench.recipes import Recipe, recipe
 from bench.record import Record, comparable
 from bench.report.results import Cell, Planned, Results
 from bench.store import Problem, Store, StoreError
@@ -97,10 +98,24 @@ class Contender:
         return (plan.kind, plan.task, plan.method, plan.seed, *base)
 
     @property
+    def row(self) -> Slot:
+        """The slot without its seed."""
+        return (*self.slot[:3], *self.slot[4:])
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """What decides its result apart from the seed, None without a record."""
+        return recipe(self.record.identity) if self.record else None
+
+    @property
     def label(self) -> str:
         """The cell in words."""
+        return self.named(f" seed {self.plan.seed}")
+
+    def named(self, seed: str = "") -> str:
+        """Its row in words, with its ``seed``."""
         plan = self.plan
-        name = f"{plan.task} {plan.method} seed {plan.seed}"
+        name = f"{plan.task} {plan.method}{seed}"
         if plan.kind != "retrieval":
             return name + (": controls" if plan.kind == "control" else "")
         values = (plan.keys, plan.values, plan.share, plan.control)
@@ -152,13 +167,14 @@ def contenders(sources: Sequence[Results], names: Sequence[str]) -> Iterator[Con
 
 
 def choose(found: Iterable[Contender], prefer: Prefer | None) -> Chosen:
-    """One contender per slot.
+    """One contender per slot, of one recipe per row.
 
     Students are chosen first. What stands on a student that is not taken is left out; what stands
     on one that is, comes from the same run where that run has it.
     """
+    alike, apart = _alike(list(found), prefer)
     slots: dict[Slot, list[Contender]] = {}
-    for one in found:
+    for one in alike:
         slots.setdefault(one.slot, []).append(one)
     students: dict[Slot, Contender] = {}
     named: dict[str, Contender] = {}
@@ -189,21 +205,50 @@ def choose(found: Iterable[Contender], prefer: Prefer | None) -> Chosen:
     cells = {one.slot: one for one in named.values()}
     return Chosen(
         cells=tuple(cells[slot] for slot in slots if slot in cells),
-        conflicts=tuple(one for slot in slots for one in conflicts.get(slot, ())),
+        conflicts=(*apart, *(one for slot in slots for one in conflicts.get(slot, ()))),
         copies=copies,
         torn=torn,
         problems=tuple(problems),
     )
 
 
+def _alike(
+    found: Sequence[Contender], prefer: Prefer | None
+) -> tuple[list[Contender], list[Conflict]]:
+    """Those whose row has one recipe, and a conflict for each run that has another there.
+
+    What stands on a student that is left out is left out with it.
+    """
+    rows: dict[Slot, list[Contender]] = {}
+    for one in sorted(found, key=lambda one: one.plan.kind != "training"):
+        rows.setdefault(one.row, []).append(one)
+    out: set[tuple[int, str]] = set()
+    conflicts = []
+    for row in rows.values():
+        torn = [one for one in row if (one.number, one.plan.needs) in out]
+        own = [one for one in row if (one.number, one.plan.needs) not in out]
+        known = [one for one in own if one.record]
+        if known:
+            best = max(known, key=_preferred(prefer))
+            others = {one.number: one for one in known if one.recipe != best.recipe}
+            for other in others.values():
+                what = _few(differing(best.recipe, other.recipe))
+                conflicts.append(Conflict(best.named(), what, best.run, other.run))
+            # Of a run with another recipe, what is only planned has no other one.
+            torn += [one for one in own if one.number in others and one.recipe != best.recipe]
+        out |= {(one.number, one.plan.key) for one in torn}
+    return [one for one in found if (one.number, one.plan.key) not in out], conflicts
+
+
+def _preferred(prefer: Prefer | None) -> Callable[[Contender], tuple[str, int]]:
+    return lambda one: (one.time if prefer == "newest" else "", -one.number)
+
+
 def _best(
     found: Sequence[Contender], prefer: Prefer | None, student: Contender | None
 ) -> Contender:
     """Which cell is a matter of preference; which copy of it, first of what became of it."""
-
-    def preferred(one: Contender) -> tuple[Any, ...]:
-        return (one.time if prefer == "newest" else "", -one.number)
-
+    preferred = _preferred(prefer)
     key = max(found, key=preferred).plan.key
     alike = [one for one in found if one.plan.key == key]
     if len(alike) == 1:

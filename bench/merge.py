@@ -8,18 +8,25 @@ unless it is said which one to prefer. A cell that ended well comes before a fai
 from __future__ import annotations
 
 import filecmp
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from bench.contenders import Chosen, Conflict, Contender, Prefer, choose, contenders
+from bench.recipes import unlike
 from bench.report.results import Results, load
 from bench.store import RUN, Problem, Store, StoreError
 from bench.union import Difference, Origin, differences, names, origins, united
+from reaugkd.atomic import replacing
 from reaugkd.errors import UserError
+
+LOCK = ".merge.lock"
+"""In the merged run; stays there, as a lock that is deleted locks nobody out."""
 
 SHOWN = 3
 """Conflicts that an error names; a dry run names all of them."""
@@ -89,20 +96,48 @@ def merge(
 
     Raises:
         StoreError: if a run cannot be read or ``into`` cannot be written.
-        MergeError: if ``into`` is a run that no merge has made, or lies in one of ``runs``.
+        MergeError: if ``into`` is a run that no merge has made, or lies in one of ``runs``, or
+            if another merge writes there.
         ConflictError: if cells contradict each other and nothing is preferred.
     """
+    store, before = Store(into), _planned(into)
     sources = _read(into, runs)
     chosen = choose(contenders(sources, _names(sources)), prefer)
     if chosen.conflicts and prefer is None:
         raise ConflictError(chosen.conflicts)
-    store = Store(into)
     outcome = _outcome(store, sources, chosen)
     store.create()
-    store.write_run(_plan(sources, chosen, command))
-    for one in _to_copy(chosen, store):
-        _copy(one, store)
+    with _alone(into):
+        if _planned(into) != before:
+            raise MergeError(f"INTO {into} was changed by another merge meanwhile: merge again")
+        store.write_run(_plan(sources, chosen, command))
+        for one in _to_copy(chosen, store):
+            _copy(one, store)
     return outcome
+
+
+def _planned(into: Path) -> bytes | None:
+    """The plan that lies there, as it is; None if there is none that can be read."""
+    try:
+        return (into / RUN).read_bytes()
+    except OSError:
+        return None
+
+
+@contextmanager
+def _alone(into: Path) -> Iterator[None]:
+    """Writing to ``into`` while no other merge does."""
+    lock = FileLock(into / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise MergeError(f"INTO {into}: another merge is writing there: wait for it") from error
+    except OSError as error:
+        raise StoreError(f"cannot write results to {into}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def preview(into: Path, runs: Sequence[Path], *, prefer: Prefer | None = None) -> Merged:
@@ -152,16 +187,28 @@ def _empty(folder: Path) -> bool:
 def _plan(sources: Sequence[Results], chosen: Chosen, command: str) -> dict[str, Any]:
     """The content of ``run.json``."""
     found = _origins(sources)
-    settled = [one for source in sources for one in source.run.get("conflicts") or ()]
-    by_cell = {one["cell"]: one for one in (*settled, *map(asdict, chosen.conflicts))}
     return {
         **united(found),
         "command": command,
         "commands": list(dict.fromkeys(str(one["command"]) for one in found)),
         "cells": [one.raw for one in chosen.cells],
         "merged": found,
-        "conflicts": list(by_cell.values()),
+        "conflicts": _settled(sources, chosen),
+        "unlike": _unlike(chosen),
     }
+
+
+def _settled(sources: Sequence[Results], chosen: Chosen) -> list[dict[str, Any]]:
+    """What is preferred to what: by this merge, and by earlier ones where their choice stands."""
+    taken = {one.cell: one.taken for one in chosen.conflicts}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for source, name in zip(sources, _names(sources), strict=True):
+        for one in source.run.get("conflicts") or ():
+            if taken.get(one["cell"], name) == name:
+                found[one["cell"], one["other"]] = one
+    for conflict in chosen.conflicts:
+        found.setdefault((conflict.cell, conflict.other), asdict(conflict))
+    return list(found.values())
 
 
 def _origins(sources: Sequence[Results]) -> list[Origin]:
@@ -202,7 +249,11 @@ def _notes(sources: Sequence[Results], chosen: Chosen) -> list[str]:
             f"{chosen.torn} cells stand on another copy of their student than the one taken: only "
             "their run has them."
         )
-    return notes
+    return notes + [f"Warning: {line}" for line in _unlike(chosen)]
+
+
+def _unlike(chosen: Chosen) -> list[str]:
+    return unlike(one.record for one in chosen.cells if one.record)
 
 
 def _to_copy(chosen: Chosen, store: Store) -> list[Contender]:
@@ -242,12 +293,5 @@ def _copy(one: Contender, store: Store) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with source.open("rb") as reader, temporary.open("wb") as writer:
-            shutil.copyfileobj(reader, writer)
-            writer.flush()
-            os.fsync(writer.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+    with source.open("rb") as reader, replacing(target) as writer:
+        shutil.copyfileobj(reader, writer)

@@ -120,7 +120,8 @@ def in_short(run: Mapping[str, Any]) -> list[str]:
     if differing := differences(found):
         lines.append(f"Settings differ between them: {'; '.join(one.text for one in differing)}.")
     if conflicts := run.get("conflicts"):
-        count = f"{len(conflicts)} cell{'s' * (len(conflicts) > 1)}"
-        whose = "; ".join(f"{one['cell']} is that of {one['taken']}" for one in conflicts)
+        taken = dict.fromkeys(f"{one['cell']} is that of {one['taken']}" for one in conflicts)
+        count = f"{len(taken)} cell{'s' * (len(taken) > 1)}"
+        whose = "; ".join(taken)
         lines.append(f"Warning: the runs contradicted each other on {count}: {whose}.")
-    return lines
+    return lines + [f"Warning: {line}" for line in run.get("unlike") or ()]

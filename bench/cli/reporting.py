@@ -59,7 +59,8 @@ def serve(request: Request, port: int) -> None:
         return shown, unfinished(whole), perf_counter() - began
 
     def page() -> str:
-        shown, live, seconds = ready.pop(stamp(), None) or make()
+        now = stamp()
+        shown, live, seconds = ready.pop(now) if now in ready else make()
         ready.clear()
         return render(shown, command=typed, live=live, seconds=seconds)
 

@@ -27,14 +27,14 @@ from bench.report.comparisons import (
     interval,
     signed,
 )
-from bench.report.document import NOT_GLUE, Report, marked, strict
+from bench.report.document import NOT_GLUE, Report, by_file, marked, strict
 from bench.report.figure import Figure
 from bench.report.forest import forest
 from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.section import Section
-from bench.report.status import file_table
 from bench.report.table import Table
+from bench.store import Problem
 from bench.union import names
 from reaugkd.errors import UserError
 
@@ -70,7 +70,11 @@ def build(found: Sequence[Results]) -> Report:
         spent.searched(known),
     )
     machines = unlike.machine_table(known)
-    problems = [p for run in known for p in (*run.results.problems, *run.examples.problems)]
+    problems = [
+        (run.name, problem)
+        for run in known
+        for problem in by_file(*run.results.problems, *run.examples.problems)
+    ]
     sections = [
         _section(
             "comparisons",
@@ -88,7 +92,7 @@ def build(found: Sequence[Results]) -> Report:
             "costs", "Cost of retrieval", spent.searched_table(searched, first), records=searched
         ),
         _section("runs", "Runs", unlike.run_table(known), machines, about=True),
-        _section("cells", "Cells", file_table(tuple(problems)), about=True),
+        _section("cells", "Cells", _file_table(problems), about=True),
     ]
     others = ", ".join(run.name for run in known[1:])
     records = [record for run in known for record in run.results.records]
@@ -102,7 +106,9 @@ def build(found: Sequence[Results]) -> Report:
         "settings": [asdict(one) for one in settings],
         "effort": [asdict(one) for one in trained],
         "costs": [asdict(one) for one in searched],
-        "unusable_files": [{"file": str(p.path), "reason": p.reason} for p in problems],
+        "unusable_files": [
+            {"run": run, "file": one.path.name, "reason": one.reason} for run, one in problems
+        ],
     }
     return Report(
         title=f"{others} against {first}",
@@ -169,6 +175,11 @@ def _lead(machines: Table | None, left: Sequence[Unmatched]) -> list[str]:
         columns = "1 column is" if len(left) == 1 else f"{len(left)} columns are"
         lines.append(f"{columns} in one of two runs only and not compared.")
     return lines
+
+
+def _file_table(found: Sequence[tuple[str, Problem]]) -> Table | None:
+    rows = tuple((run, one.path.name, " ".join(one.reason.split())) for run, one in found)
+    return Table("Unusable files", ("run", "file", "reason"), rows, 3) if rows else None
 
 
 def _section(

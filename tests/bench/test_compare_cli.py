@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,18 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
     done = bench(*arguments)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
+
+
+def test_a_full_disk_leaves_the_files_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench("one", "two", "--out", "made")
+    before = {path.name: path.read_bytes() for path in Path("made").iterdir()}
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    done = bench("two", "one", "--out", "made")
+    assert (done.exit_code, done.stderr) == (
+        2, "error: cannot write to made: No space left on device\n"
+    )  # fmt: skip
+    assert {path.name: path.read_bytes() for path in Path("made").iterdir()} == before

@@ -19,6 +19,7 @@ from bench import merge as merging
 from bench.cli.main import main
 from bench.contenders import Prefer
 from bench.merge import ConflictError, Merged, MergeError, merge, preview
+from bench.recipes import recipe
 from bench.record import Record, comparable
 from bench.report.document import build
 from bench.report.results import load
@@ -422,3 +423,172 @@ def test_a_mistake_is_one_line(
     done = bench(*arguments)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
+
+
+def made_by(
+    seed: int, rate: float = 1e-5, *, method: str = "kd", teacher: str = "t", **changes: Any
+) -> Record:
+    """A student of a learning rate and a teacher."""
+    own = {"task": "mrpc", "method": method, "seed": seed, "settings": {"of": method}}
+    identity = own | {"recipe": {"learning_rate": rate}, "teacher": {"data": teacher, "seed": 0}}
+    key = f"{method}-{seed}-{rate}-{teacher}"
+    made = factory.training(method=method, seed=seed, identity=identity, **changes)
+    return made.model_copy(update={"key": key})
+
+
+def students(folder: Path) -> set[tuple[str, int]]:
+    return {(cell.plan.method, cell.plan.seed) for cell in load(Store(folder)).cells}
+
+
+def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
+    """A report would take them for five seeds of one method."""
+    one = run(tmp_path / "a", [made_by(seed) for seed in (0, 1, 2)])
+    later = [made_by(seed, 5e-5) for seed in (3, 4)]
+    two = run(tmp_path / "b", later, plan=[*later, made_by(5, 5e-5)])
+    with pytest.raises(ConflictError) as found:
+        united(tmp_path / "all", one, two)
+    assert "mrpc kd in a and b: recipe.learning_rate: 1e-05 and 5e-05" in str(found.value)
+    assert not (tmp_path / "all").exists()
+    for order, seeds in (((one, two), {0, 1, 2}), ((two, one), {3, 4, 5})):
+        into = tmp_path / f"all-{order[0].name}"
+        for _ in range(2):  # the same command again stays with it
+            united(into, *order, prefer="first")
+            assert students(into) == {("kd", seed) for seed in seeds}
+        lead = " ".join(build(load(Store(into))).lead)
+        assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead
+
+
+def test_the_newest_recipe_is_that_of_the_newest_record(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", [made_by(seed) for seed in (0, 1)])
+    late = factory.provenance(time="2026-01-01T00:00:00+00:00")
+    two = run(tmp_path / "b", [made_by(2, 5e-5), made_by(3, 5e-5, provenance=late)])
+    united(tmp_path / "all", one, two, prefer="newest")
+    assert students(tmp_path / "all") == {("kd", 2), ("kd", 3)}
+
+
+def test_what_stands_on_a_student_that_is_left_out_is_left_out_with_it(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", [made_by(0)])
+    two = run(tmp_path / "b", [made_by(1, 5e-5), factory.retrieval(method="kd", seed=1)])
+    plan = Store(two).read_run()
+    plan["cells"][1]["needs"] = plan["cells"][0]["key"]
+    Store(two).write_run(plan)
+    united(tmp_path / "all", one, two, prefer="first")
+    assert [cell.plan.kind for cell in load(Store(tmp_path / "all")).cells] == ["training"]
+
+
+@pytest.mark.parametrize("what", ["another seed", "another device"])
+def test_seeds_of_one_recipe_do_not_contradict_each_other(what: str, tmp_path: Path) -> None:
+    other = made_by(1)
+    if what == "another device":
+        other = other.model_copy(update={"identity": other.identity | {"device": "cuda"}})
+    folders = [run(tmp_path / "a", [made_by(0)]), run(tmp_path / "b", [other])]
+    done = united(tmp_path / "all", *folders)
+    assert (done.planned, done.conflicts, done.notes) == (2, (), ())
+
+
+@pytest.mark.parametrize("seed", ["student.seed", "base.seed", "base.drawn", "base.student.seed"])
+def test_every_seed_of_a_knowledge_base_may_differ_but_not_its_teachers(seed: str) -> None:
+    def identity(path: str, number: int) -> dict[str, Any]:
+        found: Any = number
+        for name in reversed(path.split(".")):
+            found = {name: found}
+        return {"k": [1, 2], **found}
+
+    assert recipe(identity(seed, 0)) == recipe(identity(seed, 1))
+    for path in ("base.signals.seed", "student.teacher.seed", "settings.seed"):
+        assert recipe(identity(path, 0)) != recipe(identity(path, 1))
+
+
+def test_methods_that_were_not_made_alike_are_no_conflict_and_a_warning(tmp_path: Path) -> None:
+    one = run(tmp_path / "a", [made_by(0), made_by(0, method="pkd")])
+    two = run(tmp_path / "b", [made_by(0, 5e-5, method="rkd", teacher="u")])
+    into = tmp_path / "all"
+    said = (
+        "Warning: the students of mrpc were not made alike: recipe.learning_rate: 1e-05 (kd, pkd), "
+        "5e-05 (rkd); teacher.data: t (kd, pkd), u (rkd)."
+    )
+    assert united(into, one, two).notes == (said,)
+    assert said in build(load(Store(into))).lead
+    assert not united(tmp_path / "alone", one).notes
+
+
+def test_limits_of_all_runs_are_told_with_their_names(tmp_path: Path) -> None:
+    configs = {
+        "a": {"data": {"limit": None}},
+        "b": {"data": {"limit": 100}},
+        "c": {"data": {"limit": 100}, "task": {"mrpc": {"data": {"limit": 5}}}},
+    }
+    folders = [
+        run(tmp_path / name, [factory.training(seed=seed)], config=configs[name])
+        for seed, name in enumerate(configs)
+    ]
+    united(tmp_path / "all", *folders)
+    for folder, said in (
+        (tmp_path / "all", ["train was limited to 100 rows (--limit) in b, c.",
+                            "mrpc: train was limited to 5 rows (--limit) in c."]),
+        (folders[0], []),
+        (folders[1], ["train was limited to 100 rows (--limit)."]),
+    ):  # fmt: skip
+        lead = build(load(Store(folder))).lead
+        assert [line for line in lead if "--limit" in line] == said
+
+
+def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
+    record = factory.training(value=0.8)
+    folders = [run(tmp_path / "a", [record])]
+    folders += [
+        run(tmp_path / name, [scored(record, value)]) for name, value in (("b", 0.7), ("c", 0.6))
+    ]
+    into = tmp_path / "all"
+
+    def settled() -> list[tuple[str, str]]:
+        return [(one["taken"], one["other"]) for one in Store(into).read_run()["conflicts"]]
+
+    united(into, *folders, prefer="first")
+    assert settled() == [("a", "b"), ("a", "c")]
+    lead = " ".join(build(load(Store(into))).lead)
+    assert lead.count("mrpc kd seed 0 is that of a") == 1
+    fourth = run(tmp_path / "d", [scored(record, 0.5, "2027-01-01T00:00:00+00:00")])
+    united(into, fourth, prefer="first")
+    assert settled() == [("a", "b"), ("a", "c"), ("all", "d")]
+    united(into, fourth, prefer="newest")  # the earlier choices do not stand any more
+    assert settled() == [("d", "all")]
+
+
+def test_of_two_merges_at_a_time_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [run(tmp_path / name, [factory.training(seed=n)]) for n, name in enumerate("ab")]
+    into, copy, said = tmp_path / "all", merging._copy_file, []
+
+    def meanwhile(source: Path, target: Path) -> None:
+        with pytest.raises(MergeError) as found:
+            united(into, folders[1])
+        said.append(str(found.value))
+        copy(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "_copy_file", meanwhile)
+        united(into, folders[0])
+    assert set(said) == {f"INTO {into}: another merge is writing there: wait for it"}
+    united(into, folders[1])
+    assert students(into) == {("kd", 0), ("kd", 1)}
+
+
+def test_what_another_merge_wrote_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [run(tmp_path / name, [factory.training(seed=n)]) for n, name in enumerate("ab")]
+    into, outcome = tmp_path / "all", merging._outcome
+
+    def late(*given: Any) -> Merged:
+        monkeypatch.setattr(merging, "_outcome", outcome)
+        united(into, folders[0])
+        return outcome(*given)
+
+    monkeypatch.setattr(merging, "_outcome", late)
+    with pytest.raises(MergeError, match="changed by another merge meanwhile"):
+        united(into, folders[1])
+    assert students(into) == {("kd", 0)}
+    united(into, folders[1])
+    assert students(into) == {("kd", 0), ("kd", 1)}

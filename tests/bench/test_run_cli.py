@@ -135,3 +135,32 @@ def test_an_interrupted_run_gives_the_cursor_back(
     monkeypatch.setattr("bench.executors.in_process", interrupt)
     assert runs.run(finished, "--out", tmp_path).exit_code == 130
     assert not view.shown
+
+
+def test_names_are_shown_as_they_are_and_never_read_as_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    variant = tmp_path / "variant.toml"
+    variant.write_text(
+        '[variant."kd[t=4]"]\nmethod = "kd"\n[variant."kd :fire:"]\nmethod = "kd"\n',
+        encoding="utf-8",
+    )
+    methods = ("--config", variant, "--methods", "kd[t=4],kd :fire:", "--ann", "exact")
+    done = runs.run(tmp_path, "--dry-run", *methods, "--out", "r[/x] :fire:")
+    assert done.exit_code == 0, done.output
+    for name in ("kd[t=4]", "kd :fire:", "plan of r[/x] :fire:"):
+        assert name in done.output
+
+
+def test_a_merged_run_is_not_taken_over(tmp_path: Path) -> None:
+    plan = {"cells": [], "merged": [{"folder": "elsewhere"}]}
+    (tmp_path / "all").mkdir()
+    Store(tmp_path / "all").write_run(plan)
+    for more in ((), ("--dry-run",), ("--cells", tmp_path / "files")):
+        done = runs.run(tmp_path, "--out", tmp_path / "all", *more)
+        assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+        assert "is a merged run: name another folder" in done.stderr
+    assert Store(tmp_path / "all").read_run() == plan
+    (tmp_path / "all" / "run.json").write_text("{")  # a damaged plan is mended by a new one
+    assert runs.run(tmp_path, "--out", tmp_path / "all", "--dry-run").exit_code == 0

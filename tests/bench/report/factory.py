@@ -68,7 +68,7 @@ def record(kind: str, key: str, task: str, method: str, seed: int, **changes: An
     values: dict[str, Any] = {
         "kind": kind,
         "key": key,
-        "identity": {"key": key},
+        "identity": {"kind": kind, "task": task, "method": method, "seed": seed},
         "status": "ok",
         "task": spec.name,
         "title": spec.title,

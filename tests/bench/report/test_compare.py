@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from bench import stats
 from bench.report.across import OTHER_ROWS, SAME, RunComparison, compare, runs, unmatched
 from bench.report.compare import NOTHING, CompareError, build
+from bench.report.comparison_tables import FIGURES, figures
 from bench.report.comparisons import BETTER, NOT_SHOWN, ONE_SEED, WORSE, chance, comparisons
 from bench.report.document import NOT_GLUE, Report
 from bench.report.examples import Examples
@@ -135,7 +137,7 @@ def test_outputs_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     made = build(found)
     assert table(made, "Differences").rows[0][4].startswith("not comparable: ")
-    assert [row[0] for row in table(made, "Unusable files").rows] == [path.name]
+    assert [row[:2] for row in table(made, "Unusable files").rows] == [("second", path.name)]
 
 
 def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
@@ -361,3 +363,55 @@ def test_intervals_of_several_runs_do_not_lie_on_each_other(tmp_path: Path) -> N
 def test_without_an_interval_there_is_no_picture(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.8}, [0]))
     assert not any(section.figures for section in build(found).sections)
+
+
+def test_files_of_one_name_that_cannot_be_used_are_told_apart_by_their_run(tmp_path: Path) -> None:
+    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
+    name = "t-mrpc-kd-0.npz"
+    for one in found:
+        (one.folder / "cells" / name).write_bytes(b"no")
+    made = build(found)
+    assert [row[:2] for row in table(made, "Unusable files").rows] == [
+        ("first", name), ("second", name)
+    ]  # fmt: skip
+    unusable = [(one["run"], one["file"]) for one in made.data["unusable_files"]]
+    assert unusable == [("first", name), ("second", name)]
+
+
+def test_a_cell_and_its_copy_are_no_test_of_the_others(tmp_path: Path) -> None:
+    """What is reproduced as a matter of course takes no power from what is compared."""
+    copies = factory.contest({f"m{n}": 0.7 for n in range(5)})
+    found = pair(
+        tmp_path,
+        [*copies, *factory.contest({"kd": 0.7})],
+        [*copies, *factory.contest({"kd": 0.8})],
+    )
+    (*same, one) = compared(found)
+    assert {(other.verdict, other.adjusted) for other in same} == {(SAME, None)}
+    assert one.difference is not None
+    assert one.adjusted == one.difference.p
+    rows = table(build(found), "Differences").rows
+    assert rows[0][7:10] == ("+0.00", "[+0.00, +0.00]", chance(None))
+
+
+def test_the_same_answers_of_other_cells_are_a_test(tmp_path: Path) -> None:
+    again = [
+        (record.model_copy(update={"key": f"other-{record.key}"}), arrays)
+        for record, arrays in factory.contest({"kd": 0.7})
+    ]
+    (one,) = compared(pair(tmp_path, factory.contest({"kd": 0.7}), again))
+    assert (one.verdict, one.adjusted) == (SAME, 1.0)
+
+
+def test_figures_are_those_of_a_report(tmp_path: Path) -> None:
+    """What can be detected is not known where no example told the two apart."""
+    seeds = (0, 1)
+    inside = run(tmp_path / "both", factory.contest({"kd": 0.7, "pkd": 0.8}, seeds))
+    across = pair(
+        tmp_path, factory.contest({"kd": 0.7}, seeds), factory.contest({"kd": 0.8}, seeds)
+    )
+    (one,), (other,) = compared(across), comparisons(Examples(inside), "kd")
+    assert figures(one) == figures(other)
+    assert set(figures(one)) == set(FIGURES)
+    alike = replace(one, difference=replace(one.difference, detectable=0.0))
+    assert figures(alike)["detectable"] == chance(None)

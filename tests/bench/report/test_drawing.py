@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +137,21 @@ def test_an_unknown_ending_gets_the_nearest(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write"):
         drawing.write(pictures.plain(), tmp_path / "none" / "a.svg")
+
+
+@pytest.mark.parametrize("ending", drawing.FORMATS)
+def test_a_full_disk_leaves_the_old_picture(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drawing.write(pictures.plain(), tmp_path / f"a.{ending}")
+    before = path.read_bytes()
+    assert before == drawing.drawn_as(pictures.plain(), ending)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        drawing.write(pictures.many(3, 2), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -12,8 +12,10 @@ import pytest
 from bench.report import kept, markdown
 from bench.report.document import Report
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
+from bench.report.files import write
 from bench.report.kept import FOLDER, NEWEST, Kept, stamp
 from bench.store import Store, StoreError
+from reaugkd.artifacts import checksum
 from tests.bench.report import factory
 
 OPTIONS = {"formats": ["md"], "baseline": None}
@@ -25,6 +27,10 @@ def run(tmp_path: Path) -> Store:
     store.write(factory.training(), {"logits.dev": factory.truth()[:, None]})
     (store.folder / "measurements").mkdir()
     return store
+
+
+def sums(*paths: Path) -> dict[Path, str]:
+    return {path: checksum(path) for path in paths}
 
 
 def made(folder: Path) -> Report:
@@ -76,7 +82,7 @@ def test_what_a_report_writes_and_what_is_half_written_does_not(run: Store) -> N
     for name in ("report.md", "results.csv", "report.html", "cells/.x.json.12.tmp"):
         (run.folder / name).write_text("x")
     (run.folder / "tables").mkdir()
-    Kept(run.folder).keep(before, made(run.folder / "other"), [run.folder / "report.md"])
+    Kept(run.folder).keep(before, made(run.folder / "other"), sums(run.folder / "report.md"))
     assert stamp([run.folder], OPTIONS) == before
 
 
@@ -132,7 +138,7 @@ def test_what_is_shown_is_found_as_it_was(tmp_path: Path) -> None:
     files[1].parent.mkdir()
     for path in files:
         path.write_text(path.name)
-    Kept(out).keep("abc", report, files)
+    Kept(out).keep("abc", report, sums(*files))
     found = Kept(out).find("abc")
     assert found is not None
     assert found.files == tuple(files)
@@ -143,7 +149,7 @@ def test_what_is_shown_is_found_as_it_was(tmp_path: Path) -> None:
 
 
 def test_git_does_not_see_it(tmp_path: Path) -> None:
-    Kept(tmp_path).keep("abc", made(tmp_path / "run"), [])
+    Kept(tmp_path).keep("abc", made(tmp_path / "run"), {})
     assert (tmp_path / FOLDER / ".gitignore").read_text() == "*\n"
 
 
@@ -155,7 +161,7 @@ def test_a_file_that_was_changed_or_deleted_is_made_again(
     for path in files:
         path.write_text("text")
     store = Kept(tmp_path)
-    store.keep("abc", made(tmp_path / "run"), files)
+    store.keep("abc", made(tmp_path / "run"), sums(*files))
     os.utime(files[1], (1, 1))  # another time alone is no other file
     assert store.find("abc") is not None
     harm(files[1])
@@ -165,7 +171,7 @@ def test_a_file_that_was_changed_or_deleted_is_made_again(
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"title": 1}', "\x00", "null"])
 def test_a_damaged_kept_file_is_as_none(text: str, tmp_path: Path) -> None:
     store = Kept(tmp_path)
-    store.keep("abc", made(tmp_path / "run"), [])
+    store.keep("abc", made(tmp_path / "run"), {})
     path = tmp_path / FOLDER / "abc.json"
     whole = path.read_text()
     for content in (text, whole[: len(whole) // 2], whole[:-1], whole + "x"):
@@ -178,7 +184,7 @@ def test_a_damaged_kept_file_is_as_none(text: str, tmp_path: Path) -> None:
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     store, report = Kept(tmp_path), made(tmp_path / "run")
     for number in range(NEWEST + 3):
-        store.keep(f"s{number}", report, [])
+        store.keep(f"s{number}", report, {})
         os.utime(tmp_path / FOLDER / f"s{number}.json", (number, number))
     there = [number for number in range(NEWEST + 3) if store.find(f"s{number}")]
     assert there == list(range(3, NEWEST + 3))
@@ -187,4 +193,35 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot write to .*\.report: "):
-        Kept(tmp_path).keep("abc", made(tmp_path / "run"), [])
+        Kept(tmp_path).keep("abc", made(tmp_path / "run"), {})
+
+
+def test_what_is_kept_is_what_was_written_and_not_what_another_wrote_then(tmp_path: Path) -> None:
+    """Two reports into one folder at a time: the files are of the one that wrote last."""
+    report = made(tmp_path / "run")
+    first = write(report, tmp_path / "out", ["md"])
+    second = write(replace(report, title="other"), tmp_path / "out", ["md"])
+    store = Kept(tmp_path / "out")
+    store.keep("first", report, first)
+    store.keep("second", report, second)
+    assert store.find("first") is None
+    assert store.find("second") is not None
+
+
+@pytest.mark.parametrize("package", ["bench", "reaugkd"])
+def test_code_counts_as_source_and_what_python_writes_beside_it_does_not(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / package
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    monkeypatch.setattr(f"{package}.__file__", str(folder / "__init__.py"))
+    found = []
+    try:
+        for name in ("nothing", "__pycache__/a.cpython-311.pyc.140", "py.typed", "a.py"):
+            (folder / name).touch()
+            kept._source.cache_clear()
+            found.append(stamp([], {}))
+    finally:
+        kept._source.cache_clear()
+    assert [other == found[0] for other in found] == [True, True, True, False]

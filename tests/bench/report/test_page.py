@@ -15,7 +15,7 @@ import pytest
 from bench.report import interactive
 from bench.report.document import Report, build
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
-from bench.report.page import REFRESH, as_json, packed, render
+from bench.report.page import PATIENCE, REFRESH, as_json, packed, render
 from bench.report.results import load
 from bench.report.section import Section
 from bench.report.table import Table
@@ -282,8 +282,8 @@ def test_json_refuses_what_is_no_number() -> None:
 def test_only_the_page_of_a_run_that_goes_on_asks_for_itself_again(tmp_path: Path) -> None:
     report = factory.report(tmp_path, factory.matrix([0]))
 
-    def refreshes(live: bool) -> list[str]:
-        page = parse(render(report, command=COMMAND, live=live))
+    def refreshes(*, live: bool, seconds: float = 0) -> list[str]:
+        page = parse(render(report, command=COMMAND, live=live, seconds=seconds))
         return [
             node.attributes["content"]
             for node in page.all("meta")
@@ -291,7 +291,9 @@ def test_only_the_page_of_a_run_that_goes_on_asks_for_itself_again(tmp_path: Pat
         ]
 
     assert refreshes(live=True) == [str(REFRESH)]
-    assert refreshes(live=False) == []
+    assert refreshes(live=True, seconds=0.01) == [str(REFRESH)]
+    assert refreshes(live=True, seconds=100) == [str(100 * PATIENCE)]  # other work has its time
+    assert refreshes(live=False, seconds=100) == []
 
 
 def test_every_cell_that_is_not_ok_is_shown_with_its_reason(tmp_path: Path) -> None:
