@@ -51,6 +51,8 @@ def _of_retrieval(record: Record, result: RetrievalResult) -> Iterator[str]:
     yield from _scores(record, "retrieval.chosen.scores", result.chosen.scores)
     # What was chosen on a test split need not be known on held-out.
     yield from _scores(record, "retrieval.optimistic.scores", result.optimistic.scores, held=False)
+    if result.optimistic.selected_on not in record.tests:
+        yield f"retrieval.optimistic.selected_on: {result.optimistic.selected_on} is no test split"
     yield from _loss(record, "retrieval.off_loss", result.off_loss)
     yield from _loss(record, "retrieval.chosen.loss", result.chosen.loss)
     if not result.ks:

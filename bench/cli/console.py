@@ -13,8 +13,10 @@ WIDE = 10_000
 
 def console() -> Console:
     """Standard output."""
-    found = Console(highlight=False, markup=False)
-    return found if found.is_terminal else Console(width=WIDE, color_system=None, markup=False)
+    found = Console(highlight=False, markup=False, emoji=False)
+    if found.is_terminal:
+        return found
+    return Console(width=WIDE, color_system=None, markup=False, emoji=False)
 
 
 def show(*tables: Table) -> None:

@@ -62,7 +62,7 @@ class Session:
             import torch
 
             torch.set_num_threads(config.threads)
-        self.console = Console(soft_wrap=True)
+        self.console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
         self.settings, self.config, self.preset = settings, config, preset
         self.command, self.workers = command, workers
         self.cache = (cache or default_cache()).expanduser()
@@ -94,13 +94,12 @@ class Session:
             table.add_row(task, method + more, str(len(cells)), str(seeds), str(waiting))
         self.console.print(table)
         for line in self._remarks(todo):
-            self.console.print(line, highlight=False, markup=False)
+            self.console.print(line)
         kinds = Counter[str](p.cell.kind for p in self.planned)
         shown = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind] or kind in USUAL)
         self.console.print(
             f"{len(self.planned)} cells ({shown}), {len(self.planned) - len(todo)} there already, "
-            f"{len(todo)} left",
-            highlight=False,
+            f"{len(todo)} left"
         )
 
     def _remarks(self, todo: set[str]) -> list[str]:
@@ -222,11 +221,11 @@ class Session:
         counts = Counter(status.values())
         shown = ", ".join(f"{counts[name]} {name}" for name in counts)
         minutes = self.course.elapsed / 60
-        self.console.print(f"{self.store.folder}: {shown}; {minutes:.1f} min", highlight=False)
+        self.console.print(f"{self.store.folder}: {shown}; {minutes:.1f} min")
         bad = [p.cell for p in self.planned if status[p.cell.key] in ("failed", "missing")]
         for cell in bad:
             record = found[cell.key]
             reason = record.reason if isinstance(record, Record) else "no usable record"
-            self.console.print(f"  {cell.label}: {reason}", highlight=False, markup=False)
-        self.console.print(f"bench report {self.store.folder}", highlight=False, markup=False)
+            self.console.print(f"  {cell.label}: {reason}")
+        self.console.print(f"bench report {self.store.folder}")
         return 1 if bad else 0

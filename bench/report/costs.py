@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from bench.record import RetrievalResult
 from bench.report.results import Pairs, Results
-from bench.report.summary import number, size
-from bench.report.table import Table
 
 
 @dataclass(frozen=True)
@@ -56,30 +54,3 @@ def _cost(index: str, pairs: Pairs) -> Cost:
         search_us_p95=median(lambda r: r.search.search_us_p95),
         largest_k=max(max(result.ks) for _, result in pairs),
     )
-
-
-def cost_table(found: list[Cost]) -> Table:
-    """Costs, in units that can be read."""
-    rows = tuple(
-        (
-            cost.title,
-            cost.method,
-            cost.index,
-            f"{cost.entries:,.0f} x {cost.width:.0f}",
-            size(cost.kb_bytes),
-            size(cost.index_bytes),
-            number(cost.build_seconds),
-            number(cost.search_us_p50),
-            number(cost.search_us_p95),
-        )
-        for cost in found
-    )
-    labels = ("task", "method", "index")
-    figures = ("KB", "KB size", "index size", "build s", "search µs p50", "search µs p95")
-    ks = ", ".join(str(k) for k in sorted({cost.largest_k for cost in found}))
-    notes = (
-        f"Medians over seeds. Search: k = {ks}, one query, one thread, index call only, in a hot "
-        "loop; not "
-        "the protocol of the 3 % claim, which counts everything that retrieval adds to a forward.",
-    )
-    return Table("Cost of retrieval", (*labels, *figures), rows, len(labels), notes)

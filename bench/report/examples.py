@@ -25,7 +25,11 @@ LOGITS, OUTPUTS, TEMPERATURE, SECOND_HEAD = "logits", "outputs", "temperature", 
 
 LABELS = "labels"
 Answers = NDArray[Any]
-"""Class ids [N] of the smallest integer type, or scores [N] of a regression as they were stored."""
+"""Class ids [N] of the smallest integer type; of a regression scores [N] as they were stored.
+
+Labels of a regression are float32, whatever they were stored as, so that those of two cells that
+read the same rows are equal.
+"""
 
 Column = tuple[str, str, str]
 """(task, method, retrieval): what the tables of a run have in one place, over seeds."""
@@ -238,7 +242,7 @@ class Examples:
             return self._named(key, "missing: no outputs beside its record")
         found = {}
         for name, array in arrays.items():
-            reason = _unfit(name, array)
+            reason = _unfit(name, array, wanted.regression)
             if reason:
                 self._named(key, reason)
             else:
@@ -252,17 +256,25 @@ def _student(record: Record) -> str:
     return found.training_key if found else record.key
 
 
-def _unfit(name: str, array: NDArray[Any]) -> str | None:
+def _unfit(name: str, array: NDArray[Any], regression: bool) -> str | None:
     if array.dtype.kind not in "iuf" or array.ndim != (1 if name.startswith(LABELS) else 2):
         return f"{name} is {array.dtype} {list(array.shape)}: not outputs [N, C] or labels [N]"
     if not array.size:
         return f"{name} is empty"
-    bad = int((~np.isfinite(array)).sum())
-    return f"{name}: {bad:,} of {array.size:,} values are NaN or infinite" if bad else None
+    if bad := int((~np.isfinite(array)).sum()):
+        return f"{name}: {bad:,} of {array.size:,} values are NaN or infinite"
+    if (
+        name.startswith(LABELS)
+        and not regression
+        and ((array < 0) | (array != array.round())).any()
+    ):
+        return f"{name}: classes are not whole numbers from 0 on"
+    return None
 
 
 def _compact(name: str, array: NDArray[Any], regression: bool) -> Answers:
     if regression:
-        return array if array.ndim == 1 else np.ascontiguousarray(array[:, 0])
+        is_labels = name.startswith(LABELS)
+        return array.astype(np.float32) if is_labels else np.ascontiguousarray(array[:, 0])
     classes = array if name.startswith(LABELS) else array.argmax(axis=1)
     return classes.astype(np.min_scalar_type(int(classes.max())), copy=False)

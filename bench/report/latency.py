@@ -19,9 +19,8 @@ PROTOCOL = (
 )
 NOTES = (
     PROTOCOL,
-    "forward, added: median milliseconds per batch of the student's forward, and of everything "
-    "retrieval adds after it (search, gathering, mixing, conversions); p99 of the latter beside "
-    "it, other percentiles in the CSV.",
+    "forward, added: milliseconds per batch of the student's forward, and of everything retrieval "
+    "adds after it (search, gathering, mixing, conversions): median, p95 and p99.",
     "overhead: added / forward of the same batch, mean over processes of their medians over "
     "inputs, with a 95 % bootstrap interval over processes and inputs; the verdict is on it: "
     "holds if its upper end is at most the limit, fails if its lower end is above, else undecided.",
@@ -47,7 +46,10 @@ _COLUMNS = (
     "batch",
     "threads",
     "forward ms",
+    "forward p95",
+    "forward p99",
     "added ms",
+    "added p95",
     "added p99",
     "overhead %",
     "limit %",
@@ -98,18 +100,19 @@ def ordered(records: Sequence[LatencyRecord]) -> list[LatencyRecord]:
 
     def place(record: LatencyRecord) -> tuple[Any, ...]:
         cell = record.cell
-        backend = (cell.backend != "exact", cell.backend)
-        rest = (cell.k, cell.threads, cell.lengths, cell.student, record.key)
         return (
             cell.size,
             cell.base,
             cell.batch,
             cell.precision != "fp32",
             cell.precision,
-            *(
-                backend,
-                *rest,
-            ),
+            cell.backend != "exact",
+            cell.backend,
+            cell.k,
+            cell.threads,
+            cell.lengths,
+            cell.student,
+            record.key,
         )
 
     return sorted(records, key=place)
@@ -150,12 +153,11 @@ def _row(record: LatencyRecord) -> tuple[str, ...]:
         record.verdict or record.status,
     )
     axes = (str(cell.k), str(cell.batch), str(cell.threads))
-    times = (EMPTY,) * 7
+    times = (EMPTY,) * 10
     if result is not None:
         times = (
-            f"{result.forward.p50:.2f}",
-            f"{result.added.p50:.3f}",
-            f"{result.added.p99:.3f}",
+            *(f"{value:.2f}" for _, value in result.forward),
+            *(f"{value:.3f}" for _, value in result.added),
             percent(result.ratio),
             f"{100 * record.limit:g}",
             percent(result.end_to_end),

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bench.report.document import Report
 from bench.report.table import Table
+
+_READ = re.compile(
+    r"[\\|<`]"
+    r"|&(?=#?\w+;)"  # an entity
+    r"|\*(?=\S)|(?<=\S)\*|~(?=~)|(?<=~)~"  # emphasis
+    r"|(?<![^\W_])_|_(?![^\W_])"  # the same, which is not read within a word
+    r"|\](?=[(\[:])"  # a link
+)
+_PROSE = re.compile(rf"`[^`]+`|{_READ.pattern}")
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+_BLOCK = re.compile(r"(?:[-+*]|#{1,6})(?: |$)|>|-{3}|\[[ xX]\]")
+"""A bullet, a heading, a quotation, a rule, a box to tick: read so where a line begins only."""
+_NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
 
 
 def render(report: Report) -> str:
@@ -14,11 +28,11 @@ def render(report: Report) -> str:
     What was found comes first, as a list; a sentence above or below a table is a paragraph of
     its own.
     """
-    found = "\n".join(f"- {escape(line)}" for line in report.headline)
-    parts = [f"# {escape(report.title)}", *([found] if found else []), *map(escape, report.lead)]
+    found = "\n".join(f"- {prose(line)}" for line in report.headline)
+    parts = [f"# {escape(report.title)}", *([found] if found else []), *map(prose, report.lead)]
     for table in report.tables:
         parts += [f"## {escape(table.title)}", *([grid(table)] if table.rows else [])]
-        parts += map(escape, table.notes)
+        parts += map(prose, table.notes)
     return "\n\n".join(parts) + "\n"
 
 
@@ -39,10 +53,27 @@ def _padded(line: Sequence[str], widths: Sequence[int], labels: int) -> Iterator
         yield cell.ljust(width) if number < labels else cell.rjust(width)
 
 
-def escape(text: str) -> str:
-    r"""``text`` on one line, with nothing that Markdown would read as its own.
+def prose(text: str) -> str:
+    r"""A sentence as a paragraph or the item of a list; what stands between backticks is code.
 
-    >>> escape("a|b <c>\n[all]")
-    'a\\|b &lt;c> [all]'
+    >>> prose("* was chosen, run `bench ls *`")
+    '\\* was chosen, run `bench ls *`'
     """
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    made = _PROSE.sub(_literal, " ".join(text.split()))
+    if _BLOCK.match(made):
+        return "\\" + made
+    return _NUMBER.sub(r"\1\\\2", made)
+
+
+def escape(text: str) -> str:
+    r"""``text`` in a line, character by character; what Markdown reads as text stays as it is.
+
+    >>> escape("a|b <c> k_max, [0.1, 0.2]\n*x* [all](y)")
+    'a\\|b &lt;c> k_max, [0.1, 0.2] \\*x\\* [all\\](y)'
+    """
+    return _READ.sub(_literal, " ".join(text.split()))
+
+
+def _literal(found: re.Match[str]) -> str:
+    """What Markdown shows as the sign that was found; code stays."""
+    return found[0] if len(found[0]) > 1 else _ENTITIES.get(found[0], f"\\{found[0]}")

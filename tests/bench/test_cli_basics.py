@@ -17,6 +17,7 @@ from rich.console import Console
 
 from baselines import METHODS
 from bench.cli import ls
+from bench.cli.console import console
 from bench.cli.main import COMMANDS, main
 from bench.report import terminal
 from bench.report.table import Table
@@ -183,6 +184,11 @@ def test_output_in_a_pipe_is_plain() -> None:
     assert not set(output) & set("─│━┃")
     faiss = next(line for line in output.splitlines() if line.startswith("faiss"))
     assert faiss.rstrip().endswith(BACKENDS.entry("faiss").summary)  # neither folded nor cut
+
+
+def test_codes_of_emoji_stay_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("kd :fire: [b]")
+    assert capsys.readouterr().out == "kd :fire: [b]\n"
 
 
 def test_brackets_in_a_cell_are_not_markup() -> None:

@@ -117,7 +117,7 @@ def report() -> Report:
 def test_the_report_has_every_section_that_the_cells_can_fill(report: Report) -> None:
     names = [section.name for section in report.sections]
     assert len(set(names)) == len(names)
-    wanted = {"scores", "comparisons", "off-on", "retrieval", "costs", "k", "beta-tau"}
+    wanted = {"scores", "comparisons", "off-on", "retrieval", "ann", "k", "beta-tau"}
     wanted |= {"effort", "training", "curves", "cells", "provenance"}
     assert set(names) >= wanted
     text = markdown.render(report)

@@ -142,14 +142,16 @@ def test_names_are_shown_as_they_are_and_never_read_as_markup(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     variant = tmp_path / "variant.toml"
-    variant.write_text(
-        '[variant."kd[t=4]"]\nmethod = "kd"\n[variant."kd :fire:"]\nmethod = "kd"\n',
-        encoding="utf-8",
+    names = {"kd[t=4]": 4.0, "kd :fire:": 5.0}
+    made = (
+        f'[variant."{name}"]\nmethod = "kd"\n[variant."{name}".settings]\ntemperature = {value}\n'
+        for name, value in names.items()
     )
-    methods = ("--config", variant, "--methods", "kd[t=4],kd :fire:", "--ann", "exact")
+    variant.write_text("".join(made), encoding="utf-8")
+    methods = ("--config", variant, "--methods", ",".join(names), "--ann", "exact")
     done = runs.run(tmp_path, "--dry-run", *methods, "--out", "r[/x] :fire:")
     assert done.exit_code == 0, done.output
-    for name in ("kd[t=4]", "kd :fire:", "plan of r[/x] :fire:"):
+    for name in (*names, "plan of r[/x] :fire:"):
         assert name in done.output
 
 

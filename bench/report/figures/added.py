@@ -22,7 +22,7 @@ def with_added_time(report: Report) -> Report:
     if figure is None:
         return report
     sections = tuple(
-        replace(one, figures=(*one.figures, figure)) if one.name == "costs" else one
+        replace(one, figures=(*one.figures, figure)) if one.name == "ann" else one
         for one in report.sections
     )
     return replace(report, sections=sections)

@@ -201,3 +201,40 @@ def test_planned_columns_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
         ("mrpc", "reaugkd", OFF),
         ("rte", "kd", OFF),
     ]
+
+
+@pytest.mark.parametrize("others", [np.float64, np.float16])
+def test_labels_of_a_regression_are_the_same_rows_whatever_their_type(
+    others: type, tmp_path: Path
+) -> None:
+    labels = np.arange(26, dtype=np.float32)[:, None].repeat(2, axis=1).ravel() / 5
+    if others is np.float16:
+        labels = labels.round()  # a type that has every label
+    found = [
+        factory.answered(factory.training("stsb", "kd", seed), labels[::-1].copy(), labels)
+        for seed in (0, 1)
+    ]
+    found[1][1]["labels.dev"] = labels.astype(others)
+    made = examples(tmp_path, found)
+    assert made.column("stsb", "kd", OFF, "dev").keys() == {0, 1}
+    assert made.problems == ()
+
+
+@pytest.mark.parametrize("odd", [LABELS - 1, LABELS + 0.5, -LABELS.astype(np.float32) - 1])
+def test_labels_that_are_no_classes_are_refused(odd: Any, tmp_path: Path) -> None:
+    for seeds in ((0, 1), (0,)):
+        store = factory.kept(tmp_path / str(seeds), students(*seeds))
+        _rewritten(**{"labels.dev": odd})(store.cells / "t-mrpc-kd-0.npz")
+        made = Examples(load(store))
+        found = made.labels("mrpc", "dev")
+        assert found is None if len(seeds) == 1 else np.array_equal(found, LABELS)
+        (problem,) = made.problems
+        assert problem.path.name == "t-mrpc-kd-0.npz"
+        assert "not whole numbers from 0 on" in problem.reason
+
+
+def test_classes_stored_as_floats_are_those_classes(tmp_path: Path) -> None:
+    store = factory.kept(tmp_path, students(0, 1))
+    _rewritten(**{"labels.dev": LABELS.astype(np.float64)})(store.cells / "t-mrpc-kd-1.npz")
+    made = Examples(load(store))
+    assert made.column("mrpc", "kd", OFF, "dev").keys() == {0, 1}

@@ -46,7 +46,8 @@ def test_a_row_shows_the_figures_of_its_record() -> None:
     row = dict(zip(latency.table([made]).columns, latency.table([made]).rows[0], strict=True))
     assert row["base"] == "mrpc* (3,668)"
     assert row["backend"] == "auto -> hnswlib"
-    assert (row["forward ms"], row["added ms"], row["added p99"]) == ("20.00", "0.200", "0.400")
+    assert [row[f"forward {name}"] for name in ("ms", "p95", "p99")] == ["20.00", "25.00", "30.00"]
+    assert [row[f"added {name}"] for name in ("ms", "p95", "p99")] == ["0.200", "0.300", "0.400"]
     assert row["overhead %"] == "0.62 [0.58, 0.66]"
     assert row["noise %"] == "0.00 [-2.00, 2.00]"
     assert (row["limit %"], row["verdict"]) == ("3", "holds")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,3 +134,17 @@ def test_a_run_copied_without_arrays_has_no_section_and_no_complaint(tmp_path: P
     made = build(factory.results(tmp_path, factory.matrix()))
     assert {section.name for section in made.sections}.isdisjoint({"k", "beta-tau"})
     assert made.data["unusable_files"] == []
+
+
+def test_a_student_alone_without_a_score_is_no_sweep_and_no_nan_in_a_table(tmp_path: Path) -> None:
+    cells = [swept.cell(seed=0), swept.cell(seed=1)]
+    store = swept.store(tmp_path, cells)
+    path = store.cells / f"{cells[1][0].key}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["retrieval"]["off"]["dev"]["accuracy"] = math.nan  # no file of ours has one
+    path.write_text(json.dumps(content), encoding="utf-8")
+    found, (problem,) = sweeps(load(store))
+    assert {sweep.seed for sweep in found} == {0}
+    assert problem.reason == "its record says that the student alone scored nan on dev"
+    shown = [table for table in build(load(store)).tables if "Unusable" not in table.title]
+    assert not any("nan" in cell for table in shown for row in table.rows for cell in row)
