@@ -126,6 +126,7 @@ def _arrays(path: Path, names: Collection[str] | None) -> dict[str, NDArray[Any]
         if not isinstance(archive, NpzFile):
             raise ValueError("not an archive of arrays")
         with archive:
+            assert archive.zip is not None  # it is open
             if any(one.compress_type not in METHODS for one in archive.zip.filelist):
                 raise ValueError("compressed in a way that numpy does not write")
             wanted = [name for name in archive.files if names is None or name in names]

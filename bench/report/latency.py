@@ -153,7 +153,7 @@ def _row(record: LatencyRecord) -> tuple[str, ...]:
         record.verdict or record.status,
     )
     axes = (str(cell.k), str(cell.batch), str(cell.threads))
-    times = (EMPTY,) * 10
+    times: tuple[str, ...] = (EMPTY,) * 10
     if result is not None:
         times = (
             *(f"{value:.2f}" for _, value in result.forward),
