@@ -31,7 +31,7 @@ class Cost:
 
 def costs(results: Results) -> list[Cost]:
     """The cost of every (task, method, index)."""
-    return [_cost(index, pairs) for (_, _, index), pairs in results.by_index().items()]
+    return [_cost(index, pairs) for (_, _, index), pairs in results.by_index.items()]
 
 
 def _cost(index: str, pairs: Pairs) -> Cost:

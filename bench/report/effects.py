@@ -59,7 +59,7 @@ def effects(results: Results) -> list[Effect]:
     """The effect of every (task, method, index, test split)."""
     return [
         _effect(index, split, pairs)
-        for (_, _, index), pairs in results.by_index().items()
+        for (_, _, index), pairs in results.by_index.items()
         for split in pairs[0][0].tests
     ]
 
@@ -163,7 +163,7 @@ class Bias:
 def biases(results: Results) -> list[Bias]:
     """The selection bias of every method behind its first index."""
     found: dict[str, dict[str, dict[int, float]]] = {}
-    for (task, method, index), pairs in results.by_index().items():
+    for (task, method, index), pairs in results.by_index.items():
         if index == results.first_index(task, method):
             own = {record.seed: _bias(record, result) for record, result in pairs}
             if all(map(math.isfinite, own.values())):

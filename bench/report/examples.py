@@ -92,7 +92,7 @@ def columns(results: Results) -> dict[Column, BySeed]:
             found.setdefault((plan.task, plan.method, results.index_name(plan)), {})
     for record, training in results.trained:
         found[record.task, record.method, OFF][record.seed] = alone(record, training)
-    for at, pairs in results.by_index().items():
+    for at, pairs in results.by_index.items():
         found[at] = {record.seed: with_base(record, result) for record, result in pairs}
     order = sorted(found, key=lambda at: (tasks[at[0]], methods[at[1]], at[2] != OFF))
     return {at: found[at] for at in order}

@@ -150,15 +150,12 @@ class Results:
         same = all(getattr(cell, axis) == getattr(reference, axis) for axis in BASE_AXES)
         return same or not self.one_at_a_time
 
+    @cached_property
     def by_index(self) -> dict[tuple[str, str, str], Pairs]:
         """Finished retrieval cells by task, method and index, each in the order of its seeds.
 
         Which of them, see :meth:`shown`.
         """
-        return self._by_index
-
-    @cached_property
-    def _by_index(self) -> dict[tuple[str, str, str], Pairs]:
         found: dict[tuple[str, str, str], Pairs] = {}
         for record, result in self.retrieved:
             if self._shown(result, self.references[record.task, record.method, record.seed]):

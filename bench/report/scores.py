@@ -62,7 +62,7 @@ def scores(results: Results) -> list[Score]:
         for record, training in results.trained:
             if record.method == method:
                 add(method, OFF, record, training.scores)
-        for (_, name, index), pairs in results.by_index().items():
+        for (_, name, index), pairs in results.by_index.items():
             if name == method:
                 for record, retrieval in pairs:
                     add(method, index, record, retrieval.chosen.scores)

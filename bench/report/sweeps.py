@@ -55,7 +55,7 @@ def sweeps(results: Results) -> tuple[list[Sweep], list[Problem]]:
         return [], []
     found: list[Sweep] = []
     problems: list[Problem] = []
-    for (_, _, index), pairs in results.by_index().items():
+    for (_, _, index), pairs in results.by_index.items():
         for record, result in pairs:
             try:
                 splits = (HELD_OUT, *record.tests)

@@ -47,7 +47,7 @@ def seed_scatter(results: Results) -> Figure | None:
 def _points(results: Results) -> list[tuple[str, str, str, int, float]]:
     """(title, metric, row, seed, score) in the order of the plan: each method off, then on."""
     found = []
-    by_index = results.by_index()
+    by_index = results.by_index
     short = shorter(index for _, _, index in by_index)
     on = {
         (record.task, record.method, record.seed): (index, result.chosen.scores)

@@ -61,7 +61,7 @@ def test_real_cells_scored_their_choice_and_nothing_with_beta_0() -> None:
     assert problems == []
     chosen = {
         (at[0], at[1], at[2], record.seed, split): result.chosen.scores[split][record.select_on]
-        for at, pairs in results.by_index().items()
+        for at, pairs in results.by_index.items()
         for record, result in pairs
         for split in (HELD_OUT, *record.tests)
     }
