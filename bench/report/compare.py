@@ -27,7 +27,8 @@ from bench.report.comparisons import (
     interval,
     signed,
 )
-from bench.report.document import NOT_GLUE, Report, by_file, marked, strict
+from bench.report.contents import by_file
+from bench.report.document import NOT_GLUE, Report, marked, strict
 from bench.report.figure import Figure
 from bench.report.forest import forest
 from bench.report.results import Results

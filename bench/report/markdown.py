@@ -17,7 +17,7 @@ _READ = re.compile(
 )
 _PROSE = re.compile(rf"`[^`]+`|{_READ.pattern}")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
-_BLOCK = re.compile(r"(?:[-+*]|#{1,6})(?: |$)|>|-{3}|\[[ xX]\]")
+_BLOCK = re.compile(r"(?:[-+*]|#{1,6})(?: |$)|>|-[- ]*$|\[[ xX]\]")
 """A bullet, a heading, a quotation, a rule, a box to tick: read so where a line begins only."""
 _NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
 

@@ -224,3 +224,14 @@ def test_what_a_reader_must_know_of_the_rows_stands_above_the_tables(tmp_path: P
     lead = factory.report(tmp_path, [made.model_copy(update={"training": noted})]).lead
     assert "MRPC: 3 rows were skipped" in lead
     assert "Source: MRPC folder." in lead
+
+
+def test_what_a_section_shows_is_in_the_data_in_full(tmp_path: Path) -> None:
+    made = factory.report(tmp_path, factory.matrix())
+    names = {section.name for section in made.sections}
+    assert {"scores", "retrieval", "ann", "effort", "cells", "provenance"} <= names
+    for section in made.sections:
+        if section.records:
+            rows = made.data[section.name.replace("-", "_")]
+            assert len(rows) == len(section.records)
+            assert {row["task"] for row in rows} == {one.task for one in section.records}

@@ -45,6 +45,9 @@ def test_a_sentence_is_one_paragraph_that_says_what_it_said(text: str) -> None:
 
 
 @given(texts)
+@example("--")
+@example("- -")
+@example("[x] done")
 def test_so_is_an_item_of_a_list(text: str) -> None:
     plain = " ".join(text.replace("`", "").split())
     html = READER.render(f"- {markdown.prose(plain)}")
