@@ -42,7 +42,7 @@ def latency(dry_run: bool, explain: bool, **given: Any) -> int:
     from bench.cli import measuring
 
     made = measuring.options(given)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False, emoji=False)
     if explain:
         _explain(made, given, console)
         return 0

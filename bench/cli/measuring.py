@@ -253,7 +253,7 @@ def error_console() -> Console:
     """Progress on stderr, so that stdout holds results alone."""
     from rich.console import Console
 
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager

@@ -31,7 +31,9 @@ def test_nothing_is_said_of_nothing() -> None:
 
 def test_verdicts_are_counted() -> None:
     first, *_ = verdicts.headline([*FAST, *SLOW])
-    assert first == "Overhead of retrieval against a limit of 3 %: of 4 cells, holds in 3, fails in 1."
+    assert (
+        first == "Overhead of retrieval against a limit of 3 %: of 4 cells, holds in 3, fails in 1."
+    )
 
 
 def test_the_backend_that_holds_for_the_most_bases_serves_best() -> None:
