@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.report.across import RunComparison
 from bench.report.comparisons import BETTER, WORSE, interval, signed
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
-from bench.report.figures.names import shorter
+from bench.report.names import shorter
 from bench.report.scores import OFF
 
 

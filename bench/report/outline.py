@@ -11,6 +11,7 @@ from bench.report import run_settings
 from bench.report.commands import Commands
 from bench.report.document import Report
 from bench.report.figure import Figure, Panel, Value
+from bench.report.names import Names
 from bench.report.section import Section
 from bench.report.table import EMPTY, Table
 
@@ -127,11 +128,11 @@ class _Shown:
 
     def __init__(self, commands: Commands) -> None:
         self.commands: dict[str, tuple[int, str]] = {}
-        self._of, self._anchors = commands, set(TAKEN)
+        self._of, self._names = commands, Names("part", TAKEN)
         self._tables = self._figures = 0
 
     def section(self, section: Section) -> ShownSection:
-        anchor = self._anchor(section.name)
+        anchor = self._names.of(section.name)
         return ShownSection(
             title=section.title,
             anchor=anchor,
@@ -145,7 +146,7 @@ class _Shown:
         runs = tuple(self._run(self._of.row(section, table, row)) for row in table.rows)
         return ShownTable(
             table=table,
-            anchor=self._anchor(f"table-{self._tables}"),
+            anchor=self._names.of(f"table-{self._tables}"),
             number=self._tables,
             runs=runs if any(run is not None for run in runs) else (),
             paper=paper(table),
@@ -155,7 +156,7 @@ class _Shown:
         self._figures += 1
         return ShownFigure(
             figure=figure,
-            anchor=self._anchor(f"figure-{figure.name}"),
+            anchor=self._names.of(f"figure-{figure.name}"),
             number=self._figures,
             values=tuple(values(panel) for panel in figure.panels),
         )
@@ -165,16 +166,6 @@ class _Shown:
             return None
         command, what = found
         return self.commands.setdefault(command, (len(self.commands) + 1, what))[0]
-
-    def _anchor(self, name: str) -> str:
-        """``name`` as an id that no other part of the page has."""
-        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "part"
-        anchor, number = plain, 1
-        while anchor in self._anchors:
-            number += 1
-            anchor = f"{plain}-{number}"
-        self._anchors.add(anchor)
-        return anchor
 
 
 def paper(table: Table) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.record import Record, TrainingResult
 from bench.report.figure import Axis, Figure, Panel, Series
-from bench.report.figures.names import Names
 from bench.report.figures.spread import NOTE, spread
+from bench.report.names import Names
 from bench.report.results import Results
 from bench.report.summary import number, summarise
 

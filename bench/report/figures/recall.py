@@ -9,8 +9,8 @@ from bench.report import latency
 from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Series
-from bench.report.figures.names import shorter
 from bench.report.figures.spread import figure
+from bench.report.names import shorter
 from bench.report.summary import each, number
 
 RECALL = "recall, %"

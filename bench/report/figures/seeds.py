@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from bench.record import Record, TrainingResult
 from bench.report.figure import Axis, Figure, Panel, Series
-from bench.report.figures.names import shorter
 from bench.report.figures.spread import NOTE, TEST, figure, spread
+from bench.report.names import shorter
 from bench.report.results import Results
 from bench.report.summary import summarise
 

@@ -10,8 +10,8 @@ from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.figures.front import front
-from bench.report.figures.names import shorter
 from bench.report.figures.spread import NOTE, TEST, Mean, figure, spread
+from bench.report.names import shorter
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import number, size
 

@@ -1,4 +1,4 @@
-"""Names of pictures, for files and anchors."""
+"""Names for files and anchors, and names that are short beside each other."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from collections.abc import Iterable
 class Names:
     """Gives names in lower case and ``-``, none of them twice.
 
+    Args:
+        nameless: stands for a text without a letter or digit.
+        taken: names that are not given.
+
     >>> names = Names()
     >>> names.of("curves-SST_2"), names.of("curves-sst-2"), names.of("<>")
     ('curves-sst-2', 'curves-sst-2-2', 'figure')
     """
 
-    def __init__(self) -> None:
-        self._given: set[str] = set()
+    def __init__(self, nameless: str = "figure", taken: Iterable[str] = ()) -> None:
+        self._nameless = nameless
+        self._given = set(taken)
 
     def of(self, text: str) -> str:
         """A name like ``text`` that was not given before."""
-        plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+        plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or self._nameless
         name, number = plain, 1
         while name in self._given:
             number += 1
