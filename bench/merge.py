@@ -17,7 +17,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bench.contenders import Chosen, Conflict, Contender, Prefer, choose, contenders
+from bench.contender import Contender
+from bench.contenders import Chosen, Prefer, choose, contenders
+from bench.contradictions import Conflict
 from bench.recipes import unlike
 from bench.report.results import Results, load
 from bench.store import RUN, Problem, Store, StoreError

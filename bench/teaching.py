@@ -78,7 +78,7 @@ class TaskTeacher:
             ModelError: if its checkpoint has a head for another number of labels.
         """
         if self._refused is not None:
-            raise self._refused
+            raise self._refused.with_traceback(None)  # or it would grow with every cell
         artifact = self.artifacts.get("teacher", self.identity, self._fine_tune)
         scores = artifact.facts["scores"]
         for split, values in scores.items():

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.report import scale
-from bench.report.figure import Figure, Panel, Series
-from bench.report.palette import DARK, LIGHT, Dash, Marker, Style, Theme, styles
+from bench.report.figure import Figure, Panel
+from bench.report.palette import DARK, LIGHT, Theme, styles
+from bench.report.strokes import one_line, rules_in, series_in
 from bench.store import StoreError
 from reaugkd.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
@@ -34,18 +32,6 @@ LEGEND_LINE = 0.18
 DPI = 200
 MOST_LABELS = 12
 """More categories than these are not all labelled."""
-
-_MARKERS: dict[Marker, str] = {
-    "circle": "o",
-    "square": "s",
-    "triangle": "^",
-    "diamond": "D",
-    "plus": "P",
-    "cross": "X",
-    "triangle-down": "v",
-    "star": "*",
-    "ring": "o",
-}
 
 _SETTINGS = {
     "svg.fonttype": "none",  # letters stay letters: they can be searched, read and edited
@@ -120,9 +106,9 @@ def draw(figure: Figure, *, dark: bool = False) -> Drawn:
         _frame(one, panel, theme)
         # What is emphasised comes last: it lies above the others.
         for series in sorted(panel.series, key=lambda found: found.emphasised):
-            handle = _series(one, panel, series, known[series.label], dark=dark)
+            handle = series_in(one, panel, series, known[series.label], dark=dark)
             handles.setdefault(series.label, handle)
-        _rules(one, panel, theme)
+        rules_in(one, panel, theme)
     for one in axes[len(figure.panels) :]:
         one.set_axis_off()
     if len(handles) > 1:
@@ -142,9 +128,11 @@ def grid(panels: int) -> tuple[int, int]:
 
 def _frame(one: Axes, panel: Panel, theme: Theme) -> None:
     one.set_facecolor(theme.background)
-    one.set_title(_line(panel.title), loc="left", fontsize=9.5, fontweight="bold", color=theme.ink)
-    one.set_xlabel(_line(panel.x.label), color=theme.ink)
-    one.set_ylabel(_line(panel.y.label), color=theme.ink)
+    one.set_title(
+        one_line(panel.title), loc="left", fontsize=9.5, fontweight="bold", color=theme.ink
+    )
+    one.set_xlabel(one_line(panel.x.label), color=theme.ink)
+    one.set_ylabel(one_line(panel.y.label), color=theme.ink)
     one.grid(axis="y", color=theme.grid, linewidth=0.7)
     one.set_axisbelow(True)
     one.margins(y=0.1)
@@ -172,110 +160,8 @@ def _categories(one: Axes, names: Sequence[str]) -> None:
     turned: dict[str, Any] = (
         {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     )
-    one.set_xticks(list(shown), [_line(names[at]) for at in shown], **turned)
+    one.set_xticks(list(shown), [one_line(names[at]) for at in shown], **turned)
     one.set_xlim(-0.5, max(0, len(names) - 1) + 0.5)
-
-
-def _series(one: Axes, panel: Panel, series: Series, style: Style, *, dark: bool) -> Any:
-    """Draw it; returns what stands for it in the legend."""
-    across, colour = scale.across(panel), style.colour(dark=dark)
-    xs = np.array([_place(value, panel, across) for value in series.x], dtype=np.float64)
-    ys = _floats(scale.place(value, panel.y) for value in series.y)
-    if series.mode == "bars":
-        return _bars(one, panel, series, style, (xs, ys), dark=dark)
-    above = 4 if series.emphasised else 3
-    if series.low and series.high:
-        _interval(one, series, xs, ys, colour, above)
-    (drawn,) = one.plot(
-        xs,
-        ys,
-        color=colour,
-        marker=_MARKERS[style.marker],
-        markersize=style.size * 0.72,
-        markerfacecolor="none" if style.marker == "ring" else colour,
-        markeredgecolor=colour,
-        markeredgewidth=1.4 if style.marker == "ring" else 0.4,
-        linestyle="none" if series.mode == "points" else _dashes(style.dash),
-        linewidth=style.width * 0.8,
-        zorder=above,
-    )
-    return drawn
-
-
-def _bars(
-    one: Axes,
-    panel: Panel,
-    series: Series,
-    style: Style,
-    at: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    *,
-    dark: bool,
-) -> Any:
-    """Bars of a panel stand beside each other."""
-    xs, ys = at
-    beside = [other.label for other in panel.series if other.mode == "bars"]
-    width = 0.8 / len(beside)
-    xs = xs + width * (beside.index(series.label) - (len(beside) - 1) / 2)
-    theme = DARK if dark else LIGHT
-    drawn = one.bar(
-        xs,
-        ys,
-        width,
-        color=style.colour(dark=dark),
-        hatch=style.hatch * 2,
-        edgecolor=theme.background,
-        linewidth=0.4,
-        zorder=2,
-    )
-    if series.low and series.high:
-        _interval(one, series, xs, ys, theme.ink, 3)
-    return drawn
-
-
-def _interval(
-    one: Axes,
-    series: Series,
-    xs: np.ndarray[Any, Any],
-    ys: np.ndarray[Any, Any],
-    colour: str,
-    above: int,
-) -> None:
-    low, high = _floats(series.low), _floats(series.high)
-    arms = np.clip(np.vstack([ys - low, high - ys]), 0, None)
-    there = np.isfinite(arms).all(axis=0) & np.isfinite(xs)
-    one.errorbar(
-        xs[there],
-        ys[there],
-        yerr=arms[:, there],
-        fmt="none",
-        ecolor=colour,
-        elinewidth=0.9,
-        capsize=2,
-        capthick=0.9,
-        zorder=above,
-    )
-
-
-def _rules(one: Axes, panel: Panel, theme: Theme) -> None:
-    """Their words stand right of the axes, where no data are; those of two lines part."""
-    rules = [rule for rule in panel.rules if scale.place(rule.y, panel.y) is not None]
-    highest = max((rule.y for rule in rules), default=None)
-    for number, rule in enumerate(rules):
-        dash = (4, 3) if number % 2 == 0 else (1.2, 2)
-        apart = "bottom" if rule.y == highest else "top"
-        one.axhline(rule.y, color=theme.ink, linewidth=0.9, linestyle=(0, dash), zorder=2.5)
-        one.annotate(
-            textwrap.fill(_line(rule.label), 13, break_on_hyphens=False),
-            (1, rule.y),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center" if len(rules) == 1 else apart,
-            fontsize=7,
-            linespacing=1.0,
-            color=theme.ink,
-            annotation_clip=False,
-        )
 
 
 def _legend_columns(labels: Sequence[str], columns: int) -> int:
@@ -296,44 +182,23 @@ def _legend(drawn: Drawn, handles: dict[str, Any], theme: Theme, across: int) ->
     )
     # Set afterwards: a label that begins with an underscore would be left out.
     for text, label in zip(legend.get_texts(), handles, strict=True):
-        text.set_text(_line(label))
+        text.set_text(one_line(label))
         text.set_color(theme.ink)
 
 
 def _metadata(figure: Figure, ending: str) -> dict[str, Any]:
     if ending == "svg":
-        about = {"Title": _line(figure.title), "Description": _line(figure.alt)}
+        about = {"Title": one_line(figure.title), "Description": one_line(figure.alt)}
         return {**about, "Date": None, "Creator": None}
     if ending == "pdf":
         dates = {"CreationDate": None, "Creator": None, "Producer": None}
-        return {"Title": _line(figure.title), "Subject": _line(figure.alt), **dates}
-    about = {"Title": _line(figure.title), "Description": _line(figure.alt)}
+        return {"Title": one_line(figure.title), "Subject": one_line(figure.alt), **dates}
+    about = {"Title": one_line(figure.title), "Description": one_line(figure.alt)}
     # PNG's words are Latin-1 unless told otherwise.
     return {
         **{k: v.encode("latin-1", "replace").decode("latin-1") for k, v in about.items()},
         "Software": None,
     }
-
-
-def _place(value: Any, panel: Panel, across: scale.Scale) -> float:
-    if value is None:
-        return math.nan
-    if across.kind == "category":
-        return float(across.categories.index(scale.word(value)))
-    found = scale.place(value, panel.x)
-    return math.nan if found is None else float(found)
-
-
-def _floats(values: Any) -> np.ndarray[Any, Any]:
-    return np.array([math.nan if v is None else float(v) for v in values], dtype=np.float64)
-
-
-def _dashes(dash: Dash) -> Any:
-    return (0, tuple(length / 1.6 for length in dash)) if dash else "solid"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _words(value: float, _: float = 0) -> str:

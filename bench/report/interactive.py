@@ -10,24 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from bench.report import scale
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
-from bench.report.palette import DARK, EMPHASIS, LIGHT, Dash, Marker, Style, Theme, styles
-
-Json = dict[str, Any]
+from bench.report.palette import DARK, EMPHASIS, LIGHT, Dash, Marker, Style, styles
+from bench.report.plotly_layout import Json, grid, shared, template
 
 COLUMNS = 3
 """Panels that stand side by side on a wide page."""
-
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-MARGIN = {"l": 64, "r": 16, "t": 40, "b": 56}
-ROW = 360
-"""Height of a row of panels, in pixels."""
-
-LEGEND_LINE = 24
-"""Height of a line of the legend, in pixels."""
 
 CONFIG: Json = {
     "responsive": True,
@@ -78,15 +68,15 @@ def spec(figure: Figure) -> Json:
             data.append(_widening(rules, panel, suffix))
             worn.append(EMPHASIS)
     lines = len(known) if len(known) > 1 else 0
-    layout |= _shared(shown=lines > 0)
-    layout |= _grid(len(figure.panels), COLUMNS, lines, across=4)
-    layout["template"] = _template(LIGHT, [one.light for one in worn])
+    layout |= shared(shown=lines > 0)
+    layout |= grid(len(figure.panels), COLUMNS, lines, across=4)
+    layout["template"] = template(LIGHT, [one.light for one in worn])
     return {
         "data": data,
         "layout": layout,
         "config": CONFIG,
-        "dark_layout": {"template": _template(DARK, [one.dark for one in worn])},
-        "narrow_layout": _grid(len(figure.panels), 1, lines, across=1),
+        "dark_layout": {"template": template(DARK, [one.dark for one in worn])},
+        "narrow_layout": grid(len(figure.panels), 1, lines, across=1),
     }
 
 
@@ -256,81 +246,6 @@ def _drawn(rule: Rule, axis: Axis) -> bool:
 def _number(value: float | None, axis: Axis) -> float | None:
     found = scale.place(value, axis)
     return None if isinstance(found, str) else found
-
-
-def _grid(panels: int, columns: int, lines: int, across: int) -> Json:
-    """Rows and columns of panels, and the height they need with a legend below."""
-    columns = min(columns, panels) if panels != 4 else min(columns, 2)
-    rows = math.ceil(panels / columns)
-    legend = LEGEND_LINE * math.ceil(lines / across)
-    return {
-        "grid": {
-            "rows": rows,
-            "columns": columns,
-            "pattern": "independent",
-            "xgap": 0.2,
-            "ygap": 0.3,
-        },
-        "height": MARGIN["t"] + rows * ROW + legend,
-    }
-
-
-def _shared(*, shown: bool) -> Json:
-    return {
-        "autosize": True,
-        "margin": dict(MARGIN),
-        "showlegend": shown,
-        "hovermode": "closest",
-        "legend": {
-            "orientation": "h",
-            "groupclick": "togglegroup",
-            "yref": "container",
-            "x": 0,
-            "y": 0,
-            "yanchor": "bottom",
-        },
-        "hoverlabel": {"namelength": -1},
-    }
-
-
-def _template(theme: Theme, colours: Sequence[str]) -> Json:
-    """Everything that a theme changes; ``colours`` has one for each trace."""
-    axis = {
-        "color": theme.muted,
-        "gridcolor": theme.grid,
-        "linecolor": theme.muted,
-        "showline": True,
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": theme.muted,
-        "zeroline": False,
-        "automargin": True,
-        "tickfont": {"size": 12},
-        "title": {"font": {"size": 13, "color": theme.ink}},
-        "exponentformat": "power",
-    }
-    return {
-        "layout": {
-            "colorway": list(colours),
-            "font": {"family": FONT, "size": 13, "color": theme.ink},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "xaxis": {**axis, "showgrid": False},
-            "yaxis": axis,
-            "hoverlabel": {
-                "bgcolor": theme.background,
-                "bordercolor": theme.muted,
-                "font": {"color": theme.ink},
-            },
-            "modebar": {
-                "bgcolor": "rgba(0,0,0,0)",
-                "color": theme.muted,
-                "activecolor": theme.ink,
-            },
-            "shapedefaults": {"line": {"color": theme.ink}},
-            "annotationdefaults": {"font": {"color": theme.ink}},
-        }
-    }
 
 
 def _dash(dash: Dash) -> str:
