@@ -140,6 +140,8 @@ def test_a_teacher_below_the_floor_teaches_nothing(
     for name in ("kd", "reaugkd"):
         assert found[name].status == "failed"
         assert "the floor is" in str(found[name].reason)
+        # Said again for the second cell, without the first one's way to it.
+        assert str(found[name].traceback).count("in _guarded") == 1
     assert found["reaugkd exact projected soft"].status == "skipped"
     line = next(line for line in done.output.splitlines() if line.startswith("  follows kd"))
     assert "the teacher reaches accuracy" in line

@@ -42,6 +42,13 @@ def test_the_backend_that_holds_for_the_most_bases_serves_best() -> None:
     assert line == f"batch 1, fp32: {expected}"
 
 
+def test_holding_counts_before_the_sum_of_overheads() -> None:
+    cheap = [of("wnli", "exact", 0.001), of("mrpc", "exact", 0.031)]
+    near = [of(base, "hnswlib", 0.029) for base in ("wnli", "mrpc")]
+    (line,) = serves([*cheap, *near])
+    assert "hnswlib serves best" in line
+
+
 def test_among_equals_the_cheaper_one_serves_best() -> None:
     cheaper = [of(base, "faiss", 0.009) for base in ("wnli", "mrpc")]
     (line,) = serves([*FAST, *cheaper])

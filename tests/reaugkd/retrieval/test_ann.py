@@ -17,6 +17,7 @@ from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import MISSING, PAYLOAD
+from reaugkd.retrieval.normalise import unit_rows
 from tests.reaugkd.retrieval.cases import DIM, QUERIES, VARIANTS, IndexCase, K, N, queries, vectors
 
 
@@ -265,6 +266,10 @@ class TestSvs(SvsCase):
         assert (ids == MISSING).any()
         assert ((ids == MISSING) == (similarities == -np.inf)).all()
         assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in ids)
+        for query in unit_rows(queries())[:5]:  # padding is no entry 0 for one query either
+            _, found = index.nearest(query[None], index.size)
+            there = [row for row in found if row >= 0]
+            assert len(set(there)) == len(there) < index.size
 
     def test_saving_leaves_no_folder_behind(self, tmp_path: Path) -> None:
         self.built(vectors()).save(tmp_path / "index")
