@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from bench.measure.record import LatencyRecord, MemoryRecord
-from bench.measure.results import FOLDER as MEASURED
+from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurements import FOLDER as MEASURED
+from bench.records.store import RUN, StoreError
 from bench.report import flat, latency, latex, markdown, memory, tidy
 from bench.report.document import Report
-from bench.store import RUN, StoreError
-from reaugkd.atomic import write_bytes
+from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 RUNS = Path("results/runs")

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record
+from bench.records.run import Record
+from bench.records.store import StoreError
 from bench.report import markdown, origin, tidy
 from bench.report.document import Report, build
 from bench.report.results import load
 from bench.report.table import Table
-from bench.store import StoreError
 from tests.bench.report import factory
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.measure.record import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.report import markdown, memory
 from bench.report.table import EMPTY, Table
 from tests.bench.report.factory import provenance
