@@ -34,9 +34,13 @@ class Batch(NamedTuple):
         return self.others.get(reader, self.inputs)
 
     def to(self, device: device) -> Batch:
-        """The student's part of the batch on ``device``."""
-        inputs = {name: value.to(device) for name, value in self.inputs.items()}
-        return Batch(inputs, self.labels.to(device), self.rows.to(device))
+        """The batch on ``device``."""
+
+        def moved(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {name: value.to(device) for name, value in inputs.items()}
+
+        others = {reader: moved(inputs) for reader, inputs in self.others.items()}
+        return Batch(moved(self.inputs), self.labels.to(device), self.rows.to(device), others)
 
 
 class SignalBatch(NamedTuple):
