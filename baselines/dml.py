@@ -10,6 +10,7 @@ from baselines.joint import Joint, JointSettings, together
 from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.distiller import MethodSettings
 from reaugkd.losses import precise, soft_label
+from reaugkd.settings import Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,8 +54,8 @@ def mutual_loss(
 class DMLSettings(JointSettings):
     """The temperature is 1, as in the paper."""
 
-    kl_weight: float = Field(
-        1.0, ge=0, description="weight of KL(peer || own), for both. Source: paper and official, 1"
+    kl_weight: Weight = Field(
+        1.0, description="weight of KL(peer || own), for both. Source: paper and official, 1"
     )
     label_smoothing: float = Field(
         0.0,

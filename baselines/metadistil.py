@@ -20,6 +20,7 @@ from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import precise
+from reaugkd.settings import Positive, Temperature, Weight
 
 if TYPE_CHECKING:
     import torch
@@ -36,32 +37,29 @@ DRAW = 9
 class MetaDistilSettings(KDSettings):
     """Defaults of the official code for text, except for the soft term and PKD's share of it."""
 
-    temperature: float = Field(
-        5.0, gt=0, le=100, description="T of the soft labels. Source: official code, 5"
+    temperature: Temperature = Field(
+        5.0, description="T of the soft labels. Source: official code, 5"
     )
-    soft_weight: float = Field(
+    soft_weight: Positive = Field(
         0.5,
-        gt=0,
         description="weight of the soft term, the teacher's only way to the student. "
         "Source: official code, alpha 0.5",
     )
-    hard_weight: float = Field(
-        0.5, ge=0, description="weight of the true-label loss. Source: official code, 1 - alpha"
+    hard_weight: Weight = Field(
+        0.5, description="weight of the true-label loss. Source: official code, 1 - alpha"
     )
     soft_term: SoftForm = Field(
         "kl",
         description="form of the soft term. Source: kl is this project's convention; the official "
         "code for text has softmax-mse, or logit-mse by a flag",
     )
-    pilot_learning_rate: float = Field(
+    pilot_learning_rate: Positive = Field(
         5e-5,
-        gt=0,
         description="step of plain SGD to the pilot student, the key setting. "
         "Source: official code, 5e-5",
     )
-    teacher_learning_rate: float = Field(
+    teacher_learning_rate: Weight = Field(
         1e-5,
-        ge=0,
         description="of the teacher's AdamW, without weight decay and warm-up; 0 freezes the "
         "teacher. Source: official code, 1e-5",
     )

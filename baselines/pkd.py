@@ -10,6 +10,7 @@ from reaugkd.batch import Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import SOFT_TERMS, SoftTerm, kd_terms, precise
+from reaugkd.settings import Weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -108,9 +109,8 @@ def patience(
 class PKDSettings(KDSettings):
     """The KD term and the patience term."""
 
-    patience_weight: float = Field(
+    patience_weight: Weight = Field(
         100.0,
-        ge=0,
         description="beta, weight of the patience loss; means another thing under another "
         "reduction. Source: official grid 10-1000, best on SST-2, MNLI, QNLI and QQP",
     )

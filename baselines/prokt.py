@@ -12,6 +12,7 @@ from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import MethodSettings
 from reaugkd.losses import hard_label, soft_label
+from reaugkd.settings import Weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,9 +76,8 @@ class ProKTSettings(JointSettings):
         description="lam: the teacher minimises (1 - lam) CE + lam KL(student || teacher). "
         "Source: official README, 0.4 for BERT",
     )
-    student_hard_weight: float = Field(
+    student_hard_weight: Weight = Field(
         0.0,
-        ge=0,
         description="weight of the student's CE beside its KL(teacher || student) of weight 1. "
         "Source: official code, none",
     )
@@ -89,10 +89,10 @@ class ProKTSettings(JointSettings):
         description="weight: proximal_weight as it is; dual: the teacher minimises CE + b (KL - "
         "dual_bound) and b learns. Source: official code, both; its default is weight",
     )
-    dual_start: float = Field(1.0, ge=0, description="b at the start. Source: official code")
-    dual_bound: float = Field(1.0, ge=0, description="eps, of the KL. Source: official code")
-    dual_rate: float = Field(
-        1e-3, ge=0, description="eta: b <- max(0, b + eta (KL - eps)). Source: official code"
+    dual_start: Weight = Field(1.0, description="b at the start. Source: official code")
+    dual_bound: Weight = Field(1.0, description="eps, of the KL. Source: official code")
+    dual_rate: Weight = Field(
+        1e-3, description="eta: b <- max(0, b + eta (KL - eps)). Source: official code"
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from reaugkd.batch import Batch, LossTerms, SignalBatch
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import kd_terms, precise
+from reaugkd.settings import Temperature, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,30 +143,24 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class RKDSettings(KDSettings):
     """The true labels, optionally soft labels, and the two relations."""
 
-    temperature: float = Field(
-        2.0,
-        gt=0,
-        le=100,
-        description="T of the soft labels, if they are used. Source: as kd",
+    temperature: Temperature = Field(
+        2.0, description="T of the soft labels, if they are used. Source: as kd"
     )
-    soft_weight: float = Field(
+    soft_weight: Weight = Field(
         0.0,
-        ge=0,
         description="weight of T^2 KL(teacher || student). Source: ours; soft labels are an option "
         "of RKD",
     )
-    hard_weight: float = Field(
-        1.0, ge=0, description="weight of the true-label loss. Source: RKD is added to it"
+    hard_weight: Weight = Field(
+        1.0, description="weight of the true-label loss. Source: RKD is added to it"
     )
-    distance_weight: float = Field(
+    distance_weight: Weight = Field(
         25.0,
-        ge=0,
         description="weight of L_D. Source: RepDistiller 25 for classification; official metric "
         "learning 1; a transformer run of AutoGluon 0.1",
     )
-    angle_weight: float = Field(
+    angle_weight: Weight = Field(
         50.0,
-        ge=0,
         description="weight of L_A. Source: RepDistiller 50 for classification; official metric "
         "learning 2; a transformer run of AutoGluon 0.2",
     )

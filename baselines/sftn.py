@@ -18,6 +18,7 @@ from reaugkd.batch import Batch, LossTerms, Shape, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import hard_label, precise
+from reaugkd.settings import Positive, Temperature, Weight
 from reaugkd.signals import TeacherSignals
 
 if TYPE_CHECKING:
@@ -78,29 +79,25 @@ class SFTNSettings(KDSettings):
         description="N, blocks of teacher and student, of which N - 1 get a branch; by default 3, "
         "or fewer where a model has fewer layers. Source: ours",
     )
-    teacher_hard_weight: float = Field(
-        1.0, ge=0, description="weight of the teacher's CE. Source: recalled, not verified"
+    teacher_hard_weight: Weight = Field(
+        1.0, description="weight of the teacher's CE. Source: recalled, not verified"
     )
-    kl_weight: float = Field(
-        3.0, ge=0, description="weight of the branches' mean KL. Source: recalled, not verified"
+    kl_weight: Weight = Field(
+        3.0, description="weight of the branches' mean KL. Source: recalled, not verified"
     )
-    branch_hard_weight: float = Field(
-        1.0, ge=0, description="weight of the branches' mean CE. Source: recalled, not verified"
+    branch_hard_weight: Weight = Field(
+        1.0, description="weight of the branches' mean CE. Source: recalled, not verified"
     )
-    tau: float = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="temperature of the branches' KL. Source: recalled, not verified",
+    tau: Temperature = Field(
+        1.0, description="temperature of the branches' KL. Source: recalled, not verified"
     )
     kl: Direction = Field(
         "teacher||branch",
         description="direction of the branches' KL. Source: ours, that of stage 2; the paper "
         "writes branch||teacher (recalled, not verified)",
     )
-    branch_learning_rate: float = Field(
+    branch_learning_rate: Positive = Field(
         5e-5,
-        gt=0,
         description="of the branches; all else is the teacher's recipe. Source: ours, for BERT",
     )
     select: Literal["last", "best"] = Field(

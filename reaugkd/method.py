@@ -16,6 +16,7 @@ from reaugkd.context import Context, stage_cost
 from reaugkd.distiller import Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import kd_terms, relational_kl
 from reaugkd.projection import HeadRecipe
+from reaugkd.settings import Weight
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,8 @@ HEAD = "head.safetensors"
 class ReAugKDSettings(KDSettings):
     """The KD term plus the relational term; what the paper leaves open is a setting."""
 
-    relation_weight: float = Field(
-        1.0, ge=0, description="alpha of the relational KL. Source: unknown; ours, from {1, 5, 10}"
+    relation_weight: Weight = Field(
+        1.0, description="alpha of the relational KL. Source: unknown; ours, from {1, 5, 10}"
     )
     tau: float = Field(
         0.1, gt=0, le=10, description="temperature of the relational softmax. Source: unknown; ours"

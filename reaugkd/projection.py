@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reaugkd.errors import UserError
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
+from reaugkd.settings import Positive
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,16 +30,16 @@ class HeadRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(5, ge=0, le=1000, description="passes over the fit split. Source: ours")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW. Source: ours")
+    learning_rate: Positive = Field(1e-3, description="AdamW. Source: ours")
     batch_size: int = Field(256, ge=2, description="examples contrasted at once. Source: ours")
-    tau: float = Field(0.1, gt=0, description="temperature. Source: SupContrast code, 0.07-0.1")
+    tau: Positive = Field(0.1, description="temperature. Source: SupContrast code, 0.07-0.1")
     regression: Literal["kernel", "identity"] = Field(
         "kernel",
         description="regression has no classes: weight positives by nearness of scores, or train "
         "no head (needs equal widths). Source: ours, docs/decisions/0003",
     )
-    width: float = Field(
-        0.5, gt=0, description="of the kernel, in standard deviations of the scores. Source: ours"
+    width: Positive = Field(
+        0.5, description="of the kernel, in standard deviations of the scores. Source: ours"
     )
 
 

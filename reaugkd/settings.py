@@ -1,10 +1,14 @@
-"""Settings that methods share: strict, documented, with KD's two weights."""
+"""Settings that methods share: ranges, strictness, KD's two weights."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Weight = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(gt=0, le=100)]
 
 
 class MethodSettings(BaseModel):
@@ -20,17 +24,14 @@ class NoSettings(MethodSettings):
 class KDSettings(MethodSettings):
     """The canonical soft-label term with two free weights (methods differ in what alpha means)."""
 
-    temperature: float = Field(
-        2.0,
-        gt=0,
-        le=100,
-        description="T of the soft labels. Source: AD-KD per-task scripts use 1-4",
+    temperature: Temperature = Field(
+        2.0, description="T of the soft labels. Source: AD-KD per-task scripts use 1-4"
     )
-    soft_weight: float = Field(
-        0.9, ge=0, description="weight of T^2 KL(teacher || student). Source: RepDistiller, 0.9"
+    soft_weight: Weight = Field(
+        0.9, description="weight of T^2 KL(teacher || student). Source: RepDistiller, 0.9"
     )
-    hard_weight: float = Field(
-        0.1, ge=0, description="weight of the true-label loss. Source: RepDistiller, 0.1"
+    hard_weight: Weight = Field(
+        0.1, description="weight of the true-label loss. Source: RepDistiller, 0.1"
     )
 
     @model_validator(mode="after")
