@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "transformers", "datasets", "accelerate", "pandas", "sklearn", "scipy"} | {
-    "faiss", "hnswlib", "annoy", "usearch", "svs", "voyager"
-}  # fmt: skip
+LIBRARIES = {"torch", "transformers", "datasets", "accelerate", "pandas", "sklearn", "scipy"}
+HEAVY = LIBRARIES | {"pyarrow", "faiss", "hnswlib", "annoy", "usearch", "svs", "voyager"}
 
 IMPORTS = f"""
 import importlib, sys

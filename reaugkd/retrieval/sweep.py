@@ -65,32 +65,19 @@ class Choice:
     score: float
 
 
-def sweep(
-    student: ArrayLike, similarities: ArrayLike, neighbour_values: ArrayLike, grid: Grid
-) -> Floats:
-    """The mixture for every setting.
+def mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
+    """What :func:`reaugkd.retrieval.mixing.mix` gives for every setting with ``tau``.
 
     Args:
         student: [q, C] probabilities, or scores.
-        similarities: [q, K] descending, -inf where missing, K at least the largest k.
-        neighbour_values: [q, K, C].
+        nearest: [q, K] similarities, descending, -inf where missing, K at least the largest k.
+        values: [q, K, C] of the neighbours.
         grid: the settings.
+        tau: one of its temperatures.
 
     Returns:
-        [taus, ks, betas, q, C]: what :func:`reaugkd.retrieval.mixing.mix` gives for each.
-
-    Raises:
-        UserError: if a k is larger than K.
+        [ks, betas, q, C].
     """
-    own = np.asarray(student, dtype=np.float64)
-    nearest = np.asarray(similarities, dtype=np.float64)
-    values = np.asarray(neighbour_values, dtype=np.float64)
-    grid.require(nearest.shape[1])
-    return np.stack([_mixtures(own, nearest, values, grid, tau) for tau in grid.taus])
-
-
-def _mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
-    """The part of one tau: [ks, betas, q, C]."""
     last = np.array(grid.ks) - 1
     present = np.isfinite(nearest)
     # Similarities fall, so the first is the largest: no power exceeds 1 and the first one is 1.
@@ -119,9 +106,7 @@ def sweep_scores(
 
     Args:
         task: tells outputs from predictions and names the metrics.
-        student: as for :func:`sweep`.
-        similarities: as for :func:`sweep`.
-        neighbour_values: as for :func:`sweep`.
+        student, similarities, neighbour_values: as for :func:`mixtures`.
         labels: [q].
         grid: the settings.
         metrics: names to compute instead of the task's.
@@ -137,8 +122,8 @@ def sweep_scores(
     values = np.asarray(neighbour_values, dtype=np.float64)
     grid.require(nearest.shape[1])
     for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
-        mixtures = _mixtures(own, nearest, values, grid, tau)
-        answers = predictions(task, mixtures.reshape(-1, own.shape[1])).reshape(-1, len(own))
+        mixed = mixtures(own, nearest, values, grid, tau).reshape(-1, own.shape[1])
+        answers = predictions(task, mixed).reshape(-1, len(own))
         for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
             digest = blake2b(answer.tobytes()).digest()
             if digest not in known:

@@ -20,7 +20,6 @@ from reaugkd.context import Context
 from reaugkd.distiller import Batch, Conditions, Distiller, KDSettings, LossTerms, Shape
 from reaugkd.models.encoder import Encoder, EncoderOutput
 from reaugkd.training import inference
-from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.loop import TrainingResult, distil
 from tests import tiny
@@ -55,15 +54,6 @@ def route(context: Context, steps: list[int]) -> list[bytes]:
 
 
 # --- the schedule ----------------------------------------------------------------------------
-
-
-def test_ten_epochs_for_four_anchors() -> None:
-    assert blocks(10, 4) == (2, 3, 2, 3)
-    assert [anchor_of(e, 10, 4) for e in range(10)] == [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]
-
-
-def test_twelve_teacher_epochs_in_four_equal_intervals() -> None:
-    assert route_steps(equal_anchors(4), 12 * 7) == (3 * 7, 6 * 7, 9 * 7, 12 * 7)
 
 
 @given(epochs=st.integers(1, 60), anchors=st.integers(1, 12))
@@ -120,19 +110,6 @@ def test_the_route_is_the_teachers_own_way(accumulation: int, tmp_path: Path) ->
     anchors = route(context, steps)
     assert anchors == [said(passed[step * accumulation], context) for step in steps]
     assert len(set(anchors)) == len(steps)
-
-
-def test_at_its_end_the_route_meets_the_fine_tuned_teacher(tmp_path: Path) -> None:
-    """Where the last epoch is the best, the last step is the teacher itself."""
-    for seed in range(20):
-        folder = tmp_path / str(seed)
-        context = tiny.context(folder, teacher_seed=seed, regression=True)
-        encoder, epochs = context.models.untrained(), context.teacher_recipe.epochs
-        result = tiny.fine_tuned(encoder, context.teacher_setup, folder / "teacher")
-        if result.epoch == epochs:
-            break
-    assert result.epoch == epochs
-    assert route(context, [STEPS]) == [said(encoder, context)]
 
 
 def test_anchors_are_the_route_and_then_the_final_teacher(tmp_path: Path) -> None:
@@ -251,15 +228,6 @@ def test_every_batch_learns_from_the_anchor_of_its_epoch(
     assert seen == [0.0] * 2 * 6 + [10.0] * 3 * 6
 
 
-def test_other_anchors_another_student(tmp_path: Path) -> None:
-    early, late, kd = (
-        student(rco(*anchors), tiny.context(tmp_path), tmp_path / str(number))
-        for number, anchors in enumerate([(0.1, 1.0), (0.8, 1.0), (1.0,)])
-    )
-    assert not tiny.same_weights(early, late)
-    assert not tiny.same_weights(early, kd)
-
-
 def test_a_route_that_ends_within_an_epoch_leaves_the_students_steps_alone(tmp_path: Path) -> None:
     """Its loader is left in the middle; four batches make a step, the last two of six as well."""
     recipe = tiny.RECIPE.model_copy(update={"accumulation": 4})
@@ -271,20 +239,6 @@ def test_a_route_that_ends_within_an_epoch_leaves_the_students_steps_alone(tmp_p
     assert result.steps == 2 * recipe.epochs
     again = tiny.context(tmp_path, recipe=recipe, teacher_recipe=recipe)
     assert tiny.same_weights(student(rco(0.6, 1.0), again, tmp_path / "again"), encoder)
-
-
-def test_regression_learns_the_anchors_scores(tmp_path: Path) -> None:
-    context = tiny.context(tmp_path, regression=True)
-    method = rco(0.5, 1.0)
-    route = method.prepare(context)
-    method.begin_epoch(0, 2)
-    batch = Collator(context.splits["fit"], 0)([3, 1, 2])
-    output = context.models.student(2).eval()(**batch.inputs)
-    terms = method.loss(output, route.batch(batch), batch)
-    scores = torch.from_numpy(np.array(route.anchors[0].logits[[3, 1, 2]]))
-    assert terms.values["soft"].item() == pytest.approx(
-        (output.logits - scores).square().mean().item(), rel=1e-6
-    )
 
 
 # --- what is refused -------------------------------------------------------------------------

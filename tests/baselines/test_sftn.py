@@ -27,10 +27,9 @@ from reaugkd.models.encoder import Encoder, random_backbone
 from reaugkd.models.learner import Learner, Team
 from reaugkd.models.recipe import Recipe
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import loop, stage
+from reaugkd.training import loop
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import write_signals
-from reaugkd.training.loop import distil
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
 from tests.reaugkd.models.test_encoder import FAMILY
@@ -59,26 +58,6 @@ def test_numbers_worked_out_by_hand() -> None:
     assert branch_kl(Z_B, Z_T, 1.0).item() == pytest.approx(0.4391255215, abs=1e-9)
     other = branch_kl(Z_B, Z_T, 1.0, "branch||teacher")
     assert other.item() == pytest.approx(0.4761584947, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("direction", "total"), [(DIRECTIONS[0], 2.6083660446), (DIRECTIONS[1], 2.7194649642)]
-)
-def test_total_with_the_default_weights(direction: Any, total: float) -> None:
-    settings = SFTNSettings(kl=direction)
-    terms = LossTerms(
-        {
-            "hard": hard_label(Z_T, Y),
-            "kl": branch_kl(Z_B, Z_T, settings.tau, settings.kl),
-            "branch_hard": branch_hard(Z_B, Y),
-        },
-        {
-            "hard": settings.teacher_hard_weight,
-            "kl": settings.kl_weight,
-            "branch_hard": settings.branch_hard_weight,
-        },
-    )
-    assert terms.total.item() == pytest.approx(total, abs=1e-9)
 
 
 logits = st.lists(st.floats(-5, 5), min_size=4, max_size=4)
@@ -133,13 +112,6 @@ def test_losses_of_half_precision_are_float32() -> None:
 
 
 # --- the branches ------------------------------------------------------------------------------
-
-
-def test_blocks_of_the_common_pairs() -> None:
-    assert boundaries(12, 3) == (4, 8)
-    assert boundaries(6, 3) == (2, 4)
-    assert boundaries(3, 3) == (1, 2)
-    assert boundaries(4, 2) == (2,)
 
 
 @given(blocks=st.integers(2, 12), more=st.integers(0, 12))
@@ -447,34 +419,6 @@ def test_facts_name_cost_and_held_out_scores(tmp_path: Path) -> None:
     assert context.stages[0]["backwards"] == 2 * 48 * 3
 
 
-def test_the_student_starts_fresh(tmp_path: Path) -> None:
-    context = tiny.context(tmp_path)
-    made: list[Encoder] = []
-    fresh = context.models.student
-
-    def student(seed: int) -> Encoder:
-        made.append(fresh(seed))
-        return made[-1]
-
-    context = replace(context, models=replace(context.models, student=student))
-    kind, starts = method(), []
-    step = kind.step
-
-    def watched(group: Team, *rest: Any) -> LossTerms:
-        if not starts:
-            starts.append({k: v.clone() for k, v in group.student.plain.state_dict().items()})
-        return step(group, *rest)
-
-    kind.step = watched  # type: ignore[method-assign]
-    mine = fresh(2)
-    distil(kind, context, mine, checkpoint=Checkpoint(tmp_path / "c"), stage="sftn")
-    expected = fresh(2).state_dict()
-    assert all(torch.equal(starts[0][name], value) for name, value in expected.items())
-    # Nor were the student's layers trained where the branches copied them.
-    assert len(made) == 1
-    assert tiny.same_weights(made[0], fresh(0))
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("stop_at", [1, 4, 6, 8, 12])
@@ -513,24 +457,6 @@ def test_stage_1_killed_and_resumed_equals_uninterrupted(
     for measured in ("seconds", "peak_bytes"):
         one["cost"].pop(measured), other["cost"].pop(measured)
     assert one == other
-
-
-def test_killed_before_the_signals_does_not_train_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = prepared(tiny.context(tmp_path / "whole"))
-
-    def stop(*_: Any, **__: Any) -> None:
-        raise Stopped
-
-    killed = tiny.context(tmp_path / "killed")
-    with monkeypatch.context() as patch:
-        patch.setattr(stage, "write_signals", stop)
-        with pytest.raises(Stopped):
-            prepared(killed)
-    monkeypatch.setattr(StudentFriendly, "step", stop)
-    found = prepared(tiny.context(tmp_path / "killed"))
-    assert np.array_equal(found.logits, expected.logits)
 
 
 # --- what is refused ---------------------------------------------------------------------------

@@ -137,15 +137,6 @@ def test_after_the_first_assistant_nobody_reads_the_teacher(tmp_path: Path) -> N
         takd(3).prepare(tiny.context(tmp_path / "new", signals=poisoned))
 
 
-def test_another_first_assistant_makes_another_second_one(tmp_path: Path) -> None:
-    made = []
-    for temperature in (2.0, 8.0):
-        method = takd(3, 2, per_assistant=[{"temperature": temperature}, {}])
-        made.append(learned(method, tiny.context(tmp_path)).tobytes())
-    assert made[0] != made[1]
-    assert len(assistants(tmp_path)) == 4
-
-
 @pytest.mark.parametrize(
     "settings",
     [

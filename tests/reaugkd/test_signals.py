@@ -79,16 +79,6 @@ def test_asking_for_states_changes_nothing_else(training: bool) -> None:
         _ = plain.states
 
 
-@pytest.mark.parametrize("kept", [(0,), (0, 2), (2, 1, 0), (1, 1, 1, 1)])
-def test_kept_layers_hand_out_as_many_states(kept: tuple[int, ...]) -> None:
-    backbone = random_backbone(FAMILY["bert"], 40, seed=0)
-    keep_layers(backbone, kept)
-    encoder = Encoder(backbone, 2, "cls").eval()
-    output = encoder(IDS, MASK, states=True)
-    assert output.states.shape == (2, len(kept) + 1, 16)
-    assert torch.equal(output.states[:, -1], output.embedding)
-
-
 def test_states_carry_gradient_to_the_layers_below_only() -> None:
     encoder = tiny.encoder()
     encoder(IDS, MASK, states=True).states[:, 1].square().sum().backward()
