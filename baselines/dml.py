@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 
 
 def mutual_loss(
-    own: Tensor, peer: Tensor, labels: Tensor, kl_weight: float = 1.0, label_smoothing: float = 0.0
+    logits: Tensor,
+    peer: Tensor,
+    labels: Tensor,
+    kl_weight: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> LossTerms:
-    """What one model minimises: CE(own, y) + kl_weight KL(p_peer || p_own), both at T = 1.
+    """What one model minimises: CE(z, y) + kl_weight KL(p_peer || p), both at T = 1.
 
     The direction (the peer is the target) and the peer as a constant are verified in the official
     code. With more than two models the paper averages the KL terms over the peers (recalled, not
     verified) and the code sums them (verified); with two models both are this.
 
     Args:
-        own: [B, C] logits of the model that learns.
+        logits: [B, C] of the model that learns.
         peer: [B, C] logits of the other one, a constant.
         labels: [B] int64.
         kl_weight: of the KL.
@@ -45,9 +49,9 @@ def mutual_loss(
     """
     from torch.nn import functional as F
 
-    hard = F.cross_entropy(precise(own), labels, label_smoothing=label_smoothing)
+    hard = F.cross_entropy(precise(logits), labels, label_smoothing=label_smoothing)
     return LossTerms(
-        {"hard": hard, "soft": soft_label(own, peer, 1.0)}, {"hard": 1.0, "soft": kl_weight}
+        {"hard": hard, "soft": soft_label(logits, peer, 1.0)}, {"hard": 1.0, "soft": kl_weight}
     )
 
 
@@ -112,16 +116,18 @@ class DML(Joint):
     def _sequential(self) -> bool:
         return bool(self.settings.order == "sequential")
 
-    def _mutual(self, own: Tensor, peer: Tensor, batch: Batch) -> LossTerms:
+    def _mutual(self, logits: Tensor, peer: Tensor, batch: Batch) -> LossTerms:
         settings: DMLSettings = self.settings
-        return mutual_loss(own, peer, batch.labels, settings.kl_weight, settings.label_smoothing)
+        return mutual_loss(logits, peer, batch.labels, settings.kl_weight, settings.label_smoothing)
 
-    def _answer(self, learner: Learner, batch: Batch, own: EncoderOutput | None) -> EncoderOutput:
+    def _answer(
+        self, learner: Learner, batch: Batch, output: EncoderOutput | None
+    ) -> EncoderOutput:
         """What ``learner`` shows the other: its own pass where that may serve, or a new one."""
         if self.settings.peer == "eval":
             return learner.provide(batch)
-        if own is not None:
-            return own
+        if output is not None:
+            return output
         from torch import no_grad
 
         with no_grad():

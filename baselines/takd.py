@@ -107,9 +107,9 @@ class TAKDSettings(KDSettings):
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
-        given, needed = len(self.per_assistant), len(self.chain)
-        if given not in (0, needed):
-            raise ValueError(f"per_assistant has {given} entries, the chain {needed} elements")
+        entries, elements = len(self.per_assistant), len(self.chain)
+        if entries not in (0, elements):
+            raise ValueError(f"per_assistant has {entries} entries, the chain {elements} elements")
         return self
 
 
@@ -169,16 +169,16 @@ class TAKD(KD):
         """
         settings: TAKDSettings = self.settings
         each = settings.per_assistant or (settings.assistant,) * len(settings.chain)
-        for link, own in zip(settings.chain, each, strict=True):
+        for link, weights in zip(settings.chain, each, strict=True):
             if link == TEACHER:
                 continue
             count = halfway(teacher, student) if link == AUTO else link
             if count is None:
                 raise ValueError(f"no depth lies between {teacher} and {student} layers")
             if isinstance(count, str):
-                yield Stage(ModelSpec.parse(count), own)
+                yield Stage(ModelSpec.parse(count), weights)
             else:
-                yield Stage(ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), own)
+                yield Stage(ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), weights)
 
     def prepare(self, context: Context) -> TeacherSignals | None:
         """Train (or find) the assistants one after the other; the last one's signals."""

@@ -98,11 +98,11 @@ class ModelSpec(BaseModel):
         if self.source.startswith("package:"):
             package, _, folder = self.source.removeprefix("package:").partition("/")
             # The top package alone: looking for a part of it would import it.
-            found = find_spec(package) if package.isidentifier() else None
-            if found is None or not found.submodule_search_locations:
+            module = find_spec(package) if package.isidentifier() else None
+            if module is None or not module.submodule_search_locations:
                 name = package.replace("_", "-")
                 raise ModelError(f"model {self.source}: pip install {name} brings the package")
-            path = Path(found.submodule_search_locations[0]) / folder
+            path = Path(module.submodule_search_locations[0]) / folder
         else:
             path = Path(self.source).expanduser()
             looks_like_path = self.source.startswith((".", "/", "~")) or self.source.count("/") > 1

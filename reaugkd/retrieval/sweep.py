@@ -116,23 +116,23 @@ def sweep_scores(
     """
     names = tuple(metrics or task.metrics)
     scores = {name: np.empty(grid.shape) for name in names}
-    known: dict[bytes, dict[str, float]] = {}
-    own = np.asarray(student, dtype=np.float64)
+    scored: dict[bytes, dict[str, float]] = {}
+    alone = np.asarray(student, dtype=np.float64)
     nearest = np.asarray(similarities, dtype=np.float64)
     values = np.asarray(neighbour_values, dtype=np.float64)
     grid.require(nearest.shape[1])
     for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
-        mixed = mixtures(own, nearest, values, grid, tau).reshape(-1, own.shape[1])
-        answers = predictions(task, mixed).reshape(-1, len(own))
+        mixed = mixtures(alone, nearest, values, grid, tau).reshape(-1, alone.shape[1])
+        answers = predictions(task, mixed).reshape(-1, len(alone))
         for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
             digest = blake2b(answer.tobytes()).digest()
-            if digest not in known:
+            if digest not in scored:
                 with warnings.catch_warnings():
                     # With beta 1 and equal neighbours, constant scores are an answer like another.
                     warnings.simplefilter("ignore", ConstantScoresWarning)
-                    known[digest] = score(names, answer, labels)
+                    scored[digest] = score(names, answer, labels)
             for name in names:
-                scores[name][(at, *setting)] = known[digest][name]
+                scores[name][(at, *setting)] = scored[digest][name]
     return scores
 
 

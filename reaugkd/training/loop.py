@@ -307,10 +307,10 @@ class _Run:
 
 def collator(setup: Setup, readers: set[str]) -> Collator:
     """The collator of ``fit``; readers that share the student's rows add nothing to a batch."""
-    own = setup.encoded[STUDENT]
+    student = setup.encoded[STUDENT]
     others = {
         reader: Collator(setup.encoded[reader].splits["fit"], setup.encoded[reader].pad_id)
         for reader in sorted(readers)
-        if reader != STUDENT and setup.encoded[reader] is not own
+        if reader != STUDENT and setup.encoded[reader] is not student
     }
-    return Collator(own.splits["fit"], own.pad_id, others)
+    return Collator(student.splits["fit"], student.pad_id, others)

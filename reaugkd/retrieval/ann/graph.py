@@ -96,11 +96,10 @@ def reachable(
     for number, row in enumerate(rows):
         for fewer in range(k, 0, -1):
             try:
-                near, far = ask(row, fewer)
+                ids[number, :fewer], distances[number, :fewer] = ask(row, fewer)
+                break
             except refusal:
                 continue
-            ids[number, :fewer], distances[number, :fewer] = near, far
-            break
     return distances, ids
 
 

@@ -67,8 +67,8 @@ class Svs(Graph):
 
     def params(self) -> dict[str, Any]:
         """The scheme, the degree and the window of the build beside the shared ones."""
-        own = {"scheme": self.scheme, "degree": self.degree, "window": self.window}
-        return {**own, **super().params()}
+        storage = {"scheme": self.scheme, "degree": self.degree, "window": self.window}
+        return {**storage, **super().params()}
 
     @property
     def nbytes(self) -> int:
@@ -117,8 +117,8 @@ class Svs(Graph):
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         self._apply(k, 1 if len(rows) == 1 else self.threads)
-        found, similarities = self._graph.search(rows, k)
-        ids = found.view(np.int64)
+        labels, similarities = self._graph.search(rows, k)
+        ids = labels.view(np.int64)
         if np.count_nonzero(ids[:, -1]) < len(ids):
             ids[_padding(similarities, ids)] = MISSING
         return similarities, ids
@@ -126,8 +126,8 @@ class Svs(Graph):
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """As the base class says; where entry 0 comes last it may be padding: looked at in full."""
         self._apply(k, 1)
-        found, similarities = self._graph.search(row, k)
-        ids = found.tolist()[0]
+        labels, similarities = self._graph.search(row, k)
+        ids = labels.tolist()[0]
         return (similarities.tolist()[0], ids) if ids[-1] else super().nearest(row, k)
 
     def _apply(self, k: int, threads: int) -> None:

@@ -87,25 +87,25 @@ class Usearch(HNSW):
         self._apply(k)
         asked = self._stored(rows)
         if len(rows) == 1:
-            one = self._graph.search(asked, k, threads=1)
-            distances, ids = one.distances[None], one.keys[None].view(np.int64)
-            if len(one) < k:  # no way in the graph to more of them
-                absent = ((0, 0), (0, k - len(one)))
+            match = self._graph.search(asked, k, threads=1)
+            distances, ids = match.distances[None], match.keys[None].view(np.int64)
+            if len(match) < k:  # no way in the graph to more of them
+                absent = ((0, 0), (0, k - len(match)))
                 distances = np.pad(distances, absent)
                 ids = np.pad(ids, absent, constant_values=MISSING)
         else:
-            found = self._graph.search(asked, k, threads=self.threads)
-            distances, ids = found.distances, found.keys.view(np.int64)
-            if found.counts.min() < k:
-                absent = np.arange(k) >= found.counts[:, None]
+            matches = self._graph.search(asked, k, threads=self.threads)
+            distances, ids = matches.distances, matches.keys.view(np.int64)
+            if matches.counts.min() < k:
+                absent = np.arange(k) >= matches.counts[:, None]
                 distances[absent], ids[absent] = 0.0, MISSING
         return np.subtract(1.0, distances), ids
 
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """As the base class says; fewer than k where usearch reaches fewer."""
         self._apply(k)
-        found = self._graph.search(self._stored(row)[0], k, threads=1)
-        return [1.0 - distance for distance in found.distances.tolist()], found.keys.tolist()
+        match = self._graph.search(self._stored(row)[0], k, threads=1)
+        return [1.0 - distance for distance in match.distances.tolist()], match.keys.tolist()
 
     def _apply(self, k: int) -> None:
         effort = max(self.effort or k, k)

@@ -95,10 +95,10 @@ class Voyager(HNSW):
         if STORAGE[self.storage].largest is not None or not row.flags.writeable:
             return super().nearest(row, k)
         try:
-            found, distances = self._graph.query(row[0], k, 1, max(self.effort or k, k))
+            labels, distances = self._graph.query(row[0], k, 1, max(self.effort or k, k))
         except RecallError:
             return super().nearest(row, k)
-        return [1.0 - distance for distance in distances.tolist()], found.tolist()
+        return [1.0 - distance for distance in distances.tolist()], labels.tolist()
 
     def _rounded(self, scaled: Vectors) -> Vectors:
         return toward_whole(scaled) if self.storage == "i8" else scaled
@@ -117,14 +117,14 @@ class Voyager(HNSW):
     def _ask(self, rows: Vectors, k: int) -> tuple[Vectors, Ids]:
         effort = max(self.effort or k, k)
         try:
-            found, distances = self._graph.query(
+            labels, distances = self._graph.query(
                 rows, k, 1 if len(rows) == 1 else self.threads, effort
             )
         except RecallError:
             return reachable(
                 lambda row, fewer: self._graph.query(row, fewer, 1, effort), rows, k, RecallError
             )
-        return distances, found.view(np.int64)
+        return distances, labels.view(np.int64)
 
     def _save(self, path: Path) -> None:
         self._graph.save(str(path))
