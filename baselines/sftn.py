@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reaugkd.models.encoder import EncoderOutput
     from reaugkd.models.learner import Learner, Team
-    from reaugkd.training.loop import TrainingResult
+    from reaugkd.training.loop import TrainingSummary
 
 BRANCHES = "branches"
 Direction = Literal["teacher||branch", "branch||teacher"]
@@ -247,7 +247,7 @@ class SFTN(KD):
         return {BRANCHES: context.learner(branches, recipe)}
 
 
-def held_out_scores(result: TrainingResult) -> dict[str, float]:
+def held_out_scores(result: TrainingSummary) -> dict[str, float]:
     """The scores of the epoch that was kept: a poor teacher is to be seen."""
     row = result.history[result.epoch - 1]
     return {name: value for name, value in row.items() if not name.startswith(("loss/", "epoch"))}

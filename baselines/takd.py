@@ -113,7 +113,7 @@ class TAKDSettings(KDSettings):
         return self
 
 
-class Stage(NamedTuple):
+class Assistant(NamedTuple):
     """One assistant: its model and how it is distilled."""
 
     spec: ModelSpec
@@ -161,7 +161,7 @@ class TAKD(KD):
         names = (link for link in self.settings.chain if isinstance(link, str))
         return tuple(ModelSpec.parse(name) for name in names if name not in (AUTO, TEACHER))
 
-    def stages(self, teacher: int, student: int) -> Iterator[Stage]:
+    def stages(self, teacher: int, student: int) -> Iterator[Assistant]:
         """The assistants for a teacher and a student of these depths.
 
         Raises:
@@ -176,9 +176,11 @@ class TAKD(KD):
             if count is None:
                 raise ValueError(f"no depth lies between {teacher} and {student} layers")
             if isinstance(count, str):
-                yield Stage(ModelSpec.parse(count), weights)
+                yield Assistant(ModelSpec.parse(count), weights)
             else:
-                yield Stage(ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), weights)
+                yield Assistant(
+                    ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), weights
+                )
 
     def prepare(self, context: Context) -> TeacherSignals | None:
         """Train (or find) the assistants one after the other; the last one's signals."""
@@ -191,7 +193,7 @@ class TAKD(KD):
     def _assistant(
         self,
         context: Context,
-        stage: Stage,
+        stage: Assistant,
         signals: TeacherSignals | None,
         previous: str,
         title: str,

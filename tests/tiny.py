@@ -24,7 +24,7 @@ from reaugkd.tasks.encode import Encoded
 from reaugkd.tasks.task import Task
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import write_signals
-from reaugkd.training.loop import TrainingOptions, TrainingResult, distil, train
+from reaugkd.training.loop import TrainingOptions, TrainingSummary, distil, train
 
 VOCABULARY = 40
 TASK = Task("toy", "toy", "mini", False, ("no", "yes"), ("accuracy", "f1"), "accuracy")
@@ -156,7 +156,7 @@ def context(
     return Context(**given)
 
 
-def fine_tuned(encoder: Encoder, setup: Setup, folder: Path, **options: Any) -> TrainingResult:
+def fine_tuned(encoder: Encoder, setup: Setup, folder: Path, **options: Any) -> TrainingSummary:
     """``encoder`` trained on the true labels, in place; the checkpoint in ``folder``."""
     wanted = TrainingOptions(**options)
     return train(encoder, FineTune(), setup, wanted, checkpoint=Checkpoint(folder))

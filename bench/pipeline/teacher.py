@@ -27,7 +27,7 @@ from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.task import Task
 from reaugkd.training import inference, loop
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import NO_OPTIONS, TrainingOptions, TrainingResult
+from reaugkd.training.loop import NO_OPTIONS, TrainingOptions, TrainingSummary
 
 ENCODER = "encoder"
 
@@ -155,7 +155,7 @@ class TaskTeacher:
 
     def fine_tune(
         self, encoder: Encoder, folder: Path, stage: str, options: TrainingOptions = NO_OPTIONS
-    ) -> TrainingResult:
+    ) -> TrainingSummary:
         """Train ``encoder`` on the true labels by the teacher's recipe; a killed one goes on."""
         config, encoded = self.config.teacher, self.rows.encoded[TEACHER]
         setup = Setup(
@@ -228,7 +228,7 @@ def on(device: torch.device) -> dict[str, str]:
     return {} if device.type == "cpu" else {"device": device.type}
 
 
-def facts(encoder: Encoder, result: TrainingResult) -> Mapping[str, Any]:
+def facts(encoder: Encoder, result: TrainingSummary) -> Mapping[str, Any]:
     """What is worth keeping of a training run."""
     return {
         "best_epoch": result.epoch,

@@ -56,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Choice:
+class GridPoint:
     """One setting of a grid and its score."""
 
     tau: float
@@ -136,7 +136,7 @@ def sweep_scores(
     return scores
 
 
-def choose(scores: NDArray[Any], grid: Grid) -> Choice:
+def choose(scores: NDArray[Any], grid: Grid) -> GridPoint:
     """The best of ``scores`` [taus, ks, betas].
 
     Of equally good settings the one that intervenes least: the smallest beta, then the smallest
@@ -145,7 +145,7 @@ def choose(scores: NDArray[Any], grid: Grid) -> Choice:
     best = float(scores.max())
     taus, ks, betas = np.nonzero(scores >= best - 1e-12)  # rounding is no reason to intervene
     candidates = [
-        Choice(grid.taus[t], grid.ks[k], grid.betas[b], float(scores[t, k, b]))
+        GridPoint(grid.taus[t], grid.ks[k], grid.betas[b], float(scores[t, k, b]))
         for t, k, b in zip(taus, ks, betas, strict=True)
     ]
     return min(candidates, key=lambda choice: (choice.beta, choice.k, -choice.tau))

@@ -31,7 +31,7 @@ Evaluate = Callable[[Encoder], Mapping[str, float]]
 LOG_EVERY = 10
 
 
-class TrainingResult(NamedTuple):
+class TrainingSummary(NamedTuple):
     """What training leaves behind besides the model, which holds its best weights.
 
     Attributes:
@@ -101,7 +101,7 @@ NO_OPTIONS = TrainingOptions()
 
 def distil(
     distiller: Distiller, context: Context, student: Encoder, *, checkpoint: Checkpoint, stage: str
-) -> TrainingResult:
+) -> TrainingSummary:
     """Prepare ``distiller`` and train ``student`` in place by it.
 
     Args:
@@ -130,7 +130,7 @@ def train(
     *,
     checkpoint: Checkpoint,
     stage: str = "train",
-) -> TrainingResult:
+) -> TrainingSummary:
     """Train ``model`` in place on ``fit`` and leave it with the best weights of all epochs.
 
     Everything random comes from torch's generator, seeded here and restored afterwards. A run that
@@ -203,7 +203,7 @@ class _Run:
         for name, learner in self.learners.items():
             learner.forwards, learner.backwards = self.progress.work.get(name, (0, 0))
 
-    def __call__(self, evaluate: Evaluate) -> TrainingResult:
+    def __call__(self, evaluate: Evaluate) -> TrainingSummary:
         progress = self.progress
         memory.reset_peak(self.accelerator.device)
         while not self._over():
@@ -220,7 +220,7 @@ class _Run:
             self.reporter.note(f"{self.stage}: epoch {progress.epoch}, held-out {shown}")
         if progress.best_epoch:
             self.checkpoint.load_best(self.plain)
-        return TrainingResult(
+        return TrainingSummary(
             progress.best_score,
             progress.best_epoch,
             progress.history,

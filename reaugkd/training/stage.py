@@ -11,7 +11,7 @@ from reaugkd.distiller import Distiller
 from reaugkd.models.encoder import Encoder
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import write_signals
-from reaugkd.training.loop import TrainingOptions, TrainingResult, train
+from reaugkd.training.loop import TrainingOptions, TrainingSummary, train
 
 
 def train_and_record(
@@ -22,7 +22,7 @@ def train_and_record(
     options: TrainingOptions,
     *,
     title: str,
-) -> tuple[TrainingResult, dict[str, Any]]:
+) -> tuple[TrainingSummary, dict[str, Any]]:
     """Train ``encoder`` and write its signals of ``fit`` below ``folder``.
 
     Args:

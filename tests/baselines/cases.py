@@ -12,7 +12,7 @@ from baselines import METHODS
 from reaugkd.context import Context
 from reaugkd.distiller import CACHED, Conditions, Distiller, LossTerms, Shape
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import TrainingResult, distil
+from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
 
 
@@ -48,7 +48,7 @@ class DistillerCase:
         context: Context | None = None,
         method: Distiller | None = None,
         every: float = 60.0,
-    ) -> tuple[Any, TrainingResult]:
+    ) -> tuple[Any, TrainingSummary]:
         """A student of seed 2 and its result; checkpoint and artefacts below ``folder``."""
         context = context or self.given(folder)
         student = context.models.student(2)

@@ -16,7 +16,7 @@ from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import Learner, Team
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import TrainingResult, distil
+from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
 
 STEADY = tiny.RECIPE.model_copy(update={"warmup": 0.0, "weight_decay": 0.0})
@@ -112,7 +112,7 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 def both_trained(
     method: Distiller, context: Context, folder: Path
-) -> tuple[Encoder, Any, TrainingResult]:
+) -> tuple[Encoder, Any, TrainingSummary]:
     """Student (seed 2, best epoch), teacher (last epoch) and result of a whole run."""
     kept: dict[str, Learner] = {}
     companions = method.companions

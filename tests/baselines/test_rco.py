@@ -21,7 +21,7 @@ from reaugkd.distiller import Batch, Conditions, Distiller, KDSettings, LossTerm
 from reaugkd.models.encoder import Encoder, EncoderOutput
 from reaugkd.training import inference
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import TrainingResult, distil
+from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
 from tests.baselines.kills import Watch
@@ -80,7 +80,7 @@ def test_equal_anchors_are_a_route(count: int, steps: int) -> None:
 # --- the route -------------------------------------------------------------------------------
 
 
-def own_way(context: Context, folder: Path) -> tuple[dict[int, Encoder], TrainingResult]:
+def own_way(context: Context, folder: Path) -> tuple[dict[int, Encoder], TrainingSummary]:
     """The teacher fine-tuned as a run does it: its weights before each step, the last included."""
     encoder, passed = context.models.untrained(), {}
 

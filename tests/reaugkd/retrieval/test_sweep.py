@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reaugkd.errors import UserError
 from reaugkd.retrieval import mixing
-from reaugkd.retrieval.sweep import Choice, Grid, choose, mixtures, sweep_scores
+from reaugkd.retrieval.sweep import Grid, GridPoint, choose, mixtures, sweep_scores
 from reaugkd.tasks import metrics
 from reaugkd.tasks.task import Task
 
@@ -120,15 +120,15 @@ def test_the_same_predictions_are_scored_once(monkeypatch: pytest.MonkeyPatch) -
 def test_of_equal_settings_the_one_that_intervenes_least_is_chosen() -> None:
     grid = Grid(ks=(4, 1, 2), betas=(0.5, 0.0, 0.1), taus=(0.1, 1.0, 0.5))
     level = np.full(grid.shape, 0.7)
-    assert choose(level, grid) == Choice(tau=1.0, k=1, beta=0.0, score=0.7)
+    assert choose(level, grid) == GridPoint(tau=1.0, k=1, beta=0.0, score=0.7)
     level[:, 0, 0] = level[:, 2, 2] = level[0, 1, 2] = 0.8  # best, but never at beta 0
-    assert choose(level, grid) == Choice(tau=0.1, k=1, beta=0.1, score=0.8)
+    assert choose(level, grid) == GridPoint(tau=0.1, k=1, beta=0.1, score=0.8)
     level[0, 1, 2] = 0.7
-    assert choose(level, grid) == Choice(tau=1.0, k=2, beta=0.1, score=0.8)
+    assert choose(level, grid) == GridPoint(tau=1.0, k=2, beta=0.1, score=0.8)
     level[2, 0, 0] += 1e-15  # rounding
     assert choose(level, grid).beta == 0.1
     level[2, 0, 0] = 0.9
-    assert choose(level, grid) == Choice(tau=0.5, k=4, beta=0.5, score=0.9)
+    assert choose(level, grid) == GridPoint(tau=0.5, k=4, beta=0.5, score=0.9)
 
 
 def test_k_beyond_the_entries_is_told_with_both_numbers() -> None:

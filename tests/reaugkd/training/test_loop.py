@@ -25,7 +25,7 @@ from reaugkd.models.recipe import Recipe
 from reaugkd.reporter import Silent
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint, Progress
-from reaugkd.training.loop import DivergedError, TrainingOptions, TrainingResult, train
+from reaugkd.training.loop import DivergedError, TrainingOptions, TrainingSummary, train
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=3, batch_size=8)
@@ -57,7 +57,7 @@ def fit(
     *,
     every: float = 0.0,
     **options: Any,
-) -> TrainingResult:
+) -> TrainingSummary:
     checkpoint = Checkpoint(folder, every=every)
     wanted = TrainingOptions(**options)
     return train(model, method or FineTune(), tiny.setup(recipe), wanted, checkpoint=checkpoint)
@@ -348,7 +348,7 @@ def test_work_is_counted_and_survives_a_kill(tmp_path: Path) -> None:
             team.companions["other"].provide(batch)
             return terms
 
-    def go(method: FineTune) -> TrainingResult:
+    def go(method: FineTune) -> TrainingSummary:
         others = {"other": Learner(tiny.encoder(seed=5), RECIPE)}
         return fit(tiny.encoder(), tmp_path, method=method, companions=others)
 
