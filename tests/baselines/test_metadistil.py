@@ -140,6 +140,24 @@ def test_hypergradient_is_that_of_double_backward(kind: str, dropout: dict[str, 
     assert largest > 1e-4  # so the agreement above says something
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["head.weight", "backbone.encoder.layer.1.output.dense.weight"])
+def test_hypergradient_is_that_of_finite_differences(kind: str, name: str) -> None:
+    pair = Pair()
+    _, found = pair.cheap(kind)
+    weight, at, step = dict(pair.teacher.named_parameters())[name], (1, 2), 1e-4
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            weight[at] += sign * step
+        ends.append(pair.quiz_loss(kind).item())
+        with torch.no_grad():
+            weight[at] -= sign * step
+    slope = (ends[0] - ends[1]) / (2 * step)
+    assert abs(slope) > 1e-7
+    assert found[name][at].item() == pytest.approx(slope, rel=1e-6, abs=1e-11)
+
+
 def test_hypergradient_in_bf16_points_where_that_in_fp32_does() -> None:
     gradients = []
     for precision in ("fp32", "bf16"):
