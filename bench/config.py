@@ -7,8 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
-from reaugkd.models.pooling import Pooling
-from reaugkd.models.recipe import Recipe
+from reaugkd.models.recipe import Pooling, Recipe
 from reaugkd.models.spec import ModelSpec
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)

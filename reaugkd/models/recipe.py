@@ -1,4 +1,4 @@
-"""The hyper-parameters of one model's training."""
+"""The hyper-parameters of a model and of its training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["fp32", "bf16"]
+Pooling = Literal["cls", "pooler", "mean"]
 
 
 class Recipe(BaseModel):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from reaugkd.models.encoder import Encoder
-    from reaugkd.models.pooling import Pooling
+    from reaugkd.models.recipe import Pooling
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 TEACHER, PRETRAINED, CONFIG = "teacher", "pretrained", "config"
