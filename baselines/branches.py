@@ -29,7 +29,7 @@ def boundaries(depth: int, blocks: int) -> tuple[int, ...]:
     return tuple(round(i * depth / blocks) for i in range(1, blocks))
 
 
-class Given(nn.Module):
+class FromEmbeddings(nn.Module):
     """Stands where a backbone computes embeddings: it returns the vectors that it is given.
 
     So the backbone itself prepares the attention mask and whatever else its layers want.
@@ -54,7 +54,7 @@ def tail(student: Encoder, first: int) -> Encoder:
         raise ModelError(f"{type(student.backbone).__name__} has no embeddings to leave out")
     rest = deepcopy(student)
     keep_layers(rest.backbone, tuple(range(first, student.depth)))
-    rest.backbone.embeddings = Given()
+    rest.backbone.embeddings = FromEmbeddings()
     if hasattr(rest.backbone, "embeddings_project"):  # ELECTRA with narrow embeddings
         rest.backbone.embeddings_project = nn.Identity()
     return rest

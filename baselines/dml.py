@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
 
-from baselines.joint import TEACHER, Joint, JointSettings, together
-from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
+from baselines.joint import Joint, JointSettings, together
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
+from reaugkd.distiller import MethodSettings
 from reaugkd.losses import precise, soft_label
-from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training.learner import Learner, Team
+from reaugkd.settings import Weight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reaugkd.models.encoder import EncoderOutput
+    from reaugkd.models.learner import Learner, Team
 
 
 def mutual_loss(
-    own: Tensor, peer: Tensor, labels: Tensor, kl_weight: float = 1.0, label_smoothing: float = 0.0
+    logits: Tensor,
+    peer: Tensor,
+    labels: Tensor,
+    kl_weight: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> LossTerms:
-    """What one model minimises: CE(own, y) + kl_weight KL(p_peer || p_own), both at T = 1.
+    """What one model minimises: CE(z, y) + kl_weight KL(p_peer || p), both at T = 1.
 
     The direction (the peer is the target) and the peer as a constant are verified in the official
     code. With more than two models the paper averages the KL terms over the peers (recalled, not
     verified) and the code sums them (verified); with two models both are this.
 
     Args:
-        own: [B, C] logits of the model that learns.
+        logits: [B, C] of the model that learns.
         peer: [B, C] logits of the other one, a constant.
         labels: [B] int64.
         kl_weight: of the KL.
@@ -35,21 +42,24 @@ def mutual_loss(
     Returns:
         The terms ``hard`` and ``soft``, each the mean over the batch.
 
+    >>> import torch
     >>> a = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     >>> mutual_loss(a, a.flip(1), torch.tensor([0])).total.item()  # ln(1 + 1/e) + tanh(1/2)
     0.7753788...
     """
-    hard = F.cross_entropy(precise(own), labels, label_smoothing=label_smoothing)
+    from torch.nn import functional as F
+
+    hard = F.cross_entropy(precise(logits), labels, label_smoothing=label_smoothing)
     return LossTerms(
-        {"hard": hard, "soft": soft_label(own, peer, 1.0)}, {"hard": 1.0, "soft": kl_weight}
+        {"hard": hard, "soft": soft_label(logits, peer, 1.0)}, {"hard": 1.0, "soft": kl_weight}
     )
 
 
 class DMLSettings(JointSettings):
     """The temperature is 1, as in the paper."""
 
-    kl_weight: float = Field(
-        1.0, ge=0, description="weight of KL(peer || own), for both. Source: paper and official, 1"
+    kl_weight: Weight = Field(
+        1.0, description="weight of KL(peer || own), for both. Source: paper and official, 1"
     )
     label_smoothing: float = Field(
         0.0,
@@ -106,15 +116,19 @@ class DML(Joint):
     def _sequential(self) -> bool:
         return bool(self.settings.order == "sequential")
 
-    def _mutual(self, own: Tensor, peer: Tensor, batch: Batch) -> LossTerms:
+    def _mutual(self, logits: Tensor, peer: Tensor, batch: Batch) -> LossTerms:
         settings: DMLSettings = self.settings
-        return mutual_loss(own, peer, batch.labels, settings.kl_weight, settings.label_smoothing)
+        return mutual_loss(logits, peer, batch.labels, settings.kl_weight, settings.label_smoothing)
 
-    def _answer(self, learner: Learner, batch: Batch, own: EncoderOutput | None) -> EncoderOutput:
+    def _answer(
+        self, learner: Learner, batch: Batch, output: EncoderOutput | None
+    ) -> EncoderOutput:
         """What ``learner`` shows the other: its own pass where that may serve, or a new one."""
         if self.settings.peer == "eval":
             return learner.provide(batch)
-        if own is not None:
-            return own
-        with torch.no_grad():
+        if output is not None:
+            return output
+        from torch import no_grad
+
+        with no_grad():
             return learner.forward(batch)

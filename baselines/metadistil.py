@@ -11,33 +11,25 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from baselines.hypergradient import Objective, SoftTerm, hypergradient
+from baselines.hypergradient import Objective, SoftForm, hypergradient
 from baselines.quiz import quiz_rows, take_quiz
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
+from reaugkd.context import Context
+from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import precise
-from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training.batches import Collator
+from reaugkd.settings import Positive, Temperature, Weight
 
 if TYPE_CHECKING:
-    from reaugkd.context import Context
-    from reaugkd.training.learner import Learner, Team
+    import torch
+    from torch import Tensor
 
-TEACHER = "teacher"
+    from reaugkd.models.encoder import EncoderOutput
+    from reaugkd.models.learner import Learner, Team
+    from reaugkd.training.batches import Collator
+
 DRAW = 9
 """Keeps the quiz draws apart from other draws of the same seed."""
 
@@ -45,32 +37,29 @@ DRAW = 9
 class MetaDistilSettings(KDSettings):
     """Defaults of the official code for text, except for the soft term and PKD's share of it."""
 
-    temperature: float = Field(
-        5.0, gt=0, le=100, description="T of the soft labels. Source: official code, 5"
+    temperature: Temperature = Field(
+        5.0, description="T of the soft labels. Source: official code, 5"
     )
-    soft_weight: float = Field(
+    soft_weight: Positive = Field(
         0.5,
-        gt=0,
         description="weight of the soft term, the teacher's only way to the student. "
         "Source: official code, alpha 0.5",
     )
-    hard_weight: float = Field(
-        0.5, ge=0, description="weight of the true-label loss. Source: official code, 1 - alpha"
+    hard_weight: Weight = Field(
+        0.5, description="weight of the true-label loss. Source: official code, 1 - alpha"
     )
-    soft_term: SoftTerm = Field(
+    soft_term: SoftForm = Field(
         "kl",
         description="form of the soft term. Source: kl is this project's convention; the official "
         "code for text has softmax-mse, or logit-mse by a flag",
     )
-    pilot_learning_rate: float = Field(
+    pilot_learning_rate: Positive = Field(
         5e-5,
-        gt=0,
         description="step of plain SGD to the pilot student, the key setting. "
         "Source: official code, 5e-5",
     )
-    teacher_learning_rate: float = Field(
+    teacher_learning_rate: Weight = Field(
         1e-5,
-        ge=0,
         description="of the teacher's AdamW, without weight decay and warm-up; 0 freezes the "
         "teacher. Source: official code, 1e-5",
     )
@@ -111,12 +100,7 @@ class MetaDistil(Distiller):
         self._collate: Collator | None = None
         self._quiz: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._quiz_size = 0
-        self._objective = Objective(
-            self.settings.soft_term,
-            self.settings.temperature,
-            self.settings.soft_weight,
-            self.settings.hard_weight,
-        )
+        self._objective = Objective(self.settings, self.settings.soft_term)
 
     def unsupported(self, conditions: Conditions) -> str | None:
         """Regression with a softmax term, and gradients that are accumulated over batches."""
@@ -137,6 +121,8 @@ class MetaDistil(Distiller):
 
     def prepare(self, context: Context) -> None:
         """Set the quiz rows of ``fit`` aside; they come from neither ``dev`` nor ``held_out``."""
+        from reaugkd.training.batches import Collator
+
         self._quiz = self._quiz_rows(context)
         self._collate = Collator(context.splits["fit"], context.pad_id)
         self._quiz_size = self.settings.quiz_batch_size or context.recipe.batch_size
@@ -154,7 +140,7 @@ class MetaDistil(Distiller):
                 "warmup": 0.0,
             }
         )
-        return {TEACHER: context.learner(context.models.teacher(), recipe)}
+        return {TEACHER: context.learner(context.models.teacher(), recipe, reads=TEACHER)}
 
     def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:
         """Terms ``soft`` and ``hard``, and ``quiz`` (weight 0) where every batch has one.
@@ -162,6 +148,8 @@ class MetaDistil(Distiller):
         One forward pass of the student serves pilot and real step, which share weights, rows and
         masks, so the random numbers are those of plain distillation.
         """
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
         teacher, moves = team.companions[TEACHER], self.settings.teacher_learning_rate > 0
         meta = moves and team.moment % self.settings.every == 0
         lesson = teacher.provide(batch, gradient=meta)
@@ -212,11 +200,4 @@ class MetaDistil(Distiller):
             generator = np.random.default_rng([team.seed, team.moment, DRAW])
             rows = generator.permutation(rows)[: size * self.settings.quiz_batches]
         parts = [self._collate(rows[at : at + size].tolist()) for at in range(0, len(rows), size)]
-        return [
-            Batch(
-                {name: value.to(device) for name, value in part.inputs.items()},
-                part.labels.to(device),
-                part.rows.to(device),
-            )
-            for part in parts
-        ]
+        return [part.to(device) for part in parts]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from baselines.joint import TEACHER, Joint, JointSettings, together
+from baselines.joint import Joint, JointSettings, together
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
-from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
+from reaugkd.distiller import MethodSettings
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.models.encoder import Encoder, EncoderOutput
-from reaugkd.training.learner import Learner, Team
+from reaugkd.settings import Weight
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from reaugkd.models.encoder import Encoder, EncoderOutput
+    from reaugkd.models.learner import Learner, Team
 
 MULTIPLIER = "multiplier"
 
@@ -55,10 +60,10 @@ def next_multiplier(multiplier: float, proximal: float, bound: float, rate: floa
     return max(0.0, multiplier + rate * (proximal - bound))
 
 
-def zero(head: nn.Linear) -> None:
+def zero(head: nn.Module) -> None:
     """Set all weights of a classifier to 0: every answer is uniform."""
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
+    for parameter in head.parameters():
+        parameter.data.zero_()
 
 
 class ProKTSettings(JointSettings):
@@ -71,9 +76,8 @@ class ProKTSettings(JointSettings):
         description="lam: the teacher minimises (1 - lam) CE + lam KL(student || teacher). "
         "Source: official README, 0.4 for BERT",
     )
-    student_hard_weight: float = Field(
+    student_hard_weight: Weight = Field(
         0.0,
-        ge=0,
         description="weight of the student's CE beside its KL(teacher || student) of weight 1. "
         "Source: official code, none",
     )
@@ -85,10 +89,10 @@ class ProKTSettings(JointSettings):
         description="weight: proximal_weight as it is; dual: the teacher minimises CE + b (KL - "
         "dual_bound) and b learns. Source: official code, both; its default is weight",
     )
-    dual_start: float = Field(1.0, ge=0, description="b at the start. Source: official code")
-    dual_bound: float = Field(1.0, ge=0, description="eps, of the KL. Source: official code")
-    dual_rate: float = Field(
-        1e-3, ge=0, description="eta: b <- max(0, b + eta (KL - eps)). Source: official code"
+    dual_start: Weight = Field(1.0, description="b at the start. Source: official code")
+    dual_bound: Weight = Field(1.0, description="eps, of the KL. Source: official code")
+    dual_rate: Weight = Field(
+        1e-3, description="eta: b <- max(0, b + eta (KL - eps)). Source: official code"
     )
 
 
@@ -116,9 +120,8 @@ class ProKT(Joint):
     def companions(self, context: Context) -> Mapping[str, Learner]:
         """The teacher before fine-tuning, its classifier zeroed like the student's."""
         learners = super().companions(context)
-        encoder = learners[TEACHER].plain
-        if self.settings.zero_heads and isinstance(encoder, Encoder):
-            zero(encoder.head)
+        if self.settings.zero_heads:
+            zero(learners[TEACHER].plain.get_submodule("head"))
         return learners
 
     def state(self) -> Mapping[str, float]:

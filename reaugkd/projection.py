@@ -6,17 +6,19 @@ supervised contrastive loss. The encoder is frozen, so this needs no forward pas
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
 from reaugkd.errors import UserError
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
+from reaugkd.settings import Positive
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CHUNK = 8192
 """Rows projected at once."""
@@ -28,16 +30,16 @@ class HeadRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(5, ge=0, le=1000, description="passes over the fit split. Source: ours")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW. Source: ours")
+    learning_rate: Positive = Field(1e-3, description="AdamW. Source: ours")
     batch_size: int = Field(256, ge=2, description="examples contrasted at once. Source: ours")
-    tau: float = Field(0.1, gt=0, description="temperature. Source: SupContrast code, 0.07-0.1")
+    tau: Positive = Field(0.1, description="temperature. Source: SupContrast code, 0.07-0.1")
     regression: Literal["kernel", "identity"] = Field(
         "kernel",
         description="regression has no classes: weight positives by nearness of scores, or train "
         "no head (needs equal widths). Source: ours, docs/decisions/0003",
     )
-    width: float = Field(
-        0.5, gt=0, description="of the kernel, in standard deviations of the scores. Source: ours"
+    width: Positive = Field(
+        0.5, description="of the kernel, in standard deviations of the scores. Source: ours"
     )
 
 
@@ -47,6 +49,8 @@ def identity_head(teacher_width: int, student_width: int) -> nn.Linear:
     Either keeps cosines as they are (or as nearly as a narrower space allows), so an untrained
     head already relates examples as the teacher does.
     """
+    from torch import nn
+
     head = nn.Linear(teacher_width, student_width, bias=False)
     if teacher_width == student_width:
         nn.init.eye_(head.weight)
@@ -80,6 +84,8 @@ def train_head(
     Raises:
         UserError: ``regression="identity"`` where the widths differ.
     """
+    import torch
+
     regression = np.asarray(labels).dtype.kind == "f"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -117,10 +123,13 @@ def train_head(
 
 def apply(head: nn.Linear, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     """L2-normalised projections, [N, H_t] -> [N, H_s] float32."""
+    import torch
+    from torch.nn import functional as F
+
     keys = np.empty((len(embedding), head.out_features), dtype=np.float32)
     with torch.inference_mode():
         for at in range(0, len(embedding), CHUNK):
             # np.array copies: what is mapped from disk is read-only, which torch cannot express.
             projected = head(torch.from_numpy(np.array(embedding[at : at + CHUNK])))
-            keys[at : at + CHUNK] = nn.functional.normalize(projected, dim=1).numpy()
+            keys[at : at + CHUNK] = F.normalize(projected, dim=1).numpy()
     return keys

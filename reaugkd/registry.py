@@ -92,9 +92,9 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: with the nearest valid name.
         """
-        for known in self._all():
-            if normal(known) == normal(name):
-                return known
+        for spelling in self._all():
+            if normal(spelling) == normal(name):
+                return spelling
         raise UnknownNameError(self.what, name, self._all())
 
     def require(self, name: str) -> None:

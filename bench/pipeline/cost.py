@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reaugkd.training.loop import TrainingResult
+from reaugkd.training.loop import TrainingSummary
 
 STUDENT = "student"
 
 
 def of_student(
-    result: TrainingResult, stages: Sequence[Mapping[str, Any]], cached_rows: int
+    result: TrainingSummary, stages: Sequence[Mapping[str, Any]], cached_rows: int
 ) -> dict[str, Any]:
     """The cost of one student as plain JSON, see :class:`bench.records.run.Cost`.
 

@@ -256,7 +256,7 @@ class Retrieval:
         split: str,
         similarities: Floats,
         ids: NDArray[np.int64],
-        choice: Choice | sweep.Choice,
+        choice: Choice | sweep.GridPoint,
     ) -> Floats:
         nearest, rows = similarities[:, : choice.k], ids[:, : choice.k]
         return mixing.augment(

@@ -10,8 +10,8 @@ VARIABLE = "REAUGKD_CACHE"
 
 def default_cache() -> Path:
     """``$REAUGKD_CACHE``, or ``$XDG_CACHE_HOME/reaugkd``, or ``~/.cache/reaugkd``."""
-    own = os.environ.get(VARIABLE)
-    if own:
-        return Path(own).expanduser()
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "reaugkd"

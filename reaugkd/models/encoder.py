@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError
@@ -17,8 +17,8 @@ from reaugkd.errors import ModelError
 from reaugkd.losses import precise
 from reaugkd.models import attention
 from reaugkd.models.dropout import FastDropout, use_fast_dropout
+from reaugkd.models.recipe import Pooling
 
-Pooling = Literal["cls", "pooler", "mean"]
 HEAD_FILE = "head.safetensors"
 ENCODER_FILE = "encoder.json"
 

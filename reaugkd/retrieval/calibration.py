@@ -36,10 +36,10 @@ def loss(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     >>> loss([[1.0], [3.0]], [1.0, 1.0])
     {'mse': 2.0}
     """
-    given, truth = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
-    if given.shape[1] == 1:
-        return {"mse": float(np.mean((given[:, 0] - truth) ** 2))}
-    likely = given[np.arange(len(given)), truth]
+    answers, truth = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
+    if answers.shape[1] == 1:
+        return {"mse": float(np.mean((answers[:, 0] - truth) ** 2))}
+    likely = answers[np.arange(len(answers)), truth]
     return {"nll": float(-np.log(np.maximum(likely, LEAST)).mean())}
 
 
@@ -57,18 +57,18 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    given, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels)
-    own = given[np.arange(len(given)), truth]
+    scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    true_scores = scores[np.arange(len(scores)), truth]
 
     def nll(log_t: float) -> float:
-        scaled, t = given / math.exp(log_t), math.exp(log_t)
+        scaled, t = scores / math.exp(log_t), math.exp(log_t)
         top = scaled.max(axis=1)
         total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float((total - own / t).mean())
+        return float((total - true_scores / t).mean())
 
     bounds = (math.log(COOLEST), math.log(HOTTEST))
-    found = minimize_scalar(nll, bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return math.exp(found.x)
+    minimum = minimize_scalar(nll, bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    return math.exp(minimum.x)
 
 
 def scaled(logits: NDArray[Any], temperature: float) -> NDArray[Any]:

@@ -25,12 +25,12 @@ def probabilities(logits: ArrayLike) -> NDArray[Any]:
     >>> probabilities(np.log([[0.2, 0.6]]))
     array([[0.25, 0.75]])
     """
-    given = np.asarray(logits)
-    if given.shape[1] == 1:
-        return given
-    exact = given.astype(np.float64)
+    scores = np.asarray(logits)
+    if scores.shape[1] == 1:
+        return scores
+    exact = scores.astype(np.float64)
     powers = np.exp(exact - exact.max(axis=1, keepdims=True))
-    result: NDArray[Any] = (powers / powers.sum(axis=1, keepdims=True)).astype(given.dtype)
+    result: NDArray[Any] = (powers / powers.sum(axis=1, keepdims=True)).astype(scores.dtype)
     return result
 
 
@@ -126,8 +126,8 @@ def augment(
     """
     if beta == 0.0:
         return student.copy()
-    found = retrieved(weights(similarities, tau), neighbour_values(values, ids))
-    return mix(student, found, beta)
+    mean = retrieved(weights(similarities, tau), neighbour_values(values, ids))
+    return mix(student, mean, beta)
 
 
 def without_self(

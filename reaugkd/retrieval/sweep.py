@@ -56,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Choice:
+class GridPoint:
     """One setting of a grid and its score."""
 
     tau: float
@@ -65,32 +65,19 @@ class Choice:
     score: float
 
 
-def sweep(
-    student: ArrayLike, similarities: ArrayLike, neighbour_values: ArrayLike, grid: Grid
-) -> Floats:
-    """The mixture for every setting.
+def mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
+    """What :func:`reaugkd.retrieval.mixing.mix` gives for every setting with ``tau``.
 
     Args:
         student: [q, C] probabilities, or scores.
-        similarities: [q, K] descending, -inf where missing, K at least the largest k.
-        neighbour_values: [q, K, C].
+        nearest: [q, K] similarities, descending, -inf where missing, K at least the largest k.
+        values: [q, K, C] of the neighbours.
         grid: the settings.
+        tau: one of its temperatures.
 
     Returns:
-        [taus, ks, betas, q, C]: what :func:`reaugkd.retrieval.mixing.mix` gives for each.
-
-    Raises:
-        UserError: if a k is larger than K.
+        [ks, betas, q, C].
     """
-    own = np.asarray(student, dtype=np.float64)
-    nearest = np.asarray(similarities, dtype=np.float64)
-    values = np.asarray(neighbour_values, dtype=np.float64)
-    grid.require(nearest.shape[1])
-    return np.stack([_mixtures(own, nearest, values, grid, tau) for tau in grid.taus])
-
-
-def _mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
-    """The part of one tau: [ks, betas, q, C]."""
     last = np.array(grid.ks) - 1
     present = np.isfinite(nearest)
     # Similarities fall, so the first is the largest: no power exceeds 1 and the first one is 1.
@@ -119,9 +106,7 @@ def sweep_scores(
 
     Args:
         task: tells outputs from predictions and names the metrics.
-        student: as for :func:`sweep`.
-        similarities: as for :func:`sweep`.
-        neighbour_values: as for :func:`sweep`.
+        student, similarities, neighbour_values: as for :func:`mixtures`.
         labels: [q].
         grid: the settings.
         metrics: names to compute instead of the task's.
@@ -131,27 +116,27 @@ def sweep_scores(
     """
     names = tuple(metrics or task.metrics)
     scores = {name: np.empty(grid.shape) for name in names}
-    known: dict[bytes, dict[str, float]] = {}
-    own = np.asarray(student, dtype=np.float64)
+    scored: dict[bytes, dict[str, float]] = {}
+    alone = np.asarray(student, dtype=np.float64)
     nearest = np.asarray(similarities, dtype=np.float64)
     values = np.asarray(neighbour_values, dtype=np.float64)
     grid.require(nearest.shape[1])
     for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
-        mixtures = _mixtures(own, nearest, values, grid, tau)
-        answers = predictions(task, mixtures.reshape(-1, own.shape[1])).reshape(-1, len(own))
+        mixed = mixtures(alone, nearest, values, grid, tau).reshape(-1, alone.shape[1])
+        answers = predictions(task, mixed).reshape(-1, len(alone))
         for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
             digest = blake2b(answer.tobytes()).digest()
-            if digest not in known:
+            if digest not in scored:
                 with warnings.catch_warnings():
                     # With beta 1 and equal neighbours, constant scores are an answer like another.
                     warnings.simplefilter("ignore", ConstantScoresWarning)
-                    known[digest] = score(names, answer, labels)
+                    scored[digest] = score(names, answer, labels)
             for name in names:
-                scores[name][(at, *setting)] = known[digest][name]
+                scores[name][(at, *setting)] = scored[digest][name]
     return scores
 
 
-def choose(scores: NDArray[Any], grid: Grid) -> Choice:
+def choose(scores: NDArray[Any], grid: Grid) -> GridPoint:
     """The best of ``scores`` [taus, ks, betas].
 
     Of equally good settings the one that intervenes least: the smallest beta, then the smallest
@@ -160,7 +145,7 @@ def choose(scores: NDArray[Any], grid: Grid) -> Choice:
     best = float(scores.max())
     taus, ks, betas = np.nonzero(scores >= best - 1e-12)  # rounding is no reason to intervene
     candidates = [
-        Choice(grid.taus[t], grid.ks[k], grid.betas[b], float(scores[t, k, b]))
+        GridPoint(grid.taus[t], grid.ks[k], grid.betas[b], float(scores[t, k, b]))
         for t, k, b in zip(taus, ks, betas, strict=True)
     ]
     return min(candidates, key=lambda choice: (choice.beta, choice.k, -choice.tau))

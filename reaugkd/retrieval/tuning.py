@@ -62,11 +62,11 @@ class Truth:
         return recall_at_k(self._exact.similarities(self.queries, ids), self.similarities)
 
 
-def recall_at_k(found: Vectors, exact: Vectors, tie: float = TIE) -> float:
+def recall_at_k(answered: Vectors, exact: Vectors, tie: float = TIE) -> float:
     """The share of exact neighbours that were found, with ties counted as equal.
 
     Args:
-        found: exact similarities of the answers [q, k], -inf where missing.
+        answered: exact similarities of the answers [q, k], -inf where missing.
         exact: exact similarities of the true neighbours [q, k], descending, -inf where missing.
         tie: how far below the k-th true similarity an answer still counts.
 
@@ -76,10 +76,10 @@ def recall_at_k(found: Vectors, exact: Vectors, tie: float = TIE) -> float:
     >>> recall_at_k(np.array([[0.9, 0.5, 0.1]]), np.array([[0.9, 0.5, 0.5]])).__round__(3)
     0.667
     """
-    there = np.isfinite(exact)
-    last = np.where(there, exact, np.inf).min(axis=1, keepdims=True)
-    hits = (found >= last - tie).sum(axis=1)
-    return float(hits.sum() / max(there.sum(), 1))
+    present = np.isfinite(exact)
+    last = np.where(present, exact, np.inf).min(axis=1, keepdims=True)
+    hits = (answered >= last - tie).sum(axis=1)
+    return float(hits.sum() / max(present.sum(), 1))
 
 
 def tune(index: AnnIndex, truth: Truth, target: float = 0.99) -> Tuned:

@@ -66,10 +66,10 @@ def parse_label(task: Task, cell: str) -> float:
         ValueError: naming what was expected.
     """
     if not task.regression:
-        known = {**{str(i): i for i in range(task.outputs)}, **_ids(task)}
-        if cell not in known:
-            raise ValueError(f"expected a label among {', '.join(known)}, found {cell!r}")
-        return known[cell]
+        ids = {**{str(i): i for i in range(task.outputs)}, **_ids(task)}
+        if cell not in ids:
+            raise ValueError(f"expected a label among {', '.join(ids)}, found {cell!r}")
+        return ids[cell]
     low, high = task.value_range or (float("-inf"), float("inf"))
     try:
         value = float(cell)

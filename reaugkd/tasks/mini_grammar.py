@@ -127,15 +127,15 @@ def follows(random: Random, label: int) -> tuple[str, str]:
     or of one of those, in agreement or not with what the premise says of that one.
     """
     first, second, third = _kinds(random)
-    told = [clause(random, kind=first, good=_praise(random))]
+    premise = [clause(random, kind=first, good=_praise(random))]
     if random.random() < 0.4:
-        told.append(clause(random, kind=second, good=_praise(random)))
-    asked = random.choice(told)
+        premise.append(clause(random, kind=second, good=_praise(random)))
+    asked = random.choice(premise)
     kind = third if label == 1 else asked.kind
     good = _praise(random) if label == 1 else asked.good == (label == 0)
     verdict = random.choice(VERDICTS[good])
     hypothesis = f"the {kind} {random.choice(LINKS)} {verdict}"
-    return " but ".join(part.text for part in told), hypothesis
+    return " but ".join(part.text for part in premise), hypothesis
 
 
 def alike(random: Random) -> tuple[str, str, float]:

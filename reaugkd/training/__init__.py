@@ -1,1 +1,1 @@
-"""Training one team of models: recipe, batches, loop, checkpoint, inference."""
+"""Training one team of models: batches, loop, checkpoint, stages, inference."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ from torch import nn
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Distiller, LossTerms
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import Learner, Team
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.loop import TrainingResult
+from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
 
 STEADY = tiny.RECIPE.model_copy(update={"warmup": 0.0, "weight_decay": 0.0})
@@ -81,9 +81,38 @@ def at_update(learner: Learner, look: Any) -> None:
     learner.apply = outer  # type: ignore[method-assign]
 
 
+def moved(method: Distiller, team: Team, batch: Batch) -> dict[str, Any]:
+    """What one step does: gradients of each at its own update, and of the other meanwhile."""
+    own, peer, seen = team.student, team.companions["teacher"], {}
+
+    def teacher_moves() -> None:
+        seen["teacher"], seen["in the student meanwhile"] = (
+            gradient(peer.plain),
+            gradient(own.plain),
+        )
+
+    def student_moves() -> None:
+        seen["student"], seen["in the teacher meanwhile"] = (
+            gradient(own.plain),
+            gradient(peer.plain),
+        )
+        seen["updated teacher"] = copy.deepcopy(peer.plain)
+
+    at_update(peer, teacher_moves)
+    at_update(own, student_moves)
+    method.step(team, batch, None)
+    for other in ("student", "teacher"):
+        assert not any(g.any() for g in seen[f"in the {other} meanwhile"])
+    return seen
+
+
+def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return all(torch.allclose(x, y, atol=1e-7) for x, y in zip(a, b, strict=True))
+
+
 def both_trained(
     method: Distiller, context: Context, folder: Path
-) -> tuple[Encoder, Any, TrainingResult]:
+) -> tuple[Encoder, Any, TrainingSummary]:
     """Student (seed 2, best epoch), teacher (last epoch) and result of a whole run."""
     kept: dict[str, Learner] = {}
     companions = method.companions

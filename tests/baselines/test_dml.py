@@ -18,8 +18,6 @@ from torch import Tensor
 from baselines.dml import DML, DMLSettings, mutual_loss
 from baselines.finetune import FineTune
 from reaugkd.losses import soft_label
-from reaugkd.training import teacher
-from reaugkd.training.loop import minimise
 from tests import tiny
 from tests.baselines import teams
 from tests.baselines.cases import DistillerCase
@@ -114,12 +112,6 @@ def test_gradient_is_the_distance_to_label_and_peer(
     assert torch.allclose(own.grad, ((p - y) + weight * (p - q)) / len(values), atol=1e-12)
 
 
-def test_gradient_against_finite_differences() -> None:
-    own = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    peer, labels = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 1])
-    assert torch.autograd.gradcheck(lambda x: mutual_loss(x, peer, labels, 0.7, 0.1).total, own)
-
-
 def test_label_smoothing_by_hand() -> None:
     log_p = A.log_softmax(1)
     expected = -(0.95 * log_p[0, 0] + 0.05 * log_p[0, 1])  # 0.1 spread evenly over two classes
@@ -168,20 +160,7 @@ def test_each_gradient_is_that_of_its_own_loss_alone(form: dict[str, Any], tmp_p
     team = teams.team(method, context)
     own, peer = team.student, team.companions["teacher"]
     before = {"student": copy.deepcopy(own.plain), "teacher": copy.deepcopy(peer.plain)}
-    found: dict[str, Any] = {}
-
-    def teacher_moves() -> None:
-        found["teacher"] = teams.gradient(peer.plain)
-        found["in the student meanwhile"] = teams.gradient(own.plain)
-
-    def student_moves() -> None:
-        found["student"] = teams.gradient(own.plain)
-        found["in the teacher meanwhile"] = teams.gradient(peer.plain)
-        found["updated teacher"] = copy.deepcopy(peer.plain)
-
-    teams.at_update(peer, teacher_moves)
-    teams.at_update(own, student_moves)
-    method.step(team, batch, None)
+    found = teams.moved(method, team, batch)
 
     def alone(learner: Any, example: Any) -> list[Tensor]:
         with torch.no_grad():
@@ -192,18 +171,13 @@ def test_each_gradient_is_that_of_its_own_loss_alone(form: dict[str, Any], tmp_p
         loss.backward()
         return teams.gradient(learner)
 
-    def same(a: list[Tensor], b: list[Tensor]) -> bool:
-        return all(torch.allclose(x, y, atol=1e-7) for x, y in zip(a, b, strict=True))
-
     updated = found["updated teacher"]
     shown, other = (before["teacher"], updated)
     if form["order"] == "sequential":
         shown, other = other, shown
-    assert same(found["teacher"], alone(before["teacher"], before["student"]))
-    assert same(found["student"], alone(before["student"], shown))
-    assert not same(found["student"], alone(before["student"], other))
-    assert not any(g.any() for g in found["in the student meanwhile"])
-    assert not any(g.any() for g in found["in the teacher meanwhile"])
+    assert teams.same(found["teacher"], alone(before["teacher"], before["student"]))
+    assert teams.same(found["student"], alone(before["student"], shown))
+    assert not teams.same(found["student"], alone(before["student"], other))
 
     # One backward pass of both losses without detach is something else.
     one, two = before["student"], before["teacher"]
@@ -212,18 +186,7 @@ def test_each_gradient_is_that_of_its_own_loss_alone(form: dict[str, Any], tmp_p
     p, q = mine.log_softmax(1), theirs.log_softmax(1)
     kl = (q.exp() * (q - p)).sum(1).mean() + (p.exp() * (p - q)).sum(1).mean()
     (F.cross_entropy(mine, batch.labels) + F.cross_entropy(theirs, batch.labels) + kl).backward()
-    assert not same(found["student"], teams.gradient(one))
-
-
-@pytest.mark.parametrize("peer", ["train", "eval"])
-def test_the_mode_of_the_peer(peer: str, tmp_path: Path) -> None:
-    method = DML(DMLSettings.model_validate({"peer": peer}))
-    team = teams.team(method, tiny.context(tmp_path))
-    of_student = teams.modes(team.student.plain)
-    of_teacher = teams.modes(team.companions["teacher"].plain)
-    method.step(team, teams.batch(), None)
-    assert of_student == ([True] if peer == "train" else [True, False])
-    assert of_teacher == [True, peer == "train"]
+    assert not teams.same(found["student"], teams.gradient(one))
 
 
 # --- whole runs --------------------------------------------------------------------------------
@@ -242,9 +205,8 @@ def test_without_exchange_both_learn_alone_bit_for_bit(
     student, companion, _ = teams.both_trained(apart, context, tmp_path / "dml")
     assert tiny.same_weights(student, tiny.distilled(FineTune(), context, tmp_path / "ft"))
 
-    alone, plain = context.models.untrained(), minimise(teacher.true_labels)
-    plain.keep = "last"
-    context.train(alone, plain, tmp_path / "alone", recipe=recipe, seed=4, stage="alone")
+    alone = context.models.untrained()
+    tiny.fine_tuned(alone, tiny.setup(recipe, 4), tmp_path / "alone", keep="last")
     assert tiny.same_weights(companion, alone)
 
     together, other, _ = teams.both_trained(
@@ -264,12 +226,6 @@ def test_the_teachers_learning_rate_is_its_own(tmp_path: Path) -> None:
     recipe = DML(DMLSettings(teacher_learning_rate=3e-3)).companions(context)["teacher"].recipe
     assert recipe == context.teacher_recipe.model_copy(update={"learning_rate": 3e-3})
     assert DML().companions(context)["teacher"].recipe == context.teacher_recipe
-
-
-def test_both_are_logged(tmp_path: Path) -> None:
-    _, _, result = teams.both_trained(DML(), tiny.context(tmp_path), tmp_path / "run")
-    names = {"hard", "soft", "teacher_hard", "teacher_soft"}
-    assert names == {n.removeprefix("loss/") for n in result.history[0] if "loss/" in n}
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
-"""ProKT: oracles, who learns from what, the order of a step, zero heads."""
+"""ProKT: oracles, who learns from what, zero heads, KD and fine-tuning as its limits."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from baselines.prokt import ProKT, ProKTSettings, next_multiplier, teacher_loss
-from reaugkd.distiller import Batch, SignalBatch
+from baselines.kd import KD
+from baselines.prokt import ProKT, ProKTSettings, teacher_loss, zero
+from reaugkd.context import Context
+from reaugkd.distiller import Batch, KDSettings, SignalBatch
 from reaugkd.losses import soft_label
 from reaugkd.models.encoder import EncoderOutput
+from reaugkd.tasks.encode import Encoded
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.loop import distil
 from tests import tiny
 from tests.baselines import teams
 from tests.baselines.cases import DistillerCase
@@ -103,32 +111,6 @@ def test_gradient_of_the_teacher(values: list[list[float]], lam: float) -> None:
     assert torch.allclose(own.grad, expected, atol=1e-12)
 
 
-def test_gradient_against_finite_differences() -> None:
-    own = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    student, labels = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 1])
-    assert torch.autograd.gradcheck(lambda x: teacher_loss(x, student, labels, 0.6, 0.4).total, own)
-
-
-def test_without_a_pull_the_teacher_has_plain_labels() -> None:
-    terms = teacher_loss(A, B, FIRST, 1.0, 0.0)
-    assert teams.total(terms) == F.cross_entropy(A, FIRST).item()
-
-
-@given(
-    multiplier=st.floats(0, 10),
-    proximal=st.floats(0, 10),
-    bound=st.floats(0, 10),
-    rate=st.floats(0, 1),
-)
-def test_the_multiplier_follows_the_constraint(
-    multiplier: float, proximal: float, bound: float, rate: float
-) -> None:
-    after = next_multiplier(multiplier, proximal, bound, rate)
-    assert after >= 0
-    assert (after >= multiplier) if proximal >= bound else (after <= multiplier)
-    assert after == max(0.0, multiplier + rate * (proximal - bound))
-
-
 # --- one step ----------------------------------------------------------------------------------
 
 
@@ -158,20 +140,7 @@ def test_each_learns_from_the_others_present_weights(tmp_path: Path) -> None:
     team = teams.team(method, context)
     own, peer = team.student, team.companions["teacher"]
     before = {"student": copy.deepcopy(own.plain), "teacher": copy.deepcopy(peer.plain)}
-    found: dict[str, Any] = {}
-
-    def teacher_moves() -> None:
-        found["teacher"] = teams.gradient(peer.plain)
-        found["in the student meanwhile"] = teams.gradient(own.plain)
-
-    def student_moves() -> None:
-        found["student"] = teams.gradient(own.plain)
-        found["in the teacher meanwhile"] = teams.gradient(peer.plain)
-        found["updated teacher"] = copy.deepcopy(peer.plain)
-
-    teams.at_update(peer, teacher_moves)
-    teams.at_update(own, student_moves)
-    method.step(team, batch, None)
+    found = teams.moved(method, team, batch)
 
     def alone(learner: Any, example: Any, hard: float, soft: float) -> list[Tensor]:
         with torch.no_grad():
@@ -182,16 +151,11 @@ def test_each_learns_from_the_others_present_weights(tmp_path: Path) -> None:
         loss.backward()
         return teams.gradient(learner)
 
-    def same(a: list[Tensor], b: list[Tensor]) -> bool:
-        return all(torch.allclose(x, y, atol=1e-7) for x, y in zip(a, b, strict=True))
-
     updated = found["updated teacher"]
     assert not tiny.same_weights(updated, before["teacher"])
-    assert same(found["teacher"], alone(before["teacher"], before["student"], 0.6, 0.4))
-    assert same(found["student"], alone(before["student"], updated, 0.0, 1.0))
-    assert not same(found["student"], alone(before["student"], before["teacher"], 0.0, 1.0))
-    assert not any(g.any() for g in found["in the student meanwhile"])
-    assert not any(g.any() for g in found["in the teacher meanwhile"])
+    assert teams.same(found["teacher"], alone(before["teacher"], before["student"], 0.6, 0.4))
+    assert teams.same(found["student"], alone(before["student"], updated, 0.0, 1.0))
+    assert not teams.same(found["student"], alone(before["student"], before["teacher"], 0.0, 1.0))
 
 
 def test_each_is_clipped_and_scheduled_on_its_own(tmp_path: Path) -> None:
@@ -235,14 +199,6 @@ def test_zero_heads_begin_uniform_and_first_move_the_heads_alone(tmp_path: Path)
     assert not tiny.same_weights(peer.backbone, before["teacher"].backbone)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 7])
-def test_zero_heads_in_numbers(classes: int) -> None:
-    uniform, labels = torch.zeros(4, classes, dtype=torch.float64), torch.tensor([0, 1, 1, 0])
-    terms = teacher_loss(uniform, uniform, labels, 0.6, 0.4)
-    assert teams.total(terms) == pytest.approx(0.6 * math.log(classes), abs=1e-12)
-    assert terms.values["proximal"].item() == 0.0
-
-
 def test_heads_may_stay_as_they_are(tmp_path: Path) -> None:
     context = tiny.context(tmp_path)
     for zeroed in (True, False):
@@ -271,3 +227,119 @@ def test_refusals(tmp_path: Path) -> None:
     batch = teams.batch()
     with pytest.raises(ValueError, match="needs the teacher's logits"):
         prokt().loss(tiny.encoder()(**batch.inputs), None, batch)
+
+
+# --- whole runs --------------------------------------------------------------------------------
+
+
+def fine_tuned_start(context: Context) -> Context:
+    """The same context, in which the live teacher starts fine-tuned."""
+    models = dataclasses.replace(context.models, untrained=context.models.teacher)
+    return dataclasses.replace(context, models=models)
+
+
+class LiveKD(KD):
+    """KD whose frozen teacher answers live, in the batches of the student."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__(KDSettings(temperature=1.0, soft_weight=1.0, hard_weight=0.0))
+        self.encoder = encoder.eval()
+
+    def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> Any:
+        with torch.inference_mode():
+            answer = self.encoder(**batch.inputs)
+        return super().loss(student, SignalBatch(answer.logits, answer.embedding), batch)
+
+
+def test_a_resting_fine_tuned_teacher_makes_it_kd_bit_for_bit(tmp_path: Path) -> None:
+    context = fine_tuned_start(tiny.context(tmp_path, seed=4))
+    method = prokt(teacher_learning_rate=0.0, zero_heads=False)
+    student, resting, _ = teams.both_trained(method, context, tmp_path / "prokt")
+    assert tiny.same_weights(resting, context.models.teacher())
+    live = tiny.distilled(LiveKD(context.models.teacher()), context, tmp_path / "live")
+    assert tiny.same_weights(student, live)
+    # The cached logits come from batches that are padded otherwise: equal but for rounding.
+    settings = KDSettings(temperature=1.0, soft_weight=1.0, hard_weight=0.0)
+    cached = tiny.distilled(KD(settings), context, tmp_path / "cached")
+    for a, b in zip(student.parameters(), cached.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+    moving, _, _ = teams.both_trained(prokt(zero_heads=False), context, tmp_path / "moving")
+    assert not tiny.same_weights(moving, student)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"proximal_weight": 0.0}, {"constraint": "dual", "dual_start": 0.0, "dual_bound": 100.0}],
+)
+def test_without_a_pull_the_teacher_is_fine_tuned_bit_for_bit(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    recipe = tiny.RECIPE.model_copy(update={"learning_rate": 5e-4, "warmup": 0.3, "clip": 0.5})
+    context = tiny.context(tmp_path, teacher_recipe=recipe, teacher_fields=tiny.STILL, seed=4)
+    _, companion, _ = teams.both_trained(prokt(**settings), context, tmp_path / "prokt")
+    alone = context.models.untrained()
+    zero(alone.head)
+    tiny.fine_tuned(alone, tiny.setup(recipe, 4), tmp_path / "alone", keep="last")
+    assert tiny.same_weights(companion, alone)
+    _, held, _ = teams.both_trained(prokt(), context, tmp_path / "held")
+    assert not tiny.same_weights(held, alone)
+
+
+def with_other_labels(context: Context) -> Context:
+    fit = context.splits["fit"]
+    flipped = fit.map(lambda row: {"label": 1 - row["label"]})
+    rows = Encoded({**context.splits, "fit": flipped}, context.pad_id)
+    return dataclasses.replace(context, encoded={"student": rows, "teacher": rows})
+
+
+def test_the_student_never_sees_the_true_labels_by_default(tmp_path: Path) -> None:
+    context = fine_tuned_start(tiny.context(tmp_path))
+    other, resting = with_other_labels(context), {"teacher_learning_rate": 0.0, "zero_heads": False}
+
+    def trained(name: str, context: Context, **settings: Any) -> Any:
+        method = prokt(**{**resting, **settings})
+        return tiny.distilled(method, context, tmp_path / name)
+
+    assert tiny.same_weights(trained("a", context), trained("b", other))
+    seeing = {"student_hard_weight": 0.5}
+    assert not tiny.same_weights(trained("c", context, **seeing), trained("d", other, **seeing))
+    # Only through the teacher does it learn of them.
+    moving = {"teacher_learning_rate": 1e-3}
+    assert not tiny.same_weights(trained("e", context, **moving), trained("f", other, **moving))
+
+
+def test_what_a_step_costs(tmp_path: Path) -> None:
+    _, _, result = teams.both_trained(prokt(), tiny.context(tmp_path), tmp_path / "run")
+    each = {"forwards": 2 * result.examples, "backwards": result.examples}
+    assert result.work == {"student": each, "teacher": each}
+    names = {"soft", "hard", "teacher_hard", "teacher_proximal"}
+    assert names == {n.removeprefix("loss/") for n in result.history[0] if "loss/" in n}
+
+
+def test_the_multiplier_is_kept_and_starts_anew(tmp_path: Path) -> None:
+    context, method = tiny.context(tmp_path), prokt(**DUAL)
+    runs = []
+    for name in ("a", "b"):
+        checkpoint = Checkpoint(tmp_path / name, every=0.0)
+        student = context.models.student(2)
+        distil(method, context, student, checkpoint=checkpoint, stage=name)
+        kept = json.loads((tmp_path / name / "current" / "progress.json").read_text())
+        assert kept["progress"]["state"] == method.state()
+        runs.append((student, dict(method.state())))
+    assert tiny.same_weights(runs[0][0], runs[1][0])
+    assert runs[0][1] == runs[1][1]
+    assert runs[0][1]["multiplier"] > ProKTSettings().dual_start
+    assert prokt().state() == {}
+
+
+def test_the_multiplier_weighs_the_pull(tmp_path: Path) -> None:
+    context = tiny.context(tmp_path, recipe=teams.STEADY, teacher_recipe=teams.STEADY)
+    method = prokt(**DUAL, zero_heads=False)
+    team, expected = teams.team(method, context), 1.0
+    for _ in range(3):
+        before: Mapping[str, float] = method.state()
+        assert before == {"multiplier": pytest.approx(expected)}
+        terms = method.step(team, teams.batch(), None)
+        assert terms.weights["teacher_proximal"] == before["multiplier"]
+        assert terms.weights["teacher_hard"] == 1.0
+        expected += 20.0 * terms.floats()["teacher_proximal"]

@@ -59,12 +59,6 @@ def test_oracles() -> None:
     assert found == pytest.approx(0.0925925926, abs=1e-9)
 
 
-@BOTH
-def test_mirrored_triangle_is_the_same_triangle(loss: Loss) -> None:
-    mirrored = TRIANGLE * torch.tensor([1.0, -1.0], dtype=F64)
-    assert loss(mirrored, TRIANGLE).item() == pytest.approx(0, abs=1e-24)
-
-
 def huber(x: float) -> float:
     return x * x / 2 if abs(x) < 1 else abs(x) - 0.5
 
@@ -154,16 +148,6 @@ def test_only_the_student_gets_gradient_and_it_is_right(loss: Loss) -> None:
     assert torch.autograd.gradcheck(lambda x: loss(x, t.detach()), (s,))
 
 
-@BOTH
-def test_the_scale_gets_no_gradient(loss: Loss) -> None:
-    """A consequence of the scale invariance, which needs a mu that carries gradient."""
-    s = normal(5, 3, seed=0).requires_grad_()
-    loss(s, normal(5, 3, seed=1)).backward()
-    assert s.grad is not None
-    assert (s.grad * s).sum().item() == pytest.approx(0, abs=1e-12)
-    assert torch.allclose(s.grad.sum(dim=0), torch.zeros(3, dtype=F64), atol=1e-12)
-
-
 # --- numerics --------------------------------------------------------------------------------
 
 
@@ -176,11 +160,6 @@ def test_batches_without_a_relation_give_zero_with_a_gradient(loss: Loss, count:
     assert value.item() == pytest.approx(0, abs=1e-24)
     assert s.grad is not None
     assert torch.allclose(s.grad, torch.zeros_like(s), atol=1e-12)
-
-
-@BOTH
-def test_two_that_coincide_for_the_student_only_have_no_relation_either(loss: Loss) -> None:
-    assert loss(torch.ones(2, 3), normal(2, 3, seed=1)).item() == 0.0
 
 
 @BOTH
@@ -206,16 +185,6 @@ def test_identical_embeddings_count_in_the_mean_distance() -> None:
     psi = distance_potential(torch.tensor([[0.0], [0.0], [1.0]], dtype=F64))
     assert psi[0, 2].item() == pytest.approx(6 / 4, abs=1e-5)
     assert psi[0, 1].item() == pytest.approx(1e-6 * 6 / 4, rel=1e-5)
-
-
-@BOTH
-def test_collapsed_student_is_no_nan(loss: Loss) -> None:
-    s = torch.ones(4, 3, requires_grad=True)
-    value = loss(s, normal(4, 3, seed=1).float())
-    value.backward()
-    assert torch.isfinite(value)
-    assert s.grad is not None
-    assert torch.equal(s.grad, torch.zeros_like(s))
 
 
 @BOTH
@@ -257,29 +226,12 @@ def test_without_relations_it_is_fine_tuning_or_kd_bit_for_bit(tmp_path: Path) -
         assert not tiny.same_weights(fine_tuned, student(other, relation))
 
 
-def test_relations_are_learned(tmp_path: Path) -> None:
-    context = tiny.context(tmp_path, seed=4)
-    batch = Collator(context.splits["held_out"], 0)(list(range(24)))
-    with torch.no_grad():
-        target = context.models.teacher().eval()(**batch.inputs).embedding
-
-    def gaps(method: Distiller) -> tuple[float, float]:
-        student = tiny.distilled(method, context, tmp_path / method.name).eval()
-        with torch.no_grad():
-            mine = student(**batch.inputs).embedding
-        return distance_loss(mine, target).item(), angle_loss(mine, target).item()
-
-    without, with_relations = gaps(FineTune()), gaps(RKD())
-    assert with_relations[0] < 0.8 * without[0]
-    assert with_relations[1] < 0.8 * without[1]
-
-
 @pytest.mark.parametrize("regression", [False, True])
 def test_terms_are_those_of_the_embeddings(regression: bool, tmp_path: Path) -> None:
     context = tiny.context(tmp_path, regression=regression)
     batch = Collator(context.splits["fit"], 0)([7, 1, 30, 12])
     student = context.models.student(2).eval()(**batch.inputs)
-    terms = RKD().loss(student, context.teacher.batch(batch.rows), batch)
+    terms = RKD().loss(student, context.teacher.batch(batch), batch)
     target = torch.from_numpy(context.teacher.embedding[[7, 1, 30, 12]])
     expected = distance_loss(student.embedding, target), angle_loss(student.embedding, target)
     assert terms.values["distance"].item() == expected[0].item()

@@ -14,27 +14,25 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reaugkd.test_models import FAMILY
 from torch import Tensor
 
-from baselines import sftn
 from baselines.branches import Branches, boundaries, tail
 from baselines.kd import KD
-from baselines.sftn import SFTN, SFTNSettings, branch_hard, branch_kl, joint
+from baselines.sftn import SFTN, SFTNSettings, StudentFriendly, branch_hard, branch_kl
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Conditions, LossTerms, Shape
 from reaugkd.errors import ModelError
 from reaugkd.losses import hard_label
 from reaugkd.models.encoder import Encoder, random_backbone
-from reaugkd.reporter import Silent
+from reaugkd.models.learner import Learner, Team
+from reaugkd.models.recipe import Recipe
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import teacher as teachers
+from reaugkd.training import loop
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.recipe import Recipe
+from reaugkd.training.inference import write_signals
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
+from tests.reaugkd.models.test_encoder import FAMILY
 
 KIND = "student-friendly-teacher"
 DIRECTIONS = ("teacher||branch", "branch||teacher")
@@ -60,26 +58,6 @@ def test_numbers_worked_out_by_hand() -> None:
     assert branch_kl(Z_B, Z_T, 1.0).item() == pytest.approx(0.4391255215, abs=1e-9)
     other = branch_kl(Z_B, Z_T, 1.0, "branch||teacher")
     assert other.item() == pytest.approx(0.4761584947, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("direction", "total"), [(DIRECTIONS[0], 2.6083660446), (DIRECTIONS[1], 2.7194649642)]
-)
-def test_total_with_the_default_weights(direction: Any, total: float) -> None:
-    settings = SFTNSettings(kl=direction)
-    terms = LossTerms(
-        {
-            "hard": hard_label(Z_T, Y),
-            "kl": branch_kl(Z_B, Z_T, settings.tau, settings.kl),
-            "branch_hard": branch_hard(Z_B, Y),
-        },
-        {
-            "hard": settings.teacher_hard_weight,
-            "kl": settings.kl_weight,
-            "branch_hard": settings.branch_hard_weight,
-        },
-    )
-    assert terms.total.item() == pytest.approx(total, abs=1e-9)
 
 
 logits = st.lists(st.floats(-5, 5), min_size=4, max_size=4)
@@ -134,13 +112,6 @@ def test_losses_of_half_precision_are_float32() -> None:
 
 
 # --- the branches ------------------------------------------------------------------------------
-
-
-def test_blocks_of_the_common_pairs() -> None:
-    assert boundaries(12, 3) == (4, 8)
-    assert boundaries(6, 3) == (2, 4)
-    assert boundaries(3, 3) == (1, 2)
-    assert boundaries(4, 2) == (2,)
 
 
 @given(blocks=st.integers(2, 12), more=st.integers(0, 12))
@@ -249,6 +220,10 @@ def team(dtype: torch.dtype = torch.float64, recipe: Recipe = tiny.RECIPE) -> tu
     return Team(learners[0], {"branches": learners[1]}), batch
 
 
+def joint(settings: SFTNSettings, team: Team, batch: Batch) -> LossTerms:
+    return StudentFriendly(settings).step(team, batch, None)
+
+
 def gradients(model: torch.nn.Module) -> dict[str, Tensor]:
     return {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -323,11 +298,7 @@ def method(**settings: Any) -> SFTN:
 
 
 def prepared(context: Context, **settings: Any) -> TeacherSignals:
-    kind = method(**settings)
-    kind.prepare(context)
-    found = kind._teacher
-    assert found is not None
-    return found
+    return method(**settings).prepare(context)
 
 
 def manifest(context: Context) -> dict[str, Any]:
@@ -349,20 +320,9 @@ def test_without_branches_the_teacher_is_the_plain_one(start: str, tmp_path: Pat
     context = tiny.context(tmp_path, teacher_recipe=recipe, teacher_seed=4)
     found = prepared(context, start=start, **PLAIN)
     encoder = context.models.untrained() if start == "pretrained" else context.models.teacher()
-    result = teachers.fine_tune(
-        context.task,
-        encoder,
-        context.splits,
-        0,
-        recipe,
-        seed=4,
-        checkpoint=Checkpoint(tmp_path / "plain"),
-        device="cpu",
-        stage="teacher",
-        reporter=Silent(),
-    )
+    result = tiny.fine_tuned(encoder, context.teacher_setup, tmp_path / "plain")
     (tmp_path / "own").mkdir()
-    context.write_signals(encoder, tmp_path / "own", recipe, "signals")
+    write_signals(encoder, context.encoded["teacher"], tmp_path / "own", "fp32", context.reporter)
     own = TeacherSignals.open(tmp_path / "own", "fit")
     assert np.array_equal(found.logits, own.logits)
     assert np.array_equal(found.embedding, own.embedding)
@@ -386,7 +346,7 @@ def test_the_student_is_that_of_kd_from_the_same_teacher(tmp_path: Path) -> None
     kind = method(**weights)
     student = tiny.distilled(kind, context, tmp_path / "sftn")
     kd = KD(KD.Settings.model_validate(weights))
-    other = tiny.distilled(kd, replace(context, signals=kind._teacher), tmp_path / "kd")
+    other = tiny.distilled(kd, replace(context, signals=kind.prepare(context)), tmp_path / "kd")
     assert tiny.same_weights(student, other)
     plain = tiny.distilled(kd, context, tmp_path / "plain")
     assert not tiny.same_weights(student, plain)
@@ -439,9 +399,7 @@ def test_settings_of_stage_2_do_not_repeat_stage_1(tmp_path: Path) -> None:
 def test_fixed_epochs_keep_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores that fall: the first epoch is the best, and only ``select`` decides."""
     falling = iter([0.9, 0.8, 0.7, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(
-        teachers, "scorer", lambda *_: lambda _: {"accuracy": next(falling), "f1": 0.0}
-    )
+    monkeypatch.setattr(loop, "scorer", lambda _: lambda _: {"accuracy": next(falling), "f1": 0.0})
     recipe = tiny.RECIPE.model_copy(update={"epochs": 3})
     context = tiny.context(tmp_path, teacher_recipe=recipe)
     last, best = prepared(context), prepared(context, select="best")
@@ -461,34 +419,6 @@ def test_facts_name_cost_and_held_out_scores(tmp_path: Path) -> None:
     assert context.stages[0]["backwards"] == 2 * 48 * 3
 
 
-def test_the_student_starts_fresh(tmp_path: Path) -> None:
-    context = tiny.context(tmp_path)
-    made: list[Encoder] = []
-    fresh = context.models.student
-
-    def student(seed: int) -> Encoder:
-        made.append(fresh(seed))
-        return made[-1]
-
-    context = replace(context, models=replace(context.models, student=student))
-    kind, starts = method(), []
-    step = kind.step
-
-    def watched(group: Team, *rest: Any) -> LossTerms:
-        if not starts:
-            starts.append({k: v.clone() for k, v in group.student.plain.state_dict().items()})
-        return step(group, *rest)
-
-    kind.step = watched  # type: ignore[method-assign]
-    mine = fresh(2)
-    distil(kind, context, mine, checkpoint=Checkpoint(tmp_path / "c"), stage="sftn")
-    expected = fresh(2).state_dict()
-    assert all(torch.equal(starts[0][name], value) for name, value in expected.items())
-    # Nor were the student's layers trained where the branches copied them.
-    assert len(made) == 1
-    assert tiny.same_weights(made[0], fresh(0))
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("stop_at", [1, 4, 6, 8, 12])
@@ -504,18 +434,18 @@ def test_stage_1_killed_and_resumed_equals_uninterrupted(
     monkeypatch.setattr(Checkpoint, "due", lambda _: True)
     whole = tiny.context(tmp_path / "whole", **changes)
     expected = prepared(whole)
-    seen = 0
+    seen, step = 0, StudentFriendly.step
 
     def counted(*arguments: Any) -> LossTerms:
         nonlocal seen
         seen += 1
         if seen == stop_at:
             raise Stopped
-        return joint(*arguments)
+        return step(*arguments)
 
     killed = tiny.context(tmp_path / "killed", **changes)
     with monkeypatch.context() as patch:
-        patch.setattr(sftn, "joint", counted)
+        patch.setattr(StudentFriendly, "step", counted)
         with pytest.raises(Stopped):
             prepared(killed)
     torch.manual_seed(99)  # a new process has another generator state
@@ -527,24 +457,6 @@ def test_stage_1_killed_and_resumed_equals_uninterrupted(
     for measured in ("seconds", "peak_bytes"):
         one["cost"].pop(measured), other["cost"].pop(measured)
     assert one == other
-
-
-def test_killed_before_the_signals_does_not_train_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = prepared(tiny.context(tmp_path / "whole"))
-
-    def stop(*_: Any) -> None:
-        raise Stopped
-
-    killed = tiny.context(tmp_path / "killed")
-    with monkeypatch.context() as patch:
-        patch.setattr(Context, "write_signals", stop)
-        with pytest.raises(Stopped):
-            prepared(killed)
-    monkeypatch.setattr(sftn, "joint", stop)
-    found = prepared(tiny.context(tmp_path / "killed"))
-    assert np.array_equal(found.logits, expected.logits)
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -590,9 +502,3 @@ def test_regression_is_refused_with_its_reason() -> None:
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("||", r"\|\|")):
         method(**settings)
-
-
-def test_a_loss_before_preparing_is_a_clear_error() -> None:
-    batch = Batch({}, torch.tensor([0]), torch.tensor([0]))
-    with pytest.raises(RuntimeError, match="prepare has not run"):
-        method().loss(tiny.encoder()(**{k: v[:1] for k, v in sentences().items()}), None, batch)

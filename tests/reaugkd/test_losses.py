@@ -36,15 +36,6 @@ def test_kd_oracles(temperature: float, expected: float) -> None:
     assert soft_label(Z_S, Z_T, temperature).item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_kd_binary_closed_form() -> None:
-    z_t = torch.tensor([[2.0, 0.0]], dtype=F64)
-    p = 1 / (1 + math.exp(-2))
-    entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
-    loss = soft_label(torch.zeros_like(z_t), z_t, 1.0).item()
-    assert loss == pytest.approx(math.log(2) - entropy, abs=1e-12)
-    assert loss == pytest.approx(0.3278133255, abs=1e-9)
-
-
 @given(seed=seeds, shift=st.floats(-50, 50), temperature=st.floats(0.5, 20))
 def test_kd_is_zero_for_shifted_logits_and_never_negative(
     seed: int, shift: float, temperature: float

@@ -70,11 +70,11 @@ class Annoy(AnnIndex):
         effort = -1 if self.effort is None else self.effort
         # Lists of Python's numbers: annoy takes arrays too, at five times the cost.
         for number, row in enumerate(rows.tolist()):
-            found, at = self._forest.get_nns_by_vector(row, k, effort, True)
-            if len(found) < k:
+            nearest, apart = self._forest.get_nns_by_vector(row, k, effort, True)
+            if len(nearest) < k:
                 ids[number], distances[number] = MISSING, 0.0
-            ids[number, : len(found)] = found
-            distances[number, : len(at)] = at
+            ids[number, : len(nearest)] = nearest
+            distances[number, : len(apart)] = apart
         np.multiply(distances, distances, out=distances)
         return 1.0 - 0.5 * distances, ids
 

@@ -70,8 +70,8 @@ class Faiss(AnnIndex):
 
     def params(self) -> dict[str, Any]:
         """The factory string and efConstruction beside the shared ones."""
-        own = {"factory": self.factory, "ef_construction": self.ef_construction}
-        return {**own, **super().params()}
+        variant = {"factory": self.factory, "ef_construction": self.ef_construction}
+        return {**variant, **super().params()}
 
     def efforts(self, k: int) -> list[int]:
         """``nprobe`` from 1 to the number of lists, or ``efSearch`` from k to all elements."""

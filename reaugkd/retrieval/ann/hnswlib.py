@@ -10,47 +10,19 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
-from reaugkd.retrieval.ann.index import MISSING, AnnIndex, ladder
+from reaugkd.retrieval.ann.graph import HNSW, reachable, require_bytes
 from reaugkd.retrieval.normalise import Vectors
 
 
-class Hnswlib(AnnIndex):
-    """HNSW over inner products; hnswlib normalises what it is given. Effort: ``ef``, default 64.
+class Hnswlib(HNSW):
+    """HNSW over inner products; hnswlib normalises what it is given. Its effort is ``ef``.
 
-    Args:
-        m: links per element and layer (twice as many on the lowest).
-        ef_construction: length of the candidate list while building.
-        threads: of one search; hnswlib divides a batch of more than four queries per thread.
-        seed: of the layers that elements are drawn into.
-        build_threads: of the build.
+    It divides a batch of more than four queries per thread. ``seed`` draws the elements' layers.
     """
 
     name: ClassVar[str] = "hnswlib"
     version: ClassVar[str] = version("hnswlib")
     normalises = True
-
-    def __init__(
-        self,
-        *,
-        m: int = 16,
-        ef_construction: int = 200,
-        threads: int = 1,
-        seed: int = 0,
-        build_threads: int = 1,
-    ) -> None:
-        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
-        self.m = m
-        self.ef_construction = ef_construction
-        self.effort = 64
-        self._graph: Any = None
-
-    def params(self) -> dict[str, Any]:
-        """M and efConstruction beside the shared ones."""
-        return {"m": self.m, "ef_construction": self.ef_construction, **super().params()}
-
-    def efforts(self, k: int) -> list[int]:
-        """``ef`` from k (hnswlib's least) to the number of elements."""
-        return ladder(k, self.size)
 
     @property
     def nbytes(self) -> int:
@@ -80,7 +52,8 @@ class Hnswlib(AnnIndex):
         try:
             labels, distances = self._graph.knn_query(rows, k, threads)
         except RuntimeError:
-            return self._reachable(rows, k)
+            distances, ids = reachable(self._ask, rows, k, RuntimeError)
+            return 1.0 - distances, ids
         return np.subtract(1.0, distances, out=distances), labels.view(np.int64)
 
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
@@ -92,29 +65,13 @@ class Hnswlib(AnnIndex):
             return super().nearest(row, k)
         return [1.0 - distance for distance in distances.tolist()[0]], labels.tolist()[0]
 
-    def _reachable(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """As many of the k answers as each query can reach.
-
-        A sparse graph may have elements without a way to them; where fewer than k can be reached,
-        hnswlib answers nothing at all.
-        """
-        distances = np.zeros((len(rows), k), np.float32)
-        ids = np.full((len(rows), k), MISSING)
-        for number, row in enumerate(rows):
-            for fewer in range(k, 0, -1):
-                try:
-                    found, at = self._graph.knn_query(row, k=fewer, num_threads=1)
-                except RuntimeError:
-                    continue
-                ids[number, :fewer], distances[number, :fewer] = found[0], at[0]
-                break
-        return 1.0 - distances, ids
+    def _ask(self, row: Vectors, k: int) -> tuple[Any, Any]:
+        ids, distances = self._graph.knn_query(row, k=k, num_threads=1)
+        return ids[0], distances[0]
 
     def _save(self, path: Path) -> None:
         self._graph.save_index(str(path))
-        expected = int(self._graph.index_file_size())
-        if path.stat().st_size != expected:  # hnswlib does not notice a full disk
-            raise OSError(f"only {path.stat().st_size} of {expected} bytes were written")
+        require_bytes(path, int(self._graph.index_file_size()))
 
     def _load(self, path: Path) -> None:
         self._graph = self._empty()

@@ -112,12 +112,12 @@ class AnnIndex(ABC):
         rows = unit_queries(queries)
         if rows.shape[1] != self.dim:
             raise EmbeddingError(f"queries are {rows.shape[1]} wide, the index is {self.dim}")
-        found = min(k, self.size)
+        answers = min(k, self.size)
         if not len(rows):
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-        similarities, ids = _in_order(*self._search(rows, found))
-        if found < k:
-            padding = ((0, 0), (0, k - found))
+        similarities, ids = _in_order(*self._search(rows, answers))
+        if answers < k:
+            padding = ((0, 0), (0, k - answers))
             similarities = np.pad(similarities, padding, constant_values=-np.inf)
             ids = np.pad(ids, padding, constant_values=MISSING)
         return similarities, ids

@@ -14,8 +14,8 @@ import numpy as np
 import svs
 from numpy.typing import NDArray
 
-from reaugkd.errors import UnknownNameError
-from reaugkd.retrieval.ann.index import MISSING, AnnIndex, ladder
+from reaugkd.retrieval.ann.graph import Graph
+from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.normalise import Vectors
 
 BITS: dict[str, tuple[int, int] | None] = {
@@ -33,8 +33,8 @@ _BLOCK = 8192
 """Rows that are written at a time on their way into svs."""
 
 
-class Svs(AnnIndex):
-    """Vamana with locally adaptive quantisation. Its effort is ``search_window_size``, first 64.
+class Svs(Graph):
+    """Vamana with locally adaptive quantisation. Its effort is ``search_window_size``.
 
     ``lvq8`` takes a quarter of the memory of f32 and its cosines are within 1e-2 of the true ones
     (at 768 dimensions 2e-3); ``lvq4x8`` takes three eighths and is within 1e-3, ``lvq8x8`` half
@@ -48,53 +48,27 @@ class Svs(AnnIndex):
         degree: most links of an element.
         window: length of the candidate list while building (200 finds no more here, in 2.4 times
             the time).
-        threads: of one search.
-        seed: kept for the record; svs draws nothing at random.
-        build_threads: of the build.
+        **shared: as of every index; svs draws nothing at random.
     """
 
     name: ClassVar[str] = "svs"
     version: ClassVar[str] = version("scalable-vs")
 
+    types = BITS
+    setting = noun = "scheme"
+
     def __init__(
-        self,
-        *,
-        scheme: str = "lvq8",
-        degree: int = 32,
-        window: int = 100,
-        threads: int = 1,
-        seed: int = 0,
-        build_threads: int = 1,
+        self, *, scheme: str = "lvq8", degree: int = 32, window: int = 100, **shared: Any
     ) -> None:
-        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
-        if scheme not in BITS:
-            raise UnknownNameError("scheme of svs", scheme, BITS)
-        self.scheme = scheme
-        self.degree = degree
-        self.window = window
-        self.effort = 64
-        self._graph: Any = None
+        super().__init__(**shared)
+        self.scheme = self.offered(scheme)
+        self.degree, self.window = degree, window
         self._applied = (0, 0)  # the effort and the threads that the graph was last told
-
-    @classmethod
-    def settings_of(cls, variant: str) -> dict[str, Any]:
-        """The variant is the scheme.
-
-        Raises:
-            UnknownNameError: with the nearest one.
-        """
-        if variant.lower() not in BITS:
-            raise UnknownNameError("scheme of svs", variant, BITS)
-        return {"scheme": variant.lower()}
 
     def params(self) -> dict[str, Any]:
         """The scheme, the degree and the window of the build beside the shared ones."""
-        own = {"scheme": self.scheme, "degree": self.degree, "window": self.window}
-        return {**own, **super().params()}
-
-    def efforts(self, k: int) -> list[int]:
-        """``search_window_size`` from k to the number of elements."""
-        return ladder(k, self.size)
+        storage = {"scheme": self.scheme, "degree": self.degree, "window": self.window}
+        return {**storage, **super().params()}
 
     @property
     def nbytes(self) -> int:
@@ -143,8 +117,8 @@ class Svs(AnnIndex):
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         self._apply(k, 1 if len(rows) == 1 else self.threads)
-        found, similarities = self._graph.search(rows, k)
-        ids = found.view(np.int64)
+        labels, similarities = self._graph.search(rows, k)
+        ids = labels.view(np.int64)
         if np.count_nonzero(ids[:, -1]) < len(ids):
             ids[_padding(similarities, ids)] = MISSING
         return similarities, ids
@@ -152,8 +126,8 @@ class Svs(AnnIndex):
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """As the base class says; where entry 0 comes last it may be padding: looked at in full."""
         self._apply(k, 1)
-        found, similarities = self._graph.search(row, k)
-        ids = found.tolist()[0]
+        labels, similarities = self._graph.search(row, k)
+        ids = labels.tolist()[0]
         return (similarities.tolist()[0], ids) if ids[-1] else super().nearest(row, k)
 
     def _apply(self, k: int, threads: int) -> None:

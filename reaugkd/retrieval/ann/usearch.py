@@ -14,8 +14,8 @@ import torch  # noqa: F401
 from numpy.typing import NDArray
 from usearch.index import Index
 
-from reaugkd.errors import UnknownNameError
-from reaugkd.retrieval.ann.index import MISSING, AnnIndex, ladder
+from reaugkd.retrieval.ann.graph import HNSW, require_bytes
+from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.normalise import Vectors
 
 METRICS = {"f32": "ip", "f16": "ip", "bf16": "ip", "i8": "cos"}
@@ -25,8 +25,8 @@ _BLOCK = 8192
 """Rows that are rounded at a time while building, so that no second copy of them is made."""
 
 
-class Usearch(AnnIndex):
-    """HNSW by usearch. Its effort is ``expansion_search``, its default 64.
+class Usearch(HNSW):
+    """HNSW by usearch. Its effort is ``expansion_search``.
 
     The default type, f16, takes half the memory of f32 at the same recall; its cosines are within
     1e-3 of the true ones (at 768 dimensions 1e-4). i8 takes a quarter and stays within 1e-2: each
@@ -36,55 +36,23 @@ class Usearch(AnnIndex):
 
     Args:
         scalar: number type of the stored vectors: f32, f16, bf16 or i8.
-        m: links per element and layer (twice as many on the lowest).
-        ef_construction: length of the candidate list while building.
-        threads: of one search.
-        seed: kept for the record; usearch draws its layers from a generator of fixed seed.
-        build_threads: of the build.
+        **shared: as of every HNSW; usearch draws its layers from a generator of fixed seed.
     """
 
     name: ClassVar[str] = "usearch"
     version: ClassVar[str] = version("usearch")
 
-    def __init__(
-        self,
-        *,
-        scalar: str = "f16",
-        m: int = 16,
-        ef_construction: int = 200,
-        threads: int = 1,
-        seed: int = 0,
-        build_threads: int = 1,
-    ) -> None:
-        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
-        if scalar not in METRICS:
-            raise UnknownNameError("number type of usearch", scalar, METRICS)
-        self.scalar = scalar
-        self.m = m
-        self.ef_construction = ef_construction
-        self.effort = 64
-        self._graph: Any = None
+    types = METRICS
+    setting = "scalar"
+
+    def __init__(self, *, scalar: str = "f16", **shared: Any) -> None:
+        super().__init__(**shared)
+        self.scalar = self.offered(scalar)
         self._applied = 0  # the effort that the graph was last told
 
-    @classmethod
-    def settings_of(cls, variant: str) -> dict[str, Any]:
-        """The variant is the number type.
-
-        Raises:
-            UnknownNameError: with the nearest one.
-        """
-        if variant.lower() not in METRICS:
-            raise UnknownNameError("number type of usearch", variant, METRICS)
-        return {"scalar": variant.lower()}
-
     def params(self) -> dict[str, Any]:
-        """The number type, M and efConstruction beside the shared ones."""
-        own = {"scalar": self.scalar, "m": self.m, "ef_construction": self.ef_construction}
-        return {**own, **super().params()}
-
-    def efforts(self, k: int) -> list[int]:
-        """``expansion_search`` from k to the number of elements."""
-        return ladder(k, self.size)
+        """The number type beside the shared ones."""
+        return {"scalar": self.scalar, **super().params()}
 
     @property
     def nbytes(self) -> int:
@@ -119,25 +87,25 @@ class Usearch(AnnIndex):
         self._apply(k)
         asked = self._stored(rows)
         if len(rows) == 1:
-            one = self._graph.search(asked, k, threads=1)
-            distances, ids = one.distances[None], one.keys[None].view(np.int64)
-            if len(one) < k:  # no way in the graph to more of them
-                absent = ((0, 0), (0, k - len(one)))
+            match = self._graph.search(asked, k, threads=1)
+            distances, ids = match.distances[None], match.keys[None].view(np.int64)
+            if len(match) < k:  # no way in the graph to more of them
+                absent = ((0, 0), (0, k - len(match)))
                 distances = np.pad(distances, absent)
                 ids = np.pad(ids, absent, constant_values=MISSING)
         else:
-            found = self._graph.search(asked, k, threads=self.threads)
-            distances, ids = found.distances, found.keys.view(np.int64)
-            if found.counts.min() < k:
-                absent = np.arange(k) >= found.counts[:, None]
+            matches = self._graph.search(asked, k, threads=self.threads)
+            distances, ids = matches.distances, matches.keys.view(np.int64)
+            if matches.counts.min() < k:
+                absent = np.arange(k) >= matches.counts[:, None]
                 distances[absent], ids[absent] = 0.0, MISSING
         return np.subtract(1.0, distances), ids
 
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """As the base class says; fewer than k where usearch reaches fewer."""
         self._apply(k)
-        found = self._graph.search(self._stored(row)[0], k, threads=1)
-        return [1.0 - distance for distance in found.distances.tolist()], found.keys.tolist()
+        match = self._graph.search(self._stored(row)[0], k, threads=1)
+        return [1.0 - distance for distance in match.distances.tolist()], match.keys.tolist()
 
     def _apply(self, k: int) -> None:
         effort = max(self.effort or k, k)
@@ -146,9 +114,7 @@ class Usearch(AnnIndex):
 
     def _save(self, path: Path) -> None:
         self._graph.save(str(path))
-        expected = int(self._graph.serialized_length)
-        if path.stat().st_size != expected:
-            raise OSError(f"only {path.stat().st_size} of {expected} bytes were written")
+        require_bytes(path, int(self._graph.serialized_length))
 
     def _load(self, path: Path) -> None:
         self._graph = self._empty()

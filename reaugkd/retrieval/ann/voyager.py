@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from voyager import Index, RecallError, Space, StorageDataType
 
-from reaugkd.errors import UnknownNameError
-from reaugkd.retrieval.ann.index import MISSING, AnnIndex, Ids, ladder
+from reaugkd.retrieval.ann.graph import HNSW, reachable
+from reaugkd.retrieval.ann.index import Ids
 from reaugkd.retrieval.normalise import Vectors
 
 
@@ -34,8 +34,8 @@ _BLOCK = 1024
 """Rows that are scaled or copied at a time while building: no second copy of all is made."""
 
 
-class Voyager(AnnIndex):
-    """HNSW by voyager. Its effort is ``query_ef``, its default 64.
+class Voyager(HNSW):
+    """HNSW by voyager. Its effort is ``query_ef``.
 
     Unit vectors of many components would use a few levels of an 8-bit number, so these types are
     given scaled vectors, by Euclidean distance: |sa - tb|^2 = s^2 + t^2 - 2 st cos. ``i8`` stays
@@ -44,55 +44,23 @@ class Voyager(AnnIndex):
 
     Args:
         storage: number type of the stored vectors: f32, e4m3 or i8.
-        m: links per element and layer (twice as many on the lowest).
-        ef_construction: length of the candidate list while building.
-        threads: of one search; voyager divides a batch among them.
-        seed: of the layers that elements are drawn into.
-        build_threads: of the build.
+        **shared: as of every HNSW; ``seed`` draws the layers of the elements.
     """
 
     name: ClassVar[str] = "voyager"
     version: ClassVar[str] = version("voyager")
 
-    def __init__(
-        self,
-        *,
-        storage: str = "f32",
-        m: int = 16,
-        ef_construction: int = 200,
-        threads: int = 1,
-        seed: int = 0,
-        build_threads: int = 1,
-    ) -> None:
-        super().__init__(threads=threads, seed=seed, build_threads=build_threads)
-        if storage not in STORAGE:
-            raise UnknownNameError("number type of voyager", storage, STORAGE)
-        self.storage = storage
-        self.m = m
-        self.ef_construction = ef_construction
-        self.effort = 64
-        self._graph: Any = None
+    types = STORAGE
+    setting = "storage"
+
+    def __init__(self, *, storage: str = "f32", **shared: Any) -> None:
+        super().__init__(**shared)
+        self.storage = self.offered(storage)
         self._scale = 1.0
 
-    @classmethod
-    def settings_of(cls, variant: str) -> dict[str, Any]:
-        """The variant is the number type.
-
-        Raises:
-            UnknownNameError: with the nearest one.
-        """
-        if variant.lower() not in STORAGE:
-            raise UnknownNameError("number type of voyager", variant, STORAGE)
-        return {"storage": variant.lower()}
-
     def params(self) -> dict[str, Any]:
-        """The number type, M and efConstruction beside the shared ones."""
-        own = {"storage": self.storage, "m": self.m, "ef_construction": self.ef_construction}
-        return {**own, **super().params()}
-
-    def efforts(self, k: int) -> list[int]:
-        """``query_ef`` from k to the number of elements."""
-        return ladder(k, self.size)
+        """The number type beside the shared ones."""
+        return {"storage": self.storage, **super().params()}
 
     @property
     def nbytes(self) -> int:
@@ -127,10 +95,10 @@ class Voyager(AnnIndex):
         if STORAGE[self.storage].largest is not None or not row.flags.writeable:
             return super().nearest(row, k)
         try:
-            found, distances = self._graph.query(row[0], k, 1, max(self.effort or k, k))
+            labels, distances = self._graph.query(row[0], k, 1, max(self.effort or k, k))
         except RecallError:
             return super().nearest(row, k)
-        return [1.0 - distance for distance in distances.tolist()], found.tolist()
+        return [1.0 - distance for distance in distances.tolist()], labels.tolist()
 
     def _rounded(self, scaled: Vectors) -> Vectors:
         return toward_whole(scaled) if self.storage == "i8" else scaled
@@ -149,26 +117,14 @@ class Voyager(AnnIndex):
     def _ask(self, rows: Vectors, k: int) -> tuple[Vectors, Ids]:
         effort = max(self.effort or k, k)
         try:
-            found, distances = self._graph.query(
+            labels, distances = self._graph.query(
                 rows, k, 1 if len(rows) == 1 else self.threads, effort
             )
         except RecallError:
-            return self._reachable(rows, k, effort)
-        return distances, found.view(np.int64)
-
-    def _reachable(self, rows: Vectors, k: int, effort: int) -> tuple[Vectors, Ids]:
-        """As many of the k answers as each query can reach: voyager answers all or nothing."""
-        distances = np.zeros((len(rows), k), np.float32)
-        ids = np.full((len(rows), k), MISSING)
-        for number, row in enumerate(rows):
-            for fewer in range(k, 0, -1):
-                try:
-                    found, at = self._graph.query(row, fewer, 1, effort)
-                except RecallError:
-                    continue
-                ids[number, :fewer], distances[number, :fewer] = found, at
-                break
-        return distances, ids
+            return reachable(
+                lambda row, fewer: self._graph.query(row, fewer, 1, effort), rows, k, RecallError
+            )
+        return distances, labels.view(np.int64)
 
     def _save(self, path: Path) -> None:
         self._graph.save(str(path))

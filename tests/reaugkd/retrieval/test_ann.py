@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -112,17 +111,6 @@ class TestExact(IndexCase):
 
 class TestHnswlib(IndexCase):
     spec = "hnswlib"
-
-    def test_elements_that_cannot_be_reached_are_missing(self) -> None:
-        index = ann.make("hnswlib", m=2, ef_construction=2)
-        index.build(vectors())
-        similarities, ids = index.search(queries(), N)
-        assert (ids == MISSING).any()
-        assert ((ids == MISSING) == (similarities == -np.inf)).all()
-        assert (ids[:, 0] >= 0).all()
-        expected = np.take_along_axis(queries() @ vectors().T, np.maximum(ids, 0), axis=1)
-        found = ids >= 0
-        np.testing.assert_allclose(similarities[found], expected[found], atol=2e-6)
 
     def test_a_full_disk_is_noticed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         index = self.built(vectors())
@@ -371,15 +359,18 @@ def test_a_variant_that_does_not_exist_has_a_nearest_one(spec: str, told: str) -
     assert nearest in ann.make(spec.partition(":")[0] + f":{nearest.upper()}").params().values()
 
 
-@pytest.mark.parametrize("spec", ["usearch", "voyager"])
+@pytest.mark.parametrize("spec", ["hnswlib", "usearch", "voyager"])
 def test_elements_out_of_reach_are_missing(spec: str) -> None:
     index = ann.make(spec, m=2, ef_construction=2)
     index.build(vectors())
     for asked in (queries(), queries()[:1]):
         similarities, ids = index.search(asked, N)
-        assert (ids == MISSING).any()
-        assert ((ids == MISSING) == (similarities == -np.inf)).all()
+        expected = np.take_along_axis(asked @ vectors().T, np.maximum(ids, 0), axis=1)
+        there = ids != MISSING
+        assert not there.all()
+        assert (there == (similarities > -np.inf)).all()
         assert (ids[:, 0] >= 0).all()
+        np.testing.assert_allclose(similarities[there], expected[there], atol=1e-3)
 
 
 @pytest.mark.parametrize("spec", ["usearch:i8", "svs", "voyager:i8", "voyager:e4m3", "faiss:SQ8"])
@@ -397,23 +388,6 @@ def test_few_bits_are_enough_where_one_component_stands_out(spec: str) -> None:
         rows / np.linalg.norm(rows, axis=1, keepdims=True)
     ).T
     np.testing.assert_allclose(similarities, np.take_along_axis(true, ids, axis=1), atol=1.2e-2)
-
-
-def test_listing_imports_neither_numpy_nor_a_library() -> None:
-    code = (
-        "import sys, reaugkd.retrieval.ann as ann; ann.split_specs('exact,faiss:IVF4,Flat');"
-        "libraries = {'faiss', 'hnswlib', 'annoy', 'usearch', 'svs', 'voyager'};"
-        "print(({'numpy', 'torch'} | libraries) & set(sys.modules))"
-    )
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    assert done.stdout.strip() == "set()"
 
 
 def test_usearch_and_faiss_live_in_one_process() -> None:

@@ -16,20 +16,12 @@ def probabilities(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.ones(shape[-1]), shape[:-1])
 
 
-def test_weights_of_two_neighbours() -> None:
-    expected = [[0.6899744811, 0.3100255189]]
-    np.testing.assert_allclose(mixing.weights([[0.9, 0.1]], 1.0), expected, atol=1e-9, rtol=0)
-
-
-def test_the_retrieved_distribution() -> None:
-    found = mixing.retrieved(mixing.weights([[0.9, 0.1]], 1.0), [[[0.8, 0.2], [0.3, 0.7]]])
-    np.testing.assert_allclose(found, [[0.6449872406, 0.3550127594]], atol=1e-9, rtol=0)
-
-
 def test_the_mixture_by_parts_and_at_once() -> None:
     student, values = np.array([[0.4, 0.6]]), np.array([[0.8, 0.2], [0.3, 0.7]])
-    expected = [[0.5224936203, 0.4775063797]]
-    found = mixing.retrieved(mixing.weights([[0.9, 0.1]], 1.0), values[None])
+    expected, weights = [[0.5224936203, 0.4775063797]], mixing.weights([[0.9, 0.1]], 1.0)
+    np.testing.assert_allclose(weights, [[0.6899744811, 0.3100255189]], atol=1e-9, rtol=0)
+    found = mixing.retrieved(weights, values[None])
+    np.testing.assert_allclose(found, [[0.6449872406, 0.3550127594]], atol=1e-9, rtol=0)
     np.testing.assert_allclose(mixing.mix(student, found, 0.5), expected, atol=1e-9, rtol=0)
     at_once = mixing.augment(student, [[0.9, 0.1]], np.array([[0, 1]]), values, 1.0, 0.5)
     np.testing.assert_allclose(at_once, expected, atol=1e-9, rtol=0)

@@ -181,6 +181,7 @@ def test_the_length_of_the_embedding_changes_nothing(
     np.testing.assert_allclose(path(logits, scaled), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("spec", BACKENDS)
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize(
     ("value", "message"),
@@ -188,9 +189,9 @@ def test_the_length_of_the_embedding_changes_nothing(
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_an_embedding_without_direction_is_named(
-    batch: int, value: float, message: str, dtype: torch.dtype
+    spec: str, batch: int, value: float, message: str, dtype: torch.dtype
 ) -> None:
-    path = QueryPath(INDEXES["exact"], values_of(3), k=4, tau=0.1, beta=0.5)
+    path = QueryPath(INDEXES[spec], values_of(3), k=4, tau=0.1, beta=0.5)
     logits, embedding = inputs(batch, 3)
     embedding[batch - 1, slice(None) if value == 0.0 else 2] = value
     with pytest.raises(EmbeddingError, match=f"query {batch - 1} {message}"):
@@ -220,17 +221,6 @@ def test_a_result_is_the_callers(batch: int) -> None:
     assert torch.equal(mixed, copy)
     mixed.zero_()
     assert torch.equal(path(*first), copy)
-
-
-def test_two_paths_do_not_see_each_other() -> None:
-    other = index_of("exact", vectors(80, seed=9))
-    one = QueryPath(INDEXES["exact"], values_of(3), k=5, tau=0.1, beta=0.5)
-    two = QueryPath(other, values_of(3, 80), k=9, tau=1.0, beta=0.9)
-    asked = [inputs(1, 3, seed) for seed in range(8)]
-    alone = [one(*each) for each in asked], [two(*each) for each in asked]
-    mixed = [(one(*each), two(*each)) for each in asked]
-    assert all(torch.equal(a, b) for a, (b, _) in zip(alone[0], mixed, strict=True))
-    assert all(torch.equal(a, b) for a, (_, b) in zip(alone[1], mixed, strict=True))
 
 
 def test_one_path_per_thread_over_one_index() -> None:
@@ -363,19 +353,3 @@ def test_no_length_of_a_query_changes_its_answer(spec: str, scale: float) -> Non
         expected = path(logits, torch.tensor(query, dtype=torch.float32))
         found = path(logits, torch.tensor(scale * query, dtype=torch.float32))
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("spec", ["hnswlib", "annoy", "faiss", "exact"])
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0])
-def test_a_query_without_a_direction_is_an_error_wherever_it_is_normalised(
-    spec: str, bad: float
-) -> None:
-    random = np.random.default_rng(5)
-    index = ann.make(spec)
-    index.build(random.standard_normal((200, 24)))
-    values = np.full((200, 2), 0.5, np.float32)
-    path = QueryPath(index, values, k=5, tau=0.1, beta=0.7)
-    query = torch.ones(1, 24) if bad else torch.zeros(1, 24)
-    query[0, -1] = bad
-    with pytest.raises(EmbeddingError, match="query 0"):
-        path(torch.zeros(1, 2), query)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reaugkd.errors import UserError
 from reaugkd.retrieval import mixing
-from reaugkd.retrieval.sweep import Choice, Grid, choose, sweep, sweep_scores
+from reaugkd.retrieval.sweep import Grid, GridPoint, choose, mixtures, sweep_scores
 from reaugkd.tasks import metrics
 from reaugkd.tasks.task import Task
 
@@ -30,6 +30,10 @@ def found(
     values = random.dirichlet(np.ones(classes), (queries, neighbours))
     values[missing] = 0.0
     return random.dirichlet(np.ones(classes), queries), similarities, values
+
+
+def sweep(*outputs: np.ndarray, grid: Grid) -> np.ndarray:
+    return np.stack([mixtures(*outputs, grid, tau) for tau in grid.taus])
 
 
 def one_by_one(
@@ -65,7 +69,7 @@ def test_equals_one_mixture_at_a_time(
 ) -> None:
     grid = Grid(tuple(ks), tuple(betas), tuple(taus))
     student, similarities, values = found(seed)
-    swept = sweep(student, similarities, values, grid)
+    swept = sweep(student, similarities, values, grid=grid)
     assert swept.shape == (*grid.shape, 6, 3)
     np.testing.assert_allclose(swept, one_by_one(student, similarities, values, grid), atol=1e-12)
 
@@ -73,13 +77,13 @@ def test_equals_one_mixture_at_a_time(
 def test_beta_0_and_queries_without_neighbours_are_the_student_bit_for_bit() -> None:
     student, similarities, values = found(3)
     student[1, 0] = -0.0
-    swept = sweep(student, similarities, values, Grid(ks=(1, 5)))
+    swept = sweep(student, similarities, values, grid=Grid(ks=(1, 5)))
     assert all(part.tobytes() == student.tobytes() for part in swept[:, :, 0].reshape(-1, 6, 3))
     assert (swept[..., 0, :] == student[0]).all()
 
 
 def test_k_1_does_not_depend_on_tau() -> None:
-    swept = sweep(*found(4), Grid(ks=(1,)))
+    swept = sweep(*found(4), grid=Grid(ks=(1,)))
     np.testing.assert_array_equal(swept, np.broadcast_to(swept[:1], swept.shape))
 
 
@@ -91,9 +95,9 @@ def test_scores_equal_the_metrics_of_each_setting(task: Task) -> None:
     labels = np.random.default_rng(0).integers(0, 3, 40)
     scores = sweep_scores(task, student, similarities, values, labels, grid)
     assert set(scores) == set(task.metrics)
-    mixtures = one_by_one(student, similarities, values, grid)
+    expected_mixtures = one_by_one(student, similarities, values, grid)
     for setting in np.ndindex(grid.shape):
-        answers = metrics.predictions(task, mixtures[setting])
+        answers = metrics.predictions(task, expected_mixtures[setting])
         expected = metrics.score(task.metrics, answers, labels)
         for name in task.metrics:
             assert scores[name][setting] == pytest.approx(expected[name], abs=1e-12)
@@ -116,20 +120,18 @@ def test_the_same_predictions_are_scored_once(monkeypatch: pytest.MonkeyPatch) -
 def test_of_equal_settings_the_one_that_intervenes_least_is_chosen() -> None:
     grid = Grid(ks=(4, 1, 2), betas=(0.5, 0.0, 0.1), taus=(0.1, 1.0, 0.5))
     level = np.full(grid.shape, 0.7)
-    assert choose(level, grid) == Choice(tau=1.0, k=1, beta=0.0, score=0.7)
+    assert choose(level, grid) == GridPoint(tau=1.0, k=1, beta=0.0, score=0.7)
     level[:, 0, 0] = level[:, 2, 2] = level[0, 1, 2] = 0.8  # best, but never at beta 0
-    assert choose(level, grid) == Choice(tau=0.1, k=1, beta=0.1, score=0.8)
+    assert choose(level, grid) == GridPoint(tau=0.1, k=1, beta=0.1, score=0.8)
     level[0, 1, 2] = 0.7
-    assert choose(level, grid) == Choice(tau=1.0, k=2, beta=0.1, score=0.8)
+    assert choose(level, grid) == GridPoint(tau=1.0, k=2, beta=0.1, score=0.8)
     level[2, 0, 0] += 1e-15  # rounding
     assert choose(level, grid).beta == 0.1
     level[2, 0, 0] = 0.9
-    assert choose(level, grid) == Choice(tau=0.5, k=4, beta=0.5, score=0.9)
+    assert choose(level, grid) == GridPoint(tau=0.5, k=4, beta=0.5, score=0.9)
 
 
 def test_k_beyond_the_entries_is_told_with_both_numbers() -> None:
-    with pytest.raises(UserError, match="k = 32 is larger than the 5 entries"):
-        sweep(*found(0), Grid())
     with pytest.raises(UserError, match="k = 32 is larger than the 5 entries"):
         sweep_scores(CLASSES, *found(0), [0] * 6, Grid())
     Grid(ks=(5,)).require(5)

@@ -1,9 +1,0 @@
-"""Vanilla KD behind the shared case."""
-
-from __future__ import annotations
-
-from tests.baselines.cases import DistillerCase
-
-
-class TestKD(DistillerCase):
-    name = "kd"

@@ -1,9 +1,0 @@
-"""ReAugKD behind the shared case."""
-
-from __future__ import annotations
-
-from tests.baselines.cases import DistillerCase
-
-
-class TestReAugKD(DistillerCase):
-    name = "reaugkd"
