@@ -13,7 +13,7 @@ from bench.pipeline.knowledge_base import NONE
 from bench.records.recipes import Recipe, recipe
 from bench.records.run import Record
 from bench.records.store import Problem, Store, StoreError
-from bench.report.results import Cell, Planned
+from bench.report.results import CellState, Planned
 
 Slot = tuple[Any, ...]
 
@@ -31,7 +31,7 @@ class Contender:
     run: str
     number: int
     store: Store
-    cell: Cell
+    cell: CellState
     raw: dict[str, Any]
 
     @property

@@ -17,6 +17,7 @@ from bench.config import RunConfig
 from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
+from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task
 
 Tree = dict[str, Any]
@@ -133,6 +134,12 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
                 )
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
+    folders = {config.data.dir for config in tasks.values()} - {None}
+    if folders and all(get_task(task).suite == "mini" for task in tasks):
+        raise SettingError(
+            f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(tasks)}, which "
+            "are generated: name a GLUE preset, e.g. --preset glue-minilm"
+        )
     return Resolved(whole, tasks)
 
 
@@ -171,6 +178,8 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
         if base != variant.method:
             raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
         check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
+    for spec in config.retrieval.ann:
+        ann.make(spec)  # looks for its library and its parameters
     if config.ablation is not None:
         _same_distillation(config, config.ablation)
     return config

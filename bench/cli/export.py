@@ -33,9 +33,9 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
     from bench import export as exporter
-    from bench.cell import Workbench
     from bench.cli.console import console
     from bench.executors.quiet import quieten
+    from bench.pipeline.workbench import Workbench
     from bench.progress import lines as progress
     from bench.records.store import Store
     from bench.report.files import find

@@ -10,19 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import plan
-from bench.cell import Cell, Workbench
+from bench.cell import Cell
 from bench.config import RunConfig
 from bench.executors import pool as executors
 from bench.executors.pool import Overwrite
 from bench.executors.quiet import quieten
-from bench.pipeline.knowledge_base import percent
 from bench.pipeline.watched import WatchedStore
-from bench.plan import Planned
+from bench.pipeline.workbench import Workbench
 from bench.progress import lines as progress
 from bench.progress import work as works
 from bench.progress.course import Course
 from bench.progress.outcome import outcome
 from bench.records import provenance
+from bench.records.base import percent
 from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.report.files import RUNS
@@ -82,13 +82,12 @@ class Session:
 
     def show_plan(self, overwrite: Overwrite) -> None:
         """Print how many cells there are, by kind, and how many are there already."""
-        todo = {p.cell.key for p in executors.left(self.planned, self.store, overwrite)}
+        todo = {cell.key for cell in executors.left(self.planned, self.store, overwrite)}
         table = Table(title=f"plan of {self.store.folder}", title_justify="left")
         for column in ("task", "method", "cells", "seeds", "left to do"):
             table.add_column(column, justify="left" if column in ("task", "method") else "right")
         rows: dict[tuple[str, str, str], list[Cell]] = {}
-        for planned in self.planned:
-            cell = planned.cell
+        for cell in self.planned:
             what = {"training": "", "retrieval": f" + {cell.backend}", "control": ": controls"}
             rows.setdefault((cell.task, cell.method, what[cell.kind]), []).append(cell)
         for (task, method, more), cells in rows.items():
@@ -98,7 +97,7 @@ class Session:
         self.console.print(table)
         for line in self._remarks(todo):
             self.console.print(line)
-        kinds = Counter[str](p.cell.kind for p in self.planned)
+        kinds = Counter[str](cell.kind for cell in self.planned)
         shown = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind] or kind in USUAL)
         self.console.print(
             f"{len(self.planned)} cells ({shown}), {len(self.planned) - len(todo)} there already, "
@@ -109,7 +108,7 @@ class Session:
         """What the table does not tell: axes of retrieval, more teachers, the cache, skips."""
         wanted = self.config.retrieval
         lines = []
-        found = [p.cell for p in self.planned if p.cell.kind == "retrieval"]
+        found = [cell for cell in self.planned if cell.kind == "retrieval"]
         if len({(cell.keys, cell.values, cell.share, cell.control) for cell in found}) > 1:
             axes = {
                 "ann": wanted.ann,
@@ -124,7 +123,7 @@ class Session:
             lines.append(f"cross-fitted values train {wanted.folds} more teachers per task")
         if cached := sum(self.works[key].cached for key in todo if key in self.works):
             lines.append(f"students in the cache: {cached}")
-        skipped = Counter(p.skip for p in self.planned if p.skip)
+        skipped = Counter(cell.skip for cell in self.planned if cell.skip)
         return lines + [f"{count} cells will be skipped: {why}" for why, count in skipped.items()]
 
     def _refuse_merged(self) -> None:
@@ -144,7 +143,7 @@ class Session:
                 "preset": self.preset,
                 "config": self.config.model_dump(mode="json"),
                 "tasks": {t: c.model_dump(mode="json") for t, c in self.settings.tasks.items()},
-                "cells": [planned.cell.summary() for planned in self.planned],
+                "cells": [cell.summary() for cell in self.planned],
             }
         )
 
@@ -157,9 +156,9 @@ class Session:
         self._keep_plan()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for planned in executors.left(self.planned, self.store, overwrite):
-                path = folder / f"{planned.cell.key}.json"
-                path.write_text(planned.cell.model_dump_json(), encoding="utf-8")
+            for cell in executors.left(self.planned, self.store, overwrite):
+                path = folder / f"{cell.key}.json"
+                path.write_text(cell.model_dump_json(), encoding="utf-8")
         except OSError as error:
             raise StoreError(f"cannot write cells to {folder}: {error.strerror}") from error
 
@@ -183,7 +182,7 @@ class Session:
             self.display.close()  # Ctrl-C in a stage: a view gives the cursor back
         return self._summary()
 
-    def _execute(self, todo: list[Planned]) -> None:
+    def _execute(self, todo: list[Cell]) -> None:
         if self.workers == 1:
             begun = self.desk.begun
             executors.in_process(todo, self.workbench, self.store, self._done, begun)
@@ -200,8 +199,8 @@ class Session:
                 listener=self.display.desk,
             )
 
-    def _course(self, todo: list[Planned], records: list[Record]) -> Course:
-        there = {p.cell.key for p in self.planned} - {p.cell.key for p in todo}
+    def _course(self, todo: list[Cell], records: list[Record]) -> Course:
+        there = {cell.key for cell in self.planned} - {cell.key for cell in todo}
         before = [record for record in records if record.key in there]
         teachers = works.teachers(todo, self.works, self.workbench)
         return Course(self.planned, todo, before, self.works, teachers, self.workers)
@@ -219,13 +218,13 @@ class Session:
         self.desk.note(f"{head}: {outcome(record)} [{record.seconds:.1f} s{cached}]")
 
     def _summary(self) -> int:
-        found = {p.cell.key: self.store.read(p.cell.key) for p in self.planned}
+        found = {cell.key: self.store.read(cell.key) for cell in self.planned}
         status = {key: r.status if isinstance(r, Record) else "missing" for key, r in found.items()}
         counts = Counter(status.values())
         shown = ", ".join(f"{counts[name]} {name}" for name in counts)
         minutes = self.course.elapsed / 60
         self.console.print(f"{self.store.folder}: {shown}; {minutes:.1f} min")
-        bad = [p.cell for p in self.planned if status[p.cell.key] in ("failed", "missing")]
+        bad = [cell for cell in self.planned if status[cell.key] in ("failed", "missing")]
         for cell in bad:
             record = found[cell.key]
             reason = record.reason if isinstance(record, Record) else "no usable record"

@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from bench.cell import Cell, Workbench, run_and_store
+from bench.cell import Cell
 from bench.executors.channel import Queue, Sender, Unheard, drain
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import Listener, WatchedStore
-from bench.plan import Planned
+from bench.pipeline.workbench import Workbench, run_and_store
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
@@ -39,7 +39,7 @@ class WorkerError(UserError):
     """A process of the pool died; what it had finished is kept."""
 
 
-def left(planned: Iterable[Planned], store: Store, overwrite: Overwrite) -> list[Planned]:
+def left(planned: Iterable[Cell], store: Store, overwrite: Overwrite) -> list[Cell]:
     """The cells to run.
 
     ``missing`` (the default) runs what has no usable record or did not end well, ``never`` only
@@ -53,16 +53,16 @@ def left(planned: Iterable[Planned], store: Store, overwrite: Overwrite) -> list
             return True
         return overwrite == "missing" and not (isinstance(found, Record) and found.status == "ok")
 
-    return [one for one in planned if wanted(one.cell)]
+    return [cell for cell in planned if wanted(cell)]
 
 
-def groups(planned: Sequence[Planned]) -> list[list[Planned]]:
+def groups(planned: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that share a student, together: what one worker does in one go."""
-    return [list(g) for _, g in groupby(planned, key=lambda p: p.cell.needs or p.cell.key)]
+    return [list(g) for _, g in groupby(planned, key=lambda cell: cell.student)]
 
 
 def run_group(
-    group: Iterable[Planned], workbench: Workbench, store: Store, begun: Begun = _unheard
+    group: Iterable[Cell], workbench: Workbench, store: Store, begun: Begun = _unheard
 ) -> Iterator[tuple[Cell, Record]]:
     """Run the cells in order; those whose student failed are skipped with the reason.
 
@@ -76,10 +76,9 @@ def run_group(
         StoreError: if a record cannot be written; nothing that was finished is lost.
     """
     failed: dict[str, str] = {}
-    for planned in group:
-        cell = planned.cell
+    for cell in group:
         begun(cell.key)
-        reason = planned.skip or failed.get(cell.needs or "")
+        reason = failed.get(cell.student)
         if reason is None:
             record = run_and_store(cell, workbench, store)
         else:
@@ -91,7 +90,7 @@ def run_group(
 
 
 def in_process(
-    planned: Sequence[Planned],
+    planned: Sequence[Cell],
     workbench: Workbench,
     store: Store,
     done: Done,
@@ -104,7 +103,7 @@ def in_process(
 
 
 def in_pool(
-    planned: Sequence[Planned],
+    planned: Sequence[Cell],
     cache: Path,
     store: Store,
     command: str,
@@ -131,7 +130,7 @@ def in_pool(
         WorkerError: if a worker is killed, e.g. for the memory it takes.
     """
     context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
-    cells, events = {p.cell.key: p.cell for p in planned}, context.SimpleQueue()
+    cells, events = {cell.key: cell for cell in planned}, context.SimpleQueue()
 
     def ended(key: str) -> None:
         cell = cells.pop(key, None)  # told by its worker, and again with the result of its group
@@ -194,7 +193,7 @@ def _start(cache: Path, command: str, threads: int, events: Queue) -> None:
     _WORKBENCH.append(Workbench(WatchedStore(cache, sender), sender, command))
 
 
-def _work(group: list[Planned], folder: Path) -> list[str]:
+def _work(group: list[Cell], folder: Path) -> list[str]:
     sender, keys = _SENDERS[0], []
     for cell, _ in run_group(group, _WORKBENCH[0], Store(folder), sender.begun):
         sender.ended(cell.key)

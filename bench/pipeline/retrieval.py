@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.pipeline.crossfit import CrossFit
-from bench.pipeline.knowledge_base import NONE, RANDOM, SHUFFLED, Base
 from bench.pipeline.student import TaskPipeline
+from bench.records.base import NONE, RANDOM, SHUFFLED, Base
 from bench.records.run import Choice, RetrievalResult, SearchFacts
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.cell import Cell
-from bench.plan import Planned
 from bench.progress.board import Board
 from bench.progress.desk import Clock, Desk
 from bench.progress.eta import Left, Pace, Work
@@ -37,23 +36,23 @@ class Course:
 
     def __init__(
         self,
-        planned: Sequence[Planned],
-        todo: Sequence[Planned],
+        planned: Sequence[Cell],
+        todo: Sequence[Cell],
         before: Iterable[Record] = (),
         works: Mapping[str, Work] | None = None,
         teachers: Iterable[Work] = (),
         workers: int = 1,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self.cells = {one.cell.key: one.cell for one in planned}
+        self.cells = {cell.key: cell for cell in planned}
         self.total, self.there = len(todo), len(planned) - len(todo)
         self.counts = Counter[str]()
         self.board = Board(list(self.cells.values()))
         self._workers, self._clock, self._began = workers, clock, clock()
         self._works = dict(works or {})
         self._teachers = {work.task: work for work in teachers}
-        self._groups = Counter(one.cell.needs or one.cell.key for one in todo)
-        left = [self._works[p.cell.key] for p in todo if p.cell.key in self._works]
+        self._groups = Counter(cell.student for cell in todo)
+        left = [self._works[cell.key] for cell in todo if cell.key in self._works]
         self.cached = sum(work.cached for work in left)
         self._pace = Pace([*left, *self._teachers.values()])
         there = list(before)
@@ -76,7 +75,7 @@ class Course:
     def ended(self, cell: Cell, record: Record, desk: Desk | None = None) -> None:
         """A cell has ended at ``desk``, where that is known."""
         self.counts[record.status] += 1
-        self._groups[cell.needs or cell.key] -= 1
+        self._groups[cell.student] -= 1
         self.board.add(record)
         shared = desk.shared if desk else 0.0
         if work := self._works.get(cell.key):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from bench.cell import Workbench
-from bench.plan import Planned
+from bench.cell import Cell
+from bench.pipeline.workbench import Workbench
 from bench.progress.eta import SHARED, Work
 from reaugkd.distiller import FINE_TUNED
 
 
-def works(planned: Iterable[Planned], workbench: Workbench) -> dict[str, Work]:
+def works(planned: Iterable[Cell], workbench: Workbench) -> dict[str, Work]:
     """Key of every cell that can run -> what it takes time like."""
-    return {one.cell.key: _work(one, workbench) for one in planned if one.skip is None}
+    return {cell.key: _work(cell, workbench) for cell in planned if cell.skip is None}
 
 
-def _work(planned: Planned, workbench: Workbench) -> Work:
-    cell, pipeline = planned.cell, workbench.pipeline(planned.cell.config)
+def _work(cell: Cell, workbench: Workbench) -> Work:
+    pipeline = workbench.pipeline(cell.config)
     rows = max(1, len(pipeline.rows.data.fit))
     if cell.kind != "training":
         what = " ".join(filter(None, (cell.method, cell.backend)))
@@ -28,11 +28,11 @@ def _work(planned: Planned, workbench: Workbench) -> Work:
 
 
 def teachers(
-    todo: Iterable[Planned], works: Mapping[str, Work], workbench: Workbench
+    todo: Iterable[Cell], works: Mapping[str, Work], workbench: Workbench
 ) -> Iterator[Work]:
     """The teachers that ``todo`` needs and the cache does not hold, one per task."""
     seen = set()
-    for cell in (one.cell for one in todo if one.cell.key in works):
+    for cell in (cell for cell in todo if cell.key in works):
         pipeline = workbench.pipeline(cell.config)
         if cell.task in seen or not pipeline.needs(cell.method) & FINE_TUNED:
             continue

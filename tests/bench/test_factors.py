@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cell import Workbench
+from bench.pipeline.workbench import Workbench
 from bench.records.run import ControlResult, Record, RetrievalResult, TrainingResult
 from bench.records.store import Store
 from reaugkd.artifacts.store import ArtifactStore

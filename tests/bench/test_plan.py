@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench.plan import Planned
+from bench.cell import Cell
 from bench.records.run import SCHEMA
 from reaugkd.errors import MissingLibraryError, ModelError, UserError
 from reaugkd.tasks import get_task
@@ -32,7 +32,7 @@ def keys(tmp_path: Path) -> Any:
 
     def make(kind: str | None = None, **flags: Any) -> Keys:
         planned = runs.plan(tmp_path / "cache", **flags)
-        return {p.cell.label: p.cell.key for p in planned if kind in (None, p.cell.kind)}
+        return {p.label: p.key for p in planned if kind in (None, p.kind)}
 
     return make
 
@@ -40,7 +40,7 @@ def keys(tmp_path: Path) -> Any:
 def test_each_training_cell_comes_before_the_retrieval_cells_on_it(tmp_path: Path) -> None:
     planned = runs.plan(tmp_path, tasks=["follows", "alike"], seeds=[0, 1])
     seen: set[str] = set()
-    for cell in (p.cell for p in planned):
+    for cell in (p for p in planned):
         assert (cell.kind == "retrieval") == (cell.needs is not None)
         assert cell.needs is None or cell.needs in seen
         seen.add(cell.key)
@@ -49,7 +49,7 @@ def test_each_training_cell_comes_before_the_retrieval_cells_on_it(tmp_path: Pat
 
 def test_only_what_retrieves_has_retrieval_cells(tmp_path: Path) -> None:
     planned = runs.plan(tmp_path)
-    assert {p.cell.method for p in planned if p.cell.kind == "retrieval"} == {"reaugkd"}
+    assert {p.method for p in planned if p.kind == "retrieval"} == {"reaugkd"}
 
 
 def test_planning_writes_nothing(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_method_that_cannot_run_is_planned_with_the_reason(
         "reaugkd.method.ReAugKD.unsupported", lambda _, given: f"not for {given.task.name}"
     )
     planned = runs.plan(tmp_path)
-    assert {p.cell.method: p.skip for p in planned} == {
+    assert {p.method: p.skip for p in planned} == {
         "finetune": None,
         "kd": None,
         "reaugkd": "not for follows",
@@ -257,17 +257,15 @@ def test_a_method_that_cannot_run_is_planned_with_the_reason(
 
 
 def test_a_cell_is_plain_json_and_its_identity_makes_its_key(tmp_path: Path) -> None:
-    from bench.cell import Cell
     from reaugkd.artifacts import fingerprint
 
-    def same(planned: Planned) -> bool:
-        cell = planned.cell
+    def same(cell: Cell) -> bool:
         again = Cell.model_validate_json(cell.model_dump_json())
         return again == cell and fingerprint.of_json(again.identity) == cell.key
 
     planned = runs.plan(tmp_path)
     assert all(map(same, planned))
-    assert all(p.cell.identity["schema"] == SCHEMA for p in planned)
+    assert all(p.identity["schema"] == SCHEMA for p in planned)
 
 
 def test_a_variant_that_changes_nothing_is_told(tmp_path: Path) -> None:
@@ -278,4 +276,4 @@ def test_a_variant_that_changes_nothing_is_told(tmp_path: Path) -> None:
         runs.plan(tmp_path, methods=["kd", "hot"], variant={"hot": same})
     hot = {"method": "kd", "settings": {"temperature": 8.0}}
     planned = runs.plan(tmp_path, methods=["kd", "hot"], variant={"hot": hot})
-    assert [p.cell.method for p in planned] == ["kd", "hot"]
+    assert [p.method for p in planned] == ["kd", "hot"]

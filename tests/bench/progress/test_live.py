@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 from rich.console import Console
 
-from bench.plan import Planned
+from bench.cell import Cell
 from bench.progress.board import OFF, ON, Board
 from bench.progress.course import Course
 from bench.progress.desk import Desk
@@ -34,15 +34,15 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Planned]:
+def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     """Two tasks, three methods, two seeds, two backends: 20 cells."""
     cache = tmp_path_factory.mktemp("plan")
     return runs.plan(cache, tasks=["tone", "follows"], seeds=[0, 1])
 
 
-def record(one: Planned, status: str = "ok") -> Record:
+def record(one: Cell, status: str = "ok") -> Record:
     """Of a planned cell; each of its scores is another."""
-    cell = one.cell
+    cell = one
     value = SCORES[cell.method] + 0.01 * cell.seed + (0.05 if cell.task == "tone" else 0)
     if cell.kind == "training":
         made = factory.training(cell.task, cell.method, cell.seed, value)
@@ -53,12 +53,12 @@ def record(one: Planned, status: str = "ok") -> Record:
     return made if status == "ok" else factory.failed(made, "why", status)
 
 
-def works(planned: Sequence[Planned]) -> dict[str, Work]:
+def works(planned: Sequence[Cell]) -> dict[str, Work]:
     """A student takes time like 100 rows, a search like 10."""
     return {
-        p.cell.key: Work(p.cell.kind, p.cell.method, p.cell.task, 10.0)
-        if p.cell.backend
-        else Work("training", p.cell.method, p.cell.task, 100.0)
+        p.key: Work(p.kind, p.method, p.task, 10.0)
+        if p.backend
+        else Work("training", p.method, p.task, 100.0)
         for p in planned
     }
 
@@ -67,9 +67,9 @@ def works(planned: Sequence[Planned]) -> dict[str, Work]:
 
 
 def test_the_board_holds_the_mean_of_what_has_ended_whatever_its_order(
-    planned: list[Planned],
+    planned: list[Cell],
 ) -> None:
-    cells = [one.cell for one in planned]
+    cells = list(planned)
     forth, back = Board(cells), Board(cells)
     titles = tuple(dict.fromkeys(record(one).title for one in planned))
     for one in planned:
@@ -89,8 +89,8 @@ def test_the_board_holds_the_mean_of_what_has_ended_whatever_its_order(
                 found = [
                     record(one)
                     for one in planned
-                    if (one.cell.task, one.cell.method) == (task, row.method)
-                    and one.cell.backend == (None if row.retrieval == OFF else "exact")
+                    if (one.task, one.method) == (task, row.method)
+                    and one.backend == (None if row.retrieval == OFF else "exact")
                 ]
                 values = [
                     r.retrieval.chosen.scores[r.tests[0]][r.select_on]
@@ -103,29 +103,29 @@ def test_the_board_holds_the_mean_of_what_has_ended_whatever_its_order(
 
 
 def test_what_failed_was_skipped_or_asks_another_base_is_not_on_the_board(
-    planned: list[Planned],
+    planned: list[Cell],
 ) -> None:
-    board = Board([one.cell for one in planned])
+    board = Board(list(planned))
     for one in planned:
-        if one.cell.backend == "hnswlib":
+        if one.backend == "hnswlib":
             board.add(record(one))
         else:
-            board.add(record(one, "failed" if one.cell.seed else "skipped"))
+            board.add(record(one, "failed" if one.seed else "skipped"))
     assert (board.rows, board.titles) == ((), ())
 
 
 # --- the course ----------------------------------------------------------------------------------
 
 
-def test_the_course_counts_and_learns(planned: list[Planned]) -> None:
+def test_the_course_counts_and_learns(planned: list[Cell]) -> None:
     clock = Clock()
     found = works(planned)
     teacher = Work(SHARED, "", "tone", 100.0)
     course = Course(planned, planned, (), found, [teacher], clock=clock)
     assert (course.total, course.done, course.left()) == (20, 0, None)
     desk = Desk(clock)
-    students = [one for one in planned if one.cell.kind == "training"]
-    first, second = students[0].cell, students[1].cell
+    students = [one for one in planned if one.kind == "training"]
+    first, second = students[0], students[1]
     desk.begun(first.key)
     desk.artifact("teacher", False, 60.0)  # which others need too
     desk.artifact("student", False, 20.0)
@@ -142,7 +142,7 @@ def test_the_course_counts_and_learns(planned: list[Planned]) -> None:
     assert course.left() == Left(10 * 20.0, False)
 
 
-def test_records_that_are_there_tell_how_long_the_rest_takes(planned: list[Planned]) -> None:
+def test_records_that_are_there_tell_how_long_the_rest_takes(planned: list[Cell]) -> None:
     done, todo = planned[:10], planned[10:]
     before = [record(one) for one in done]
     course = Course(planned, todo, before, works(planned))
@@ -150,14 +150,14 @@ def test_records_that_are_there_tell_how_long_the_rest_takes(planned: list[Plann
     assert left is not None
     assert left.whole
     assert (course.there, course.total) == (10, 10)
-    students = sum(one.cell.kind == "training" for one in todo)
+    students = sum(one.kind == "training" for one in todo)
     # of records of the factory: 30 s of training, 1 s of stages; 3 s a search
     assert left.seconds == pytest.approx(31.0 * students + 3.0 * (10 - students))
     assert len(course.board.rows) > 0
 
 
 def test_several_workers_share_the_rest_as_far_as_it_can_be_shared(
-    planned: list[Planned],
+    planned: list[Cell],
 ) -> None:
     done, todo = planned[:10], planned[10:]
     before = [record(one) for one in done]
@@ -168,30 +168,30 @@ def test_several_workers_share_the_rest_as_far_as_it_can_be_shared(
     assert four is not None
     assert many is not None
     assert four.seconds == pytest.approx(one.seconds / 4)
-    students = len({p.cell.needs or p.cell.key for p in todo})
+    students = len({p.needs or p.key for p in todo})
     assert many.seconds == pytest.approx(one.seconds / students)
 
 
 # --- what is drawn -------------------------------------------------------------------------------
 
 
-def busy(course: Course, planned: list[Planned], count: int) -> list[Desk]:
+def busy(course: Course, planned: list[Cell], count: int) -> list[Desk]:
     desks = []
     for one in planned[:count]:
         desk = Desk(Clock())
-        desk.begun(one.cell.key)
+        desk.begun(one.key)
         desk.artifact("teacher", True, 0.1)
-        desk.start(f"{one.cell.label}: epoch 1/3", 3301)
+        desk.start(f"{one.label}: epoch 1/3", 3301)
         desk.advance(640, {"soft": 0.5, "hard": 0.25})
         desks.append(desk)
     return desks
 
 
 @pytest.fixture
-def course(planned: list[Planned]) -> Course:
+def course(planned: list[Cell]) -> Course:
     made = Course(planned, planned, (), works(planned))
     for number, one in enumerate(planned[:15]):
-        made.ended(one.cell, record(one, "failed" if number == 7 else "ok"))
+        made.ended(one, record(one, "failed" if number == 7 else "ok"))
     return made
 
 
@@ -199,7 +199,7 @@ def course(planned: list[Planned]) -> Course:
 @pytest.mark.parametrize("columns", [1, 2, 20, 40, 59, 60, 80, 250])
 @pytest.mark.parametrize("rows", [2, 3, 6, 12, 24, 60])
 def test_it_fits_the_terminal(
-    workers: int, columns: int, rows: int, course: Course, planned: list[Planned]
+    workers: int, columns: int, rows: int, course: Course, planned: list[Cell]
 ) -> None:
     console = Console(width=columns, height=rows, force_terminal=True, color_system=None)
     screen = Screen(course, busy(course, planned, workers), clock=lambda: 2.0)
@@ -215,12 +215,12 @@ def text(screen: Screen, columns: int = 100, rows: int = 40) -> str:
 
 @pytest.mark.parametrize("columns", [40, 59, 100])
 def test_it_says_what_is_done_what_is_left_and_what_is_under_way(
-    columns: int, course: Course, planned: list[Planned]
+    columns: int, course: Course, planned: list[Cell]
 ) -> None:
     shown = text(Screen(course, busy(course, planned, 1), clock=lambda: 2.0), columns)
     assert "15 done, 5 left, 1 failed" in shown
     assert re.search(r"\d+:\d\d elapsed, about \d+:\d\d left", shown)
-    assert planned[0].cell.label in shown
+    assert planned[0].label in shown
     assert "640/3,301, 320" in shown  # 640 examples in two seconds
     assert "0:08 left" in shown  # (3301 - 640) / 320 = 8.3 s
     assert "soft 0.5000 hard 0.2500" in shown
@@ -229,15 +229,15 @@ def test_it_says_what_is_done_what_is_left_and_what_is_under_way(
 
 
 def test_many_workers_get_a_line_each_before_the_board_does(
-    course: Course, planned: list[Planned]
+    course: Course, planned: list[Cell]
 ) -> None:
     shown = text(Screen(course, busy(course, planned, 12), clock=lambda: 2.0), rows=20)
     for one in planned[:12]:
-        assert f" 19 % {one.cell.label}: epoch 1/3" in shown
+        assert f" 19 % {one.label}: epoch 1/3" in shown
 
 
 def test_of_a_board_that_is_too_high_the_newest_rows_are_shown(
-    course: Course, planned: list[Planned]
+    course: Course, planned: list[Cell]
 ) -> None:
     newest = max(course.board.rows, key=lambda row: row.changed)
     shown = text(Screen(course, [], clock=lambda: 2.0), rows=2 + 1 + 2 + 1)
@@ -274,7 +274,7 @@ def test_a_terminal_gets_a_view_everything_else_lines(capsys: pytest.CaptureFixt
 
 
 def test_notes_scroll_above_the_view_and_the_view_goes(
-    course: Course, planned: list[Planned], capsys: pytest.CaptureFixture[str]
+    course: Course, planned: list[Cell], capsys: pytest.CaptureFixture[str]
 ) -> None:
     console = in_terminal()
     shown = Live(console)
