@@ -53,15 +53,18 @@ class Planned(BaseModel):
 
     @property
     def label(self) -> str:
-        """The cell in a few words."""
-        return f"{self.task} {self.method} seed {self.seed}{self.suffix}"
+        """The cell in a few words; no other cell of a run has the same."""
+        return self._label(f" seed {self.seed}")
 
     @property
-    def suffix(self) -> str:
-        """What a cell that stands on a student adds to the student's label."""
-        if self.kind == "control":
-            return ": controls"
-        return f" + {self.backend} ({self.base.label})" if self.backend else ""
+    def row(self) -> str:
+        """The label without its seed: what a report makes one row of."""
+        return self._label("")
+
+    def _label(self, seed: str) -> str:
+        base = f" + {self.backend} ({self.base.label})" if self.backend else ""
+        controls = ": controls" if self.kind == "control" else ""
+        return f"{self.task} {self.method}{seed}{base}{controls}"
 
     @property
     def student(self) -> str:
