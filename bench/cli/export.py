@@ -36,7 +36,7 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     from bench.cli.console import console
     from bench.executors.quiet import quieten
     from bench.pipeline.workbench import Workbench
-    from bench.progress import lines as progress
+    from bench.progress import live as progress
     from bench.records.store import Store
     from bench.report.files import find
     from reaugkd.artifacts.cache import default_cache

@@ -202,7 +202,7 @@ def run_latency(
     """
     from bench.executors.quiet import quieten
     from bench.measure import latency
-    from bench.progress import lines as progress
+    from bench.progress import live as progress
     from bench.records.measurements import Measurements
     from reaugkd.artifacts.store import ArtifactStore
 

@@ -17,10 +17,9 @@ from bench.executors.pool import Overwrite
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
-from bench.progress import lines as progress
-from bench.progress import work as works
+from bench.progress import eta, live
 from bench.progress.course import Course
-from bench.progress.outcome import outcome
+from bench.progress.lines import outcome, remaining
 from bench.records import provenance
 from bench.records.base import percent
 from bench.records.run import Record
@@ -71,14 +70,14 @@ class Session:
         self.cache = (cache or default_cache()).expanduser()
         self.store = Store(out or RUNS / run_name(config, preset))
         self._refuse_merged()
-        self.display = progress.display(self.console)
+        self.display = live.display(self.console)
         self.desk = self.display.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
         try:
             self.planned = plan.make(settings.tasks, self.workbench)
         finally:
             self.display.close()  # `auto` is measured for a plan, and Ctrl-C may come then
-        self.works = works.works(self.planned, self.workbench)
+        self.works = eta.works(self.planned, self.workbench)
 
     def show_plan(self, overwrite: Overwrite) -> None:
         """Print how many cells there are, by kind, and how many are there already."""
@@ -202,7 +201,7 @@ class Session:
     def _course(self, todo: list[Cell], records: list[Record]) -> Course:
         there = {cell.key for cell in self.planned} - {cell.key for cell in todo}
         before = [record for record in records if record.key in there]
-        teachers = works.teachers(todo, self.works, self.workbench)
+        teachers = eta.teachers(todo, self.workbench)
         return Course(self.planned, todo, before, self.works, teachers, self.workers)
 
     def _done(self, cell: Cell, record: Record) -> None:
@@ -210,10 +209,10 @@ class Session:
         self.course.ended(cell, record, desk)
         cached = ", from the cache" if desk and "student" in desk.reused else ""
         if desk:
-            desk.leave()
+            desk.begun(None)
         course, left = self.course, ""
         if course.done < course.total and (found := course.left(self.display.desks)):
-            left = f", {progress.remaining(found)}"
+            left = f", {remaining(found)}"
         head = f"[{course.done}/{course.total}{left}] {record.status:7} {cell.label}"
         self.desk.note(f"{head}: {outcome(record)} [{record.seconds:.1f} s{cached}]")
 

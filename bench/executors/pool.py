@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Literal
 
 from bench.cell import Cell
-from bench.executors.channel import Queue, Sender, Unheard, drain
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import Listener, WatchedStore
 from bench.pipeline.workbench import Workbench, run_and_store
+from bench.progress.events import Desk, Event, Sender, drain
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
@@ -111,7 +112,7 @@ def in_pool(
     *,
     workers: int,
     threads: int,
-    listener: Callable[[int], Listener] = lambda _: Unheard(),
+    listener: Callable[[int], Listener] = lambda _: Desk(),
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
 
@@ -182,7 +183,7 @@ def _arriving(
         yield future
 
 
-def _start(cache: Path, command: str, threads: int, events: Queue) -> None:
+def _start(cache: Path, command: str, threads: int, events: SimpleQueue[Event]) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
