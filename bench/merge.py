@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.choice import Conflict, Copy, Prefer, choose
-from bench.records.merged import Difference, differences, names, origins, united
+from bench.records.merged import SettingDifference, differences, names, origins, united
 from bench.records.recipes import unlike
 from bench.records.results import Results, load
 from bench.records.store import RUN, Problem, Store, StoreError
@@ -62,7 +62,7 @@ class Merge:
     cells: tuple[Copy, ...]
     todo: tuple[Copy, ...]
     conflicts: tuple[Conflict, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[SettingDifference, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from bench import plan
 from bench.cell import Cell
 from bench.config import RunConfig
-from bench.executors import pool as executors
-from bench.executors.pool import Overwrite
+from bench.executors import here, pool
+from bench.executors.groups import Overwrite, left
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
@@ -81,7 +81,7 @@ class Session:
 
     def show_plan(self, overwrite: Overwrite) -> None:
         """Print how many cells there are, by kind, and how many are there already."""
-        todo = {cell.key for cell in executors.left(self.planned, self.store, overwrite)}
+        todo = {cell.key for cell in left(self.planned, self.store, overwrite)}
         table = Table(title=f"plan of {self.store.folder}", title_justify="left")
         for column in ("task", "method", "cells", "seeds", "left to do"):
             table.add_column(column, justify="left" if column in ("task", "method") else "right")
@@ -155,7 +155,7 @@ class Session:
         self._keep_plan()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for cell in executors.left(self.planned, self.store, overwrite):
+            for cell in left(self.planned, self.store, overwrite):
                 path = folder / f"{cell.key}.json"
                 path.write_text(cell.model_dump_json(), encoding="utf-8")
         except OSError as error:
@@ -171,7 +171,7 @@ class Session:
         records, problems = self.store.records()
         for problem in problems:
             self.desk.note(f"{problem.path} is passed over: {problem.reason}")
-        todo = executors.left(self.planned, self.store, overwrite)
+        todo = left(self.planned, self.store, overwrite)
         self.show_plan(overwrite)
         self.course = self._course(todo, records)
         self.display.begin(self.course)
@@ -184,10 +184,10 @@ class Session:
     def _execute(self, todo: list[Cell]) -> None:
         if self.workers == 1:
             begun = self.desk.begun
-            executors.in_process(todo, self.workbench, self.store, self._done, begun)
+            here.run_here(todo, self.workbench, self.store, self._done, begun)
         else:
             threads = self.config.threads or max(1, (os.cpu_count() or 1) // self.workers)
-            executors.in_pool(
+            pool.run_in_pool(
                 todo,
                 self.cache,
                 self.store,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.cell import Cell
-from bench.progress.eta import TEACHER, Estimate, Left, Work
+from bench.progress.eta import TEACHER, Left, Pace, Work
 from bench.progress.events import Clock, Desk
 from bench.records.run import Record
 
@@ -65,12 +65,12 @@ class Course:
         works = works or {}
         self._teachers = dict(teachers or {})
         left = {cell.key: works[cell.key] for cell in todo if cell.key in works}
-        self._estimate = Estimate(left | {_key(task): w for task, w in self._teachers.items()})
+        self._pace = Pace(left | {_key(task): w for task, w in self._teachers.items()})
         for record in before:
             self._score(record)
             if record.status == "ok" and record.key in works:
                 work = works[record.key]._replace(cached=False)
-                self._estimate.learn(work, _made_in(record))
+                self._pace.learn(work, _made_in(record))
 
     @property
     def done(self) -> int:
@@ -88,16 +88,16 @@ class Course:
         self._students[cell.student] -= 1
         self._score(record)
         shared = desk.shared if desk else 0.0
-        self._estimate.done(cell.key, record.seconds - shared if record.status == "ok" else None)
+        self._pace.done(cell.key, record.seconds - shared if record.status == "ok" else None)
         if desk and "teacher" in desk.made | desk.reused and cell.task in self._teachers:
             del self._teachers[cell.task]
-            self._estimate.done(_key(cell.task), shared if "teacher" in desk.made else None)
+            self._pace.done(_key(cell.task), shared if "teacher" in desk.made else None)
 
     def left(self, desks: Iterable[Desk] = ()) -> Left | None:
         """How long the rest takes, ``desks`` being at work; None while nothing is known."""
         running = {desk.key: desk.elapsed for desk in desks if desk.key is not None}
         students = sum(count > 0 for count in list(self._students.values()))
-        return self._estimate.left(running, min(self._workers, students))
+        return self._pace.left(running, min(self._workers, students))
 
     def _score(self, record: Record) -> None:
         """Put in what a finished cell scored; what failed or was skipped has no score."""

@@ -44,7 +44,7 @@ class Left(NamedTuple):
     whole: bool
 
 
-class Estimate:
+class Pace:
     """Learns what works take.
 
     Seconds of the same work count most; else those of the same method on another task, or of the
@@ -73,9 +73,9 @@ class Estimate:
     def expected(self, work: Work) -> float | None:
         """Seconds that ``work`` may take; None without anything to go by.
 
-        >>> estimate = Estimate({})
-        >>> estimate.learn(Work("training", "kd", "mrpc", 100.0), 20.0)
-        >>> estimate.expected(Work("training", "kd", "qqp", 400.0))
+        >>> pace = Pace({})
+        >>> pace.learn(Work("training", "kd", "mrpc", 100.0), 20.0)
+        >>> pace.expected(Work("training", "kd", "qqp", 400.0))
         80.0
         """
         for likeness in _alike(work):

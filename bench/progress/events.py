@@ -24,7 +24,7 @@ SHARED = frozenset({"tokens", "teacher", "signals", "cross-fit", "cross-fit-fold
 
 
 @dataclass(frozen=True)
-class Stage:
+class RunningStage:
     """A stage of long work.
 
     Attributes:
@@ -64,7 +64,7 @@ class Desk:
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.clock = clock
-        self.stage: Stage | None = None
+        self.stage: RunningStage | None = None
         self.begun(None)
 
     def begun(self, key: str | None) -> None:
@@ -84,7 +84,7 @@ class Desk:
     def start(self, stage: str, total: int, unit: str = "examples") -> None:
         """Begin a stage."""
         self.finish()
-        self.stage = Stage(stage, total, unit, self.clock())
+        self.stage = RunningStage(stage, total, unit, self.clock())
 
     def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
         """Count."""

@@ -1,4 +1,4 @@
-"""Plain lines of progress, for logs and pipes."""
+"""PlainDisplay lines of progress, for logs and pipes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Lines(Desk):
             self.note(f"  {stage.name}: {did}")
 
 
-class Plain:
+class PlainDisplay:
     """Shows what the processes of a run do in plain lines, each whole."""
 
     def __init__(self, console: Console) -> None:

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.progress.course import OFF, ON, Course
-from bench.progress.events import Clock, Desk, Stage
-from bench.progress.lines import Lines, Plain, duration, figures, remaining
+from bench.progress.events import Clock, Desk, RunningStage
+from bench.progress.lines import Lines, PlainDisplay, duration, figures, remaining
 from reaugkd.reporter import Reporter
 
 NARROW = 60
@@ -24,9 +24,9 @@ PER_SECOND = 4
 """How often the view is drawn anew: often enough to look alive, too seldom to slow training."""
 
 
-def display(console: Console) -> Plain:
+def display(console: Console) -> PlainDisplay:
     """The display that suits ``console``; a terminal that cannot move its cursor gets lines."""
-    return Live(console) if console.is_interactive else Plain(console)
+    return LiveDisplay(console) if console.is_interactive else PlainDisplay(console)
 
 
 def reporter(console: Console) -> Reporter:
@@ -37,7 +37,7 @@ def reporter(console: Console) -> Reporter:
 class _Seat(Lines):
     """A desk whose stages are shown by a display."""
 
-    def __init__(self, display: Live) -> None:
+    def __init__(self, display: LiveDisplay) -> None:
         super().__init__(display.console)
         self._display = display
 
@@ -52,7 +52,7 @@ class _Seat(Lines):
         self._display.settle()
 
 
-class Live(Plain):
+class LiveDisplay(PlainDisplay):
     """Draws the desks of all processes and, once a run has begun, its course.
 
     Outside of a run the view is there only while a stage is.
@@ -144,7 +144,7 @@ class Screen:
             yield _line(f"  {stage.name}  ").append(figures(stage.values), "dim")
             yield _bar(stage.done, stage.total, self._pace(stage, narrow), narrow)
 
-    def _pace(self, stage: Stage, narrow: bool) -> str:
+    def _pace(self, stage: RunningStage, narrow: bool) -> str:
         unit, rate = ("" if narrow else f" {stage.unit}"), stage.rate(self._now)
         left = max(0, stage.total - stage.done) / rate if rate else None
         rest = f", {duration(left)} left" if left is not None else ""

@@ -88,7 +88,7 @@ class Conflict:
 
 
 @dataclass
-class Choice:
+class MergeChoice:
     """The cells of a merged run, taken one by one.
 
     Attributes:
@@ -136,13 +136,13 @@ class Choice:
         return None
 
 
-def choose(copies: Sequence[Copy], prefer: Prefer | None) -> Choice:
+def choose(copies: Sequence[Copy], prefer: Prefer | None) -> MergeChoice:
     """One copy per cell, of one recipe per row, in the order in which the runs planned them."""
     by_key: dict[str, list[Copy]] = {}
     for copy in copies:
         by_key.setdefault(copy.plan.key, []).append(copy)
     damaged = [copy for same in by_key.values() for copy in _damaged(same)]
-    choice = Choice(problems=[c.outputs for c in damaged if isinstance(c.outputs, Problem)])
+    choice = MergeChoice(problems=[c.outputs for c in damaged if isinstance(c.outputs, Problem)])
     for copy in sorted(copies, key=_rank(prefer, {id(copy) for copy in damaged})):
         choice.add(copy)
     labels = dict.fromkeys(copy.plan.label for copy in copies)

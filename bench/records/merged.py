@@ -19,7 +19,7 @@ Origin = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Difference:
+class SettingDifference:
     """A setting that is not the same in all runs.
 
     Attributes:
@@ -36,7 +36,7 @@ class Difference:
     def text(self) -> str:
         """In one line.
 
-        >>> Difference("seeds", ("[0]", "[1]"), ("a", "b")).text
+        >>> SettingDifference("seeds", ("[0]", "[1]"), ("a", "b")).text
         'seeds: [0] in a, [1] in b'
         """
         pairs = zip(self.values, self.runs, strict=True)
@@ -57,13 +57,17 @@ def origins(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Origin]:
     return list(by_folder.values())
 
 
-def differences(runs: Sequence[Origin]) -> list[Difference]:
+def differences(runs: Sequence[Origin]) -> list[SettingDifference]:
     """Every setting of the runs that is not the same in all of them."""
     folders = names([Path(run["folder"]) for run in runs])
     settings = [flat({"preset": run["preset"], **(run["config"] or {})}) for run in runs]
     paths = dict.fromkeys(path for tree in settings for path in tree)
     values = {path: tuple(said(tree.get(path, ABSENT)) for tree in settings) for path in paths}
-    return [Difference(path, texts, folders) for path, texts in values.items() if len({*texts}) > 1]
+    return [
+        SettingDifference(path, texts, folders)
+        for path, texts in values.items()
+        if len({*texts}) > 1
+    ]
 
 
 def united(runs: Sequence[Origin]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from bench.cli.cell import run_file
-from bench.executors.pool import groups
+from bench.executors.groups import groups
 from bench.records.run import comparable
 from bench.records.store import Store, StoreError
 from reaugkd.method import ReAugKD

@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.progress.eta import TEACHER, Estimate, Left, Work
+from bench.progress.eta import TEACHER, Left, Pace, Work
 
 KD = Work("training", "kd", "mrpc", 100.0)
 seconds = st.floats(0.01, 1e5)
 
 
 def test_nothing_left_takes_no_time_and_nothing_known_is_no_estimate() -> None:
-    assert Estimate({}).left({}) == Left(0.0, True)
-    assert Estimate({"a": KD}).left({}) is None
+    assert Pace({}).left({}) == Left(0.0, True)
+    assert Pace({"a": KD}).left({}) is None
 
 
 @given(st.lists(seconds, min_size=1, max_size=5), st.integers(1, 9))
 def test_equal_cells_take_their_mean_each(took: list[float], count: int) -> None:
-    estimate = Estimate({str(number): KD for number in range(count)})
+    pace = Pace({str(number): KD for number in range(count)})
     for value in took:
-        estimate.learn(KD, value)
-    left = estimate.left({})
+        pace.learn(KD, value)
+    left = pace.left({})
     assert left is not None
     assert left.seconds == pytest.approx(count * sum(took) / len(took))
     assert left.whole
@@ -32,48 +32,48 @@ def test_equal_cells_take_their_mean_each(took: list[float], count: int) -> None
 def test_another_task_takes_time_in_proportion_to_its_size(
     took: float, size: float, other: float
 ) -> None:
-    estimate = Estimate({})
-    estimate.learn(KD._replace(size=size), took)
-    expected = estimate.expected(KD._replace(task="qqp", size=other))
+    pace = Pace({})
+    pace.learn(KD._replace(size=size), took)
+    expected = pace.expected(KD._replace(task="qqp", size=other))
     assert expected == pytest.approx(took * other / size)
 
 
 def test_the_nearest_likeness_counts() -> None:
-    estimate = Estimate({})
-    estimate.learn(KD, 10.0)
-    estimate.learn(KD._replace(what="dml"), 50.0)
-    assert estimate.expected(KD) == 10.0  # the same cell
-    assert estimate.expected(KD._replace(task="rte")) == 10.0  # the same method elsewhere
-    assert estimate.expected(KD._replace(what="pkd")) == 30.0  # the kind
-    assert estimate.expected(KD._replace(kind="retrieval")) is None
+    pace = Pace({})
+    pace.learn(KD, 10.0)
+    pace.learn(KD._replace(what="dml"), 50.0)
+    assert pace.expected(KD) == 10.0  # the same cell
+    assert pace.expected(KD._replace(task="rte")) == 10.0  # the same method elsewhere
+    assert pace.expected(KD._replace(what="pkd")) == 30.0  # the kind
+    assert pace.expected(KD._replace(kind="retrieval")) is None
 
 
 def test_what_waits_in_the_cache_says_nothing_of_what_is_to_be_trained() -> None:
     cached = KD._replace(cached=True)
-    estimate = Estimate({"a": KD, "b": cached})
-    assert estimate.expected(cached) == 0.0
-    estimate.learn(cached, 0.5)
-    assert estimate.expected(KD) is None
-    assert estimate.left({}) == Left(0.5, False)
+    pace = Pace({"a": KD, "b": cached})
+    assert pace.expected(cached) == 0.0
+    pace.learn(cached, 0.5)
+    assert pace.expected(KD) is None
+    assert pace.left({}) == Left(0.5, False)
 
 
 def test_a_kind_without_a_figure_makes_the_estimate_a_lower_bound() -> None:
-    estimate = Estimate({"a": KD, "b": Work("retrieval", "kd exact", "mrpc", 10.0)})
-    estimate.learn(KD, 20.0)
-    assert estimate.left({}) == Left(20.0, False)
-    estimate.done("a")
-    assert estimate.left({}) is None  # of what is left nothing is known
+    pace = Pace({"a": KD, "b": Work("retrieval", "kd exact", "mrpc", 10.0)})
+    pace.learn(KD, 20.0)
+    assert pace.left({}) == Left(20.0, False)
+    pace.done("a")
+    assert pace.left({}) is None  # of what is left nothing is known
 
 
 def test_what_is_done_and_what_is_under_way_does_not_count_again() -> None:
-    estimate = Estimate({"a": KD, "b": KD, "c": KD, "t": Work(TEACHER, "", "mrpc", 100.0)})
-    estimate.done("a", 20.0)
-    assert estimate.left({}) == Left(40.0, False)
-    estimate.learn(Work(TEACHER, "", "mrpc", 100.0), 60.0)
-    assert estimate.left({}) == Left(100.0, True)
-    assert estimate.left({"b": 5.0}) == Left(95.0, True)
-    assert estimate.left({"b": 500.0}) == Left(80.0, True)  # late: but it was only one cell
-    assert estimate.left({}, parallel=2) == Left(50.0, True)
-    estimate.done("t")
-    estimate.done("b")
-    assert estimate.left({}) == Left(20.0, True)
+    pace = Pace({"a": KD, "b": KD, "c": KD, "t": Work(TEACHER, "", "mrpc", 100.0)})
+    pace.done("a", 20.0)
+    assert pace.left({}) == Left(40.0, False)
+    pace.learn(Work(TEACHER, "", "mrpc", 100.0), 60.0)
+    assert pace.left({}) == Left(100.0, True)
+    assert pace.left({"b": 5.0}) == Left(95.0, True)
+    assert pace.left({"b": 500.0}) == Left(80.0, True)  # late: but it was only one cell
+    assert pace.left({}, parallel=2) == Left(50.0, True)
+    pace.done("t")
+    pace.done("b")
+    assert pace.left({}) == Left(20.0, True)

@@ -15,8 +15,8 @@ from bench.cell import Cell
 from bench.progress.course import OFF, ON, Course
 from bench.progress.eta import TEACHER, Left, Work
 from bench.progress.events import Desk
-from bench.progress.lines import Lines, Plain
-from bench.progress.live import Live, Screen, display
+from bench.progress.lines import Lines, PlainDisplay
+from bench.progress.live import LiveDisplay, Screen, display
 from bench.records.run import Record
 from tests.bench import runs
 from tests.bench.report import factory
@@ -216,17 +216,17 @@ def in_terminal(columns: int = 80) -> Console:
 
 
 def test_a_terminal_gets_a_view_everything_else_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(display(in_terminal()), Live)
-    assert isinstance(display(Console(width=80)), Plain)
+    assert isinstance(display(in_terminal()), LiveDisplay)
+    assert isinstance(display(Console(width=80)), PlainDisplay)
     dumb = Console(force_terminal=True, _environ={"TERM": "dumb"})
-    assert isinstance(display(dumb), Plain)
+    assert isinstance(display(dumb), PlainDisplay)
 
 
 def test_notes_scroll_above_the_view_and_the_view_goes(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console = in_terminal()
-    shown = Live(console)
+    shown = LiveDisplay(console)
     desk = shown.desk()
     desk.note("before")
     shown.begin(course)
