@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
 
-from baselines.joint import TEACHER, Joint, JointSettings, together
-from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
+from baselines.joint import Joint, JointSettings, together
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
+from reaugkd.distiller import MethodSettings
 from reaugkd.losses import precise, soft_label
-from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training.learner import Learner, Team
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reaugkd.models.encoder import EncoderOutput
+    from reaugkd.models.learner import Learner, Team
 
 
 def mutual_loss(
@@ -35,10 +37,13 @@ def mutual_loss(
     Returns:
         The terms ``hard`` and ``soft``, each the mean over the batch.
 
+    >>> import torch
     >>> a = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     >>> mutual_loss(a, a.flip(1), torch.tensor([0])).total.item()  # ln(1 + 1/e) + tanh(1/2)
     0.7753788...
     """
+    from torch.nn import functional as F
+
     hard = F.cross_entropy(precise(own), labels, label_smoothing=label_smoothing)
     return LossTerms(
         {"hard": hard, "soft": soft_label(own, peer, 1.0)}, {"hard": 1.0, "soft": kl_weight}
@@ -116,5 +121,7 @@ class DML(Joint):
             return learner.provide(batch)
         if own is not None:
             return own
-        with torch.no_grad():
+        from torch import no_grad
+
+        with no_grad():
             return learner.forward(batch)

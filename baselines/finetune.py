@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from reaugkd.distiller import (
-    Batch,
-    Distiller,
-    LossTerms,
-    MethodSettings,
-    NoSettings,
-    Signal,
-    SignalBatch,
-)
+from reaugkd.batch import Batch, LossTerms, SignalBatch
+from reaugkd.distiller import Distiller, MethodSettings, NoSettings, Signal
 from reaugkd.losses import hard_label
-from reaugkd.models.encoder import EncoderOutput
+
+if TYPE_CHECKING:
+    from reaugkd.models.encoder import EncoderOutput
 
 
 class FineTune(Distiller):
-    """Cross-entropy (squared error for regression) on the true labels only."""
+    """Cross-entropy (squared error for regression) on the true labels only.
+
+    Teachers are fine-tuned by it too.
+    """
 
     name: ClassVar[str] = "finetune"
     needs: ClassVar[frozenset[Signal]] = frozenset()

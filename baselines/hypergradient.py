@@ -13,48 +13,52 @@ forward pass: J^T u, which the pilot step computes, is linear in u, and its deri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from reaugkd.batch import LossTerms
+from reaugkd.losses import kd_terms, precise, soft_label
+from reaugkd.settings import KDSettings
 
-from reaugkd.distiller import LossTerms
-from reaugkd.losses import hard_label, precise, soft_label
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-SoftTerm = Literal["kl", "softmax-mse", "logit-mse"]
-Weights = Mapping[str, Tensor]
-Quiz = Callable[[Weights], tuple[Tensor, list[Tensor]]]
+SoftForm = Literal["kl", "softmax-mse", "logit-mse"]
+Weights = Mapping[str, "Tensor"]
+Quiz = Callable[[Weights], tuple["Tensor", list["Tensor"]]]
 
 
-def soft_term(z_s: Tensor, z_t: Tensor, kind: SoftTerm, temperature: float) -> Tensor:
+def soft_term(z_s: Tensor, z_t: Tensor, temperature: float, kind: SoftForm) -> Tensor:
     """How far the student's logits are from the teacher's.
 
     Args:
         z_s, z_t: [B, C] logits of student and teacher, the teacher's taken as a constant.
+        temperature: T > 0; ``logit-mse`` has none.
         kind: ``kl`` is T^2 KL(p_t || p_s), mean over the batch; ``softmax-mse`` is T^2 times the
             mean over B C of the squared difference of the softmaxes and ``logit-mse`` that of the
             logits, both as in the official code (verified).
-        temperature: T > 0; ``logit-mse`` has none.
 
     Returns:
         Scalar.
 
+    >>> import torch
     >>> z_t = torch.tensor([[2.0, 0.0]])
-    >>> round(soft_term(torch.zeros_like(z_t), z_t, "logit-mse", 5.0).item(), 6)
+    >>> round(soft_term(torch.zeros_like(z_t), z_t, 5.0, "logit-mse").item(), 6)
     2.0
     """
+    from torch.nn import functional as F
+
     if kind == "kl":
         return soft_label(z_s, z_t, temperature)
     student, teacher = precise(z_s), precise(z_t).detach()
     if kind == "logit-mse":
         return F.mse_loss(student, teacher)
-    p_s, p_t = (torch.softmax(z / temperature, dim=1) for z in (student, teacher))
+    p_s, p_t = ((z / temperature).softmax(dim=1) for z in (student, teacher))
     return temperature**2 * F.mse_loss(p_s, p_t)
 
 
 def response(
-    direction: Tensor, z_s: Tensor, z_t: Tensor, kind: SoftTerm, temperature: float
+    direction: Tensor, z_s: Tensor, z_t: Tensor, temperature: float, kind: SoftForm
 ) -> Tensor:
     """-d/dz_t of the inner product of ``direction`` with the soft term's gradient in z_s.
 
@@ -64,7 +68,7 @@ def response(
     Args:
         direction: [B, C], in the space of the student's logits.
         z_s, z_t: [B, C] logits of student and teacher.
-        kind, temperature: as in :func:`soft_term`.
+        temperature, kind: as in :func:`soft_term`.
 
     Returns:
         [B, C], at least float32.
@@ -72,7 +76,7 @@ def response(
     direction, rows = precise(direction), len(z_t)
     if kind == "logit-mse":
         return 2 * direction / direction.numel()
-    p_s, p_t = (torch.softmax(precise(z).detach() / temperature, dim=1) for z in (z_s, z_t))
+    p_s, p_t = ((precise(z).detach() / temperature).softmax(dim=1) for z in (z_s, z_t))
     if kind == "kl":
         return _softmax_jacobian(p_t, direction) / rows
     return 2 * _softmax_jacobian(p_t, _softmax_jacobian(p_s, direction)) / direction.numel()
@@ -87,24 +91,16 @@ class Objective(NamedTuple):
     """What the student minimises, in the pilot step as in the real one.
 
     Attributes:
-        soft_term, temperature: see :func:`soft_term`.
-        soft_weight, hard_weight: of the two terms.
+        settings: temperature and weights of the two terms.
+        kind: see :func:`soft_term`.
     """
 
-    soft_term: SoftTerm
-    temperature: float
-    soft_weight: float
-    hard_weight: float
+    settings: KDSettings
+    kind: SoftForm = "kl"
 
     def terms(self, z_s: Tensor, z_t: Tensor, labels: Tensor) -> LossTerms:
         """``soft`` and ``hard`` of logits [B, C] and labels [B]."""
-        return LossTerms(
-            {
-                "soft": soft_term(z_s, z_t, self.soft_term, self.temperature),
-                "hard": hard_label(z_s, labels),
-            },
-            {"soft": self.soft_weight, "hard": self.hard_weight},
-        )
+        return kd_terms(z_s, z_t, labels, self.settings, partial(soft_term, kind=self.kind))
 
 
 def hypergradient(
@@ -134,6 +130,8 @@ def hypergradient(
     Returns:
         The quiz loss, scalar, and dq/dz_t, [B, C], at least float32.
     """
+    import torch
+
     at = z_s.detach().requires_grad_()
     cotangent = torch.autograd.grad(objective.terms(at, z_t, labels).total, at)[0]
     cotangent.requires_grad_()
@@ -148,5 +146,5 @@ def hypergradient(
     }
     loss, ascent = quiz(pilot)
     direction = torch.autograd.grad(list(reached.values()), cotangent, ascent)[0]
-    answer = response(direction, z_s, z_t, objective.soft_term, objective.temperature)
-    return loss, rate * objective.soft_weight * answer
+    answer = response(direction, z_s, z_t, objective.settings.temperature, objective.kind)
+    return loss, rate * objective.settings.soft_weight * answer

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from reaugkd.batch import TEACHER, LossTerms
 from reaugkd.context import Context
-from reaugkd.distiller import Conditions, Distiller, LossTerms, MethodSettings, Signal
-from reaugkd.training.learner import Learner
+from reaugkd.distiller import Conditions, Distiller, MethodSettings, Signal
 
-TEACHER = "teacher"
+if TYPE_CHECKING:
+    from reaugkd.models.learner import Learner
 
 
 class JointSettings(MethodSettings):
@@ -52,7 +53,7 @@ class Joint(Distiller):
         if rate is not None:
             # Not validated on purpose: a rate of 0, which a recipe refuses, moves nothing.
             recipe = recipe.model_copy(update={"learning_rate": rate})
-        return {TEACHER: context.learner(context.models.untrained(), recipe)}
+        return {TEACHER: context.learner(context.models.untrained(), recipe, reads=TEACHER)}
 
 
 def together(student: LossTerms, teacher: LossTerms) -> LossTerms:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from reaugkd.distiller import (
-    Batch,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from reaugkd.batch import Batch, LossTerms, SignalBatch
+from reaugkd.distiller import Distiller, KDSettings, MethodSettings, Signal
+from reaugkd.losses import SoftLoss, kd_terms, soft_label
+
+if TYPE_CHECKING:
+    from reaugkd.models.encoder import EncoderOutput
 
 
 class KD(Distiller):
-    """soft_weight T^2 KL(teacher || student) + hard_weight CE, the teacher frozen and cached."""
+    """soft_weight T^2 KL(teacher || student) + hard_weight CE, the teacher frozen.
+
+    Methods that are KD from another teacher differ in the source that :meth:`prepare` returns.
+    """
 
     name: ClassVar[str] = "kd"
     needs: ClassVar[frozenset[Signal]] = frozenset({Signal.LOGITS})
     Settings: ClassVar[type[MethodSettings]] = KDSettings
 
+    @property
+    def soft(self) -> SoftLoss:
+        """The form of the soft-label term."""
+        return soft_label
+
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
         """Two terms, ``soft`` and ``hard``."""
         if signals is None:
-            raise ValueError("kd needs the teacher's logits")
-        settings: KDSettings = self.settings
-        return LossTerms(
-            {
-                "soft": soft_label(student.logits, signals.logits, settings.temperature),
-                "hard": hard_label(student.logits, batch.labels),
-            },
-            {"soft": settings.soft_weight, "hard": settings.hard_weight},
-        )
+            raise ValueError(f"{self.name} needs the teacher's logits")
+        return kd_terms(student.logits, signals.logits, batch.labels, self.settings, self.soft)

@@ -11,33 +11,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from baselines.hypergradient import Objective, SoftTerm, hypergradient
+from baselines.hypergradient import Objective, SoftForm, hypergradient
 from baselines.quiz import quiz_rows, take_quiz
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
+from reaugkd.context import Context
+from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import precise
-from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training.batches import Collator
 
 if TYPE_CHECKING:
-    from reaugkd.context import Context
-    from reaugkd.training.learner import Learner, Team
+    import torch
+    from torch import Tensor
 
-TEACHER = "teacher"
+    from reaugkd.models.encoder import EncoderOutput
+    from reaugkd.models.learner import Learner, Team
+    from reaugkd.training.batches import Collator
+
 DRAW = 9
 """Keeps the quiz draws apart from other draws of the same seed."""
 
@@ -57,7 +48,7 @@ class MetaDistilSettings(KDSettings):
     hard_weight: float = Field(
         0.5, ge=0, description="weight of the true-label loss. Source: official code, 1 - alpha"
     )
-    soft_term: SoftTerm = Field(
+    soft_term: SoftForm = Field(
         "kl",
         description="form of the soft term. Source: kl is this project's convention; the official "
         "code for text has softmax-mse, or logit-mse by a flag",
@@ -111,12 +102,7 @@ class MetaDistil(Distiller):
         self._collate: Collator | None = None
         self._quiz: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._quiz_size = 0
-        self._objective = Objective(
-            self.settings.soft_term,
-            self.settings.temperature,
-            self.settings.soft_weight,
-            self.settings.hard_weight,
-        )
+        self._objective = Objective(self.settings, self.settings.soft_term)
 
     def unsupported(self, conditions: Conditions) -> str | None:
         """Regression with a softmax term, and gradients that are accumulated over batches."""
@@ -137,6 +123,8 @@ class MetaDistil(Distiller):
 
     def prepare(self, context: Context) -> None:
         """Set the quiz rows of ``fit`` aside; they come from neither ``dev`` nor ``held_out``."""
+        from reaugkd.training.batches import Collator
+
         self._quiz = self._quiz_rows(context)
         self._collate = Collator(context.splits["fit"], context.pad_id)
         self._quiz_size = self.settings.quiz_batch_size or context.recipe.batch_size
@@ -154,7 +142,7 @@ class MetaDistil(Distiller):
                 "warmup": 0.0,
             }
         )
-        return {TEACHER: context.learner(context.models.teacher(), recipe)}
+        return {TEACHER: context.learner(context.models.teacher(), recipe, reads=TEACHER)}
 
     def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:
         """Terms ``soft`` and ``hard``, and ``quiz`` (weight 0) where every batch has one.
@@ -162,6 +150,8 @@ class MetaDistil(Distiller):
         One forward pass of the student serves pilot and real step, which share weights, rows and
         masks, so the random numbers are those of plain distillation.
         """
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
         teacher, moves = team.companions[TEACHER], self.settings.teacher_learning_rate > 0
         meta = moves and team.moment % self.settings.every == 0
         lesson = teacher.provide(batch, gradient=meta)
@@ -212,11 +202,4 @@ class MetaDistil(Distiller):
             generator = np.random.default_rng([team.seed, team.moment, DRAW])
             rows = generator.permutation(rows)[: size * self.settings.quiz_batches]
         parts = [self._collate(rows[at : at + size].tolist()) for at in range(0, len(rows), size)]
-        return [
-            Batch(
-                {name: value.to(device) for name, value in part.inputs.items()},
-                part.labels.to(device),
-                part.rows.to(device),
-            )
-            for part in parts
-        ]
+        return [part.to(device) for part in parts]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
 
+from reaugkd.batch import Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
+from reaugkd.losses import SOFT_TERMS, SoftTerm, kd_terms, precise
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from reaugkd.models.encoder import EncoderOutput
 
 Layers = Literal["skip", "last"] | tuple[int, ...]
 Reduction = Literal["mean", "sum"]
@@ -98,10 +91,13 @@ def patience(
     Returns:
         Scalar in at least float32; normalised and summed, each layer adds 2 (1 - cosine) <= 4.
 
+    >>> import torch
     >>> s, t = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 2.0]]])
     >>> patience(s, t).item(), patience(s, t, reduction="sum").item()
     (0.2, 0.4)
     """
+    from torch.nn import functional as F
+
     mine, target = precise(student), precise(teacher).detach()
     if normalise:
         mine, target = F.normalize(mine, dim=-1), F.normalize(target, dim=-1)
@@ -134,7 +130,7 @@ class PKDSettings(KDSettings):
         description="mean over batch, layers and width, or sum over layers and width (M H times "
         "larger). Source: mean is the official code's, all known weights belong to it",
     )
-    soft_term: Literal["batchmean", "official"] = Field(
+    soft_term: SoftTerm = Field(
         "batchmean",
         description="official divides the soft-label term by the number of classes. Source: "
         "batchmean is this project's convention, official the official code's",
@@ -184,6 +180,9 @@ class PKD(Distiller):
         """
         if not self.settings.projection:
             return None
+        import torch
+        from torch import nn
+
         widths = context.models.student_shape.width, context.models.teacher_shape.width
         with torch.random.fork_rng():
             torch.manual_seed(context.seed)
@@ -204,23 +203,17 @@ class PKD(Distiller):
             if self._projection is None:
                 raise RuntimeError("pkd's projection has not been made: call PKD.adapter first")
             mine = self._projection(precise(mine))
-        soft = soft_label(student.logits, signals.logits, settings.temperature)
-        if settings.soft_term == "official":
-            soft = soft / student.logits.shape[1]
-        return LossTerms(
-            {
-                "soft": soft,
-                "hard": hard_label(student.logits, batch.labels),
-                "patience": patience(
-                    mine,
-                    signals.states[:, list(chosen)],
-                    normalise=settings.normalise,
-                    reduction=settings.reduction,
-                ),
-            },
-            {
-                "soft": settings.soft_weight,
-                "hard": settings.hard_weight,
-                "patience": settings.patience_weight,
-            },
+        terms = kd_terms(
+            student.logits,
+            signals.logits,
+            batch.labels,
+            settings,
+            SOFT_TERMS[settings.soft_term],
         )
+        distance = patience(
+            mine,
+            signals.states[:, list(chosen)],
+            normalise=settings.normalise,
+            reduction=settings.reduction,
+        )
+        return terms.plus(patience=(settings.patience_weight, distance))

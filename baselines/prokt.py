@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from baselines.joint import TEACHER, Joint, JointSettings, together
+from baselines.joint import Joint, JointSettings, together
+from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
-from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
+from reaugkd.distiller import MethodSettings
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.models.encoder import Encoder, EncoderOutput
-from reaugkd.training.learner import Learner, Team
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from reaugkd.models.encoder import Encoder, EncoderOutput
+    from reaugkd.models.learner import Learner, Team
 
 MULTIPLIER = "multiplier"
 
@@ -55,10 +59,10 @@ def next_multiplier(multiplier: float, proximal: float, bound: float, rate: floa
     return max(0.0, multiplier + rate * (proximal - bound))
 
 
-def zero(head: nn.Linear) -> None:
+def zero(head: nn.Module) -> None:
     """Set all weights of a classifier to 0: every answer is uniform."""
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
+    for parameter in head.parameters():
+        parameter.data.zero_()
 
 
 class ProKTSettings(JointSettings):
@@ -116,9 +120,8 @@ class ProKT(Joint):
     def companions(self, context: Context) -> Mapping[str, Learner]:
         """The teacher before fine-tuning, its classifier zeroed like the student's."""
         learners = super().companions(context)
-        encoder = learners[TEACHER].plain
-        if self.settings.zero_heads and isinstance(encoder, Encoder):
-            zero(encoder.head)
+        if self.settings.zero_heads:
+            zero(learners[TEACHER].plain.get_submodule("head"))
         return learners
 
     def state(self) -> Mapping[str, float]:

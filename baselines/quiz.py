@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import functional_call
 
 from baselines.hypergradient import Weights
-from reaugkd.distiller import Batch
+from reaugkd.batch import Batch
 from reaugkd.errors import UserError
 from reaugkd.losses import hard_label
-from reaugkd.training.learner import Learner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reaugkd.models.learner import Learner
 
 
 def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64]:
@@ -33,13 +34,13 @@ def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64
     for stratum in np.unique(strata):
         rows = generator.permutation(np.flatnonzero(strata == stratum))
         parts.append(rows[: round(share * len(rows))])
-    found = np.sort(np.concatenate(parts)).astype(np.int64)
-    if not len(found):
+    chosen = np.sort(np.concatenate(parts)).astype(np.int64)
+    if not len(chosen):
         raise UserError(
             f"metadistil: a share of {share} of {len(labels)} rows leaves no row for the quiz; "
             "raise metadistil.quiz_share"
         )
-    return found
+    return chosen
 
 
 def take_quiz(
@@ -55,14 +56,18 @@ def take_quiz(
     Returns:
         The mean over all examples of the quiz, and its gradient for each of ``weights``.
     """
+    import torch
+    from torch.func import functional_call
+
     examples = sum(len(batch.labels) for batch in batches)
     total = torch.zeros((), device=batches[0].labels.device)
     ascent: list[Tensor] = []
     student.plain.eval()
     try:
         for batch in batches:
+            inputs = batch.read_by(student.reads)
             with student.precision:
-                output = functional_call(student.plain, dict(weights), (), batch.inputs)
+                output = functional_call(student.plain, dict(weights), (), inputs)
             loss = hard_label(output.logits, batch.labels) * (len(batch.labels) / examples)
             gradients = torch.autograd.grad(loss, list(weights.values()))
             total = total + loss.detach()

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from baselines.finetune import FineTune
+from baselines.kd import KD
 from reaugkd.artifacts.store import SCRATCH
-from reaugkd.context import Context, cost
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, soft_label
-from reaugkd.models.encoder import Encoder, EncoderOutput
-from reaugkd.signals import take
-from reaugkd.training import inference
-from reaugkd.training.loop import minimise, steps_of
-from reaugkd.training.teacher import true_labels
+from reaugkd.batch import Batch, SignalBatch
+from reaugkd.context import Context, Setup
+from reaugkd.distiller import Conditions, KDSettings, MethodSettings, Signal
+from reaugkd.signals import TeacherSignals
 
-Table = NDArray[np.float32]
+if TYPE_CHECKING:
+    from reaugkd.models.encoder import Encoder
 
 
 def equal_anchors(count: int) -> tuple[float, ...]:
@@ -96,7 +86,24 @@ class RCOSettings(KDSettings):
         return anchors
 
 
-class RCO(Distiller):
+@dataclass
+class Route:
+    """The anchors' signals in their order, of which one teaches at a time.
+
+    Attributes:
+        anchors: what each of them says of ``fit``.
+        current: number of the one that teaches.
+    """
+
+    anchors: list[TeacherSignals]
+    current: int
+
+    def batch(self, batch: Batch) -> SignalBatch:
+        """What the current anchor says of ``batch``."""
+        return self.anchors[self.current].batch(batch)
+
+
+class RCO(KD):
     """KD from a teacher that grows up: early anchors first, the final teacher in the last block.
 
     soft_weight T^2 KL(anchor || student) + hard_weight CE. The teacher's own fine-tuning is
@@ -114,8 +121,7 @@ class RCO(Distiller):
 
     def __init__(self, settings: MethodSettings | None = None) -> None:
         super().__init__(settings)
-        self._tables: list[Table] = []
-        self._anchor = 0
+        self._route = Route([], 0)
 
     def unsupported(self, conditions: Conditions) -> str | None:
         """Fewer epochs than anchors: some would never teach."""
@@ -127,66 +133,56 @@ class RCO(Distiller):
             f"{anchors - epochs} would never teach; give at most {epochs}, the last one 1"
         )
 
-    def prepare(self, context: Context) -> None:
+    def prepare(self, context: Context) -> Route:
         """Go (or have gone) the teacher's way again up to the last anchor before the final one."""
-        steps = steps_of(context.teacher_recipe, len(context.splits["fit"]))
+        steps = context.teacher_recipe.steps(len(context.splits["fit"]))
         early = route_steps(self.settings.anchors[:-1], steps)
-        before = route(context, early) if early else []
-        self._tables, self._anchor = [*before, context.teacher.logits], len(before)
+        final = replace(context.teacher, states=None)
+        before = repeated(context, early, final) if early else []
+        self._route = Route([*before, final], len(before))
+        return self._route
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Change to the anchor of this epoch."""
-        self._anchor = anchor_of(epoch, epochs, len(self._tables))
-
-    def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """Two terms, ``soft`` (from the anchor of this epoch) and ``hard``."""
-        if not self._tables:
-            raise RuntimeError("RCO.prepare has not run: there are no anchors yet")
-        settings: RCOSettings = self.settings
-        taught = take(self._tables[self._anchor], batch.rows)
-        return LossTerms(
-            {
-                "soft": soft_label(student.logits, taught, settings.temperature),
-                "hard": hard_label(student.logits, batch.labels),
-            },
-            {"soft": settings.soft_weight, "hard": settings.hard_weight},
-        )
+        self._route.current = anchor_of(epoch, epochs, len(self._route.anchors))
 
 
-def route(context: Context, steps: Sequence[int]) -> list[Table]:
-    """Logits [N_fit, C] of the teacher at ``steps`` of its own fine-tuning, a stage.
+def repeated(context: Context, steps: Sequence[int], final: TeacherSignals) -> list[TeacherSignals]:
+    """The teacher at ``steps`` of its own fine-tuning, a stage; ``final`` is how it ended.
 
     The recipe's patience holds as it did for the teacher. At a step that the teacher never reached
-    because it stopped early, the final teacher stands in.
+    because it stopped early, the final teacher stands in. Only logits are kept.
     """
-    recipe, seed = context.teacher_recipe, context.teacher_seed
+    setup = context.teacher_setup
 
     def build(folder: Path) -> dict[str, Any]:
-        procedure = minimise(true_labels)
-        procedure.at_steps = {step: partial(_note, context, folder, step) for step in steps}
-        procedure.until = max(steps)
-        result = context.train(
+        from reaugkd.training.checkpoint import Checkpoint
+        from reaugkd.training.loop import TrainingOptions, train
+
+        result = train(
             context.models.untrained(),
-            procedure,
-            folder,
-            recipe=recipe,
-            seed=seed,
+            FineTune(),
+            setup,
+            TrainingOptions(
+                at_steps={step: partial(_note, setup, folder, step) for step in steps},
+                until=max(steps),
+            ),
+            checkpoint=Checkpoint.of_stage(folder, context.reporter),
             stage="teacher's route",
         )
         written = sum(_path(folder, step).is_file() for step in set(steps))
-        return {"cost": cost(result, forwards=written * len(context.splits["fit"]))}
+        return {"cost": result.cost(forwards=written * len(setup.splits["fit"]))}
 
     identity = {
         "steps": sorted(set(steps)),
-        "recipe": recipe.model_dump(mode="json"),
-        "seed": seed,
+        "recipe": setup.recipe.model_dump(mode="json"),
+        "seed": setup.seed,
     }
     folder = context.stage("teacher-route", identity, build).path
+    paths = [_path(folder, step) for step in steps]
     return [
-        np.load(_path(folder, step), mmap_mode="r")
-        if _path(folder, step).is_file()
-        else context.teacher.logits
-        for step in steps
+        replace(final, logits=np.load(path, mmap_mode="r")) if path.is_file() else final
+        for path in paths
     ]
 
 
@@ -194,17 +190,19 @@ def _path(folder: Path, step: int) -> Path:
     return folder / f"step-{step}.logits.npy"
 
 
-def _note(context: Context, folder: Path, step: int, encoder: Encoder) -> None:
+def _note(setup: Setup, folder: Path, step: int, encoder: Encoder) -> None:
     """Write the teacher's logits of ``fit`` after ``step`` steps. It may run again after a kill."""
+    from reaugkd.training import inference
+
     scratch = folder / SCRATCH / "anchor"  # embeddings are not kept
     scratch.mkdir(parents=True, exist_ok=True)
     outputs = inference.run(
         encoder,
-        context.splits["fit"],
-        context.pad_id,
-        precision=context.teacher_recipe.precision,
+        setup.splits["fit"],
+        setup.pad_id,
+        precision=setup.recipe.precision,
         into=scratch / "fit",
         stage=f"teacher at step {step}",
-        reporter=context.reporter,
+        reporter=setup.reporter,
     )
     np.save(_path(folder, step), outputs.logits)

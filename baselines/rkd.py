@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
 
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from reaugkd.batch import Batch, LossTerms, SignalBatch
+from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
+from reaugkd.losses import kd_terms, precise
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reaugkd.models.encoder import EncoderOutput
 
 SMALLEST = 1e-12
 """Squared distances below this count as this; the official code's value (verified)."""
@@ -56,13 +49,16 @@ def distance_potential(embeddings: Tensor) -> Tensor:
     Returns:
         [N, N] with a diagonal of 0.
 
+    >>> import torch
     >>> line = torch.tensor([[0.0], [1.0], [3.0]])
     >>> distance_potential(line)[0].tolist()
     [0.0, 0.5, 1.5]
     """
+    from torch import eye
+
     _, squared = differences(embeddings)
     count = len(squared)
-    itself = torch.eye(count, dtype=torch.bool, device=squared.device)
+    itself = eye(count, device=squared.device).bool()
     distance = squared.clamp_min(SMALLEST).sqrt().masked_fill(itself, 0.0)
     return distance / (distance.sum() / (count * (count - 1)))
 
@@ -79,6 +75,7 @@ def angle_potential(embeddings: Tensor) -> Tensor:
     Returns:
         [N, N, N], entry (i, j, k) belongs to the anchor i.
 
+    >>> import torch
     >>> corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     >>> angle_potential(corner)[0, 1].tolist()
     [0.0, 1.0, 0.0]
@@ -88,6 +85,13 @@ def angle_potential(embeddings: Tensor) -> Tensor:
     same = (squared < SMALLEST)[:, :, None]
     direction = (difference / length).masked_fill(same, 0.0)
     return direction @ direction.transpose(1, 2)
+
+
+def huber(student: Tensor, teacher: Tensor) -> Tensor:
+    """The mean Huber loss (delta 1) of the difference of two potentials."""
+    from torch.nn import functional as F
+
+    return F.smooth_l1_loss(student, teacher.to(student.dtype))
 
 
 def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -103,14 +107,14 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         Scalar. 0 for one example (no pair) and for two (their distance is its own mean).
 
+    >>> import torch
     >>> triangle = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
     >>> distance_loss(triangle, torch.tensor([[0.0], [1.0], [3.0]])).item()  # 0.5 / 9
     0.05555...
     """
     if len(student) < 2:
         return precise(student).sum() * 0.0
-    mine, target = distance_potential(student), distance_potential(teacher.detach())
-    return F.smooth_l1_loss(mine, target.to(mine.dtype))
+    return huber(distance_potential(student), distance_potential(teacher.detach()))
 
 
 def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -125,14 +129,14 @@ def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         Scalar. 0 for fewer than three examples (no angle).
 
+    >>> import torch
     >>> triangle = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
     >>> angle_loss(triangle, torch.tensor([[0.0], [1.0], [3.0]])).item()  # 2.5 / 27
     0.09259...
     """
     if len(student) < 3:
         return precise(student).sum() * 0.0
-    mine, target = angle_potential(student), angle_potential(teacher.detach())
-    return F.smooth_l1_loss(mine, target.to(mine.dtype))
+    return huber(angle_potential(student), angle_potential(teacher.detach()))
 
 
 class RKDSettings(KDSettings):
@@ -198,17 +202,8 @@ class RKD(Distiller):
         if signals is None:
             raise ValueError("rkd needs the teacher's logits and embeddings")
         settings: RKDSettings = self.settings
-        return LossTerms(
-            {
-                "soft": soft_label(student.logits, signals.logits, settings.temperature),
-                "hard": hard_label(student.logits, batch.labels),
-                "distance": distance_loss(student.embedding, signals.embedding),
-                "angle": angle_loss(student.embedding, signals.embedding),
-            },
-            {
-                "soft": settings.soft_weight,
-                "hard": settings.hard_weight,
-                "distance": settings.distance_weight,
-                "angle": settings.angle_weight,
-            },
+        distance = distance_loss(student.embedding, signals.embedding)
+        angle = angle_loss(student.embedding, signals.embedding)
+        return kd_terms(student.logits, signals.logits, batch.labels, settings).plus(
+            distance=(settings.distance_weight, distance), angle=(settings.angle_weight, angle)
         )

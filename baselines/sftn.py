@@ -9,30 +9,23 @@ is ours.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import torch.nn.functional as F
 from pydantic import Field, model_validator
-from torch import Tensor
 
-from baselines.branches import Branches
-from reaugkd.context import Context, cost
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Shape,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from baselines.kd import KD
+from reaugkd.batch import Batch, LossTerms, Shape, SignalBatch
+from reaugkd.context import Context
+from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
+from reaugkd.losses import hard_label, precise
 from reaugkd.signals import TeacherSignals
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.loop import Procedure, TrainingResult
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reaugkd.models.encoder import EncoderOutput
+    from reaugkd.models.learner import Learner, Team
+    from reaugkd.training.loop import TrainingResult
 
 BRANCHES = "branches"
 Direction = Literal["teacher||branch", "branch||teacher"]
@@ -58,8 +51,8 @@ def branch_kl(
     Returns:
         Scalar, at least float32.
     """
-    log_teacher = F.log_softmax(precise(teacher) / tau, dim=-1).expand_as(branches)
-    log_branch = F.log_softmax(precise(branches) / tau, dim=-1)
+    log_teacher = (precise(teacher) / tau).log_softmax(dim=-1).expand_as(branches)
+    log_branch = (precise(branches) / tau).log_softmax(dim=-1)
     first, second = log_teacher, log_branch
     if direction == "branch||teacher":
         first, second = second, first
@@ -131,35 +124,51 @@ def split_into(wanted: int | None, student: Shape, teacher: Shape) -> int:
     return wanted or min(3, student.depth, teacher.depth)
 
 
-def joint(settings: SFTNSettings, team: Team, batch: Batch) -> LossTerms:
-    """One step of stage 1: one loss, one backward pass through the branches into the teacher.
+class StudentFriendly(Distiller):
+    """Stage 1: one loss, one backward pass through the branches into the teacher.
 
-    ``team.student`` is the teacher here, and the companion ``branches`` is there unless both of its
-    weights are 0. Work is counted per branch.
+    The teacher stands where a run has its student, and the companion ``branches`` is there unless
+    both of its weights are 0. Its work is counted per branch.
     """
-    teacher, branches = team.student, team.companions.get(BRANCHES)
-    output = teacher.forward(batch)
-    values = {"hard": hard_label(output.logits, batch.labels)}
-    weights = {"hard": settings.teacher_hard_weight}
-    if branches is None:
-        terms = LossTerms(values, weights)
-        teacher.update(terms.total)
+
+    name: ClassVar[str] = "sftn: student-friendly teacher"
+    needs: ClassVar[frozenset[Signal]] = frozenset()
+    Settings: ClassVar[type[MethodSettings]] = SFTNSettings
+
+    @property
+    def wants_states(self) -> bool:
+        """The branches begin at the teacher's hidden states."""
+        return True
+
+    def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
+        """The teacher's own term, ``hard``."""
+        hard = hard_label(student.logits, batch.labels)
+        return LossTerms({"hard": hard}, {"hard": self.settings.teacher_hard_weight})
+
+    def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:
+        """One update of the teacher and of its branches."""
+        settings: SFTNSettings = self.settings
+        teacher, branches = team.student, team.companions.get(BRANCHES)
+        if branches is None:
+            return super().step(team, batch, signals)
+        output = teacher.forward(batch)
+        mask = batch.read_by(teacher.reads)["attention_mask"]
+        with branches.masks(), branches.precision:
+            logits = branches.model(output.hidden, mask)
+        kl = branch_kl(logits, output.logits, settings.tau, settings.kl)
+        terms = self.loss(output, signals, batch).plus(
+            kl=(settings.kl_weight, kl),
+            branch_hard=(settings.branch_hard_weight, branch_hard(logits, batch.labels)),
+        )
+        branches.forwards += logits.shape[0] * logits.shape[1]
+        branches.backwards += logits.shape[0] * logits.shape[1]
+        teacher.backward(terms.total)
+        teacher.apply()
+        branches.apply()
         return terms
-    with branches.masks(), branches.precision:
-        logits = branches.model(output.hidden, batch.inputs["attention_mask"])
-    values["kl"] = branch_kl(logits, output.logits, settings.tau, settings.kl)
-    values["branch_hard"] = branch_hard(logits, batch.labels)
-    weights |= {"kl": settings.kl_weight, "branch_hard": settings.branch_hard_weight}
-    terms = LossTerms(values, weights)
-    branches.forwards += logits.shape[0] * logits.shape[1]
-    branches.backwards += logits.shape[0] * logits.shape[1]
-    teacher.backward(terms.total)
-    teacher.apply()
-    branches.apply()
-    return terms
 
 
-class SFTN(Distiller):
+class SFTN(KD):
     """A teacher trained with branches made of student layers, then KD from it.
 
     Stage 1 (:meth:`prepare`): ``teacher_hard_weight`` CE(teacher) + ``kl_weight`` mean KL between
@@ -172,10 +181,6 @@ class SFTN(Distiller):
     name: ClassVar[str] = "sftn"
     needs: ClassVar[frozenset[Signal]] = frozenset({Signal.UNTRAINED})
     Settings: ClassVar[type[MethodSettings]] = SFTNSettings
-
-    def __init__(self, settings: MethodSettings | None = None) -> None:
-        super().__init__(settings)
-        self._teacher: TeacherSignals | None = None
 
     def uses(self) -> frozenset[Signal]:
         """The fine-tuned teacher instead of the untrained one with ``start = "fine-tuned"``."""
@@ -195,8 +200,8 @@ class SFTN(Distiller):
                 return f"{wanted} blocks are too many for a {role} of depth {shape.depth}"
         return None
 
-    def prepare(self, context: Context) -> None:
-        """Train (or find) the student-friendly teacher and what it says of every row of ``fit``."""
+    def prepare(self, context: Context) -> TeacherSignals:
+        """Train (or find) the student-friendly teacher; what it says of every row of ``fit``."""
         settings: SFTNSettings = self.settings
         stage_two = set(KDSettings.model_fields)
         artifact = context.stage(
@@ -209,30 +214,28 @@ class SFTN(Distiller):
             },
             lambda folder: self._build(context, folder),
         )
-        self._teacher = TeacherSignals.open(artifact.path, "fit")
+        return TeacherSignals.open(artifact.path, "fit")
 
     def _build(self, context: Context, folder: Path) -> dict[str, Any]:
+        from reaugkd.training.loop import TrainingOptions
+        from reaugkd.training.stage import train_and_record
+
         settings: SFTNSettings = self.settings
-        models, recipe = context.models, context.teacher_recipe
-        teacher = models.untrained() if settings.start == "pretrained" else models.teacher()
-        result = context.train(
-            teacher,
-            Procedure(
-                lambda team, batch: joint(settings, team, batch),
-                companions=self._branches(context),
-                states=True,
-                keep=settings.select,
-            ),
+        models = context.models
+        result, cost = train_and_record(
+            models.untrained() if settings.start == "pretrained" else models.teacher(),
+            StudentFriendly(settings),
+            context.teacher_setup,
             folder,
-            recipe=recipe,
-            seed=context.teacher_seed,
-            stage=f"{self.name}: student-friendly teacher",
+            TrainingOptions(companions=self._branches(context), keep=settings.select),
+            title=StudentFriendly.name,
         )
-        rows = context.write_signals(teacher, folder, recipe, f"{self.name}: signals")
-        return {"cost": cost(result, forwards=rows), "held_out": _scores(result)}
+        return {"cost": cost, "held_out": held_out_scores(result)}
 
     def _branches(self, context: Context) -> dict[str, Learner]:
         """The companion that holds all branches; none if nothing is asked of them."""
+        from baselines.branches import Branches
+
         settings: SFTNSettings = self.settings
         if not (settings.kl_weight or settings.branch_hard_weight):
             return {}
@@ -246,22 +249,8 @@ class SFTN(Distiller):
         recipe = context.teacher_recipe.model_copy(update=rate)
         return {BRANCHES: context.learner(branches, recipe)}
 
-    def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """Two terms, ``soft`` and ``hard``, as in ``kd``; the teacher is the one of stage 1."""
-        if self._teacher is None:
-            raise RuntimeError("SFTN.prepare has not run: there is no student-friendly teacher")
-        settings: SFTNSettings = self.settings
-        said = self._teacher.batch(batch.rows)
-        return LossTerms(
-            {
-                "soft": soft_label(student.logits, said.logits, settings.temperature),
-                "hard": hard_label(student.logits, batch.labels),
-            },
-            {"soft": settings.soft_weight, "hard": settings.hard_weight},
-        )
 
-
-def _scores(result: TrainingResult) -> dict[str, float]:
-    """The held-out scores of the epoch that was kept: a poor teacher is to be seen."""
+def held_out_scores(result: TrainingResult) -> dict[str, float]:
+    """The scores of the epoch that was kept: a poor teacher is to be seen."""
     row = result.history[result.epoch - 1]
     return {name: value for name, value in row.items() if not name.startswith(("loss/", "epoch"))}

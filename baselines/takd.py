@@ -6,32 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
-from torch import Tensor
 
-from reaugkd.context import Context, cost
-from reaugkd.distiller import (
-    Batch,
-    Conditions,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
+from baselines.kd import KD
+from reaugkd.batch import STUDENT
+from reaugkd.batch import TEACHER as READER
+from reaugkd.context import Context
+from reaugkd.distiller import Conditions, KDSettings, MethodSettings
 from reaugkd.errors import ModelError
-from reaugkd.losses import hard_label, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from reaugkd.losses import SOFT_TERMS, SoftLoss, SoftTerm
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
-from reaugkd.signals import TeacherSignals, take
+from reaugkd.signals import TeacherSignals
 
 AUTO = "auto"
 ONE_FOR_ALL = KDSettings()
 
-SoftTerm = Literal["batchmean", "official"]
 Link = int | str
 
 
@@ -51,29 +40,6 @@ def evenly(count: int, depth: int) -> tuple[int, ...]:
     ((0, 2, 4), (0, 1, 2, 4, 5, 6, 8, 9, 10))
     """
     return tuple(index * depth // count for index in range(count))
-
-
-def distillation(
-    student: Tensor, teacher: Tensor, labels: Tensor, settings: KDSettings, soft_term: SoftTerm
-) -> LossTerms:
-    """The loss of every stage, ``soft`` and ``hard``.
-
-    Args:
-        student: logits [B, C].
-        teacher: logits [B, C] of the previous model, taken as a constant.
-        labels: [B], class ids or scores.
-        settings: T and the two weights.
-        soft_term: ``"batchmean"``, or ``"official"``: T^2 KL divided by C as well, because the
-            official code leaves ``KLDivLoss`` at its default ``"mean"`` (verified).
-    """
-    soft = soft_label(student, teacher, settings.temperature)
-    return LossTerms(
-        {
-            "soft": soft / student.shape[1] if soft_term == "official" else soft,
-            "hard": hard_label(student, labels),
-        },
-        {"soft": settings.soft_weight, "hard": settings.hard_weight},
-    )
 
 
 class TAKDSettings(KDSettings):
@@ -154,12 +120,12 @@ class Stage(NamedTuple):
     settings: KDSettings
 
 
-class TAKD(Distiller):
+class TAKD(KD):
     """Each model of a chain is distilled from the one before; the student from the last.
 
-    Every stage minimises the same loss (:func:`distillation`), keeps its best held-out epoch and is
-    frozen; the next one reads its cached logits. The teacher's own logits reach the first stage
-    alone, with an empty chain the student, which is vanilla KD.
+    Every stage is KD, keeps its best held-out epoch and is frozen; the next one reads its cached
+    logits. The teacher's own logits reach the first stage alone, with an empty chain the student,
+    which is vanilla KD.
 
     Departures from the official code, each verified there: the soft-label term is not divided by
     the number of classes (``soft_term``), the weights are explicit instead of lam and 1 - lam, and
@@ -167,12 +133,12 @@ class TAKD(Distiller):
     """
 
     name: ClassVar[str] = "takd"
-    needs: ClassVar[frozenset[Signal]] = frozenset({Signal.LOGITS})
     Settings: ClassVar[type[MethodSettings]] = TAKDSettings
 
-    def __init__(self, settings: MethodSettings | None = None) -> None:
-        super().__init__(settings)
-        self._logits: NDArray[np.float32] | None = None
+    @property
+    def soft(self) -> SoftLoss:
+        """As ``soft_term`` says."""
+        return SOFT_TERMS[self.settings.soft_term]
 
     def unsupported(self, conditions: Conditions) -> str | None:
         """More layers than the teacher has, or no depth between teacher and student."""
@@ -214,40 +180,52 @@ class TAKD(Distiller):
             else:
                 yield Stage(ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), own)
 
-    def prepare(self, context: Context) -> None:
-        """Train (or find) the assistants one after the other."""
+    def prepare(self, context: Context) -> TeacherSignals | None:
+        """Train (or find) the assistants one after the other; the last one's signals."""
         shapes = context.models.teacher_shape, context.models.student_shape
-        logits, key = context.teacher.logits, ""
+        signals, key = self.cached(context), ""
         for number, stage in enumerate(self.stages(shapes[0].depth, shapes[1].depth), start=1):
-            logits, key = self._assistant(context, stage, logits, key, f"assistant {number}")
-        self._logits = logits
+            signals, key = self._assistant(context, stage, signals, key, f"assistant {number}")
+        return signals
 
     def _assistant(
         self,
         context: Context,
         stage: Stage,
-        logits: NDArray[np.float32],
+        signals: TeacherSignals | None,
         previous: str,
         title: str,
-    ) -> tuple[NDArray[np.float32], str]:
-        """One assistant distilled from ``logits`` [N, C]: its own logits [N, C] and its key."""
+    ) -> tuple[TeacherSignals, str]:
+        """One assistant distilled from ``signals``: what it says itself, and its key."""
         settings: TAKDSettings = self.settings
         by_teacher = settings.assistant_recipe == "teacher"
         recipe = context.teacher_recipe if by_teacher else context.recipe
         seed = context.teacher_seed if settings.assistant_seed == "teacher" else context.seed
 
-        def loss(output: EncoderOutput, batch: Batch) -> LossTerms:
-            taught = take(logits, batch.rows)
-            return distillation(
-                output.logits, taught, batch.labels, stage.settings, settings.soft_term
-            )
-
         def build(folder: Path) -> dict[str, Any]:
-            encoder = context.models.build(stage.spec, seed)
-            result = context.train(encoder, loss, folder, recipe=recipe, seed=seed, stage=title)
-            rows = context.write_signals(encoder, folder, recipe, title)
-            kept = {"score": result.score, "epoch": result.epoch, "history": result.history}
-            return {**kept, "cost": cost(result, forwards=rows)}
+            from reaugkd.training.loop import TrainingOptions
+            from reaugkd.training.stage import train_and_record
+
+            reader = READER if stage.spec.source == PRETRAINED else STUDENT
+            setup, encoder = (
+                context.setup(reader, recipe, seed),
+                context.models.build(stage.spec, seed),
+            )
+            last_link = {**stage.settings.model_dump(), "chain": ()}
+            result, cost = train_and_record(
+                encoder,
+                TAKD(settings.model_copy(update=last_link)),
+                setup,
+                folder,
+                TrainingOptions(source=signals),
+                title=title,
+            )
+            return {
+                "score": result.score,
+                "epoch": result.epoch,
+                "history": result.history,
+                "cost": cost,
+            }
 
         identity = {
             "model": stage.spec.identity(),
@@ -258,11 +236,4 @@ class TAKD(Distiller):
             "previous": previous,
         }
         artifact = context.stage("assistant", identity, build)
-        return TeacherSignals.open(artifact.path, "fit").logits, artifact.key
-
-    def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """Two terms, ``soft`` (from the last assistant) and ``hard``."""
-        if self._logits is None:
-            raise RuntimeError("TAKD.prepare has not run: there are no assistants yet")
-        taught, settings = take(self._logits, batch.rows), self.settings
-        return distillation(student.logits, taught, batch.labels, settings, settings.soft_term)
+        return TeacherSignals.open(artifact.path, "fit"), artifact.key

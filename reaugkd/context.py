@@ -1,28 +1,28 @@
-"""What a method may use while it prepares: data, signals, models, and a place for its stages."""
+"""What a method may look at while it prepares and trains, and a place for its stages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reaugkd import signals
-from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore, Build
-from reaugkd.distiller import Shape
-from reaugkd.models.encoder import Encoder
+from reaugkd.artifacts.store import Artifact, ArtifactStore, Build
+from reaugkd.batch import STUDENT, TEACHER, Shape
+from reaugkd.models.recipe import Recipe
 from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.tasks.encode import Encoded
 from reaugkd.tasks.task import Task
-from reaugkd.training import teacher
-from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.learner import Learner
-from reaugkd.training.loop import Loss, Procedure, TrainingResult
-from reaugkd.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from reaugkd.models.encoder import Encoder
+    from reaugkd.models.learner import Learner
 
 COST = "cost"
 
@@ -50,45 +50,64 @@ class Models:
     student_identity: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Context:
-    """Everything a method may look at.
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What one training run is made of, besides the model and the method.
 
     Attributes:
         task: the task.
-        splits: encoded rows by split, ``fit`` and ``held_out`` among them.
-        pad_id: id of the padding token.
-        signals: the teacher's cached signals of ``fit``, or None for methods that need none.
-        models: where to get models from.
-        recipe: the student's.
-        teacher_recipe, teacher_seed: what the teacher is fine-tuned with.
-        artifacts: where the method's own stages are cached.
-        identity: plain JSON that identifies data and teacher; part of every stage's key.
-        seed: of everything random in the stages.
+        encoded: reader -> the rows as its tokenizer encodes them. The model that is trained reads
+            those of ``"student"``; companions read those of the reader that they name. Readers
+            with one tokenizer share one object.
+        recipe: the hyper-parameters.
+        seed: of everything random.
         device: ``"cpu"``, or whatever accelerate finds.
         reporter: where progress goes.
-        stages: what :meth:`stage` has run or found so far: name and cost, for the records.
     """
 
     task: Task
-    splits: Mapping[str, Any]
-    pad_id: int
-    signals: TeacherSignals | None
-    models: Models
-    artifacts: ArtifactStore
-    identity: Mapping[str, Any]
+    encoded: Mapping[str, Encoded]
     recipe: Recipe = field(default_factory=Recipe)
-    teacher_recipe: Recipe = field(default_factory=Recipe)
-    teacher_seed: int = 0
     seed: int = 0
     device: Literal["auto", "cpu"] = "auto"
     reporter: Reporter = field(default_factory=Silent)
-    stages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """The student's encoded rows by split, ``fit`` and ``held_out`` among them."""
+        return self.encoded[STUDENT].splits
+
+    @property
+    def pad_id(self) -> int:
+        """Id of the student's padding token."""
+        return self.encoded[STUDENT].pad_id
 
     @property
     def labels(self) -> NDArray[Any]:
         """[N_fit] labels of ``fit``."""
         return np.asarray(self.splits["fit"]["label"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Setup):
+    """Everything a method may look at; what :class:`Setup` holds is the student's.
+
+    Attributes:
+        signals: the teacher's cached signals of ``fit``, or None for methods that need none.
+        models: where to get models from.
+        artifacts: where the method's own stages are cached.
+        identity: plain JSON that identifies data and teacher; part of every stage's key.
+        teacher_recipe, teacher_seed: what the teacher is fine-tuned with.
+        stages: what :meth:`stage` has run or found so far: name and cost, for the records.
+    """
+
+    signals: TeacherSignals | None
+    models: Models
+    artifacts: ArtifactStore
+    identity: Mapping[str, Any]
+    teacher_recipe: Recipe = field(default_factory=Recipe)
+    teacher_seed: int = 0
+    stages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def student_width(self) -> int:
@@ -106,75 +125,44 @@ class Context:
             raise ValueError("this method needs the teacher's signals, but there is no teacher")
         return self.signals
 
-    def learner(self, model: Any, recipe: Recipe, *, states: bool = False) -> Learner:
+    def setup(self, reader: str, recipe: Recipe, seed: int) -> Setup:
+        """For a stage that trains a model which reads the token ids of ``reader``."""
+        encoded = {**self.encoded, STUDENT: self.encoded[reader]}
+        return replace(self, encoded=encoded, recipe=recipe, seed=seed)
+
+    @property
+    def teacher_setup(self) -> Setup:
+        """For a stage that trains the teacher: with its token ids, recipe and seed."""
+        return self.setup(TEACHER, self.teacher_recipe, self.teacher_seed)
+
+    def learner(
+        self, model: nn.Module, recipe: Recipe, *, states: bool = False, reads: str = STUDENT
+    ) -> Learner:
         """A companion: ``model`` with an optimiser of its own (on the run's device)."""
-        return Learner(model, recipe, states=states)
+        from reaugkd.models.learner import Learner
+
+        return Learner(model, recipe, states=states, reads=reads)
 
     def stage(self, kind: str, identity: Mapping[str, Any], build: Build) -> Artifact:
         """A stage's result, made by ``build(folder)`` unless it is there already.
 
         The key consists of ``self.identity`` and ``identity``; name everything else that decides
         the result: settings, recipes, seeds, the key of an earlier stage. What ``build`` returns
-        under ``"cost"`` (see :func:`cost`) goes to the record, also where the stage was found.
+        under ``"cost"`` (see :func:`stage_cost`) goes to the record, also where the stage was
+        found.
         """
         artifact = self.artifacts.get(kind, {**self.identity, **identity}, build)
         self.stages.append({"stage": kind, **artifact.facts.get(COST, {})})
         return artifact
 
-    def train(
-        self,
-        encoder: Encoder,
-        procedure: Procedure | Loss,
-        folder: Path,
-        *,
-        recipe: Recipe,
-        seed: int,
-        stage: str,
-    ) -> TrainingResult:
-        """Train ``encoder`` on ``fit`` inside a stage; a killed one goes on where it was.
 
-        The epoch is chosen on ``held_out`` unless ``procedure.keep`` is ``"last"``.
-        """
-        return teacher.fine_tune(
-            self.task,
-            encoder,
-            self.splits,
-            self.pad_id,
-            recipe,
-            loss=procedure,
-            seed=seed,
-            checkpoint=Checkpoint(folder / SCRATCH / "training", reporter=self.reporter),
-            device=self.device,
-            stage=stage,
-            reporter=self.reporter,
-        )
-
-    def write_signals(self, encoder: Encoder, folder: Path, recipe: Recipe, stage: str) -> int:
-        """Logits and embeddings of ``fit`` below ``folder``, see ``TeacherSignals.open``.
-
-        Returns:
-            The number of rows, which is what it cost in forward passes.
-        """
-        fit = {"fit": self.splits["fit"]}
-        signals.write(
-            encoder, fit, self.pad_id, folder, recipe.precision, self.reporter, stage=stage
-        )
-        return len(fit["fit"])
-
-
-def cost(
-    result: TrainingResult | None = None, *, forwards: int = 0, backwards: int = 0
+def stage_cost(
+    seconds: float = 0.0, forwards: int = 0, backwards: int = 0, peak_bytes: int | None = None
 ) -> dict[str, Any]:
-    """The cost of a stage: seconds and peak memory of training, examples through its models.
-
-    Args:
-        result: of the stage's training; all its learners count as teachers.
-        forwards, backwards: examples besides those.
-    """
-    work = result.work.values() if result else ()
+    """The cost of a stage: seconds and peak memory of training, examples through its models."""
     return {
-        "seconds": result.seconds if result else 0.0,
-        "forwards": forwards + sum(w["forwards"] for w in work),
-        "backwards": backwards + sum(w["backwards"] for w in work),
-        "peak_bytes": result.peak_bytes if result else None,
+        "seconds": seconds,
+        "forwards": forwards,
+        "backwards": backwards,
+        "peak_bytes": peak_bytes,
     }

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from reaugkd.batch import Batch, LossTerms, Shape, SignalBatch
+from reaugkd.context import Context
+from reaugkd.models.spec import ModelSpec
+from reaugkd.settings import KDSettings, MethodSettings, NoSettings
+from reaugkd.signals import SignalSource, TeacherSignals
+from reaugkd.tasks.task import Task
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import nn
 
-    from reaugkd.context import Context
     from reaugkd.models.encoder import Encoder, EncoderOutput
-    from reaugkd.models.spec import ModelSpec
-    from reaugkd.tasks.task import Task
-    from reaugkd.training.learner import Learner, Team
+    from reaugkd.models.learner import Learner, Team
+
+__all__ = [
+    "CACHED",
+    "FINE_TUNED",
+    "Batch",
+    "Conditions",
+    "Distiller",
+    "KDSettings",
+    "LossTerms",
+    "MethodSettings",
+    "NoSettings",
+    "Shape",
+    "Signal",
+    "SignalBatch",
+    "SignalSource",
+]
 
 
 class Signal(StrEnum):
@@ -42,109 +60,6 @@ CACHED = frozenset({Signal.LOGITS, Signal.EMBEDDING, Signal.STATES})
 
 FINE_TUNED = CACHED | {Signal.TEACHER}
 """The signals that take a fine-tuned teacher."""
-
-
-class Batch(NamedTuple):
-    """One batch of examples.
-
-    Attributes:
-        inputs: the encoder's keyword arguments, e.g. ``input_ids`` [B, L] int64.
-        labels: [B] int64 class ids or float32 scores.
-        rows: [B] int64, row numbers in the split, the key of everything cached per example.
-    """
-
-    inputs: dict[str, Tensor]
-    labels: Tensor
-    rows: Tensor
-
-
-class SignalBatch(NamedTuple):
-    """The teacher's signals for one batch, float32.
-
-    Attributes:
-        logits: [B, C].
-        embedding: [B, H_t].
-        states: [B, D_t + 1, H_t], the [CLS] vector of the embeddings (index 0) and of every layer
-            (index k is the output of layer k), or None unless the method needs ``STATES``. Cached
-            in half precision.
-    """
-
-    logits: Tensor
-    embedding: Tensor
-    states: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class LossTerms:
-    """Named terms with explicit weights; the sum is what is minimised, each term is logged.
-
-    >>> import torch
-    >>> terms = LossTerms({"soft": torch.tensor(2.0), "hard": torch.tensor(1.0)},
-    ...                   {"soft": 0.9, "hard": 0.1})
-    >>> round(terms.total.item(), 6)
-    1.9
-    """
-
-    values: Mapping[str, Tensor]
-    weights: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        if self.values.keys() != self.weights.keys():
-            raise ValueError(f"terms {sorted(self.values)} but weights {sorted(self.weights)}")
-
-    @property
-    def total(self) -> Tensor:
-        """The weighted sum. A term of weight 0 is left out, so it costs no backward pass."""
-        parts = [
-            self.weights[name] * value for name, value in self.values.items() if self.weights[name]
-        ]
-        if not parts:
-            raise ValueError("every term of the loss has weight 0")
-        return sum(parts[1:], start=parts[0])
-
-    def floats(self) -> dict[str, float]:
-        """The unweighted terms as plain numbers, for logs."""
-        return {name: float(value.detach()) for name, value in self.values.items()}
-
-
-class MethodSettings(BaseModel):
-    """Base of every method's settings: unknown names are errors, every field is documented."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class NoSettings(MethodSettings):
-    """For methods that have nothing to set."""
-
-
-class KDSettings(MethodSettings):
-    """The canonical soft-label term with two free weights (methods differ in what alpha means)."""
-
-    temperature: float = Field(
-        2.0,
-        gt=0,
-        le=100,
-        description="T of the soft labels. Source: AD-KD per-task scripts use 1-4",
-    )
-    soft_weight: float = Field(
-        0.9, ge=0, description="weight of T^2 KL(teacher || student). Source: RepDistiller, 0.9"
-    )
-    hard_weight: float = Field(
-        0.1, ge=0, description="weight of the true-label loss. Source: RepDistiller, 0.1"
-    )
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> Self:
-        if self.soft_weight == 0 and self.hard_weight == 0:
-            raise ValueError("soft_weight and hard_weight are both 0: nothing would be learned")
-        return self
-
-
-class Shape(NamedTuple):
-    """Width of an encoder's embedding and number of its layers."""
-
-    width: int
-    depth: int
 
 
 @dataclass(frozen=True)
@@ -214,8 +129,25 @@ class Distiller(ABC):
         """Whether the student's forward passes hand out all layers' hidden states."""
         return Signal.STATES in self.needs
 
-    def prepare(self, context: Context) -> None:  # noqa: B027  most methods have no stages
-        """The stages before the student, resumable, each cached by ``context.stage``."""
+    def prepare(self, context: Context) -> SignalSource | None:
+        """The stages before the student, resumable, each cached by ``context.stage``.
+
+        Returns:
+            Where the loop gets the signals of each batch; None for :meth:`cached`.
+        """
+        return None
+
+    def cached(self, context: Context) -> TeacherSignals | None:
+        """The teacher's cached signals as far as the method needs them.
+
+        Raises:
+            ValueError: if there is no teacher.
+        """
+        if not self.needs & CACHED:
+            return None
+        if Signal.STATES in self.needs:
+            return context.teacher
+        return replace(context.teacher, states=None)  # large: read only for those who want them
 
     def rows(self, context: Context) -> NDArray[np.int64] | None:
         """Row numbers of ``fit`` that the student learns from, or None for all of them."""
@@ -252,7 +184,7 @@ class Distiller(ABC):
         Args:
             team: the student and the companions, each with its optimiser.
             batch: the batch; ``batch.rows`` keys whatever :meth:`prepare` cached per example.
-            signals: the teacher's cached signals for the same rows, if the method needs any.
+            signals: for the same rows, from the source that :meth:`prepare` returned, if any.
 
         Returns:
             The terms to log; by default those of :meth:`loss`, which the student has minimised.

@@ -8,14 +8,22 @@ otherwise. Official code bases differ in all of these; see docs/methods.md.
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from reaugkd.batch import LossTerms
+from reaugkd.settings import KDSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SoftLoss = Callable[["Tensor", "Tensor", float], "Tensor"]
+SoftTerm = Literal["batchmean", "official"]
 
 
 def precise(x: Tensor) -> Tensor:
     """``x`` in float32, or in float64 if it is float64 already."""
-    return x if x.dtype == torch.float64 else x.float()
+    return x if x.itemsize == 8 else x.float()  # no need of torch to name its types
 
 
 def hard_label(logits: Tensor, labels: Tensor) -> Tensor:
@@ -28,6 +36,8 @@ def hard_label(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         Scalar, mean over the batch.
     """
+    from torch.nn import functional as F
+
     if logits.shape[1] == 1:
         scores = precise(logits)[:, 0]
         return F.mse_loss(scores, labels.to(scores.dtype))
@@ -48,10 +58,13 @@ def soft_label(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
     Returns:
         Scalar, mean over the batch.
 
+    >>> import torch
     >>> z_t = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
     >>> soft_label(torch.zeros_like(z_t), z_t, 1.0).item()  # ln 2 - H(sigmoid(2))
     0.3278133...
     """
+    from torch.nn import functional as F
+
     teacher, student = precise(teacher_logits).detach(), precise(student_logits)
     if student.shape[1] == 1:
         return F.mse_loss(student, teacher.to(student.dtype))
@@ -59,6 +72,43 @@ def soft_label(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
     log_teacher = F.log_softmax(teacher / temperature, dim=1)
     kl = F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
     return temperature**2 * kl
+
+
+def per_class(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """:func:`soft_label` divided by the number of classes.
+
+    So have several official code bases it, which leave ``KLDivLoss`` at its default ``"mean"``.
+    """
+    return soft_label(student_logits, teacher_logits, temperature) / student_logits.shape[1]
+
+
+SOFT_TERMS: dict[SoftTerm, SoftLoss] = {"batchmean": soft_label, "official": per_class}
+"""The forms of the soft-label term that methods offer as ``soft_term``."""
+
+
+def kd_terms(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    settings: KDSettings,
+    soft: SoftLoss = soft_label,
+) -> LossTerms:
+    """The terms ``soft`` and ``hard`` of knowledge distillation.
+
+    Args:
+        student: logits [B, C].
+        teacher: logits [B, C], taken as a constant.
+        labels: [B], class ids or scores.
+        settings: T and the two weights.
+        soft: form of the soft-label term.
+    """
+    return LossTerms(
+        {
+            "soft": soft(student, teacher, settings.temperature),
+            "hard": hard_label(student, labels),
+        },
+        {"soft": settings.soft_weight, "hard": settings.hard_weight},
+    )
 
 
 def relational_log_probabilities(
@@ -74,6 +124,9 @@ def relational_log_probabilities(
     Returns:
         [N, N] log probabilities, row i belongs to anchor i.
     """
+    import torch
+    from torch.nn import functional as F
+
     similarity = F.normalize(precise(anchors), dim=1) @ F.normalize(precise(keys), dim=1).T
     scores = similarity / tau
     if not self_term:
@@ -101,10 +154,13 @@ def relational_kl(
     Returns:
         Scalar, mean over anchors. A batch of one gives 0 (there is nothing to relate to).
 
+    >>> import torch
     >>> z = torch.eye(2, dtype=torch.float64)
     >>> relational_kl(z.flip(0), z, tau=1.0).item()  # tanh(1/2)
     0.4621171...
     """
+    import torch
+
     if len(student) < 2:
         return precise(student).sum() * 0.0
     keys = teacher.detach()
@@ -132,11 +188,14 @@ def supervised_contrastive(embeddings: Tensor, positives: Tensor, tau: float) ->
     Returns:
         Scalar, mean over all N anchors.
 
+    >>> import torch
     >>> z = torch.ones(4, 2, dtype=torch.float64)
     >>> same = same_class(torch.tensor([0, 0, 1, 1]))
     >>> supervised_contrastive(z, same, tau=1.0).item()  # ln 3
     1.0986122...
     """
+    import torch
+
     log_p = relational_log_probabilities(embeddings, embeddings, tau, self_term=False)
     eye = torch.eye(len(log_p), dtype=torch.bool, device=log_p.device)
     weights = positives.to(log_p.dtype).masked_fill(eye, 0.0)
@@ -156,4 +215,4 @@ def score_kernel(scores: Tensor, width: float) -> Tensor:
     SupCon needs classes. For scores every other example is a positive, weighted by how near its
     score lies; as ``width`` -> 0 only equal scores remain, which is SupCon on the distinct scores.
     """
-    return torch.exp(-(scores[:, None] - scores[None, :]).abs() / width)
+    return (-(scores[:, None] - scores[None, :]).abs() / width).exp()

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from reaugkd import projection
-from reaugkd.context import Context, cost
-from reaugkd.distiller import (
-    Batch,
-    Distiller,
-    KDSettings,
-    LossTerms,
-    MethodSettings,
-    Signal,
-    SignalBatch,
-)
-from reaugkd.losses import hard_label, relational_kl, soft_label
-from reaugkd.models.encoder import EncoderOutput
+from reaugkd.batch import Batch, LossTerms, SignalBatch
+from reaugkd.context import Context, stage_cost
+from reaugkd.distiller import Distiller, KDSettings, MethodSettings, Signal
+from reaugkd.losses import kd_terms, relational_kl
 from reaugkd.projection import HeadRecipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from reaugkd.models.encoder import EncoderOutput
 
 HEAD = "head.safetensors"
 
@@ -67,6 +62,9 @@ class ReAugKD(Distiller):
 
     def prepare(self, context: Context) -> None:
         """Train (or find) the head and project the fit split's embeddings once."""
+        import torch
+        from safetensors.torch import load_file, save_file
+
         settings: ReAugKDSettings = self.settings
         embedding = context.teacher.embedding
 
@@ -82,7 +80,7 @@ class ReAugKD(Distiller):
             )
             save_file(head.state_dict(), folder / HEAD)
             seconds = time.perf_counter() - began
-            return {"loss": history, "cost": {**cost(), "seconds": seconds}}
+            return {"loss": history, "cost": stage_cost(seconds)}
 
         artifact = context.stage(
             "projection",
@@ -93,7 +91,7 @@ class ReAugKD(Distiller):
             },
             build,
         )
-        self._head = nn.Linear(embedding.shape[1], context.student_width, bias=False)
+        self._head = torch.nn.Linear(embedding.shape[1], context.student_width, bias=False)
         self._head.load_state_dict(load_file(artifact.path / HEAD))
         self._keys = torch.from_numpy(projection.apply(self._head, embedding))
 
@@ -113,17 +111,9 @@ class ReAugKD(Distiller):
             raise RuntimeError("ReAugKD.prepare has not run, or there is no teacher")
         settings: ReAugKDSettings = self.settings
         keys = self._keys[batch.rows.cpu()].to(student.embedding.device)
-        return LossTerms(
-            {
-                "soft": soft_label(student.logits, signals.logits, settings.temperature),
-                "hard": hard_label(student.logits, batch.labels),
-                "relation": relational_kl(
-                    student.embedding, keys, settings.tau, self_term=settings.self_term
-                ),
-            },
-            {
-                "soft": settings.soft_weight,
-                "hard": settings.hard_weight,
-                "relation": settings.relation_weight,
-            },
+        relation = relational_kl(
+            student.embedding, keys, settings.tau, self_term=settings.self_term
+        )
+        return kd_terms(student.logits, signals.logits, batch.labels, settings).plus(
+            relation=(settings.relation_weight, relation)
         )

@@ -6,17 +6,18 @@ supervised contrastive loss. The encoder is frozen, so this needs no forward pas
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
 from reaugkd.errors import UserError
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CHUNK = 8192
 """Rows projected at once."""
@@ -47,6 +48,8 @@ def identity_head(teacher_width: int, student_width: int) -> nn.Linear:
     Either keeps cosines as they are (or as nearly as a narrower space allows), so an untrained
     head already relates examples as the teacher does.
     """
+    from torch import nn
+
     head = nn.Linear(teacher_width, student_width, bias=False)
     if teacher_width == student_width:
         nn.init.eye_(head.weight)
@@ -80,6 +83,8 @@ def train_head(
     Raises:
         UserError: ``regression="identity"`` where the widths differ.
     """
+    import torch
+
     regression = np.asarray(labels).dtype.kind == "f"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -117,10 +122,13 @@ def train_head(
 
 def apply(head: nn.Linear, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     """L2-normalised projections, [N, H_t] -> [N, H_s] float32."""
+    import torch
+    from torch.nn import functional as F
+
     keys = np.empty((len(embedding), head.out_features), dtype=np.float32)
     with torch.inference_mode():
         for at in range(0, len(embedding), CHUNK):
             # np.array copies: what is mapped from disk is read-only, which torch cannot express.
             projected = head(torch.from_numpy(np.array(embedding[at : at + CHUNK])))
-            keys[at : at + CHUNK] = nn.functional.normalize(projected, dim=1).numpy()
+            keys[at : at + CHUNK] = F.normalize(projected, dim=1).numpy()
     return keys

@@ -10,18 +10,21 @@ import numpy as np
 import torch
 from datasets import Dataset, Features, List, Value
 
-from reaugkd import signals
+from baselines.finetune import FineTune
 from reaugkd.artifacts.store import ArtifactStore
-from reaugkd.context import Context, Models
-from reaugkd.distiller import Distiller, Shape
+from reaugkd.batch import STUDENT, TEACHER, Shape
+from reaugkd.context import Context, Models, Setup
+from reaugkd.distiller import Distiller
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.recipe import Recipe
 from reaugkd.models.spec import ModelSpec, build_student
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.tasks.encode import Encoded
 from reaugkd.tasks.task import Task
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.recipe import Recipe
+from reaugkd.training.inference import write_signals
+from reaugkd.training.loop import TrainingOptions, TrainingResult, distil, train
 
 VOCABULARY = 40
 TASK = Task("toy", "toy", "mini", False, ("no", "yes"), ("accuracy", "f1"), "accuracy")
@@ -80,19 +83,25 @@ def splits(count: int = 48, regression: bool = False) -> dict[str, Dataset]:
     }
 
 
+def setup(recipe: Recipe, seed: int = 1, **changes: Any) -> Setup:
+    """What one training run on the toy rows is made of."""
+    given = {"encoded": {STUDENT: Encoded(splits(), 0)}, "device": "cpu", **changes}
+    return Setup(task=TASK, recipe=recipe, seed=seed, **given)
+
+
 def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     left, right = a.state_dict(), b.state_dict()
     return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
 
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-TEACHER = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 4}
+WIDE = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 4}
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8)
 
 
 def teacher(outputs: int = 2, **fields: Any) -> Encoder:
     """A teacher that is wider and deeper than the student; "fine-tuned" is another seed."""
-    return encoder(seed=11, outputs=outputs, **{**TEACHER, **fields})
+    return encoder(seed=11, outputs=outputs, **{**WIDE, **fields})
 
 
 def context(
@@ -105,7 +114,7 @@ def context(
 ) -> Context:
     """A context as a run makes it: rows, a teacher with cached signals, artefacts in ``folder``."""
     outputs, data = 1 if regression else 2, splits(regression=regression)
-    fields, own = {**TEACHER, **(teacher_fields or {})}, dict(student_fields or {})
+    fields, own = {**WIDE, **(teacher_fields or {})}, dict(student_fields or {})
 
     def build(spec: ModelSpec, seed: int) -> Encoder:
         origin = ModelSpec(source="config", config=config(**fields))
@@ -126,16 +135,16 @@ def context(
         teacher_shape=Shape(fields["hidden_size"], fields["num_hidden_layers"]),
         student_identity={"config": own},
     )
+    shared = Encoded(changes.pop("splits", data), changes.pop("pad_id", 0))
+    both = changes.setdefault("encoded", {STUDENT: shared, TEACHER: shared})
     if "signals" not in changes:
         kept = folder / "signals"
         kept.mkdir(parents=True, exist_ok=True)
-        fit = {"fit": changes.get("splits", data)["fit"]}
-        signals.write(models.teacher(), fit, 0, kept, "fp32", Silent(), states=["fit"])
+        wanted = {"states": ["fit"], "splits": ["fit"]}
+        write_signals(models.teacher(), both[TEACHER], kept, "fp32", Silent(), **wanted)
         changes["signals"] = TeacherSignals.open(kept, "fit")
     given: dict[str, Any] = {
         "task": SCORES if regression else TASK,
-        "splits": data,
-        "pad_id": 0,
         "models": models,
         "artifacts": ArtifactStore(folder / "artifacts"),
         "identity": {"teacher": "toy"},
@@ -145,6 +154,12 @@ def context(
         **changes,
     }
     return Context(**given)
+
+
+def fine_tuned(encoder: Encoder, setup: Setup, folder: Path, **options: Any) -> TrainingResult:
+    """``encoder`` trained on the true labels, in place; the checkpoint in ``folder``."""
+    wanted = TrainingOptions(**options)
+    return train(encoder, FineTune(), setup, wanted, checkpoint=Checkpoint(folder))
 
 
 def distilled(distiller: Distiller, context: Context, folder: Path) -> Encoder:

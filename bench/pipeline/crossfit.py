@@ -8,7 +8,6 @@ same recipe learns from all folds but one and speaks about that one.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.pipeline.teacher import TaskTeacher, facts
-from reaugkd.artifacts.store import SCRATCH, Artifact
+from reaugkd.artifacts.store import Artifact
 from reaugkd.tasks.division import folds
 from reaugkd.training import inference
-from reaugkd.training import teacher as teachers
-from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import minimise
+from reaugkd.training.loop import TrainingOptions
 
 LOGITS = "logits.npy"
 
@@ -77,19 +74,8 @@ class CrossFit:
         config, rows = teacher.config.teacher, teacher.rows
         encoder, stage = teacher.untrained(), f"{teacher.task.title} fold {number + 1}/{self.count}"
         others = np.flatnonzero(self.fold != number)
-        result = teachers.fine_tune(
-            teacher.task,
-            encoder,
-            rows.splits,
-            rows.pad_id,
-            config.recipe,
-            loss=replace(minimise(teachers.true_labels), rows=others),
-            seed=config.seed,
-            checkpoint=Checkpoint(folder / SCRATCH, reporter=teacher.reporter),
-            device=teacher.config.device,
-            stage=f"{stage} teacher",
-            reporter=teacher.reporter,
-        )
+        options = TrainingOptions(rows=others)
+        result = teacher.fine_tune(encoder, folder, f"{stage} teacher", options)
         outputs = inference.run(
             encoder,
             rows.splits["fit"].select(np.flatnonzero(self.fold == number)),

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.config import RunConfig
+from reaugkd import batch as readers
 from reaugkd import tasks
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import ModelError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.tasks import metrics, mini
-from reaugkd.tasks.encode import encode, tokenizer_fingerprint
+from reaugkd.tasks.encode import Encoded, encode, tokenizer_fingerprint
 from reaugkd.tasks.task import Task, TaskData
-from reaugkd.training import teacher as teachers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -106,6 +106,12 @@ class TaskRows:
         return {name: load_from_disk(artifact.path / name) for name in self.data.splits()}
 
     @cached_property
+    def encoded(self) -> dict[str, Encoded]:
+        """The rows as student and teacher read them: one object, for they share a tokenizer."""
+        shared = Encoded(self.splits, self.pad_id)
+        return {readers.STUDENT: shared, readers.TEACHER: shared}
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the token ids."""
         return {
@@ -121,7 +127,7 @@ class TaskRows:
 
     def scores(self, split: str, logits: NDArray[Any]) -> dict[str, float]:
         """All metrics of the task for ``logits`` of ``split``."""
-        return teachers.scores(self.task, logits, self.labels(split))
+        return metrics.of_logits(self.task, logits, self.labels(split))
 
     @cached_property
     def majority(self) -> dict[str, dict[str, float]]:

@@ -29,8 +29,8 @@ from reaugkd.reporter import Reporter
 from reaugkd.tasks.task import Task
 from reaugkd.training import inference
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
 from reaugkd.training.inference import Outputs
+from reaugkd.training.loop import distil
 
 
 class TaskPipeline:
@@ -133,8 +133,7 @@ class TaskPipeline:
         config, needs = self.config, self.needs(method)
         return Context(
             task=self.task,
-            splits=self.rows.splits,
-            pad_id=self.rows.pad_id,
+            encoded=self.rows.encoded,
             signals=self.teacher.signals["fit"] if needs & CACHED else None,
             models=Models(
                 student=self._fresh_student,

@@ -11,27 +11,32 @@ from typing import Any
 import torch
 
 from baselines import METHODS
+from baselines.finetune import FineTune
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
-from reaugkd import signals
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
+from reaugkd.batch import STUDENT, TEACHER
+from reaugkd.context import Setup
 from reaugkd.distiller import Shape, Signal
-from reaugkd.errors import ModelError
+from reaugkd.errors import ModelError, UserError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Reporter
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import inference
-from reaugkd.training import teacher as teachers
+from reaugkd.tasks.task import Task
+from reaugkd.training import inference, loop
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.loop import TrainingResult
-from reaugkd.training.teacher import TeacherFloorError
+from reaugkd.training.loop import NO_OPTIONS, TrainingOptions, TrainingResult
 
 ENCODER = "encoder"
 
 Stamp = Callable[[tuple[float, float, float]], dict[str, Any]]
 """Provenance, as plain JSON, of something that was begun under the given load and ends now."""
+
+
+class TeacherFloorError(UserError):
+    """The teacher knows hardly more than the majority class: nothing can be distilled from it."""
 
 
 class TaskTeacher:
@@ -89,7 +94,7 @@ class TaskTeacher:
         name, margin = self.task.select_on, self.config.teacher.floor_margin
         majority = self.rows.majority["held_out"][name]
         try:
-            teachers.check_floor(self.task, scores["held_out"][name], majority, margin)
+            check_floor(self.task, scores["held_out"][name], majority, margin)
         except TeacherFloorError as error:
             self._refused = error  # said once, not again for every cell
             raise
@@ -134,18 +139,7 @@ class TaskTeacher:
     def _fine_tune(self, folder: Path) -> dict[str, Any]:
         config, load = self.config.teacher, os.getloadavg()
         encoder = self.untrained()
-        result = teachers.fine_tune(
-            self.task,
-            encoder,
-            self.rows.splits,
-            self.rows.pad_id,
-            config.recipe,
-            seed=config.seed,
-            checkpoint=Checkpoint(folder / SCRATCH, reporter=self.reporter),
-            device=self.config.device,
-            stage=f"{self.task.title} teacher",
-            reporter=self.reporter,
-        )
+        result = self.fine_tune(encoder, folder, f"{self.task.title} teacher")
         precision = config.recipe.precision
         scores = {
             split: self.rows.scores(
@@ -158,6 +152,22 @@ class TaskTeacher:
         }
         encoder.save_pretrained(folder / ENCODER)
         return {"scores": scores, "provenance": self.stamp(load), **facts(encoder, result)}
+
+    def fine_tune(
+        self, encoder: Encoder, folder: Path, stage: str, options: TrainingOptions = NO_OPTIONS
+    ) -> TrainingResult:
+        """Train ``encoder`` on the true labels by the teacher's recipe; a killed one goes on."""
+        config, encoded = self.config.teacher, self.rows.encoded[TEACHER]
+        setup = Setup(
+            task=self.task,
+            encoded={STUDENT: encoded},
+            recipe=config.recipe,
+            seed=config.seed,
+            device=self.config.device,
+            reporter=self.reporter,
+        )
+        checkpoint = Checkpoint(folder / SCRATCH, reporter=self.reporter)
+        return loop.train(encoder, FineTune(), setup, options, checkpoint=checkpoint, stage=stage)
 
     @cached_property
     def signals_identity(self) -> dict[str, Any]:
@@ -178,10 +188,9 @@ class TaskTeacher:
 
         def build(folder: Path) -> dict[str, Any]:
             encoder = Encoder.from_pretrained(teacher.path / ENCODER).to(self.device)
-            return signals.write(
+            return inference.write_signals(
                 encoder,
-                self.rows.splits,
-                self.rows.pad_id,
+                self.rows.encoded[TEACHER],
                 folder,
                 self.config.teacher.recipe.precision,
                 self.reporter,
@@ -192,6 +201,26 @@ class TaskTeacher:
         wanted = whole if states or self.artifacts.has("signals", whole) else plain
         artifact = self.artifacts.get("signals", wanted, build)
         return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
+
+
+def check_floor(task: Task, score: float, majority: float, margin: float) -> None:
+    """Refuse a teacher that is not clearly better than the constant predictor.
+
+    Args:
+        task: names the metric in the message.
+        score: the teacher's held-out value of the selection metric.
+        majority: the constant predictor's value of it, on the same rows.
+        margin: how much better the teacher must be.
+
+    Raises:
+        TeacherFloorError: if ``score < majority + margin``.
+    """
+    if score < majority + margin:
+        raise TeacherFloorError(
+            f"{task.title}: the teacher reaches {task.select_on} {score:.4f} on held-out rows; the "
+            f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin {margin}). "
+            "Train it longer, or lower teacher.floor_margin"
+        )
 
 
 def on(device: torch.device) -> dict[str, str]:

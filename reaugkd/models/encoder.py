@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError
@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from reaugkd.errors import ModelError
-from reaugkd.losses import precise
 from reaugkd.models import attention
 from reaugkd.models.dropout import FastDropout, use_fast_dropout
+from reaugkd.models.pooling import Pooling, pool
 
-Pooling = Literal["cls", "pooler", "mean"]
 HEAD_FILE = "head.safetensors"
 ENCODER_FILE = "encoder.json"
 
@@ -46,13 +45,6 @@ class EncoderOutput(NamedTuple):
         if self.hidden is None:
             raise ValueError("the forward pass was not asked for hidden states (states=True)")
         return torch.stack([layer[:, 0] for layer in self.hidden], dim=1)
-
-
-def pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
-    """Mean of the token vectors that are not padding, [B, L, H] -> [B, H], in float32 at least."""
-    tokens = precise(hidden)
-    weights = attention_mask.unsqueeze(-1).to(tokens.dtype)
-    return (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
 
 
 class Encoder(nn.Module):

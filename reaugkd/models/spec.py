@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from reaugkd.artifacts import fingerprint
@@ -16,7 +15,8 @@ from reaugkd.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from reaugkd.models.encoder import Encoder, Pooling
+    from reaugkd.models.encoder import Encoder
+    from reaugkd.models.pooling import Pooling
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 TEACHER, PRETRAINED, CONFIG = "teacher", "pretrained", "config"
@@ -166,6 +166,7 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) 
     Raises:
         ModelError: if it cannot be loaded, or its vocabulary is smaller than the tokenizer's.
     """
+    import torch
     from safetensors import SafetensorError
 
     from reaugkd.models.encoder import keep_layers, load_pretrained, random_backbone
@@ -242,6 +243,8 @@ def build_student(
         pad_id: the tokenizer's padding, for a config with random weights.
     """
     from copy import deepcopy
+
+    import torch
 
     from reaugkd.models.encoder import Encoder, keep_layers
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import ModelError, UserError
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import autocast
+from reaugkd.models.recipe import Precision
 from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.retrieval import ann, knowledge_base
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
@@ -21,7 +23,6 @@ from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.sweep import Grid
 from reaugkd.training.batches import by_length
-from reaugkd.training.inference import Precision, autocast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reaugkd.artifacts import fingerprint
@@ -14,6 +15,19 @@ from reaugkd.tasks.task import TaskData
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows of a task as token ids of one tokenizer.
+
+    Attributes:
+        splits: by name, what :func:`encode` returns.
+        pad_id: id of the padding token.
+    """
+
+    splits: Mapping[str, Any]
+    pad_id: int
 
 
 def encode(

@@ -119,6 +119,11 @@ def predictions(task: Task, outputs: ArrayLike) -> Array:
     return array[:, 0] if task.regression else array.argmax(axis=1)
 
 
+def of_logits(task: Task, logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """All metrics of ``task`` for the outputs [n, C] of a model and labels [n]."""
+    return score(task.metrics, predictions(task, logits), labels)
+
+
 def _finite(values: Array) -> None:
     bad = int((~np.isfinite(values)).sum())
     if bad:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from reaugkd.distiller import Batch
+from reaugkd.batch import Batch
 
 POOL = 50
 """Batches that are sorted by length together; within an epoch the pools are drawn at random."""
@@ -59,24 +59,34 @@ class Collator:
     Args:
         dataset: encoded split with ``input_ids``, ``label`` and perhaps ``token_type_ids``.
         pad_id: id of the padding token.
+        others: collators of the same rows for readers with another tokenizer.
     """
 
-    def __init__(self, dataset: Any, pad_id: int) -> None:
-        self._dataset = dataset
+    def __init__(
+        self, dataset: Any, pad_id: int, others: Mapping[str, Collator] | None = None
+    ) -> None:
+        self._dataset, self._others = dataset, others or {}
         self._pad = {"input_ids": pad_id, "token_type_ids": 0}
         self._inputs = [name for name in INPUTS if name in dataset.column_names]
 
     def __call__(self, rows: Sequence[int]) -> Batch:
         """Collate ``rows``."""
         examples = self._dataset[list(rows)]
-        ids = examples["input_ids"]
-        longest = max(len(row) for row in ids)
-        inputs = {name: _padded(examples[name], longest, self._pad[name]) for name in self._inputs}
-        inputs["attention_mask"] = _padded([[1] * len(row) for row in ids], longest, 0)
         labels = np.asarray(examples["label"])
         if labels.dtype.kind == "f":
             labels = labels.astype(np.float32)
-        return Batch(inputs, torch.from_numpy(labels), torch.as_tensor(rows, dtype=torch.int64))
+        return Batch(
+            self._padded(examples),
+            torch.from_numpy(labels),
+            torch.as_tensor(rows, dtype=torch.int64),
+            {reader: collate(rows).inputs for reader, collate in self._others.items()},
+        )
+
+    def _padded(self, examples: Mapping[str, list[list[int]]]) -> dict[str, Tensor]:
+        ids = examples["input_ids"]
+        longest = max(len(row) for row in ids)
+        inputs = {name: _padded(examples[name], longest, self._pad[name]) for name in self._inputs}
+        return {**inputs, "attention_mask": _padded([[1] * len(row) for row in ids], longest, 0)}
 
 
 def _padded(rows: list[list[int]], longest: int, value: int) -> Tensor:

@@ -8,18 +8,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from safetensors.torch import load_file, save_file
 
-from reaugkd.artifacts.store import checksum, write_json
+from reaugkd.artifacts.store import SCRATCH, checksum, write_json
 from reaugkd.reporter import Reporter, Silent
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from torch import nn
 
-    from reaugkd.distiller import LossTerms
+    from reaugkd.batch import LossTerms
 
 STATE, PROGRESS, BEST = "state", "progress.json", "best.safetensors"
 
@@ -36,7 +36,7 @@ class Progress:
         seconds: time spent in the loop itself.
         sums: sum of every loss term over the epoch under way.
         work: learner -> examples that went forward and backward through it.
-        state: what the procedure itself has learned beside the models.
+        state: what the distiller itself has learned beside the models.
         best_score, best_epoch: of the selection metric; epoch counts from 1, 0 is none.
         history: one row per finished epoch.
     """
@@ -101,6 +101,11 @@ class Checkpoint:
         self._reporter = reporter or Silent()
         self._last = time.monotonic()
 
+    @classmethod
+    def of_stage(cls, folder: Path, reporter: Reporter) -> Self:
+        """The one of a training inside a stage; it goes when the stage is finished."""
+        return cls(folder / SCRATCH / "training", reporter=reporter)
+
     def due(self) -> bool:
         """Whether ``every`` seconds have passed since the last save."""
         return time.monotonic() - self._last >= self.every
@@ -142,20 +147,20 @@ class Checkpoint:
             self._reporter.note(f"checkpoint {folder} is damaged ({reason}): it is not used")
         return None
 
-    def resume(self, accelerator: Accelerator, model: nn.Module) -> Progress | None:
+    def resume(self, accelerator: Accelerator) -> Progress | None:
         """Load the last complete state into what ``accelerator`` has prepared, if there is one."""
-        found = self._complete()
-        if found is None:
+        folder = self._complete()
+        if folder is None:
             return None
-        accelerator.load_state(str(found / STATE))
+        accelerator.load_state(str(folder / STATE))
         self._last = time.monotonic()
-        return Progress(**json.loads((found / PROGRESS).read_text(encoding="utf-8"))["progress"])
+        return Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["progress"])
 
     def load_best(self, model: nn.Module) -> None:
         """Give ``model`` the best weights."""
-        found = self._complete()
-        if found is not None and (found / BEST).is_file():
-            model.load_state_dict(load_file(found / BEST))
+        folder = self._complete()
+        if folder is not None and (folder / BEST).is_file():
+            model.load_state_dict(load_file(folder / BEST))
 
 
 def _files(folder: Path) -> dict[str, str]:

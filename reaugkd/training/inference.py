@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from reaugkd.errors import ModelError
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import autocast
+from reaugkd.models.recipe import Precision
 from reaugkd.reporter import Reporter, Silent
+from reaugkd.tasks.encode import Encoded
 from reaugkd.training.batches import Collator, by_length
 
-Precision = Literal["fp32", "bf16"]
 BATCH = 64
 
 
@@ -28,11 +31,6 @@ class Outputs(NamedTuple):
 def device_of(setting: Literal["auto", "cpu"]) -> torch.device:
     """The device that accelerate trains on under ``setting``: a GPU if there is one, or the CPU."""
     return torch.device("cuda" if setting == "auto" and torch.cuda.is_available() else "cpu")
-
-
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The autocast context of a precision."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def run(
@@ -106,3 +104,46 @@ def _table(
         return np.zeros(shape, dtype=dtype)
     path = into.with_name(f"{into.name}.{name}.npy")
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def write_signals(
+    teacher: Encoder,
+    encoded: Encoded,
+    folder: Path,
+    precision: Precision,
+    reporter: Reporter,
+    *,
+    states: Container[str] = (),
+    splits: Iterable[str] | None = None,
+    stage: str = "teacher signals",
+) -> dict[str, Any]:
+    """One pass of the teacher over the rows, for ``TeacherSignals.open``.
+
+    Args:
+        teacher: the model, run in evaluation mode.
+        encoded: the rows as its tokenizer reads them.
+        folder: where the tables go.
+        precision: of the forward pass.
+        reporter: told of progress.
+        states: names of the splits of which the states of [CLS] are kept too.
+        splits: names of the splits to read, all by default.
+        stage: name for the progress display.
+
+    Returns:
+        Rows per split and shapes, for the manifest.
+    """
+    rows: dict[str, int] = {}
+    for split in encoded.splits if splits is None else splits:
+        dataset = encoded.splits[split]
+        rows[split] = len(dataset)
+        run(
+            teacher,
+            dataset,
+            encoded.pad_id,
+            precision=precision,
+            into=folder / split,
+            states=split in states,
+            stage=f"{stage}: {split}",
+            reporter=reporter,
+        )
+    return {"rows": rows, "outputs": teacher.outputs, "width": teacher.width}

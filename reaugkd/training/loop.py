@@ -1,29 +1,31 @@
-"""The training loop: early stop by a named metric, exact resume, whatever a batch does."""
+"""The training loop: early stop by a named metric, exact resume, whatever a distiller does."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from reaugkd import memory
-from reaugkd.distiller import Batch, LossTerms
+from reaugkd.batch import STUDENT, Batch, LossTerms
+from reaugkd.context import Context, Setup, stage_cost
+from reaugkd.distiller import Distiller
 from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
-from reaugkd.reporter import Reporter, Silent
+from reaugkd.models.learner import Learner, Team
+from reaugkd.signals import SignalSource
+from reaugkd.tasks import metrics
+from reaugkd.training import inference
 from reaugkd.training.batches import Collator, length_grouped, loader
 from reaugkd.training.checkpoint import Checkpoint, Progress
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.procedure import Loss, Procedure, minimise
-from reaugkd.training.recipe import Recipe
-
-__all__ = ["Evaluate", "Loss", "Procedure", "Recipe", "TrainingResult", "minimise", "train"]
 
 Evaluate = Callable[[Encoder], Mapping[str, float]]
 LOG_EVERY = 10
@@ -54,72 +56,115 @@ class TrainingResult(NamedTuple):
     work: dict[str, dict[str, int]]
     peak_bytes: int | None
 
+    def cost(self, forwards: int = 0) -> dict[str, Any]:
+        """As the cost of a stage, whose learners all count as teachers.
+
+        Args:
+            forwards: examples besides those of training.
+        """
+        forwards += sum(counts["forwards"] for counts in self.work.values())
+        backwards = sum(counts["backwards"] for counts in self.work.values())
+        return stage_cost(self.seconds, forwards, backwards, self.peak_bytes)
+
 
 class DivergedError(UserError):
     """The loss is not finite any more."""
 
 
-def steps_of(recipe: Recipe, rows: int) -> int:
-    """Optimiser steps of a whole run over ``rows`` examples."""
-    batches = math.ceil(rows / recipe.batch_size)
-    return recipe.epochs * math.ceil(batches / recipe.accumulation)
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a training run may be asked besides.
+
+    Attributes:
+        source: of the signals that the distiller's steps are handed.
+        companions: what is trained beside the model, by name.
+        adapter: further parameters of the model's optimiser.
+        rows: the rows of ``fit`` to learn from, all by default.
+        at_steps: optimiser step -> called with the model when so many steps are done.
+        until: end after so many optimiser steps; the schedule is that of the whole run.
+        keep: which weights the model is left with, those of its ``best`` epoch or the ``last``.
+        evaluate: scores of the model, after every epoch; by default those of ``held_out``.
+    """
+
+    source: SignalSource | None = None
+    companions: Mapping[str, Learner] = field(default_factory=dict)
+    adapter: nn.Module | None = None
+    rows: NDArray[np.int64] | None = None
+    at_steps: Mapping[int, Callable[[Encoder], None]] = field(default_factory=dict)
+    until: int | None = None
+    keep: Literal["best", "last"] = "best"
+    evaluate: Evaluate | None = None
+
+
+NO_OPTIONS = TrainingOptions()
+
+
+def distil(
+    distiller: Distiller, context: Context, student: Encoder, *, checkpoint: Checkpoint, stage: str
+) -> TrainingResult:
+    """Prepare ``distiller`` and train ``student`` in place by it.
+
+    Args:
+        distiller: the method; its stages that are cached already are not repeated.
+        context: data, teacher, recipe and seed.
+        student: trained in place, left with the weights of its best held-out epoch.
+        checkpoint: where the state is kept; an existing one is resumed.
+        stage: name for the progress display.
+    """
+    source = distiller.prepare(context)
+    distiller.initialise(student)
+    options = TrainingOptions(
+        source=distiller.cached(context) if source is None else source,
+        companions=distiller.companions(context),
+        adapter=distiller.adapter(context),
+        rows=distiller.rows(context),
+    )
+    return train(student, distiller, context, options, checkpoint=checkpoint, stage=stage)
 
 
 def train(
     model: Encoder,
-    procedure: Procedure | Loss,
-    dataset: Any,
-    pad_id: int,
-    recipe: Recipe,
+    distiller: Distiller,
+    setup: Setup,
+    options: TrainingOptions = NO_OPTIONS,
     *,
-    evaluate: Evaluate,
-    select_on: str,
-    seed: int,
     checkpoint: Checkpoint,
-    device: Literal["auto", "cpu"] = "auto",
     stage: str = "train",
-    reporter: Reporter | None = None,
 ) -> TrainingResult:
-    """Train ``model`` in place and leave it with the best weights of all epochs.
+    """Train ``model`` in place on ``fit`` and leave it with the best weights of all epochs.
 
     Everything random comes from torch's generator, seeded here and restored afterwards. A run that
     was killed goes on from its last checkpoint and ends with the same weights as one that was not.
 
     Args:
-        model: trained in place.
-        procedure: what a batch does, or the loss to :func:`minimise`.
-        dataset: the encoded split to learn from.
-        pad_id: id of the padding token.
-        recipe: the hyper-parameters.
-        evaluate: held-out scores of the model, called after every epoch.
-        select_on: the score that decides; larger is better.
-        seed: of batches and dropout.
+        model: trained in place; the student of the team, whichever model of the run it is.
+        distiller: prepared and initialised; its hooks decide what a batch does.
+        setup: data, recipe and seed.
+        options: what else is wanted.
         checkpoint: where the state is kept; an existing one is resumed.
-        device: ``"cpu"``, or whatever accelerate finds.
         stage: name for the progress display.
-        reporter: told of the progress.
 
     Raises:
         DivergedError: if the loss is not finite.
     """
-    if not isinstance(procedure, Procedure):
-        procedure = minimise(procedure)
-    accelerator = Accelerator(cpu=device == "cpu", gradient_accumulation_steps=recipe.accumulation)
+    accumulation = setup.recipe.accumulation
+    accelerator = Accelerator(cpu=setup.device == "cpu", gradient_accumulation_steps=accumulation)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        run = _Run(
-            model,
-            procedure,
-            dataset,
-            pad_id,
-            recipe,
-            seed,
-            checkpoint,
-            accelerator,
-            stage,
-            reporter or Silent(),
-        )
-        return run(evaluate, select_on)
+        torch.manual_seed(setup.seed)
+        run = _Run(model, distiller, setup, options, checkpoint, accelerator, stage)
+        return run(options.evaluate or scorer(setup))
+
+
+def scorer(setup: Setup) -> Evaluate:
+    """A function that scores a model on ``held_out`` by the metrics of the task."""
+    held_out, precision = setup.splits["held_out"], setup.recipe.precision
+    labels = np.asarray(held_out["label"])
+
+    def evaluate(model: Encoder) -> Mapping[str, float]:
+        outputs = inference.run(model, held_out, setup.pad_id, precision=precision)
+        return metrics.of_logits(setup.task, outputs.logits, labels)
+
+    return evaluate
 
 
 class _Run:
@@ -128,37 +173,37 @@ class _Run:
     def __init__(
         self,
         model: Encoder,
-        procedure: Procedure,
-        dataset: Any,
-        pad_id: int,
-        recipe: Recipe,
-        seed: int,
+        distiller: Distiller,
+        setup: Setup,
+        options: TrainingOptions,
         checkpoint: Checkpoint,
         accelerator: Accelerator,
         stage: str,
-        reporter: Reporter,
     ) -> None:
-        self.recipe, self.seed, self.procedure, self.stage = recipe, seed, procedure, stage
-        self.reporter, self.checkpoint, self.accelerator = reporter, checkpoint, accelerator
-        rows = np.arange(len(dataset)) if procedure.rows is None else procedure.rows
-        self.rows, self.lengths = rows, np.asarray(dataset["length"])[rows]
-        self.size, self.collator = len(dataset), Collator(dataset, pad_id)
-        self.plain = model
-        student = Learner(model, recipe, adapter=procedure.adapter, states=procedure.states)
-        self.team = Team(student, procedure.companions, seed=seed)
-        self.learners = {"student": student, **procedure.companions}
-        self.per_epoch = math.ceil(len(rows) / recipe.batch_size)
-        total = steps_of(recipe, len(rows))
+        self.plain, self.distiller, self.setup, self.options = model, distiller, setup, options
+        self.checkpoint, self.accelerator, self.stage = checkpoint, accelerator, stage
+        self.recipe, self.reporter = setup.recipe, setup.reporter
+        fit = setup.splits["fit"]
+        self.rows = np.arange(len(fit)) if options.rows is None else options.rows
+        self.lengths, self.size = np.asarray(fit["length"])[self.rows], len(fit)
+        self.collator = collator(setup, {other.reads for other in options.companions.values()})
+        student = Learner(
+            model, self.recipe, adapter=options.adapter, states=distiller.wants_states
+        )
+        self.team = Team(student, options.companions, seed=setup.seed)
+        self.learners = {STUDENT: student, **options.companions}
+        self.per_epoch = math.ceil(len(self.rows) / self.recipe.batch_size)
+        total = self.recipe.steps(len(self.rows))
         for number, learner in enumerate(self.learners.values()):
-            learner.attach(accelerator, total, stream=number and 1000 * seed + number)
-        resumed = checkpoint.resume(accelerator, model)
+            learner.attach(accelerator, total, stream=number and 1000 * setup.seed + number)
+        resumed = checkpoint.resume(accelerator)
         self.progress = resumed or Progress()
-        if resumed is not None and procedure.restore is not None:
-            procedure.restore(resumed.state)
+        if resumed is not None:
+            distiller.restore(resumed.state)
         for name, learner in self.learners.items():
             learner.forwards, learner.backwards = self.progress.work.get(name, (0, 0))
 
-    def __call__(self, evaluate: Evaluate, select_on: str) -> TrainingResult:
+    def __call__(self, evaluate: Evaluate) -> TrainingResult:
         progress = self.progress
         memory.reset_peak(self.accelerator.device)
         while not self._over():
@@ -168,10 +213,9 @@ class _Run:
                 break
             scores = evaluate(self.plain)
             means = {name: total / progress.batches for name, total in progress.sums.items()}
-            last = self.procedure.keep == "last"
-            progress.close_epoch(means, scores, select_on, keep=last)
-            best = progress.best_epoch == progress.epoch
-            self._save(best=best)
+            last = self.options.keep == "last"
+            progress.close_epoch(means, scores, self.setup.task.select_on, keep=last)
+            self._save(best=progress.best_epoch == progress.epoch)
             shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
             self.reporter.note(f"{self.stage}: epoch {progress.epoch}, held-out {shown}")
         if progress.best_epoch:
@@ -183,16 +227,15 @@ class _Run:
             progress.seconds,
             progress.examples,
             progress.steps,
-            {name: self._work(learner) for name, learner in self.learners.items()},
+            {
+                name: {"forwards": learner.forwards, "backwards": learner.backwards}
+                for name, learner in self.learners.items()
+            },
             memory.peak(self.accelerator.device),
         )
 
-    @staticmethod
-    def _work(learner: Learner) -> dict[str, int]:
-        return {"forwards": learner.forwards, "backwards": learner.backwards}
-
     def _stopped(self) -> bool:
-        return self.procedure.until is not None and self.progress.steps >= self.procedure.until
+        return self.options.until is not None and self.progress.steps >= self.options.until
 
     def _over(self) -> bool:
         stale = self.progress.epoch - self.progress.best_epoch
@@ -203,17 +246,17 @@ class _Run:
         self.progress.work = {
             name: [learner.forwards, learner.backwards] for name, learner in self.learners.items()
         }
-        self.progress.state = dict(self.procedure.state())
+        self.progress.state = dict(self.distiller.state())
         self.checkpoint.save(self.accelerator, self.plain, self.progress, best=best)
 
     def _batches(self) -> list[list[int]]:
-        order = length_grouped(self.lengths, self.recipe.batch_size, self.seed, self.progress.epoch)
-        return [self.rows[batch].tolist() for batch in order[self.progress.batches :]]
+        size, progress = self.recipe.batch_size, self.progress
+        order = length_grouped(self.lengths, size, self.setup.seed, progress.epoch)
+        return [self.rows[batch].tolist() for batch in order[progress.batches :]]
 
     def _epoch(self) -> None:
         progress, left = self.progress, self._batches()
-        if self.procedure.begin_epoch is not None:
-            self.procedure.begin_epoch(progress.epoch, self.recipe.epochs)
+        self.distiller.begin_epoch(progress.epoch, self.recipe.epochs)
         batches = self.accelerator.prepare(loader(left, self.collator, self.size))
         epoch = f"{self.stage}: epoch {progress.epoch + 1}/{self.recipe.epochs}"
         self.reporter.start(epoch, sum(map(len, left)))
@@ -228,7 +271,7 @@ class _Run:
             if not self.accelerator.sync_gradients:
                 continue
             progress.steps += 1
-            reached = self.procedure.at_steps.get(progress.steps)
+            reached = self.options.at_steps.get(progress.steps)
             if reached is not None or self.checkpoint.due():
                 progress.seconds += time.perf_counter() - began
                 if reached is not None:
@@ -248,8 +291,10 @@ class _Run:
         self.team.moment = self.progress.epoch * self.per_epoch + self.progress.batches
         for learner in self.learners.values():
             learner.begin(self.team.moment, len(batch.labels))
+        source = self.options.source
         with self.accelerator.accumulate(*(learner.model for learner in self.learners.values())):
-            return self.procedure.step(self.team, batch)
+            signals = None if source is None else source.batch(batch)
+            return self.distiller.step(self.team, batch, signals)
 
     def _check(self, values: Mapping[str, float | Tensor]) -> None:
         for name, value in values.items():
@@ -258,3 +303,14 @@ class _Run:
                     f"{self.stage}: the loss term '{name}' became {value} "
                     f"(learning rate {self.recipe.learning_rate}): lower the learning rate"
                 )
+
+
+def collator(setup: Setup, readers: set[str]) -> Collator:
+    """The collator of ``fit``; readers that share the student's rows add nothing to a batch."""
+    own = setup.encoded[STUDENT]
+    others = {
+        reader: Collator(setup.encoded[reader].splits["fit"], setup.encoded[reader].pad_id)
+        for reader in sorted(readers)
+        if reader != STUDENT and setup.encoded[reader] is not own
+    }
+    return Collator(own.splits["fit"], own.pad_id, others)

@@ -12,8 +12,7 @@ from baselines import METHODS
 from reaugkd.context import Context
 from reaugkd.distiller import CACHED, Conditions, Distiller, LossTerms, Shape
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.loop import TrainingResult
+from reaugkd.training.loop import TrainingResult, distil
 from tests import tiny
 
 
@@ -180,7 +179,7 @@ class DistillerCase:
         self.trains_or_refuses(tmp_path, self.given(tmp_path, regression=True))
 
     def test_a_student_of_another_width_and_depth(self, tmp_path: Path) -> None:
-        assert tiny.TEACHER["hidden_size"] != Shape(16, 2).width
+        assert tiny.WIDE["hidden_size"] != Shape(16, 2).width
         context = tiny.context(tmp_path)
         self.trains_or_refuses(tmp_path, context)
 

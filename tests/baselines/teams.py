@@ -12,11 +12,10 @@ from torch import nn
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Distiller, LossTerms
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import Learner, Team
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.loop import TrainingResult
+from reaugkd.training.loop import TrainingResult, distil
 from tests import tiny
 
 STEADY = tiny.RECIPE.model_copy(update={"warmup": 0.0, "weight_decay": 0.0})

@@ -18,8 +18,6 @@ from torch import Tensor
 from baselines.dml import DML, DMLSettings, mutual_loss
 from baselines.finetune import FineTune
 from reaugkd.losses import soft_label
-from reaugkd.training import teacher
-from reaugkd.training.loop import minimise
 from tests import tiny
 from tests.baselines import teams
 from tests.baselines.cases import DistillerCase
@@ -242,9 +240,8 @@ def test_without_exchange_both_learn_alone_bit_for_bit(
     student, companion, _ = teams.both_trained(apart, context, tmp_path / "dml")
     assert tiny.same_weights(student, tiny.distilled(FineTune(), context, tmp_path / "ft"))
 
-    alone, plain = context.models.untrained(), minimise(teacher.true_labels)
-    plain.keep = "last"
-    context.train(alone, plain, tmp_path / "alone", recipe=recipe, seed=4, stage="alone")
+    alone = context.models.untrained()
+    tiny.fine_tuned(alone, tiny.setup(recipe, 4), tmp_path / "alone", keep="last")
     assert tiny.same_weights(companion, alone)
 
     together, other, _ = teams.both_trained(

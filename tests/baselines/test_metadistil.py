@@ -22,15 +22,15 @@ from baselines.hypergradient import Objective, hypergradient, response, soft_ter
 from baselines.metadistil import MetaDistil, MetaDistilSettings
 from baselines.quiz import quiz_rows, take_quiz
 from reaugkd.context import Context
-from reaugkd.distiller import Batch, Distiller, LossTerms
+from reaugkd.distiller import Batch, Distiller, KDSettings, LossTerms
 from reaugkd.errors import UserError
 from reaugkd.losses import hard_label
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import Learner, Team
+from reaugkd.models.recipe import Recipe
 from reaugkd.training import checkpoint
 from reaugkd.training.batches import Collator
-from reaugkd.training.distil import distil
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.recipe import Recipe
+from reaugkd.training.loop import distil
 from tests import tiny
 from tests.baselines.cases import DistillerCase
 
@@ -53,6 +53,11 @@ class TestMetaDistil(DistillerCase):
         assert method.unsupported(self.conditions(context)) is None
         _, result = self.train(tmp_path, context, method)
         assert all(value == value for row in result.history for value in row.values())
+
+
+def objective(temperature: float, soft: float, hard: float, kind: Any = "kl") -> Objective:
+    weights = {"soft_weight": soft, "hard_weight": hard}
+    return Objective(KDSettings(temperature=temperature, **weights), kind)
 
 
 # --- double backward, written out plainly -------------------------------------------------------
@@ -113,7 +118,7 @@ class Pair:
             self.student_logits(),
             z_t,
             self.batch.labels,
-            objective=Objective(kind, T, SOFT, HARD),
+            objective=objective(T, SOFT, HARD, kind),
             rate=RATE,
             quiz=lambda pilot: take_quiz(lender, pilot, [self.quiz]),
         )
@@ -183,7 +188,7 @@ def test_hypergradient_in_bf16_points_where_that_in_fp32_does() -> None:
             z_s,
             z_t,
             pair.batch.labels,
-            objective=Objective("kl", T, SOFT, HARD),
+            objective=objective(T, SOFT, HARD),
             rate=RATE,
             quiz=lambda pilot, lender=lender, pair=pair: take_quiz(lender, pilot, [pair.quiz]),
         )
@@ -224,7 +229,7 @@ def test_scalar_oracle() -> None:
         student.logits * 1.0,
         teacher,
         torch.zeros(1),
-        objective=Objective("logit-mse", 1.0, 0.5, 0.0),  # (w - v)^2 / 2
+        objective=objective(1.0, 0.5, 0.0, "logit-mse"),  # (w - v)^2 / 2
         rate=0.1,
         quiz=quiz_of(quiz),
     )
@@ -246,7 +251,7 @@ def test_logit_oracle() -> None:
         student.logits * 1.0,
         z_t,
         torch.tensor([0]),
-        objective=Objective("kl", 1.0, 1.0, 0.0),
+        objective=objective(1.0, 1.0, 0.0),
         rate=1.0,
         quiz=quiz_of(quiz),
     )
@@ -261,11 +266,11 @@ def test_logit_oracle() -> None:
 def test_soft_terms_on_known_logits() -> None:
     z_t = torch.tensor([[2.0, 1, 0], [0, 0, 3]], dtype=torch.float64)
     z_s = torch.tensor([[1.0, 2, 3], [0, 1, 2]], dtype=torch.float64)
-    assert soft_term(z_s, z_t, "kl", 2.0).item() == pytest.approx(0.8000480872, abs=1e-10)
-    assert soft_term(z_s, z_t, "logit-mse", 2.0).item() == pytest.approx(13 / 6, abs=1e-12)
+    assert soft_term(z_s, z_t, 2.0, "kl").item() == pytest.approx(0.8000480872, abs=1e-10)
+    assert soft_term(z_s, z_t, 2.0, "logit-mse").item() == pytest.approx(13 / 6, abs=1e-12)
     difference = (z_t / 2).softmax(dim=1) - (z_s / 2).softmax(dim=1)
     expected = 4 * (difference**2).sum() / 6
-    assert soft_term(z_s, z_t, "softmax-mse", 2.0).item() == pytest.approx(expected.item())
+    assert soft_term(z_s, z_t, 2.0, "softmax-mse").item() == pytest.approx(expected.item())
 
 
 logits = st.lists(st.floats(-4, 4), min_size=6, max_size=6).map(
@@ -286,18 +291,18 @@ def test_response_is_the_mixed_derivative(
         soft = temperature**2 * ((p_t - p_s) ** 2).sum() / 6
     else:
         soft = ((z_t - z_s) ** 2).sum() / 6
-    assert torch.allclose(soft, soft_term(z_s, z_t, kind, temperature))
+    assert torch.allclose(soft, soft_term(z_s, z_t, temperature, kind))
     slope = torch.autograd.grad(soft, z_s, create_graph=True)[0]
     expected = -torch.autograd.grad((slope * direction).sum(), z_t)[0]
-    assert torch.allclose(response(direction, z_s, z_t, kind, temperature), expected, atol=1e-12)
+    assert torch.allclose(response(direction, z_s, z_t, temperature, kind), expected, atol=1e-12)
 
 
 @given(logits, logits, logits, st.sampled_from(["kl", "softmax-mse"]), st.floats(0.5, 20))
 def test_temperature_cancels_but_for_the_softmax(
     z_s: Tensor, z_t: Tensor, direction: Tensor, kind: Any, temperature: float
 ) -> None:
-    hot = response(direction, temperature * z_s, temperature * z_t, kind, temperature)
-    assert torch.allclose(hot, response(direction, z_s, z_t, kind, 1.0), atol=1e-12)
+    hot = response(direction, temperature * z_s, temperature * z_t, temperature, kind)
+    assert torch.allclose(hot, response(direction, z_s, z_t, 1.0, kind), atol=1e-12)
     assert torch.allclose(hot.sum(dim=1), torch.zeros(2, dtype=torch.float64), atol=1e-12)
 
 
@@ -414,7 +419,7 @@ class Static(Distiller):
         settings = self.settings
         terms = LossTerms(
             {
-                "soft": soft_term(z_s, z_t, settings.soft_term, settings.temperature),
+                "soft": soft_term(z_s, z_t, settings.temperature, settings.soft_term),
                 "hard": hard_label(z_s, batch.labels),
             },
             {"soft": settings.soft_weight, "hard": settings.hard_weight},
@@ -493,8 +498,8 @@ def test_student_learns_from_the_teacher_as_it_is_after_its_step(tmp_path: Path)
     after = team.companions["teacher"].provide(batch).logits
     torch.manual_seed(3)
     z_s = student(**batch.inputs).logits
-    assert torch.equal(terms.values["soft"], soft_term(z_s, after, "kl", 5.0))
-    assert not torch.allclose(terms.values["soft"], soft_term(z_s, before, "kl", 5.0))
+    assert torch.equal(terms.values["soft"], soft_term(z_s, after, 5.0, "kl"))
+    assert not torch.allclose(terms.values["soft"], soft_term(z_s, before, 5.0, "kl"))
 
 
 def test_work_of_a_step(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_half_precision_neither_underflows_nor_overflows(low: torch.dtype) -> No
 def terms_of(method: PKD, context: Context) -> tuple[LossTerms, Encoder, Any, SignalBatch]:
     batch = Collator(context.splits["fit"], 0)([7, 1, 30, 12])
     student = context.models.student(2).eval()
-    signals = context.teacher.batch(batch.rows)
+    signals = context.teacher.batch(batch)
     return (
         method.loss(student(**batch.inputs, states=True), signals, batch),
         student,

@@ -16,10 +16,9 @@ from baselines.prokt import ProKT, ProKTSettings, zero
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, KDSettings, SignalBatch
 from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training import teacher
+from reaugkd.tasks.encode import Encoded
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.loop import minimise
+from reaugkd.training.loop import distil
 from tests import tiny
 from tests.baselines import teams
 
@@ -76,10 +75,9 @@ def test_without_a_pull_the_teacher_is_fine_tuned_bit_for_bit(
     recipe = tiny.RECIPE.model_copy(update={"learning_rate": 5e-4, "warmup": 0.3, "clip": 0.5})
     context = tiny.context(tmp_path, teacher_recipe=recipe, teacher_fields=tiny.STILL, seed=4)
     _, companion, _ = teams.both_trained(prokt(**settings), context, tmp_path / "prokt")
-    alone, plain = context.models.untrained(), minimise(teacher.true_labels)
+    alone = context.models.untrained()
     zero(alone.head)
-    plain.keep = "last"
-    context.train(alone, plain, tmp_path / "alone", recipe=recipe, seed=4, stage="alone")
+    tiny.fine_tuned(alone, tiny.setup(recipe, 4), tmp_path / "alone", keep="last")
     assert tiny.same_weights(companion, alone)
     _, held, _ = teams.both_trained(prokt(), context, tmp_path / "held")
     assert not tiny.same_weights(held, alone)
@@ -88,7 +86,8 @@ def test_without_a_pull_the_teacher_is_fine_tuned_bit_for_bit(
 def with_other_labels(context: Context) -> Context:
     fit = context.splits["fit"]
     flipped = fit.map(lambda row: {"label": 1 - row["label"]})
-    return dataclasses.replace(context, splits={**context.splits, "fit": flipped})
+    rows = Encoded({**context.splits, "fit": flipped}, context.pad_id)
+    return dataclasses.replace(context, encoded={"student": rows, "teacher": rows})
 
 
 def test_the_student_never_sees_the_true_labels_by_default(tmp_path: Path) -> None:

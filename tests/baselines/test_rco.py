@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from baselines.kd import KD
-from baselines.rco import RCO, RCOSettings, anchor_of, blocks, equal_anchors, route, route_steps
+from baselines.rco import RCO, RCOSettings, anchor_of, blocks, equal_anchors, repeated, route_steps
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Conditions, Distiller, KDSettings, LossTerms, Shape
-from reaugkd.losses import soft_label
 from reaugkd.models.encoder import Encoder, EncoderOutput
-from reaugkd.reporter import Silent
-from reaugkd.training import inference, teacher
+from reaugkd.training import inference
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.loop import TrainingResult
+from reaugkd.training.loop import TrainingResult, distil
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
 from tests.baselines.kills import Watch
@@ -48,9 +45,13 @@ def student(method: Distiller, context: Context, folder: Path) -> Encoder:
     return tiny.distilled(method, context, folder / "checkpoint")
 
 
-def tables(method: RCO) -> list[bytes]:
-    """The logits of all anchors of a prepared ``method``."""
-    return [np.array(table).tobytes() for table in method._tables]
+def tables(method: RCO, context: Context) -> list[bytes]:
+    """The logits of all anchors of ``method``, once it is prepared."""
+    return [np.array(anchor.logits).tobytes() for anchor in method.prepare(context).anchors]
+
+
+def route(context: Context, steps: list[int]) -> list[bytes]:
+    return [anchor.logits.tobytes() for anchor in repeated(context, steps, context.teacher)]
 
 
 # --- the schedule ----------------------------------------------------------------------------
@@ -93,24 +94,12 @@ def own_way(context: Context, folder: Path) -> tuple[dict[int, Encoder], Trainin
     """The teacher fine-tuned as a run does it: its weights before each step, the last included."""
     encoder, passed = context.models.untrained(), {}
 
-    def loss(output: EncoderOutput, batch: Batch) -> LossTerms:
+    def before(*_: Any) -> None:
         if encoder.training:
             passed[len(passed)] = {k: v.clone() for k, v in encoder.state_dict().items()}
-        return teacher.true_labels(output, batch)
 
-    result = teacher.fine_tune(
-        context.task,
-        encoder,
-        context.splits,
-        context.pad_id,
-        context.teacher_recipe,
-        loss=loss,
-        seed=context.teacher_seed,
-        checkpoint=Checkpoint(folder / "teacher"),
-        device="cpu",
-        stage="teacher",
-        reporter=Silent(),
-    )
+    encoder.register_forward_pre_hook(before)
+    result = tiny.fine_tuned(encoder, context.teacher_setup, folder / "teacher")
     made = {}
     for step, weights in passed.items():
         made[step] = context.models.untrained()
@@ -128,11 +117,9 @@ def test_the_route_is_the_teachers_own_way(accumulation: int, tmp_path: Path) ->
     context = tiny.context(tmp_path, teacher_recipe=recipe, teacher_seed=3, seed=8)
     passed, _ = own_way(context, tmp_path)
     steps = [1, 2, 3, 4, 5] if accumulation == 2 else [1, 4, 6, 7, 11]
-    found = route(context, steps)
-    assert [table.tobytes() for table in found] == [
-        said(passed[step * accumulation], context) for step in steps
-    ]
-    assert len({table.tobytes() for table in found}) == len(steps)
+    anchors = route(context, steps)
+    assert anchors == [said(passed[step * accumulation], context) for step in steps]
+    assert len(set(anchors)) == len(steps)
 
 
 def test_at_its_end_the_route_meets_the_fine_tuned_teacher(tmp_path: Path) -> None:
@@ -140,21 +127,17 @@ def test_at_its_end_the_route_meets_the_fine_tuned_teacher(tmp_path: Path) -> No
     for seed in range(20):
         folder = tmp_path / str(seed)
         context = tiny.context(folder, teacher_seed=seed, regression=True)
-        encoder, recipe = context.models.untrained(), context.teacher_recipe
-        result = context.train(
-            encoder, teacher.true_labels, folder, recipe=recipe, seed=seed, stage="teacher"
-        )
-        if result.epoch == recipe.epochs:
+        encoder, epochs = context.models.untrained(), context.teacher_recipe.epochs
+        result = tiny.fine_tuned(encoder, context.teacher_setup, folder / "teacher")
+        if result.epoch == epochs:
             break
-    assert result.epoch == recipe.epochs
-    assert route(context, [STEPS])[0].tobytes() == said(encoder, context)
+    assert result.epoch == epochs
+    assert route(context, [STEPS]) == [said(encoder, context)]
 
 
 def test_anchors_are_the_route_and_then_the_final_teacher(tmp_path: Path) -> None:
-    context, method = tiny.context(tmp_path), rco(0.1, 0.5, 1.0)
-    method.prepare(context)
-    on_route = [table.tobytes() for table in route(context, [1, 6])]
-    assert tables(method) == [*on_route, np.array(context.teacher.logits).tobytes()]
+    context, final = tiny.context(tmp_path), tiny.context(tmp_path).teacher.logits.tobytes()
+    assert tables(rco(0.1, 0.5, 1.0), context) == [*route(context, [1, 6]), final]
     (path,) = (tmp_path / "artifacts" / "teacher-route").glob("*/manifest.json")
     made = json.loads(path.read_text())
     assert made["identity"]["steps"] == [1, 6]
@@ -173,11 +156,10 @@ def test_a_teacher_that_stopped_early_stands_in_for_what_it_never_reached(tmp_pa
     recipe = tiny.RECIPE.model_copy(
         update={"epochs": 6, "patience": 1, "learning_rate": 1e-9, "warmup": 0.0}
     )
-    context, method = tiny.context(tmp_path, teacher_recipe=recipe), rco(0.1, 0.9, 1.0)
+    context = tiny.context(tmp_path, teacher_recipe=recipe)
     _, result = own_way(context, tmp_path)
     assert len(result.history) == 2  # the second epoch is no better: 12 of 36 steps
-    method.prepare(context)
-    early, late, final = tables(method)
+    early, late, final = tables(rco(0.1, 0.9, 1.0), context)
     assert late == final != early
     assert context.stages[0]["forwards"] == 2 * 48 + 48
 
@@ -202,15 +184,14 @@ def test_one_route_for_all_students(tmp_path: Path) -> None:
 def test_killed_on_the_route_and_resumed(
     title: str, report: int, batches: int, anchors: int, tmp_path: Path
 ) -> None:
-    whole = rco(2 / STEPS, 9 / STEPS, 1.0)
-    whole.prepare(tiny.context(tmp_path / "whole"))
+    whole = tables(rco(2 / STEPS, 9 / STEPS, 1.0), tiny.context(tmp_path / "whole"))
     killed = tiny.context(tmp_path / "killed", reporter=Watch(title, report))
     with pytest.raises(Stopped):
         rco(2 / STEPS, 9 / STEPS, 1.0).prepare(killed)
     torch.manual_seed(99)
-    watch, resumed = Watch(), rco(2 / STEPS, 9 / STEPS, 1.0)
-    resumed.prepare(tiny.context(tmp_path / "killed", reporter=watch))
-    assert tables(resumed) == tables(whole)
+    watch = Watch()
+    resumed = tiny.context(tmp_path / "killed", reporter=watch)
+    assert tables(rco(2 / STEPS, 9 / STEPS, 1.0), resumed) == whole
     assert watch.batches(ROUTE) == batches
     assert watch.batches("teacher at step") == anchors
 
@@ -225,18 +206,6 @@ def test_the_final_teacher_alone_is_kd_bit_for_bit(tmp_path: Path) -> None:
     assert mine.stages == []
 
 
-def marked(method: RCO) -> Iterator[float]:
-    """Replace the tables of a prepared ``method`` by constant ones: 10 times the anchor's number.
-
-    Then the teacher's logits of a batch tell which anchor they come from.
-    """
-    for number, table in enumerate(method._tables):
-        method._tables[number] = np.tile(
-            np.array([10.0 * number, 0.0], dtype=np.float32), (len(table), 1)
-        )
-        yield 10.0 * number
-
-
 @pytest.mark.parametrize("stop_at", [None, 7, 16])
 def test_every_batch_learns_from_the_anchor_of_its_epoch(
     stop_at: int | None, tmp_path: Path
@@ -249,21 +218,21 @@ def test_every_batch_learns_from_the_anchor_of_its_epoch(
         method = rco(0.5, 1.0, soft_weight=1.0, hard_weight=0.0, temperature=1.0)
         prepare, loss, calls = method.prepare, method.loss, 0
 
-        def then_mark(context: Context) -> None:
-            prepare(context)
-            assert list(marked(method)) == [0.0, 10.0]
+        def then_mark(context: Context) -> Any:
+            """Each anchor says ten times its number, and nothing else."""
+            route = prepare(context)
+            for number, anchor in enumerate(route.anchors):
+                marks = np.full_like(anchor.logits, 10.0 * number)
+                route.anchors[number] = replace(anchor, logits=marks)
+            return route
 
         def noted(output: EncoderOutput, signals: Any, batch: Batch) -> LossTerms:
             nonlocal calls
             calls += 1
             if calls == limit:
                 raise Stopped
-            terms = loss(output, signals, batch)
-            for value in (0.0, 10.0):
-                taught = torch.tensor([[value, 0.0]]).expand(len(batch.rows), 2)
-                if torch.equal(terms.values["soft"], soft_label(output.logits, taught, 1.0)):
-                    seen.append(value)
-            return terms
+            seen.append(signals.logits.mean().item())
+            return loss(output, signals, batch)
 
         method.prepare, method.loss = then_mark, noted  # type: ignore[method-assign]
         return method
@@ -307,12 +276,12 @@ def test_a_route_that_ends_within_an_epoch_leaves_the_students_steps_alone(tmp_p
 def test_regression_learns_the_anchors_scores(tmp_path: Path) -> None:
     context = tiny.context(tmp_path, regression=True)
     method = rco(0.5, 1.0)
-    method.prepare(context)
+    route = method.prepare(context)
     method.begin_epoch(0, 2)
     batch = Collator(context.splits["fit"], 0)([3, 1, 2])
     output = context.models.student(2).eval()(**batch.inputs)
-    terms = method.loss(output, None, batch)
-    scores = torch.from_numpy(np.array(method._tables[0][[3, 1, 2]]))
+    terms = method.loss(output, route.batch(batch), batch)
+    scores = torch.from_numpy(np.array(route.anchors[0].logits[[3, 1, 2]]))
     assert terms.values["soft"].item() == pytest.approx(
         (output.logits - scores).square().mean().item(), rel=1e-6
     )
@@ -347,8 +316,3 @@ def test_fewer_epochs_than_anchors_are_refused_with_a_reason() -> None:
 def test_anchors_that_are_no_route(anchors: Any, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         RCOSettings(anchors=anchors)
-
-
-def test_an_unprepared_method_says_so() -> None:
-    with pytest.raises(RuntimeError, match="prepare has not run"):
-        RCO().loss(None, None, None)  # type: ignore[arg-type]

@@ -279,7 +279,7 @@ def test_terms_are_those_of_the_embeddings(regression: bool, tmp_path: Path) -> 
     context = tiny.context(tmp_path, regression=regression)
     batch = Collator(context.splits["fit"], 0)([7, 1, 30, 12])
     student = context.models.student(2).eval()(**batch.inputs)
-    terms = RKD().loss(student, context.teacher.batch(batch.rows), batch)
+    terms = RKD().loss(student, context.teacher.batch(batch), batch)
     target = torch.from_numpy(context.teacher.embedding[[7, 1, 30, 12]])
     expected = distance_loss(student.embedding, target), angle_loss(student.embedding, target)
     assert terms.values["distance"].item() == expected[0].item()

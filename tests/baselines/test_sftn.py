@@ -14,27 +14,26 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reaugkd.test_models import FAMILY
 from torch import Tensor
 
-from baselines import sftn
 from baselines.branches import Branches, boundaries, tail
 from baselines.kd import KD
-from baselines.sftn import SFTN, SFTNSettings, branch_hard, branch_kl, joint
+from baselines.sftn import SFTN, SFTNSettings, StudentFriendly, branch_hard, branch_kl
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Conditions, LossTerms, Shape
 from reaugkd.errors import ModelError
 from reaugkd.losses import hard_label
 from reaugkd.models.encoder import Encoder, random_backbone
-from reaugkd.reporter import Silent
+from reaugkd.models.learner import Learner, Team
+from reaugkd.models.recipe import Recipe
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import teacher as teachers
+from reaugkd.training import loop, stage
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.recipe import Recipe
+from reaugkd.training.inference import write_signals
+from reaugkd.training.loop import distil
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
+from tests.reaugkd.models.test_encoder import FAMILY
 
 KIND = "student-friendly-teacher"
 DIRECTIONS = ("teacher||branch", "branch||teacher")
@@ -249,6 +248,10 @@ def team(dtype: torch.dtype = torch.float64, recipe: Recipe = tiny.RECIPE) -> tu
     return Team(learners[0], {"branches": learners[1]}), batch
 
 
+def joint(settings: SFTNSettings, team: Team, batch: Batch) -> LossTerms:
+    return StudentFriendly(settings).step(team, batch, None)
+
+
 def gradients(model: torch.nn.Module) -> dict[str, Tensor]:
     return {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -323,11 +326,7 @@ def method(**settings: Any) -> SFTN:
 
 
 def prepared(context: Context, **settings: Any) -> TeacherSignals:
-    kind = method(**settings)
-    kind.prepare(context)
-    found = kind._teacher
-    assert found is not None
-    return found
+    return method(**settings).prepare(context)
 
 
 def manifest(context: Context) -> dict[str, Any]:
@@ -349,20 +348,9 @@ def test_without_branches_the_teacher_is_the_plain_one(start: str, tmp_path: Pat
     context = tiny.context(tmp_path, teacher_recipe=recipe, teacher_seed=4)
     found = prepared(context, start=start, **PLAIN)
     encoder = context.models.untrained() if start == "pretrained" else context.models.teacher()
-    result = teachers.fine_tune(
-        context.task,
-        encoder,
-        context.splits,
-        0,
-        recipe,
-        seed=4,
-        checkpoint=Checkpoint(tmp_path / "plain"),
-        device="cpu",
-        stage="teacher",
-        reporter=Silent(),
-    )
+    result = tiny.fine_tuned(encoder, context.teacher_setup, tmp_path / "plain")
     (tmp_path / "own").mkdir()
-    context.write_signals(encoder, tmp_path / "own", recipe, "signals")
+    write_signals(encoder, context.encoded["teacher"], tmp_path / "own", "fp32", context.reporter)
     own = TeacherSignals.open(tmp_path / "own", "fit")
     assert np.array_equal(found.logits, own.logits)
     assert np.array_equal(found.embedding, own.embedding)
@@ -386,7 +374,7 @@ def test_the_student_is_that_of_kd_from_the_same_teacher(tmp_path: Path) -> None
     kind = method(**weights)
     student = tiny.distilled(kind, context, tmp_path / "sftn")
     kd = KD(KD.Settings.model_validate(weights))
-    other = tiny.distilled(kd, replace(context, signals=kind._teacher), tmp_path / "kd")
+    other = tiny.distilled(kd, replace(context, signals=kind.prepare(context)), tmp_path / "kd")
     assert tiny.same_weights(student, other)
     plain = tiny.distilled(kd, context, tmp_path / "plain")
     assert not tiny.same_weights(student, plain)
@@ -439,9 +427,7 @@ def test_settings_of_stage_2_do_not_repeat_stage_1(tmp_path: Path) -> None:
 def test_fixed_epochs_keep_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores that fall: the first epoch is the best, and only ``select`` decides."""
     falling = iter([0.9, 0.8, 0.7, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(
-        teachers, "scorer", lambda *_: lambda _: {"accuracy": next(falling), "f1": 0.0}
-    )
+    monkeypatch.setattr(loop, "scorer", lambda _: lambda _: {"accuracy": next(falling), "f1": 0.0})
     recipe = tiny.RECIPE.model_copy(update={"epochs": 3})
     context = tiny.context(tmp_path, teacher_recipe=recipe)
     last, best = prepared(context), prepared(context, select="best")
@@ -504,18 +490,18 @@ def test_stage_1_killed_and_resumed_equals_uninterrupted(
     monkeypatch.setattr(Checkpoint, "due", lambda _: True)
     whole = tiny.context(tmp_path / "whole", **changes)
     expected = prepared(whole)
-    seen = 0
+    seen, step = 0, StudentFriendly.step
 
     def counted(*arguments: Any) -> LossTerms:
         nonlocal seen
         seen += 1
         if seen == stop_at:
             raise Stopped
-        return joint(*arguments)
+        return step(*arguments)
 
     killed = tiny.context(tmp_path / "killed", **changes)
     with monkeypatch.context() as patch:
-        patch.setattr(sftn, "joint", counted)
+        patch.setattr(StudentFriendly, "step", counted)
         with pytest.raises(Stopped):
             prepared(killed)
     torch.manual_seed(99)  # a new process has another generator state
@@ -534,15 +520,15 @@ def test_killed_before_the_signals_does_not_train_again(
 ) -> None:
     expected = prepared(tiny.context(tmp_path / "whole"))
 
-    def stop(*_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise Stopped
 
     killed = tiny.context(tmp_path / "killed")
     with monkeypatch.context() as patch:
-        patch.setattr(Context, "write_signals", stop)
+        patch.setattr(stage, "write_signals", stop)
         with pytest.raises(Stopped):
             prepared(killed)
-    monkeypatch.setattr(sftn, "joint", stop)
+    monkeypatch.setattr(StudentFriendly, "step", stop)
     found = prepared(tiny.context(tmp_path / "killed"))
     assert np.array_equal(found.logits, expected.logits)
 
@@ -590,9 +576,3 @@ def test_regression_is_refused_with_its_reason() -> None:
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("||", r"\|\|")):
         method(**settings)
-
-
-def test_a_loss_before_preparing_is_a_clear_error() -> None:
-    batch = Batch({}, torch.tensor([0]), torch.tensor([0]))
-    with pytest.raises(RuntimeError, match="prepare has not run"):
-        method().loss(tiny.encoder()(**{k: v[:1] for k, v in sentences().items()}), None, batch)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from baselines.kd import KD
-from baselines.takd import TAKD, SoftTerm, TAKDSettings, distillation, evenly, halfway
+from baselines.takd import TAKD, TAKDSettings, evenly, halfway
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, Shape
 from reaugkd.errors import ModelError
+from reaugkd.losses import SOFT_TERMS, SoftTerm, kd_terms
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.spec import ModelSpec
 from reaugkd.signals import TeacherSignals
@@ -51,10 +52,11 @@ def assistants(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text())["identity"] for path in found]
 
 
-def learned(method: TAKD) -> NDArray[np.float32]:
-    """The logits that the student of a prepared ``method`` learns from."""
-    assert method._logits is not None
-    return np.array(method._logits)
+def learned(method: TAKD, context: Context) -> NDArray[np.float32]:
+    """The logits that the student of ``method`` learns from, once it is prepared."""
+    signals = method.prepare(context)
+    assert signals is not None
+    return np.array(signals.logits)
 
 
 # --- the loss --------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ def test_the_soft_term(temperature: float, form: SoftTerm, expected: float) -> N
     teacher = torch.tensor([[2.0, 1, 0], [0, 0, 3]], dtype=torch.float64)
     mine = torch.tensor([[1.0, 2, 3], [0, 1, 2]], dtype=torch.float64)
     settings = KDSettings(temperature=temperature, soft_weight=0.7, hard_weight=0.3)
-    terms = distillation(mine, teacher, torch.tensor([0, 2]), settings, form)
+    terms = kd_terms(mine, teacher, torch.tensor([0, 2]), settings, SOFT_TERMS[form])
     assert terms.values["soft"].item() == pytest.approx(expected, abs=1e-9)
     assert terms.weights == {"soft": 0.7, "hard": 0.3}
     assert terms.total.item() == pytest.approx(
@@ -96,7 +98,7 @@ def test_an_assistant_is_distilled_as_kd_distils(tmp_path: Path) -> None:
     """Not fine-tuned: with the loss, recipe and seed of the stage, vanilla KD makes the same."""
     context = tiny.context(tmp_path, seed=5, teacher_seed=3)
     method = takd(3, assistant={"temperature": 4.0, "soft_weight": 0.6, "hard_weight": 0.2})
-    method.prepare(context)
+    taught = learned(method, context)
     spec = ModelSpec(source="pretrained", layers=(0, 1, 2))
     models = tiny.context(tmp_path / "kd").models
     object.__setattr__(models, "student", lambda _: models.build(spec, 3))
@@ -104,7 +106,7 @@ def test_an_assistant_is_distilled_as_kd_distils(tmp_path: Path) -> None:
     assistant = student(kd, tiny.context(tmp_path / "kd", seed=3, models=models), tmp_path / "kd")
     assert assistant.depth == 3
     expected = inference.run(assistant, context.splits["fit"], 0).logits
-    assert learned(method).tobytes() == expected.tobytes()
+    assert taught.tobytes() == expected.tobytes()
 
 
 def test_the_second_assistant_learns_from_the_first_and_the_student_from_the_last(
@@ -112,17 +114,15 @@ def test_the_second_assistant_learns_from_the_first_and_the_student_from_the_las
 ) -> None:
     one, two = takd(3), takd(3, 2)
     first, second = tiny.context(tmp_path), tiny.context(tmp_path)
-    one.prepare(first)
-    two.prepare(second)
+    from_one, from_two = learned(one, first), learned(two, second)
     assert [stage["stage"] for stage in second.stages] == ["assistant", "assistant"]
     made = sorted(assistants(tmp_path), key=lambda identity: bool(identity["previous"]))
     assert [identity["model"]["layers"] for identity in made] == [[0, 1, 2], [0, 2]]
     # The first is shared by both chains; the second equals one that has the first as teacher.
-    taught = TeacherSignals(learned(one), np.array(first.teacher.embedding))
-    again = takd("pretrained@0,2")
-    again.prepare(tiny.context(tmp_path / "again", signals=taught))
-    assert learned(again).tobytes() == learned(two).tobytes()
-    assert learned(two).tobytes() != learned(one).tobytes()
+    taught = TeacherSignals(from_one, np.array(first.teacher.embedding))
+    again = tiny.context(tmp_path / "again", signals=taught)
+    assert learned(takd("pretrained@0,2"), again).tobytes() == from_two.tobytes()
+    assert from_two.tobytes() != from_one.tobytes()
 
 
 def test_after_the_first_assistant_nobody_reads_the_teacher(tmp_path: Path) -> None:
@@ -141,8 +141,7 @@ def test_another_first_assistant_makes_another_second_one(tmp_path: Path) -> Non
     made = []
     for temperature in (2.0, 8.0):
         method = takd(3, 2, per_assistant=[{"temperature": temperature}, {}])
-        method.prepare(tiny.context(tmp_path))
-        made.append(learned(method).tobytes())
+        made.append(learned(method, tiny.context(tmp_path)).tobytes())
     assert made[0] != made[1]
     assert len(assistants(tmp_path)) == 4
 
@@ -161,8 +160,8 @@ def test_what_decides_an_assistant(settings: dict[str, Any], tmp_path: Path) -> 
     longer = tiny.RECIPE.model_copy(update={"epochs": 3})
     tables = []
     for method in (takd(3), takd(3, **settings)):
-        method.prepare(tiny.context(tmp_path, teacher_recipe=longer))
-        tables.append(learned(method).tobytes())
+        context = tiny.context(tmp_path, teacher_recipe=longer)
+        tables.append(learned(method, context).tobytes())
     assert tables[0] != tables[1]
     assert len(assistants(tmp_path)) == 2
 
@@ -309,11 +308,6 @@ def test_an_impossible_chain_is_refused_with_a_reason(
 def test_settings_that_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         TAKDSettings.model_validate(settings)
-
-
-def test_an_unprepared_method_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="prepare has not run"):
-        takd(3).loss(None, None, None)  # type: ignore[arg-type]
 
 
 def test_a_layer_that_does_not_exist_names_those_that_do(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("the plan must not train")
 
-    monkeypatch.setattr("reaugkd.training.teacher.fine_tune", refuse)
+    monkeypatch.setattr("reaugkd.training.loop.train", refuse)
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ from torch.func import functional_call
 from baselines.metadistil import MetaDistil
 from reaugkd.distiller import Batch, SignalBatch
 from reaugkd.models.encoder import Encoder, random_backbone
+from reaugkd.models.learner import Learner, Team
+from reaugkd.models.recipe import Recipe
 from reaugkd.training.batches import Collator
-from reaugkd.training.learner import Learner, Team
-from reaugkd.training.recipe import Recipe
 from tests import tiny
 
 pytestmark = pytest.mark.slow

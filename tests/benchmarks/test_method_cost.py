@@ -18,9 +18,9 @@ from datasets import Dataset
 
 from baselines import METHODS
 from reaugkd.context import Context
+from reaugkd.models.recipe import Recipe
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.distil import distil
-from reaugkd.training.recipe import Recipe
+from reaugkd.training.loop import distil
 from tests import tiny
 
 pytestmark = pytest.mark.slow

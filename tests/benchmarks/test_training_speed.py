@@ -18,19 +18,23 @@ import pytest
 import torch
 from transformers import get_scheduler
 
+from baselines.finetune import FineTune
 from baselines.kd import KD
-from reaugkd import signals, tasks
+from reaugkd import tasks
+from reaugkd.batch import SignalBatch
+from reaugkd.context import Setup
 from reaugkd.models import spec as model_spec
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import decay_groups
+from reaugkd.models.recipe import Recipe
 from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
-from reaugkd.tasks.encode import encode
-from reaugkd.training import inference, teacher
+from reaugkd.tasks.encode import Encoded, encode
+from reaugkd.training import inference
 from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint
-from reaugkd.training.learner import decay_groups
-from reaugkd.training.loop import Recipe, train
+from reaugkd.training.loop import TrainingOptions, train
 
 GLUE = os.environ.get("REAUGKD_GLUE_DIR")
 pytestmark = [
@@ -64,6 +68,10 @@ class Setting:
     def student(self) -> Encoder:
         return self.fresh(ModelSpec(source="pretrained", layers=(0, 2, 4)))
 
+    def setup(self) -> Setup:
+        encoded = {"student": Encoded(self.splits, self.pad)}
+        return Setup(task=self.task, encoded=encoded, recipe=RECIPE, device="cpu")
+
     def held_out(self, student: Encoder, cached: TeacherSignals) -> float:
         """Cross-entropy of the student to the teacher's soft labels on held-out rows."""
         logits = torch.from_numpy(inference.run(student, self.splits["held_out"], self.pad).logits)
@@ -92,7 +100,7 @@ def plain_epoch(setting: Setting) -> tuple[Encoder, float]:
         inputs = {name: padded(values) for name, values in batch.inputs.items()}
         with torch.no_grad():
             answer = setting.teacher(**inputs)
-        loss = distiller.loss(student(**inputs), signals.SignalBatch(*answer), batch).total
+        loss = distiller.loss(student(**inputs), SignalBatch(*answer), batch).total
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), RECIPE.clip)
         optimizer.step()
@@ -117,39 +125,20 @@ def undo_fast_dropout(encoder: Encoder) -> None:
 def our_epoch(setting: Setting, cached: TeacherSignals, folder: Path) -> tuple[Encoder, float]:
     """The student after one epoch of ours, and examples per second."""
     student, distiller = setting.student(), KD()
-    result = train(
-        student,
-        lambda output, batch: distiller.loss(output, cached.batch(batch.rows), batch),
-        setting.splits["fit"],
-        setting.pad,
-        RECIPE,
-        evaluate=lambda _: {"accuracy": 0.0},
-        select_on="accuracy",
-        seed=0,
-        checkpoint=Checkpoint(folder),
-        device="cpu",
-    )
+    options = TrainingOptions(source=cached, evaluate=lambda _: {"accuracy": 0.0})
+    checkpoint = Checkpoint(folder)
+    result = train(student, distiller, setting.setup(), options, checkpoint=checkpoint)
     return student, result.examples / result.seconds
 
 
 @pytest.mark.benchmark(group="training")
 def test_kd_epoch_against_the_plain_loop(benchmark: Any, tmp_path: Path) -> None:
     setting = Setting()
-    train(
-        setting.teacher,
-        teacher.true_labels,
-        setting.splits["fit"],
-        setting.pad,
-        RECIPE,
-        evaluate=teacher.scorer(setting.task, setting.splits["held_out"], setting.pad, "bf16"),
-        select_on="accuracy",
-        seed=0,
-        checkpoint=Checkpoint(tmp_path / "teacher"),
-        device="cpu",
-    )
+    checkpoint = Checkpoint(tmp_path / "teacher")
+    train(setting.teacher, FineTune(), setting.setup(), checkpoint=checkpoint)
     began = time.perf_counter()
-    kept = {name: setting.splits[name] for name in ("fit", "held_out")}
-    signals.write(setting.teacher, kept, setting.pad, tmp_path, "bf16", Silent())
+    kept, rows = ("fit", "held_out"), Encoded(setting.splits, setting.pad)
+    inference.write_signals(setting.teacher, rows, tmp_path, "bf16", Silent(), splits=kept)
     caching = time.perf_counter() - began
     cached = {name: TeacherSignals.open(tmp_path, name) for name in kept}
 

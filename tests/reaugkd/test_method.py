@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from baselines.finetune import FineTune
 from baselines.kd import KD
-from reaugkd import signals
 from reaugkd.context import Context
 from reaugkd.distiller import Distiller, KDSettings, LossTerms
 from reaugkd.errors import ModelError, UserError
 from reaugkd.losses import relational_kl
 from reaugkd.method import ReAugKD, ReAugKDSettings
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.recipe import Recipe
 from reaugkd.projection import HeadRecipe, apply, train_head
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.tasks.encode import Encoded
 from reaugkd.training import inference
 from reaugkd.training.batches import Collator
-from reaugkd.training.loop import Recipe
+from reaugkd.training.inference import write_signals
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8)
@@ -37,7 +38,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Encoder, dict[str,
     """A teacher of another width than the student, and its cached signals."""
     folder = tmp_path_factory.mktemp("signals")
     encoder = tiny.teacher()
-    signals.write(encoder, DATA, 0, folder, "fp32", Silent(), states=["fit"])
+    write_signals(encoder, Encoded(DATA, 0), folder, "fp32", Silent(), states=["fit"])
     return encoder, {split: TeacherSignals.open(folder, split) for split in DATA}
 
 
@@ -80,7 +81,7 @@ def test_loss_cannot_tell_cached_signals_from_live_ones(taught: Any, tmp_path: P
     batch = Collator(DATA["fit"], 0)([5, 40, 3])
     with torch.inference_mode():
         live = encoder.eval()(**batch.inputs)
-    kept = cached["fit"].batch(batch.rows)
+    kept = cached["fit"].batch(batch)
     assert torch.allclose(kept.logits, live.logits, atol=1e-6)
     assert torch.allclose(kept.embedding, live.embedding, atol=1e-6)
     assert kept.logits.dtype == kept.embedding.dtype == torch.float32
@@ -108,7 +109,7 @@ def test_relational_term_uses_the_projected_keys_of_the_batch(taught: Any, tmp_p
     method.prepare(context(tmp_path, fit))
     batch = Collator(DATA["fit"], 0)([7, 1, 30, 12])
     student = tiny.encoder(seed=2).eval()(**batch.inputs)
-    terms = method.loss(student, fit.batch(batch.rows), batch)
+    terms = method.loss(student, fit.batch(batch), batch)
     keys = torch.from_numpy(method.project(fit.embedding))[batch.rows]
     expected = relational_kl(student.embedding, keys, 0.5)
     assert terms.values["relation"].item() == pytest.approx(expected.item(), abs=1e-7)
@@ -219,12 +220,12 @@ def test_terms_and_weights_must_match_and_weigh_something() -> None:
 def test_regression_distils_end_to_end(tmp_path: Path) -> None:
     data = tiny.splits(regression=True)
     encoder = tiny.encoder(seed=3, outputs=1)
-    signals.write(encoder, data, 0, tmp_path, "fp32", Silent())
+    write_signals(encoder, Encoded(data, 0), tmp_path, "fp32", Silent())
     fit = TeacherSignals.open(tmp_path, "fit")
     method = ReAugKD()
     made = context(tmp_path / "a", fit, regression=True)
     assert made.labels.dtype.kind == "f"
     method.prepare(made)
     batch = Collator(data["fit"], 0)([1, 2, 3])
-    terms = method.loss(tiny.encoder(outputs=1)(**batch.inputs), fit.batch(batch.rows), batch)
+    terms = method.loss(tiny.encoder(outputs=1)(**batch.inputs), fit.batch(batch), batch)
     assert all(value.item() > 0 for value in terms.values.values())

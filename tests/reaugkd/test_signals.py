@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from reaugkd import signals
 from reaugkd.models.encoder import Encoder, keep_layers, random_backbone
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.tasks.encode import Encoded
 from reaugkd.training.batches import Collator
+from reaugkd.training.inference import write_signals
 from tests import tiny
 
 DATA = tiny.splits()
+ROWS = Encoded(DATA, 0)
 LOUD = {"initializer_range": 0.4}  # else the layers of random weights hardly differ
 FAMILY = {
     "bert": tiny.config(num_hidden_layers=3, **LOUD),
@@ -101,7 +103,7 @@ def test_states_carry_gradient_to_the_layers_below_only() -> None:
 def test_cached_states_are_the_live_ones_in_half_precision(tmp_path: Path) -> None:
     """Rows were encoded sorted by length and come back by row number."""
     encoder = tiny.teacher(**LOUD)
-    signals.write(encoder, DATA, 0, tmp_path, "fp32", Silent(), states=["fit"])
+    write_signals(encoder, ROWS, tmp_path, "fp32", Silent(), states=["fit"])
     cached = TeacherSignals.open(tmp_path, "fit")
     assert cached.states is not None
     assert cached.states.dtype == np.float16
@@ -109,7 +111,7 @@ def test_cached_states_are_the_live_ones_in_half_precision(tmp_path: Path) -> No
     batch = Collator(DATA["fit"], 0)([5, 40, 3, 17])
     with torch.no_grad():
         live = encoder.eval()(**batch.inputs, states=True)
-    kept = cached.batch(batch.rows)
+    kept = cached.batch(batch)
     assert kept.states is not None
     assert kept.states.dtype == torch.float32
     # A half has 11 bits; the summation order of another batch adds a little more.
@@ -120,10 +122,10 @@ def test_cached_states_are_the_live_ones_in_half_precision(tmp_path: Path) -> No
 
 
 def test_states_are_kept_of_the_named_splits_only(tmp_path: Path) -> None:
-    signals.write(tiny.teacher(), DATA, 0, tmp_path, "fp32", Silent(), states=["fit"])
+    write_signals(tiny.teacher(), ROWS, tmp_path, "fp32", Silent(), states=["fit"])
     dev = TeacherSignals.open(tmp_path, "dev")
     assert dev.states is None
-    assert dev.batch(torch.tensor([0, 1])).states is None
+    assert dev.batch(Collator(DATA["dev"], 0)([0, 1])).states is None
     assert TeacherSignals.open(tmp_path, "fit").states is not None
 
 
@@ -131,9 +133,7 @@ def test_keeping_states_changes_no_other_signal(tmp_path: Path) -> None:
     encoder = tiny.teacher()
     for name, states in (("with", ["fit"]), ("without", [])):
         (tmp_path / name).mkdir()
-        signals.write(
-            encoder, {"fit": DATA["fit"]}, 0, tmp_path / name, "fp32", Silent(), states=states
-        )
+        write_signals(encoder, ROWS, tmp_path / name, "fp32", Silent(), states=states)
     kept, plain = (TeacherSignals.open(tmp_path / name, "fit") for name in ("with", "without"))
     assert np.array_equal(kept.logits, plain.logits)
     assert np.array_equal(kept.embedding, plain.embedding)

@@ -132,7 +132,7 @@ def test_a_teacher_below_the_floor_teaches_nothing(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     margin = ("--set", "teacher.floor_margin=0.9", "--set", "student.recipe.batch_size=17")
-    monkeypatch.setattr("reaugkd.signals.write", broken)
+    monkeypatch.setattr("reaugkd.training.inference.write_signals", broken)
     done = runs.run(finished, "--out", tmp_path / "out", "--cache", tmp_path / "cache", *margin)
     assert done.exit_code == 1
     found = runs.records(tmp_path / "out")

@@ -13,10 +13,10 @@ import torch
 from bench.pipeline.data import TaskRows
 from bench.records.run import Record, RetrievalResult
 from bench.records.store import Store
-from reaugkd import signals
 from reaugkd.artifacts.store import Artifact, ArtifactStore
 from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.training import inference
 from tests.bench import runs
 
 BASES = list(product(("projected", "teacher", "student"), ("soft", "hard")))
@@ -154,7 +154,7 @@ class Spy:
                 self.teacher_rows += len(input_ids)
             return forward(model, input_ids, *rest, **more)
 
-        build, run = ArtifactStore._build, signals.inference.run
+        build, run = ArtifactStore._build, inference.run
 
         def noted(store: Any, folder: Path, *rest: Any) -> Artifact:
             self.built.append(folder.parent.name)
@@ -168,7 +168,7 @@ class Spy:
 
         patch.setattr(Encoder, "forward", counted)
         patch.setattr(ArtifactStore, "_build", noted)
-        patch.setattr(signals.inference, "run", watched)
+        patch.setattr(inference, "run", watched)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_another_question_to_the_same_student_trains_nothing(
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("reaugkd.training.teacher.fine_tune", refuse)
+    monkeypatch.setattr("reaugkd.training.loop.train", refuse)
     done = runs.run(finished, "--out", tmp_path / "out", *flags)
     assert done.exit_code == 0, done.output
     assert spy.teacher_rows == 0

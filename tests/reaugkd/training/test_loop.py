@@ -1,4 +1,4 @@
-"""The loop: exact resume, order of batches, early stop, accumulation, divergence."""
+"""The loop: exact resume, early stop, accumulation, divergence, and what may be asked of it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from torch import nn
 
+from baselines.finetune import FineTune
 from reaugkd.distiller import Batch, LossTerms
-from reaugkd.models.encoder import Encoder, EncoderOutput
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.learner import Learner, Team
+from reaugkd.models.recipe import Recipe
 from reaugkd.reporter import Silent
-from reaugkd.training import batches, teacher
-from reaugkd.training.batches import Collator, length_grouped
+from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint, Progress
-from reaugkd.training.learner import Team
-from reaugkd.training.loop import DivergedError, Procedure, Recipe, TrainingResult, train
+from reaugkd.training.loop import DivergedError, TrainingOptions, TrainingResult, train
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=3, batch_size=8)
@@ -35,38 +35,43 @@ class Stopped(Exception):
     """Stands for a kill between two batches."""
 
 
+class Stoppable(FineTune):
+    """Fine-tuning that is killed before batch ``stop_at``, and counts its batches."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__()
+        self.seen, self.stop_at = 0, stop_at
+
+    def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
+        self.seen += 1
+        if self.seen == self.stop_at:
+            raise Stopped
+        return super().step(team, batch, signals)
+
+
 def fit(
     model: Encoder,
     folder: Path,
     recipe: Recipe = RECIPE,
+    method: FineTune | None = None,
     *,
-    stop_at: int | None = None,
-    every: float = 60.0,
-    loss: Any = teacher.true_labels,
-    scores: Any = None,
+    every: float = 0.0,
+    **options: Any,
 ) -> TrainingResult:
-    data, seen = tiny.splits(), 0
+    checkpoint = Checkpoint(folder, every=every)
+    wanted = TrainingOptions(**options)
+    return train(model, method or FineTune(), tiny.setup(recipe), wanted, checkpoint=checkpoint)
 
-    def counted(output: EncoderOutput, batch: Batch) -> LossTerms:
-        nonlocal seen
-        seen += 1
-        if seen == stop_at:
-            raise Stopped
-        return loss(output, batch)
 
-    evaluate = scores or teacher.scorer(tiny.TASK, data["held_out"], 0, recipe.precision)
-    return train(
-        model,
-        counted,
-        data["fit"],
-        0,
-        recipe,
-        evaluate=evaluate,
-        select_on="accuracy",
-        seed=1,
-        checkpoint=Checkpoint(folder, every=every),
-        device="cpu",
-    )
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def has(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+
+
+# --- kills -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 9, 15])
@@ -76,9 +81,9 @@ def test_killed_and_resumed_equals_uninterrupted(
 ) -> None:
     recipe = RECIPE.model_copy(update={"accumulation": accumulation})
     whole = tiny.encoder()
-    expected = fit(whole, tmp_path / "whole", recipe)
+    expected = fit(whole, tmp_path / "whole", recipe, every=60.0)
     with pytest.raises(Stopped):
-        fit(tiny.encoder(), tmp_path / "killed", recipe, stop_at=stop_at, every=0.0)
+        fit(tiny.encoder(), tmp_path / "killed", recipe, Stoppable(stop_at))
     torch.manual_seed(99)  # a new process has another generator state
     resumed = tiny.encoder(seed=7)  # and other weights, until the checkpoint is loaded
     result = fit(resumed, tmp_path / "killed", recipe)
@@ -87,171 +92,59 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert result._replace(**unmeasured) == expected._replace(**unmeasured)
 
 
-class Fading:
-    """A step with a state of its own: the loss weighs a little less after every batch."""
+class Fading(Stoppable):
+    """A method with a state of its own: the loss weighs a little less after every batch."""
 
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.weight, self.seen, self.stop_at = 1.0, 0, stop_at
+    weight = 1.0
 
-    def step(self, team: Team, batch: Batch) -> LossTerms:
+    def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
         self.seen += 1
         if self.seen == self.stop_at:
             raise Stopped
-        terms = teacher.true_labels(team.student.forward(batch), batch)
+        terms = self.loss(team.student.forward(batch), signals, batch)
         team.student.update(self.weight * terms.total)
         self.weight *= 0.9
         return terms
 
+    def state(self) -> Mapping[str, float]:
+        return {"weight": self.weight}
+
     def restore(self, state: Mapping[str, float]) -> None:
         self.weight = state["weight"]
 
-    def train(self, model: Encoder, folder: Path) -> None:
-        data = tiny.splits()
-        train(
-            model,
-            Procedure(self.step, state=lambda: {"weight": self.weight}, restore=self.restore),
-            data["fit"],
-            0,
-            RECIPE,
-            evaluate=teacher.scorer(tiny.TASK, data["held_out"], 0, RECIPE.precision),
-            select_on="accuracy",
-            seed=1,
-            checkpoint=Checkpoint(folder, every=0.0),
-            device="cpu",
-        )
-
 
 @pytest.mark.parametrize("stop_at", [1, 4, 7, 14])
-def test_the_state_of_a_procedure_survives_a_kill(stop_at: int, tmp_path: Path) -> None:
-    whole, killed, resumed = tiny.encoder(), tiny.encoder(), tiny.encoder()
-    uninterrupted, second = Fading(), Fading()
-    uninterrupted.train(whole, tmp_path / "whole")
+def test_the_state_of_a_method_survives_a_kill(stop_at: int, tmp_path: Path) -> None:
+    whole, resumed, uninterrupted, second = tiny.encoder(), tiny.encoder(), Fading(), Fading()
+    fit(whole, tmp_path / "whole", method=uninterrupted)
     with pytest.raises(Stopped):
-        Fading(stop_at).train(killed, tmp_path / "killed")
-    second.train(resumed, tmp_path / "killed")
+        fit(tiny.encoder(), tmp_path / "killed", method=Fading(stop_at))
+    fit(resumed, tmp_path / "killed", method=second)
     assert tiny.same_weights(whole, resumed)
     assert second.weight == uninterrupted.weight
     assert second.seen == uninterrupted.seen - (stop_at - 1)
 
 
 def test_same_seed_same_weights_and_the_global_generator_untouched(tmp_path: Path) -> None:
+    """Nor does it matter how often the state is saved."""
     first, second = tiny.encoder(), tiny.encoder()
     before = torch.get_rng_state()
     fit(first, tmp_path / "a")
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(5)
-    fit(second, tmp_path / "b")
-    assert tiny.same_weights(first, second)
-
-
-def test_saving_more_often_changes_nothing(tmp_path: Path) -> None:
-    first, second = tiny.encoder(), tiny.encoder()
-    fit(first, tmp_path / "a", every=0.0)
     fit(second, tmp_path / "b", every=1e9)
     assert tiny.same_weights(first, second)
-
-
-def test_it_learns(tmp_path: Path) -> None:
-    model = tiny.encoder(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    result = fit(model, tmp_path, Recipe(learning_rate=1e-2, epochs=12, batch_size=8))
-    losses = [row["loss/hard"] for row in result.history]
-    assert losses[-1] < 0.7 * losses[0]
-    assert result.examples == 12 * 48
-    assert result.steps == 12 * 6
-
-
-def test_best_epoch_is_restored_and_patience_ends_the_run(tmp_path: Path) -> None:
-    values = iter([0.5, 0.9, 0.9, 0.8, 0.7])
-    kept: list[dict[str, torch.Tensor]] = []
-
-    def scores(model: Encoder) -> dict[str, float]:
-        kept.append({k: v.clone() for k, v in model.state_dict().items()})
-        return {"accuracy": next(values)}
-
-    model = tiny.encoder()
-    recipe = RECIPE.model_copy(update={"epochs": 10, "patience": 2})
-    result = fit(model, tmp_path, recipe, scores=scores)
-    assert (result.epoch, result.score, len(result.history)) == (2, 0.9, 4)
-    assert all(torch.equal(v, kept[1][k]) for k, v in model.state_dict().items())
-
-
-def test_accumulated_steps_equal_one_large_batch_without_dropout(tmp_path: Path) -> None:
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    rows = tiny.rows(16)
-    large, small = tiny.encoder(**still).double(), tiny.encoder(**still).double()
-    order = list(range(16))
-    grads = []
-    for model, size in ((large, 16), (small, 4)):
-        for at in range(0, 16, size):
-            batch = Collator(rows, 0)(order[at : at + size])
-            loss = teacher.true_labels(model(**batch.inputs), batch).total
-            (loss * size / 16).backward()
-        grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
-    assert torch.allclose(*grads, atol=1e-12)
-
-
-def test_divergence_is_told_with_the_term_and_the_learning_rate(tmp_path: Path) -> None:
-    def explode(output: EncoderOutput, batch: Batch) -> LossTerms:
-        return LossTerms({"relation": output.logits.sum() * float("nan")}, {"relation": 1.0})
-
-    with pytest.raises(DivergedError, match=r"'relation' became nan .*learning rate 0.001"):
-        fit(tiny.encoder(), tmp_path, loss=explode)
-
-
-def test_bf16_trains_float32_weights(tmp_path: Path) -> None:
-    model = tiny.encoder()
-    result = fit(model, tmp_path, RECIPE.model_copy(update={"precision": "bf16"}))
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert np.isfinite(result.score)
-
-
-@given(
-    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=300),
-    size=st.integers(1, 9),
-    epoch=st.integers(0, 3),
-)
-def test_every_row_once_per_epoch(lengths: list[int], size: int, epoch: int) -> None:
-    made = length_grouped(lengths, size, seed=0, epoch=epoch)
-    assert sorted(row for batch in made for row in batch) == list(range(len(lengths)))
-    assert max(map(len, made)) <= size
-    assert length_grouped(lengths, size, seed=0, epoch=epoch) == made
-
-
-def test_grouping_saves_padding_and_epochs_differ() -> None:
-    lengths = np.random.default_rng(0).integers(5, 120, 4000)
-
-    def padded(made: list[list[int]]) -> int:
-        return sum(len(batch) * max(lengths[batch]) for batch in made)
-
-    grouped = length_grouped(lengths, 32, seed=0, epoch=0)
-    shuffled = np.array_split(np.random.default_rng(0).permutation(4000), 125)
-    assert padded(grouped) < 1.1 * lengths.sum()
-    assert padded([part.tolist() for part in shuffled]) > 1.7 * lengths.sum()
-    assert length_grouped(lengths, 32, seed=0, epoch=1) != grouped
-
-
-def test_collated_batch_is_padded_to_its_longest_and_no_further() -> None:
-    rows = tiny.rows(10)
-    batch = Collator(rows, pad_id=3)([4, 2])
-    lengths = [rows[4]["length"], rows[2]["length"]]
-    assert batch.inputs["input_ids"].shape == (2, max(lengths))
-    assert batch.inputs["attention_mask"].sum(dim=1).tolist() == lengths
-    assert (batch.inputs["input_ids"][batch.inputs["attention_mask"] == 0] == 3).all()
-    assert batch.rows.tolist() == [4, 2]
-    longest_first = [len(b) for b in batches.by_length([1, 2, 3, 4, 5], 2)]
-    assert longest_first == [2, 2, 1]
 
 
 def test_interrupted_save_leaves_the_state_before(tmp_path: Path) -> None:
     """A kill between the two renames: the old state is complete and is found."""
     with pytest.raises(Stopped):
-        fit(tiny.encoder(), tmp_path / "c", stop_at=9, every=0.0)
-    reference = tiny.encoder()
+        fit(tiny.encoder(), tmp_path / "c", method=Stoppable(9))
+    reference, resumed = tiny.encoder(), tiny.encoder()
     shutil.copytree(tmp_path / "c", tmp_path / "d")
     fit(reference, tmp_path / "c")
     (tmp_path / "d" / "current").rename(tmp_path / "d" / "old")
     (tmp_path / "d" / "new").mkdir()
-    resumed = tiny.encoder()
     fit(resumed, tmp_path / "d")
     assert tiny.same_weights(reference, resumed)
 
@@ -266,9 +159,9 @@ def test_damaged_checkpoint_is_named_and_training_begins_again(tmp_path: Path) -
     whole, again = tiny.encoder(), tiny.encoder()
     fit(whole, tmp_path / "whole")
     with pytest.raises(Stopped):
-        fit(tiny.encoder(), tmp_path / "c", stop_at=9, every=0.0)
-    weights = next((tmp_path / "c" / "current" / "state").glob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-8])
+        fit(tiny.encoder(), tmp_path / "c", method=Stoppable(9))
+    damaged = next((tmp_path / "c" / "current" / "state").glob("*.safetensors"))
+    damaged.write_bytes(damaged.read_bytes()[:-8])
     assert Checkpoint(tmp_path / "c", reporter=Heard())._complete() is None
     assert "damaged (a file has changed)" in Heard.notes[0]
     fit(again, tmp_path / "c")
@@ -284,25 +177,23 @@ def test_progress_is_plain_json() -> None:
 
 
 SCRIPT = """
-    import sys
+    import dataclasses, sys
     from pathlib import Path
+    from baselines.finetune import FineTune
+    from reaugkd.models.recipe import Recipe
     from reaugkd.training.checkpoint import Checkpoint
     from reaugkd.reporter import Silent
     from reaugkd.training.loop import train
-    from reaugkd.training import teacher
     from safetensors.torch import save_file
     from tests import tiny
-    from tests.reaugkd.test_training import RECIPE
 
     class Loud(Silent):
         def advance(self, done, values=None):
             print("batch", flush=True)
 
-    data, model = tiny.splits(), tiny.encoder()
-    train(model, teacher.true_labels, data["fit"], 0, RECIPE.model_copy(update={"epochs": 6}),
-          evaluate=teacher.scorer(tiny.TASK, data["held_out"], 0, "fp32"), select_on="accuracy",
-          seed=1, checkpoint=Checkpoint(Path(sys.argv[1]), every=0.0), device="cpu",
-          reporter=Loud())
+    model, recipe = tiny.encoder(), Recipe(learning_rate=1e-3, epochs=6, batch_size=8)
+    setup = tiny.setup(recipe, reporter=Loud())
+    train(model, FineTune(), setup, checkpoint=Checkpoint(Path(sys.argv[1]), every=0.0))
     save_file(model.state_dict(), sys.argv[2])
 """
 
@@ -313,8 +204,8 @@ def test_kill_9_three_times_then_the_same_weights(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
-    def start(state: str, weights: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(script), str(tmp_path / state), str(tmp_path / weights)]
+    def start(state: str, saved: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(script), str(tmp_path / state), str(tmp_path / saved)]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
     for batches_to_see in (4, 7, 5):
@@ -328,3 +219,215 @@ def test_kill_9_three_times_then_the_same_weights(tmp_path: Path) -> None:
         assert start(state, f"{state}.safetensors").wait() == 0
     killed, whole = (tmp_path / f"{s}.safetensors" for s in ("killed", "whole"))
     assert killed.read_bytes() == whole.read_bytes()
+
+
+# --- learning ----------------------------------------------------------------------------------
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    model = tiny.encoder(**tiny.STILL)
+    result = fit(model, tmp_path, Recipe(learning_rate=1e-2, epochs=12, batch_size=8))
+    losses = [row["loss/hard"] for row in result.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert (result.examples, result.steps) == (12 * 48, 12 * 6)
+
+
+def test_best_epoch_is_restored_and_patience_ends_the_run(tmp_path: Path) -> None:
+    values, kept = iter([0.5, 0.9, 0.9, 0.8, 0.7]), []
+
+    def scores(model: Encoder) -> dict[str, float]:
+        kept.append(weights(model))
+        return {"accuracy": next(values)}
+
+    model = tiny.encoder()
+    recipe = RECIPE.model_copy(update={"epochs": 10, "patience": 2})
+    result = fit(model, tmp_path, recipe, evaluate=scores)
+    assert (result.epoch, result.score, len(result.history)) == (2, 0.9, 4)
+    assert has(model, kept[1])
+
+
+def test_accumulated_steps_equal_one_large_batch_without_dropout() -> None:
+    rows, gradients = tiny.rows(16), []
+    for size in (16, 4):
+        model = tiny.encoder(**tiny.STILL).double()
+        for at in range(0, 16, size):
+            batch = Collator(rows, 0)(list(range(at, at + size)))
+            loss = FineTune().loss(model(**batch.inputs), None, batch).total
+            (loss * size / 16).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert torch.allclose(*gradients, atol=1e-12)
+
+
+def test_divergence_is_told_with_the_term_and_the_learning_rate(tmp_path: Path) -> None:
+    class Exploding(FineTune):
+        def loss(self, student: Any, signals: Any, batch: Batch) -> LossTerms:
+            return LossTerms({"relation": student.logits.sum() * float("nan")}, {"relation": 1.0})
+
+    with pytest.raises(DivergedError, match=r"'relation' became nan .*learning rate 0.001"):
+        fit(tiny.encoder(), tmp_path, method=Exploding())
+
+
+def test_bf16_trains_float32_weights(tmp_path: Path) -> None:
+    model = tiny.encoder()
+    result = fit(model, tmp_path, RECIPE.model_copy(update={"precision": "bf16"}))
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert np.isfinite(result.score)
+
+
+# --- companions --------------------------------------------------------------------------------
+
+
+class Beside(FineTune):
+    """Both models learn the true labels, in turns."""
+
+    def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
+        other = team.companions["other"]
+        other.update(self.loss(other.forward(batch), signals, batch).total)
+        return super().step(team, batch, signals)
+
+
+def test_a_companion_leaves_the_student_as_it_would_be_alone(tmp_path: Path) -> None:
+    alone, watched, companion = tiny.encoder(), tiny.encoder(), tiny.encoder(seed=5)
+    fit(alone, tmp_path / "alone")
+    before = weights(companion)
+    others = {"other": Learner(companion, RECIPE)}
+    fit(watched, tmp_path / "watched", method=Beside(), companions=others)
+    assert tiny.same_weights(alone, watched)
+    assert not has(companion, before)
+
+
+def test_a_companion_learns_by_its_own_recipe(tmp_path: Path) -> None:
+    slow = RECIPE.model_copy(update={"learning_rate": 1e-5, "weight_decay": 0.0})
+    still, alone = (tiny.encoder(seed=5, **tiny.STILL) for _ in range(2))
+    fit(alone, tmp_path / "alone", slow, keep="last")
+    others = {"other": Learner(still, slow)}
+    fit(tiny.encoder(), tmp_path / "pair", method=Beside(), companions=others)
+    assert tiny.same_weights(alone, still)
+
+
+def test_a_companions_masks_depend_on_seed_batch_and_call_alone() -> None:
+    def masks(stream: int, moment: int, calls: int = 1) -> torch.Tensor:
+        learner = Learner(nn.Identity(), RECIPE)
+        learner._stream = stream
+        learner.begin(moment, 8)
+        for _ in range(calls):
+            with learner.masks():
+                drawn = torch.rand(8)
+        return drawn
+
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first = masks(1, 4)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(77)
+    assert torch.equal(first, masks(1, 4))
+    for other in (masks(2, 4), masks(1, 5), masks(1, 4, calls=2)):
+        assert not torch.equal(first, other)
+
+
+def test_provider_runs_without_dropout_and_without_gradient(tmp_path: Path) -> None:
+    class Provider(Stoppable):
+        def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
+            first, second = team.student.provide(batch), team.student.provide(batch)
+            assert torch.equal(first.logits, second.logits)
+            assert not first.logits.requires_grad
+            assert team.student.provide(batch, gradient=True).logits.requires_grad
+            assert team.student.model.training
+            assert not torch.equal(team.student.forward(batch).logits, first.logits)
+            return super().step(team, batch, signals)
+
+    method = Provider()
+    fit(tiny.encoder(), tmp_path, method=method)
+    assert method.seen == 18
+
+
+def test_work_is_counted_and_survives_a_kill(tmp_path: Path) -> None:
+    class Asking(Stoppable):
+        def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
+            terms = super().step(team, batch, signals)
+            team.companions["other"].provide(batch)
+            return terms
+
+    def go(method: FineTune) -> TrainingResult:
+        others = {"other": Learner(tiny.encoder(seed=5), RECIPE)}
+        return fit(tiny.encoder(), tmp_path, method=method, companions=others)
+
+    with pytest.raises(Stopped):
+        go(Asking(7))
+    result = go(Asking())
+    assert result.work["student"] == {"forwards": 144, "backwards": 144}
+    assert result.work["other"] == {"forwards": 144, "backwards": 0}
+    assert result.cost(forwards=5)["forwards"] == 2 * 144 + 5
+
+
+# --- what else may be asked --------------------------------------------------------------------
+
+
+def test_only_the_chosen_rows_are_learned_from(tmp_path: Path) -> None:
+    rows, seen = np.array([3, 8, 9, 20, 21, 22, 23, 24, 40, 47]), set()
+
+    class Noting(FineTune):
+        def loss(self, student: Any, signals: Any, batch: Batch) -> LossTerms:
+            seen.update(batch.rows.tolist())
+            return super().loss(student, signals, batch)
+
+    result = fit(tiny.encoder(), tmp_path, method=Noting(), rows=rows)
+    assert seen == set(rows.tolist())
+    assert (result.steps, result.examples) == (3 * 2, 30)
+    assert RECIPE.steps(len(rows)) == 6
+
+
+def test_anchors_are_the_weights_at_their_step(tmp_path: Path) -> None:
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+
+    def keep(step: int) -> Any:
+        return lambda model: kept.__setitem__(step, weights(model))
+
+    whole, part = tiny.encoder(), tiny.encoder()
+    fit(whole, tmp_path / "a", at_steps={s: keep(s) for s in (5, 18)}, keep="last")
+    assert has(whole, kept[18])
+    fifth = kept[5]
+    assert fit(part, tmp_path / "b", at_steps={5: keep(5)}, until=5).steps == 5
+    assert has(part, fifth)
+    assert has(part, kept[5])
+
+
+@pytest.mark.parametrize(("keep", "epoch"), [("last", 3), ("best", 1)])
+def test_the_last_weights_are_kept_on_demand(keep: str, epoch: int, tmp_path: Path) -> None:
+    values, states = iter([0.9, 0.5, 0.1]), []
+
+    def scores(model: Encoder) -> dict[str, float]:
+        states.append(weights(model))
+        return {"accuracy": next(values)}
+
+    model = tiny.encoder()
+    assert fit(model, tmp_path, keep=keep, evaluate=scores).epoch == epoch
+    assert has(model, states[epoch - 1])
+
+
+def test_epochs_are_announced_also_to_a_resumed_run(tmp_path: Path) -> None:
+    class Curriculum(FineTune):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs: list[tuple[int, int]] = []
+
+        def begin_epoch(self, epoch: int, epochs: int) -> None:
+            self.epochs.append((epoch, epochs))
+
+    first, second = Curriculum(), Curriculum()
+    fit(tiny.encoder(), tmp_path, method=first, until=8)
+    fit(tiny.encoder(), tmp_path, method=second)
+    assert (first.epochs, second.epochs) == ([(0, 3), (1, 3)], [(1, 3), (2, 3)])
+
+
+def test_an_adapter_learns_with_the_student(tmp_path: Path) -> None:
+    adapter = nn.Linear(16, 16)
+    before = adapter.weight.clone()
+
+    class Shifting(FineTune):
+        def loss(self, student: Any, signals: Any, batch: Batch) -> LossTerms:
+            shift = (adapter(student.embedding) - 1).square().mean()
+            return super().loss(student, signals, batch).plus(shift=(1.0, shift))
+
+    fit(tiny.encoder(), tmp_path, method=Shifting(), adapter=adapter)
+    assert not torch.equal(adapter.weight, before)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import get_scheduler
 
-from reaugkd.distiller import Batch
+from reaugkd.batch import STUDENT, Batch
 from reaugkd.models.encoder import EncoderOutput
-from reaugkd.training.inference import autocast
-from reaugkd.training.recipe import Recipe
+from reaugkd.models.recipe import Precision, Recipe
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The autocast context of a precision."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def decay_groups(models: list[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
@@ -39,6 +45,7 @@ class Learner:
         recipe: how it is trained.
         adapter: further parameters that the same optimiser trains.
         states: whether :meth:`forward` asks for all layers' hidden states.
+        reads: whose token ids it reads, the student's or the teacher's (``Batch.read_by``).
 
     Attributes:
         forwards, backwards: examples that went through it so far, for the cost columns.
@@ -51,8 +58,9 @@ class Learner:
         *,
         adapter: nn.Module | None = None,
         states: bool = False,
+        reads: str = STUDENT,
     ) -> None:
-        self.plain, self.recipe, self.adapter = model, recipe, adapter
+        self.plain, self.recipe, self.adapter, self.reads = model, recipe, adapter, reads
         self._options: dict[str, Any] = {"states": True} if states else {}
         self.forwards = self.backwards = 0
         self.model: nn.Module = model
@@ -117,7 +125,7 @@ class Learner:
         self.forwards += len(batch.labels)
         self.model.train()
         with self.masks(), self.precision:
-            output: EncoderOutput = self.model(**batch.inputs, **self._options)
+            output: EncoderOutput = self.model(**batch.read_by(self.reads), **self._options)
         return output
 
     def provide(self, batch: Batch, *, gradient: bool = False) -> EncoderOutput:
@@ -131,7 +139,7 @@ class Learner:
         self.model.eval()
         try:
             with torch.set_grad_enabled(gradient), self.precision:
-                output: EncoderOutput = self.model(**batch.inputs, **self._options)
+                output: EncoderOutput = self.model(**batch.read_by(self.reads), **self._options)
         finally:
             self.model.train()
         return output

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from reaugkd.training.inference import Precision
+Precision = Literal["fp32", "bf16"]
 
 
 class Recipe(BaseModel):
@@ -21,3 +23,12 @@ class Recipe(BaseModel):
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     precision: Precision = Field("fp32", description="bf16 is autocast; losses stay fp32")
     patience: int = Field(0, ge=0, description="epochs without a better score; 0: never stop early")
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps of a whole run over ``rows`` examples.
+
+        >>> Recipe(epochs=3, batch_size=8, accumulation=2).steps(33)
+        9
+        """
+        batches = -(-rows // self.batch_size)
+        return self.epochs * -(-batches // self.accumulation)
