@@ -19,6 +19,7 @@ from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
 from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task
+from reaugkd.tasks.glue_folder import folder_of
 
 Tree = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
@@ -134,13 +135,21 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
                 )
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
+    _check_folders(tasks)
+    return Resolved(whole, tasks)
+
+
+def _check_folders(tasks: Mapping[str, RunConfig]) -> None:
+    """Raise UserError if a folder of data is not there, or no task reads it."""
     folders = {config.data.dir for config in tasks.values()} - {None}
     if folders and all(get_task(task).suite == "mini" for task in tasks):
         raise SettingError(
             f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(tasks)}, which "
             "are generated: name a GLUE preset, e.g. --preset glue-minilm"
         )
-    return Resolved(whole, tasks)
+    for task, config in tasks.items():
+        if config.data.dir is not None and get_task(task).suite == "glue":
+            folder_of(get_task(task), config.data.dir)
 
 
 def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
@@ -179,7 +188,8 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
             raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
         check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
     for spec in config.retrieval.ann:
-        ann.make(spec)  # looks for its library and its parameters
+        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
+            ann.make(spec)  # looks for its library and its parameters
     if config.ablation is not None:
         _same_distillation(config, config.ablation)
     return config

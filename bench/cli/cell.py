@@ -48,7 +48,7 @@ def run_file(cell_file: Path, folder: Path, cache: Path) -> Record:
     import torch
 
     from bench.executors.quiet import quieten
-    from bench.pipeline.workbench import Workbench, run_and_store
+    from bench.pipeline.workbench import Workbench
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.reporter import Silent
 
@@ -59,7 +59,9 @@ def run_file(cell_file: Path, folder: Path, cache: Path) -> Record:
     store.create()
     command = f"python -m bench.cell {cell_file.name}"
     workbench = Workbench(ArtifactStore(cache, Silent()), Silent(), command)
-    return run_and_store(cell, workbench, store)
+    record, arrays = workbench.run(cell)
+    store.write(record, arrays)
+    return record
 
 
 if __name__ == "__main__":

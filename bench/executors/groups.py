@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench.cell import Cell
-from bench.pipeline.workbench import Workbench, run_and_store
 from bench.records.run import Record
 from bench.records.store import Store
+
+if TYPE_CHECKING:
+    from bench.pipeline.workbench import Workbench
 
 Overwrite = Literal["never", "missing", "always"]
 Done = Callable[[Cell, Record], None]
@@ -57,7 +59,8 @@ def run_group(
         begun(cell.key)
         if reason := failed.get(cell.student):
             cell = cell.model_copy(update={"skip": cell.skip or reason})
-        record = run_and_store(cell, workbench, store)
+        record, arrays = workbench.run(cell)
+        store.write(record, arrays)
         if record.status == "failed":
             failed[cell.key] = f"its student failed: {record.reason}"
         yield cell, record

@@ -18,7 +18,6 @@ from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
 from bench.records import provenance
 from bench.records.run import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
-from bench.records.store import Store
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
@@ -175,14 +174,3 @@ def _teacher(pipeline: TaskPipeline, cell: Cell) -> TeacherFacts:
     init = cell.config.teacher.model.describe()
     facts = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
     return TeacherFacts(**{**facts, "key": artifact.key, "init": init})
-
-
-def run_and_store(cell: Cell, workbench: Workbench, store: Store) -> Record:
-    """Run ``cell`` and write its record.
-
-    Raises:
-        StoreError: if the record cannot be written.
-    """
-    record, arrays = workbench.run(cell)
-    store.write(record, arrays)
-    return record

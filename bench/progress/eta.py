@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cell import Cell
-from bench.pipeline.workbench import Workbench
 from reaugkd.distiller import FINE_TUNED
+
+if TYPE_CHECKING:
+    from bench.pipeline.workbench import Workbench
 
 TEACHER = "teacher"
 """Kind of the work that the cells of a task share: fine-tuning its teacher, caching its signals."""
