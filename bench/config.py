@@ -156,5 +156,6 @@ class RunConfig(_Checked):
 
     def settings_of(self, method: str) -> dict[str, Any]:
         """The settings given for a method or a variant; what is not given has its default."""
-        own = self.settings.get(self.base(method), {})
-        return {**own, **self.variant[method].settings} if method in self.variant else own
+        settings = self.settings.get(self.base(method), {})
+        variant = self.variant.get(method)
+        return {**settings, **variant.settings} if variant else settings

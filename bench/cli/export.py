@@ -32,8 +32,6 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
       python -c "import reaugkd; c = reaugkd.RetrievalAugmentedClassifier.from_pretrained(
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
-    from bench.records.store import Store
-    from bench.report.files import find
     from reaugkd.retrieval.ann import canonical
     from reaugkd.tasks import get_task
 
@@ -41,6 +39,10 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
         wanted["task"] = get_task(wanted["task"]).name
     if wanted["backend"]:
         wanted["backend"] = canonical(wanted["backend"])
+
+    from bench.records.store import Store
+    from bench.report.files import find
+
     store = Store(find(run))
     store.read_run()  # a run that is not there is told before torch is imported
 

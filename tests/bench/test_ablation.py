@@ -11,7 +11,7 @@ import pytest
 from bench import layers
 from bench.cell import Cell
 from bench.settings import SettingError
-from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.errors import UserError
 from tests.bench import runs
 
 AXES = {
@@ -149,17 +149,6 @@ def test_every_ablation_fits_every_preset(preset: str, name: str) -> None:
     found = resolve([layers.read("preset", preset), layers.read("ablation", name)])
     assert found.whole.ablation == name
     assert set(found.tasks) == set(found.whole.tasks)
-
-
-def test_an_unknown_ablation_is_told_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown ablation 'retreival'.*'retrieval'"):
-        layers.read("ablation", "retreival")
-
-
-def test_ablations_are_listed() -> None:
-    output = runs.bench("ls", "ablations").output
-    lines = [line for line in output.splitlines()[2:] if line.strip()]
-    assert [line.split()[0] for line in lines] == layers.names("ablation")
 
 
 def test_the_dry_run_shows_axes_teachers_and_what_is_skipped(tmp_path: Path) -> None:
