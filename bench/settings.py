@@ -136,6 +136,7 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
     _check_folders(tasks)
+    _check_backends(tasks)
     return Resolved(whole, tasks)
 
 
@@ -150,6 +151,13 @@ def _check_folders(tasks: Mapping[str, RunConfig]) -> None:
     for task, config in tasks.items():
         if config.data.dir is not None and get_task(task).suite == "glue":
             folder_of(get_task(task), config.data.dir)
+
+
+def _check_backends(tasks: Mapping[str, RunConfig]) -> None:
+    """Raise UserError if a backend has no library here, or parameters that it does not take."""
+    for spec in dict.fromkeys(spec for config in tasks.values() for spec in config.retrieval.ann):
+        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
+            ann.make(spec)
 
 
 def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
@@ -187,9 +195,6 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
         if base != variant.method:
             raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
         check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
-    for spec in config.retrieval.ann:
-        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
-            ann.make(spec)  # looks for its library and its parameters
     if config.ablation is not None:
         _same_distillation(config, config.ablation)
     return config

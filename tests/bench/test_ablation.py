@@ -111,14 +111,6 @@ def test_an_impossible_reference_is_an_error(
         runs.plan(tmp_path, **flags)
 
 
-@pytest.mark.parametrize(
-    ("share", "words"), [([0.0], "above 0"), ([1.5], "at most 1"), ([1, 1.0], "twice")]
-)
-def test_a_share_is_a_part(share: list[float], words: str) -> None:
-    with pytest.raises(SettingError, match=words):
-        runs.resolved(retrieval__share=share)
-
-
 def test_settings_of_the_ablation_can_be_overridden(tmp_path: Path) -> None:
     planned = runs.plan(tmp_path, ablation="retrieval", methods=["kd"], retrieval__share=[1.0, 0.5])
     assert {p.method for p in planned} == {"kd"}

@@ -180,21 +180,16 @@ def test_a_preference_settles_it_and_is_kept(prefer: Prefer, later: str, tmp_pat
     assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead
 
 
-def test_outputs_alone_may_contradict(tmp_path: Path) -> None:
+def test_outputs_alone_may_contradict_but_not_by_their_bytes(tmp_path: Path) -> None:
     record = factory.training()
     folders = [run(tmp_path / name, [record]) for name in "ab"]
+    np.savez(folders[1] / "cells" / f"{record.key}.npz", **arrays(record))  # not compressed
+    assert counts(united(tmp_path / "same", *folders)) == (1, 0, 0)
     changed = arrays(record)
     changed["logits.dev"][0, 0] += 1
     Store(folders[1]).write(elsewhere(record), changed)
     with pytest.raises(ConflictError, match=r"per-example outputs \(logits\.dev\)"):
         united(tmp_path / "all", *folders)
-
-
-def test_the_same_outputs_in_other_bytes_do_not(tmp_path: Path) -> None:
-    record = factory.training()
-    folders = [run(tmp_path / name, [record]) for name in "ab"]
-    np.savez(folders[1] / "cells" / f"{record.key}.npz", **arrays(record))  # not compressed
-    assert counts(united(tmp_path / "all", *folders)) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])
@@ -208,16 +203,9 @@ def test_what_ended_well_comes_before_what_did_not(
     done = united(tmp_path / "all", *(folders if first else folders[::-1]))
     assert done.conflicts == ()
     assert Store(tmp_path / "all").read(good.key) == good
-
-
-def test_a_cell_that_failed_is_replaced_when_it_ended_well_later(tmp_path: Path) -> None:
-    good = factory.training()
-    folder = run(tmp_path / "a", [factory.failed(good, "out of memory")])
-    into = tmp_path / "all"
-    united(into, folder)
-    run(folder, [good])
-    assert counts(united(into, folder)) == (1, 0, 0)
-    assert cells(into) == cells(folder)
+    united(tmp_path / "later", folders[1])  # what ended well later takes its place
+    assert counts(united(tmp_path / "later", folders[0])) == (1, 0, 0)
+    assert Store(tmp_path / "later").read(good.key) == good
 
 
 def test_one_name_for_two_cells_is_a_contradiction(tmp_path: Path) -> None:
@@ -458,14 +446,10 @@ def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
             assert students(into) == {("kd", seed) for seed in seeds}
         lead = " ".join(build(load(Store(into))).lead)
         assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead
-
-
-def test_the_newest_recipe_is_that_of_the_newest_record(tmp_path: Path) -> None:
-    one = run(tmp_path / "a", [made_by(seed) for seed in (0, 1)])
     late = factory.provenance(time="2026-01-01T00:00:00+00:00")
-    two = run(tmp_path / "b", [made_by(2, 5e-5), made_by(3, 5e-5, provenance=late)])
-    united(tmp_path / "all", one, two, prefer="newest")
-    assert students(tmp_path / "all") == {("kd", 2), ("kd", 3)}
+    run(two, [*later, made_by(5, 5e-5, provenance=late)])
+    united(tmp_path / "newest", one, two, prefer="newest")  # the recipe of the newest record
+    assert students(tmp_path / "newest") == {("kd", seed) for seed in (3, 4, 5)}
 
 
 def test_what_stands_on_a_student_that_is_left_out_is_left_out_with_it(tmp_path: Path) -> None:
@@ -525,27 +509,6 @@ def test_methods_that_were_not_made_alike_are_no_conflict_and_a_warning(tmp_path
     assert united(into, one, two).notes == (said,)
     assert said in build(load(Store(into))).lead
     assert not united(tmp_path / "alone", one).notes
-
-
-def test_limits_of_all_runs_are_told_with_their_names(tmp_path: Path) -> None:
-    configs = {
-        "a": {"data": {"limit": None}},
-        "b": {"data": {"limit": 100}},
-        "c": {"data": {"limit": 100}, "task": {"mrpc": {"data": {"limit": 5}}}},
-    }
-    folders = [
-        run(tmp_path / name, [factory.training(seed=seed)], config=configs[name])
-        for seed, name in enumerate(configs)
-    ]
-    united(tmp_path / "all", *folders)
-    for folder, said in (
-        (tmp_path / "all", ["train was limited to 100 rows (--limit) in b, c.",
-                            "mrpc: train was limited to 5 rows (--limit) in c."]),
-        (folders[0], []),
-        (folders[1], ["train was limited to 100 rows (--limit)."]),
-    ):  # fmt: skip
-        lead = build(load(Store(folder))).lead
-        assert [line for line in lead if "--limit" in line] == said
 
 
 def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_set_without_a_name_or_a_value_is_told(text: str) -> None:
         ({"retrieval": {"k": [1, 1]}}, ("retrieval", "k", "twice")),
         ({"retrieval": {"beta": [1.5]}}, ("retrieval", "between 0 and 1")),
         ({"retrieval": {"tau": [0.0]}}, ("retrieval", "tau", "positive")),
+        ({"retrieval": {"share": [0.0]}}, ("retrieval", "share", "above 0")),
+        ({"retrieval": {"share": [1.5]}}, ("retrieval", "share", "at most 1")),
         ({"retrieval": {"ann": []}}, ("retrieval", "ann is empty")),
         ({"retrieval": {"keys": ["projectd"]}}, ("retrieval.keys", "'projectd'", "'projected'")),
         ({"seeds": [1, 1]}, ("seeds", "twice", "1, 1")),
