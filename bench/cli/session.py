@@ -13,7 +13,7 @@ from bench.cell import Cell
 from bench.cli import planned
 from bench.executors import here, pool
 from bench.executors.groups import Overwrite, left
-from bench.executors.quiet import quieten
+from bench.executors.quiet import quieten, terminable
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
 from bench.progress import eta, live
@@ -131,7 +131,8 @@ class Session:
         )
         self.display.begin(self.course)
         try:
-            self._execute()
+            with terminable():
+                self._execute()
         finally:
             self.display.close()  # Ctrl-C in a stage: a view gives the cursor back
         return self._summary()
