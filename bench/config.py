@@ -15,11 +15,11 @@ BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
 
 
-class _Strict(BaseModel):
+class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataConfig(_Strict):
+class DataConfig(_Checked):
     """Where rows come from and how they are divided and tokenised."""
 
     dir: Path | None = Field(None, description="GLUE in the layout of the official download")
@@ -30,7 +30,7 @@ class DataConfig(_Strict):
     max_length: int = Field(128, ge=4, le=512, description="tokens; longer texts are cut")
 
 
-class TeacherConfig(_Strict):
+class TeacherConfig(_Checked):
     """The teacher and its fine-tuning."""
 
     model: ModelSpec = ModelSpec(source="google-bert/bert-base-uncased")
@@ -44,14 +44,14 @@ class TeacherConfig(_Strict):
     )
 
 
-class StudentConfig(_Strict):
+class StudentConfig(_Checked):
     """The student and its training."""
 
     model: ModelSpec = ModelSpec(source="google/bert_uncased_L-6_H-768_A-12")
     recipe: Recipe = Recipe()
 
 
-class RetrievalConfig(_Strict):
+class RetrievalConfig(_Checked):
     """The knowledge base, the indexes and the sweep.
 
     The first value of ``keys``, ``values``, ``share``, ``control`` and ``ann`` is the reference:
@@ -108,14 +108,14 @@ class RetrievalConfig(_Strict):
         return self
 
 
-class Variant(_Strict):
+class Variant(_Checked):
     """A method under another name, with settings of its own on top of the method's."""
 
     method: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class RunConfig(_Strict):
+class RunConfig(_Checked):
     """One run of ``bench run``, completely."""
 
     ablation: str | None = Field(None, description="the shipped ablation that this is")
@@ -155,5 +155,6 @@ class RunConfig(_Strict):
 
     def settings_of(self, method: str) -> dict[str, Any]:
         """The settings given for a method or a variant; what is not given has its default."""
-        own = self.settings.get(self.base(method), {})
-        return {**own, **self.variant[method].settings} if method in self.variant else own
+        settings = self.settings.get(self.base(method), {})
+        variant = self.variant.get(method)
+        return {**settings, **variant.settings} if variant else settings

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import plan
-from bench.cell import Cell, Workbench
+from bench.cell import Cell
 from bench.config import RunConfig
-from bench.pipeline.knowledge_base import NONE
 from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.teacher import ENCODER
+from bench.pipeline.workbench import Workbench
+from bench.records.base import NONE
 from bench.records.run import Record
 from bench.records.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
@@ -50,11 +51,11 @@ def find(
         configs = {n: narrowed(config, wanted["backend"]) for n, config in configs.items()}
     fields = {name: value for name, value in wanted.items() if value is not None}
     fitting = [
-        planned.cell
-        for planned in plan.make(configs, workbench)
-        if planned.cell.kind == "retrieval"
-        and planned.cell.control == NONE  # the others answer worse on purpose
-        and all(getattr(planned.cell, name) == value for name, value in fields.items())
+        cell
+        for cell in plan.make(configs, workbench)
+        if cell.kind == "retrieval"
+        and cell.control == NONE  # the others answer worse on purpose
+        and all(getattr(cell, name) == value for name, value in fields.items())
     ]
     if any_backend:
         students = {(cell.task, cell.base): cell for cell in reversed(fitting)}

@@ -40,7 +40,7 @@ def read(kind: str, name: str) -> Tree:
     Raises:
         UnknownNameError: with the nearest valid name.
     """
-    known = {normal(found): text for found, text in shipped(kind)}
-    if normal(name) not in known:
+    texts = {normal(layer): text for layer, text in shipped(kind)}
+    if normal(name) not in texts:
         raise UnknownNameError(kind, name, names(kind))
-    return tomllib.loads(known[normal(name)])
+    return tomllib.loads(texts[normal(name)])

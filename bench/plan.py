@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
-from bench.cell import Cell, Workbench
+from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline import identity as identities
-from bench.pipeline import knowledge_base as base
+from bench.pipeline.knowledge_base import impossible, wanted
 from bench.pipeline.student import TaskPipeline
-from reaugkd.artifacts import fingerprint
+from bench.pipeline.workbench import Workbench
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
-from reaugkd.tasks import get_task
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A cell, and why it cannot run if it cannot."""
-
-    cell: Cell
-    skip: str | None = None
-
-
-def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned]:
+def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Cell]:
     """All cells of a run, each training cell before the cells that stand on it.
 
     Reads every task's rows and both tokenizers, builds both models untrained and looks for every
@@ -38,40 +28,28 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Planned
     Raises:
         UserError: the first mistake.
     """
-    folders = {own.data.dir for own in configs.values()} - {None}
-    if folders and all(get_task(task).suite == "mini" for task in configs):
-        raise UserError(
-            f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(configs)}, which "
-            "are generated: name a GLUE preset, e.g. --preset glue-minilm"
-        )
-    planned: list[Planned] = []
-    for own in configs.values():
-        specs = list(dict.fromkeys(ann.canonical(spec) for spec in own.retrieval.ann))
-        for spec in specs:
-            ann.make(spec)
-        pipeline = workbench.pipeline(own)
-        widths = _check(pipeline, own, specs)
-        for method in own.methods:
+    cells: list[Cell] = []
+    for config in configs.values():
+        specs = list(dict.fromkeys(ann.canonical(spec) for spec in config.retrieval.ann))
+        pipeline = workbench.pipeline(config)
+        widths = _check(pipeline, config, specs)
+        for method in config.methods:
             reason = pipeline.unsupported(method)
-            for seed in own.seeds:
+            for seed in config.seeds:
                 identity = identities.of_training(pipeline, method, seed)
-                training = _cell(identity, own, method=method, seed=seed)
-                planned.append(Planned(training, reason))
+                student = Cell.of(identity, config, method=method, seed=seed, skip=reason)
+                cells.append(student)
                 if pipeline.queries(method):
-                    found = _retrievals(pipeline, own, training, specs, widths, workbench)
-                    planned += [Planned(p.cell, reason or p.skip) for p in found]
-                    if own.retrieval.controls:
-                        identity = identities.of_control(pipeline, method, seed)
-                        names = {"method": method, "seed": seed, "needs": training.key}
-                        planned.append(Planned(_cell(identity, own, **names), reason))
-    _distinct(planned)
-    return planned
+                    cells += _retrievals(pipeline, student, specs, widths, workbench)
+                    cells += _controls(pipeline, student)
+    _require_distinct(cells)
+    return cells
 
 
-def _distinct(planned: list[Planned]) -> None:
+def _require_distinct(cells: list[Cell]) -> None:
     """Raise UserError if two names stand for the very same cell."""
     labels: dict[str, str] = {}
-    for cell in (p.cell for p in planned):
+    for cell in cells:
         if cell.key in labels:
             raise UserError(
                 f"'{labels[cell.key]}' and '{cell.label}' are the same: give the variant settings "
@@ -89,9 +67,8 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     if querying:
         for spec in specs:
             ann.make(spec).check(widths["student"])
-        reference, _ = base.wanted(config.retrieval, specs, querying[0], config.seeds[0])[0]
-        reason = base.impossible(reference, max(config.retrieval.k), rows, widths)
-        if reason:
+        reference, _ = wanted(config.retrieval, specs, querying[0], config.seeds[0])[0]
+        if reason := impossible(reference, max(config.retrieval.k), rows, widths):
             raise UserError(reason)
         if "cross-fitted" in config.retrieval.values and config.retrieval.folds > rows:
             raise UserError(
@@ -100,29 +77,34 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     return widths
 
 
-def _cell(identity: dict[str, Any], config: RunConfig, **names: Any) -> Cell:
-    key, task = fingerprint.of_json(identity), config.tasks[0]
-    return Cell(
-        kind=identity["kind"], key=key, identity=identity, config=config, task=task, **names
-    )
-
-
 def _retrievals(
     pipeline: TaskPipeline,
-    config: RunConfig,
-    training: Cell,
+    student: Cell,
     specs: list[str],
     widths: Mapping[str, int],
     workbench: Workbench,
-) -> Iterator[Planned]:
-    rows, k = len(pipeline.rows.data.fit), max(config.retrieval.k)
+) -> Iterator[Cell]:
+    config, rows = student.config, len(pipeline.rows.data.fit)
     keys = set()
-    for one, asked in base.wanted(config.retrieval, specs, training.method, training.seed):
+    for base, asked in wanted(config.retrieval, specs, student.method, student.seed):
         # A cell is of a backend that is named: the same one on whatever machine it is run.
-        spec = workbench.resolved(asked, one.entries(rows), widths["student"])
-        identity = identities.of_retrieval(pipeline, one, spec)
-        names = {"backend": spec, "asked": asked if asked != spec else None, "needs": training.key}
-        cell = _cell(identity, config, **names, **asdict(one))
+        spec = workbench.resolved(asked, base.entries(rows), widths["student"])
+        cell = Cell.of(
+            identities.of_retrieval(pipeline, base, spec),
+            config,
+            backend=spec,
+            asked=asked if asked != spec else None,
+            needs=student.key,
+            skip=student.skip or impossible(base, max(config.retrieval.k), rows, widths),
+            **asdict(base),
+        )
         if cell.key not in keys:  # auto may stand for another of the backends
             keys.add(cell.key)
-            yield Planned(cell, base.impossible(one, k, rows, widths))
+            yield cell
+
+
+def _controls(pipeline: TaskPipeline, student: Cell) -> Iterator[Cell]:
+    if student.config.retrieval.controls:
+        identity = identities.of_control(pipeline, student.method, student.seed)
+        names = {"method": student.method, "seed": student.seed, "needs": student.key}
+        yield Cell.of(identity, student.config, skip=student.skip, **names)

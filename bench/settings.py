@@ -17,7 +17,9 @@ from bench.config import RunConfig
 from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
+from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task
+from reaugkd.tasks.glue_folder import folder_of
 
 Tree = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
@@ -133,7 +135,29 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
                 )
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
+    _check_folders(tasks)
+    _check_backends(tasks)
     return Resolved(whole, tasks)
+
+
+def _check_folders(tasks: Mapping[str, RunConfig]) -> None:
+    """Raise UserError if a folder of data is not there, or no task reads it."""
+    folders = {config.data.dir for config in tasks.values()} - {None}
+    if folders and all(get_task(task).suite == "mini" for task in tasks):
+        raise SettingError(
+            f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(tasks)}, which "
+            "are generated: name a GLUE preset, e.g. --preset glue-minilm"
+        )
+    for task, config in tasks.items():
+        if config.data.dir is not None and get_task(task).suite == "glue":
+            folder_of(get_task(task), config.data.dir)
+
+
+def _check_backends(tasks: Mapping[str, RunConfig]) -> None:
+    """Raise UserError if a backend has no library here, or parameters that it does not take."""
+    for spec in dict.fromkeys(spec for config in tasks.values() for spec in config.retrieval.ann):
+        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
+            ann.make(spec)
 
 
 def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:

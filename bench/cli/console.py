@@ -13,9 +13,9 @@ WIDE = 10_000
 
 def console() -> Console:
     """Standard output."""
-    found = Console(highlight=False, markup=False, emoji=False)
-    if found.is_terminal:
-        return found
+    out = Console(highlight=False, markup=False, emoji=False)
+    if out.is_terminal:
+        return out
     return Console(width=WIDE, color_system=None, markup=False, emoji=False)
 
 

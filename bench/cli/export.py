@@ -32,15 +32,6 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
       python -c "import reaugkd; c = reaugkd.RetrievalAugmentedClassifier.from_pretrained(
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
-    from bench import export as exporter
-    from bench.cell import Workbench
-    from bench.cli.console import console
-    from bench.executors.quiet import quieten
-    from bench.progress import lines as progress
-    from bench.records.store import Store
-    from bench.report.files import find
-    from reaugkd.artifacts.cache import default_cache
-    from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann import canonical
     from reaugkd.tasks import get_task
 
@@ -48,11 +39,25 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
         wanted["task"] = get_task(wanted["task"]).name
     if wanted["backend"]:
         wanted["backend"] = canonical(wanted["backend"])
+
+    from bench.records.store import Store
+    from bench.report.files import find
+
+    store = Store(find(run))
+    store.read_run()  # a run that is not there is told before torch is imported
+
+    from bench import export as exporter
+    from bench.cli.console import console
+    from bench.executors.quiet import quieten
+    from bench.pipeline.workbench import Workbench
+    from bench.progress import live as progress
+    from reaugkd.artifacts.cache import default_cache
+    from reaugkd.artifacts.store import ArtifactStore
+
     quieten()
     reporter = progress.reporter(console())
     artifacts = ArtifactStore((cache or default_cache()).expanduser(), reporter)
-    workbench = Workbench(artifacts, reporter, command())
-    record = exporter.export(Store(find(run)), workbench, wanted, folder)
+    record = exporter.export(store, Workbench(artifacts, reporter, command()), wanted, folder)
     if record.retrieval is not None:
         chosen = record.retrieval.chosen
         setting = f"k {chosen.k}, beta {chosen.beta}, tau {chosen.tau}"

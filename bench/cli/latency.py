@@ -87,7 +87,7 @@ def _plan(made: Options, given: dict[str, Any], console: Console) -> None:
 def _explain(made: Options, given: dict[str, Any], console: Console) -> None:
     from bench.cli.measuring import cache
     from bench.measure.subjects import subjects
-    from bench.progress import lines as progress
+    from bench.progress import live as progress
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann.auto import backend as auto
 

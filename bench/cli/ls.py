@@ -144,6 +144,6 @@ def _registry(title: str, registry: Registry[Any]) -> Table:
     rows = []
     for name in registry:
         entry = registry.entry(name)
-        there = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
-        rows.append((name, there, entry.summary))
+        installed = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
+        rows.append((name, installed, entry.summary))
     return Table(title, ("name", "installed", "summary"), tuple(rows), labels=3)

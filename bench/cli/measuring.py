@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.cli.command import command
-from bench.cli.run import _list, _numbers, _specs
+from bench.cli.options import names, numbers, specs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ CASE = (
     click.option(
         "--bases",
         multiple=True,
-        callback=_list,
+        callback=names,
         help="a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
     ),
     click.option("--run", type=_PATH, help="a finished run's knowledge base and student instead"),
@@ -41,10 +41,10 @@ CASE = (
     click.option(
         "--ann",
         multiple=True,
-        callback=_specs,
+        callback=specs,
         help="a,b of backends or auto  [default: exact,hnswlib]",
     ),
-    click.option("--k", multiple=True, callback=_numbers(int), help="neighbours  [default: 10]"),
+    click.option("--k", multiple=True, callback=numbers(int), help="neighbours  [default: 10]"),
     click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
     click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
     click.option("--student", help="bert-6l-768 (any such shape, random weights) or a checkpoint"),
@@ -54,7 +54,7 @@ CASE = (
         show_default=True,
         help="what search efforts are tuned to, or agreement:0.995",
     ),
-    click.option("--threads", multiple=True, callback=_numbers(int), help="cores  [default: all]"),
+    click.option("--threads", multiple=True, callback=numbers(int), help="cores  [default: all]"),
     click.option("--build-threads", type=int, help="of index builds  [default: all cores]"),
     click.option("--out", type=_PATH, help="the folder of the measurements"),
     click.option(
@@ -75,18 +75,18 @@ CASE = (
 
 TIMED = (
     click.option(
-        "--batch", multiple=True, callback=_numbers(int), help="inputs per forward  [default: 1]"
+        "--batch", multiple=True, callback=numbers(int), help="inputs per forward  [default: 1]"
     ),
     click.option(
         "--precision",
         multiple=True,
-        callback=_list,
+        callback=names,
         help="a,b of fp32, bf16, int8  [default: fp32]",
     ),
     click.option(
         "--lengths",
         multiple=True,
-        callback=_list,
+        callback=names,
         help="recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
     ),
     click.option(
@@ -202,7 +202,7 @@ def run_latency(
     """
     from bench.executors.quiet import quieten
     from bench.measure import latency
-    from bench.progress import lines as progress
+    from bench.progress import live as progress
     from bench.records.measurements import Measurements
     from reaugkd.artifacts.store import ArtifactStore
 

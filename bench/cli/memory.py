@@ -38,7 +38,7 @@ def memory(dry_run: bool, **given: Any) -> int:
     from bench.executors.quiet import quieten
     from bench.measure.memory import measure
     from bench.measure.memory_plan import plan, require_linux
-    from bench.progress import lines as progress
+    from bench.progress import live as progress
     from bench.records.measurements import Measurements
     from reaugkd.artifacts.store import ArtifactStore
 

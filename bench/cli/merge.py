@@ -10,7 +10,7 @@ import click
 from bench.cli.command import command
 
 if TYPE_CHECKING:
-    from bench.merge import Merged
+    from bench.merge import Merge
 
 EXAMPLES = """
 \b
@@ -40,38 +40,38 @@ def merge(into: Path, runs: tuple[str, ...], prefer: Any, dry_run: bool) -> int:
     So are two cells that a report could not tell apart, e.g. one method with two learning rates.
     The same command again copies only what is new.
     """
-    from bench import merge as merger
+    from bench.merge import merge as write
+    from bench.merge import preview
     from bench.report.files import find
 
     folders = [find(run) for run in runs]
     if dry_run:
-        found = merger.preview(into, folders, prefer=prefer)
-        _tell(found, "would be ")
-        return 1 if found.conflicts and prefer is None else 0
-    _tell(merger.merge(into, folders, command=command(), prefer=prefer), "")
+        planned = preview(into, folders, command=command(), prefer=prefer)
+        _tell(planned, "would be ")
+        return 1 if planned.conflicts and prefer is None else 0
+    _tell(write(into, folders, command=command(), prefer=prefer), "")
     click.echo(f"bench report {into}")
     return 0
 
 
-def _tell(found: Merged, would: str) -> None:
+def _tell(merge: Merge, would: str) -> None:
     """What there is to know; files that could not be used go to standard error."""
     from bench.cli.console import show
     from bench.report.table import Table
 
-    if found.differences:
-        columns = ("setting", *found.differences[0].runs)
-        rows = tuple((one.setting, *one.values) for one in found.differences)
+    if merge.differences:
+        columns = ("setting", *merge.differences[0].runs)
+        rows = tuple((setting.setting, *setting.values) for setting in merge.differences)
         show(Table("Settings that differ between the runs", columns, rows, len(columns)))
-    if found.conflicts:
+    if merge.conflicts:
         names = ("cell", "taken", "not taken", "what differs")
-        rows = tuple((one.cell, one.taken, one.other, one.what) for one in found.conflicts)
+        rows = tuple((c.cell, c.taken, c.other, c.what) for c in merge.conflicts)
         show(Table("Cells on which the runs contradict each other", names, rows, len(names)))
-    for note in found.notes:
+    for note in merge.notes:
         click.echo(note)
-    for problem in found.problems:
+    for problem in merge.problems:
         click.echo(f"{problem.path} is passed over: {problem.reason}", err=True)
     click.echo(
-        f"{found.folder}: {found.planned} cells: {found.copied} {would}copied, {found.there} "
-        f"there already, {found.waiting} without a record in any run; {found.shared} are in "
-        "several runs and equal"
+        f"{merge.folder}: {len(merge.cells)} cells: {len(merge.todo)} {would}copied, {merge.kept} "
+        f"there already, {merge.waiting} without a record in any run"
     )

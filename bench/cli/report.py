@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.run import _list
+from bench.cli.options import names
 from bench.report.server import PORT
 
 EXAMPLES = """
@@ -33,10 +33,10 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--format",
     "formats",
     multiple=True,
-    callback=_list,
+    callback=names,
     help="a,b of md, tidy, csv, parquet, latex, json, html  [default: md,tidy,json,html]",
 )
-@click.option("--figures", multiple=True, callback=_list, help="Files of each picture: svg,png.")
+@click.option("--figures", multiple=True, callback=names, help="Files of each picture: svg,png.")
 @click.option(
     "--select",
     multiple=True,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.command import command
+from bench.cli.options import names, numbers, specs
+
+if TYPE_CHECKING:
+    from bench.config import RunConfig
+    from bench.records.store import Store
 
 EXAMPLES = """
 \b
@@ -25,51 +30,24 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 """
 
 
-def _list(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
-    if values and not parts:
-        raise click.BadParameter("is empty", context, parameter)
-    return parts
-
-
-def _specs(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> list[str]:
-    from reaugkd.retrieval.ann import split_specs
-
-    _list(context, parameter, values)
-    return [spec for value in values for spec in split_specs(value)]
-
-
-def _numbers(kind: Any) -> Any:
-    def convert(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
-        parts = _list(context, parameter, values)
-        try:
-            return [kind(part) for part in parts]
-        except ValueError as error:
-            raise click.BadParameter(f"{error}; expected e.g. 1,2,4") from error
-
-    return convert
-
-
 @click.command(epilog=EXAMPLES)
 @click.option("--preset", default="mini", show_default=True, help="see: bench ls presets")
 @click.option("--ablation", help="settings on top of the preset; see: bench ls ablations")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
-@click.option("--methods", multiple=True, callback=_list, help="a,b or all; see: bench ls methods")
-@click.option("--tasks", multiple=True, callback=_list, help="a,b; see: bench ls tasks")
+@click.option("--methods", multiple=True, callback=names, help="a,b or all; see: bench ls methods")
+@click.option("--tasks", multiple=True, callback=names, help="a,b; see: bench ls tasks")
 @click.option(
-    "--ann", multiple=True, callback=_specs, help="backends, e.g. exact,hnswlib,faiss:Flat"
+    "--ann", multiple=True, callback=specs, help="backends, e.g. exact,hnswlib,faiss:Flat"
 )
-@click.option("--k", multiple=True, callback=_numbers(int), help="neighbours, e.g. 1,2,4,8")
-@click.option("--beta", multiple=True, callback=_numbers(float), help="weights of retrieval, 0..1")
-@click.option("--tau", multiple=True, callback=_numbers(float), help="retrieval temperatures")
+@click.option("--k", multiple=True, callback=numbers(int), help="neighbours, e.g. 1,2,4,8")
+@click.option("--beta", multiple=True, callback=numbers(float), help="weights of retrieval, 0..1")
+@click.option("--tau", multiple=True, callback=numbers(float), help="retrieval temperatures")
 @click.option(
     "--retrieval",
     type=click.Choice(["own", "all"]),
     help="who queries a knowledge base: methods made for it, or all",
 )
-@click.option("--seeds", multiple=True, callback=_numbers(int), help="e.g. 0,1,2,3,4")
+@click.option("--seeds", multiple=True, callback=numbers(int), help="e.g. 0,1,2,3,4")
 @click.option("--teacher", help="hub name, path, or either with @layers")
 @click.option("--student", help="the same, or teacher@0,2,4 or pretrained@0,2,4")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="GLUE, official layout.")
@@ -98,30 +76,55 @@ def run(preset: str, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
     from bench import layers, settings
 
-    given = [layers.read("preset", preset)]
+    trees = [layers.read("preset", preset)]
     if options["ablation"] is not None:
-        given.append(layers.read("ablation", options["ablation"]))
+        trees.append(layers.read("ablation", options["ablation"]))
     if config_file is not None:
-        given.append(settings.read_file(config_file))
-    given.append(flags(options))
-    given += [settings.assignment(text) for text in options["assignments"]]
-    config = settings.resolve(given)
+        trees.append(settings.read_file(config_file))
+    trees.append(flags(options))
+    trees += [settings.assignment(text) for text in options["assignments"]]
+    resolved = settings.resolve(trees)
+    store = run_store(resolved.whole, preset, options["out"])
 
-    from bench.cli.session import Session
+    from bench.cli.session import Session  # torch comes with it: a mistake is told by now
 
     session = Session(
-        config,
+        resolved,
         preset,
-        out=options["out"],
+        store=store,
         cache=options["cache"],
         command=command(),
         workers=options["max_workers"],
+        overwrite=options["overwrite"],
     )
     if options["cells"] is not None:
-        session.write_cells(options["cells"], options["overwrite"])
+        session.write_cells(options["cells"])
     if not options["dry_run"]:
-        raise SystemExit(session.run(options["overwrite"]))
-    session.show_plan(options["overwrite"])
+        raise SystemExit(session.run())
+    session.show_plan()
+
+
+def run_store(config: RunConfig, preset: str, out: Path | None) -> Store:
+    """Where the run is written; by default the same settings give the same name, hence resume.
+
+    Raises:
+        StoreError: if a merged run lies there: a plan of this run would take the place of one
+            that names the cells of others.
+    """
+    from bench.records.store import Store, StoreError
+    from bench.report.files import RUNS
+    from reaugkd.artifacts import fingerprint
+
+    name = f"{preset}-{config.ablation}" if config.ablation else preset
+    name = f"{name}-{fingerprint.of_json(config.model_dump(mode='json'))[:8]}"
+    store = Store(out or RUNS / name)
+    try:
+        earlier = store.read_run()
+    except StoreError:
+        return store  # there is none, or a damaged one, which the new plan mends
+    if "merged" in earlier:
+        raise StoreError(f"--out {store.folder}: is a merged run: name another folder")
+    return store
 
 
 def flags(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""Libraries that would talk over the progress of a run are told to be silent."""
+"""Processes that neither talk over the progress of a run nor outlive it."""
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def quieten() -> None:
@@ -17,3 +20,13 @@ def quieten() -> None:
     # A silent bar takes its lock all the same. The default one is a semaphore of the system, which
     # a worker that Ctrl-C ends leaves behind with a warning.
     tqdm.set_lock(threading.RLock())
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM is Ctrl-C: a run ends its workers and gives the terminal back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

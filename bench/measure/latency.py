@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.executors.pool import Overwrite
+from bench.executors.groups import Overwrite
 from bench.measure import environment, observed
 from bench.measure.estimate import Estimate
 from bench.measure.job import Job

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.executors.pool import Overwrite
+from bench.executors.groups import Overwrite
 from bench.measure.memory_plan import plan
 from bench.measure.meter import WORKER, Meter
 from bench.measure.options import Options

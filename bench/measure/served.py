@@ -64,7 +64,7 @@ def of_run(
         UserError: if no single student fits, or the run is damaged.
     """
     from bench import export
-    from bench.cell import Workbench
+    from bench.pipeline.workbench import Workbench
     from bench.records.store import Store
 
     workbench = Workbench(store, reporter, "bench latency")

@@ -31,9 +31,9 @@ class Controls:
         self.pipeline, self.method, self.seed = pipeline, method, seed
         queried = pipeline.rows.queried
         outputs = {split: pipeline.outputs(method, seed, split) for split in queried}
-        self.logits = {split: found.logits for split, found in outputs.items()}
-        self.embedding = {split: found.embedding for split, found in outputs.items()}
-        self.own = {s: mixing.probabilities(logits) for s, logits in self.logits.items()}
+        self.logits = {split: output.logits for split, output in outputs.items()}
+        self.embedding = {split: output.embedding for split, output in outputs.items()}
+        self.off = {s: mixing.probabilities(logits) for s, logits in self.logits.items()}
 
     def run(self, training_key: str) -> tuple[ControlResult, Arrays]:
         """Both controls, fitted and chosen on held-out rows, and their outputs by split."""
@@ -42,7 +42,7 @@ class Controls:
         result = ControlResult(
             training_key=training_key,
             student_init=self.pipeline.student_init,
-            off=self._answers(self.own),
+            off=self._answers(self.off),
             temperature=scaled,
             temperature_reason=None if scaled else "a regression has no probabilities to scale",
             second_head=head,
@@ -69,12 +69,12 @@ class Controls:
 
     def _second_head(self) -> tuple[SecondHeadResult, Arrays]:
         pipeline = self.pipeline
-        known = pipeline.outputs(self.method, self.seed, "fit").embedding
-        taught = mixing.probabilities(pipeline.teacher.signals["fit"].logits)
+        embedding = pipeline.outputs(self.method, self.seed, "fit").embedding
+        soft = mixing.probabilities(pipeline.teacher.signals["fit"].logits)
         pipeline.reporter.start("second head", len(second_head.STRENGTHS), "fits")
         heads = {}
         for strength in second_head.STRENGTHS:
-            heads[strength] = second_head.fit(known, taught, strength)
+            heads[strength] = second_head.fit(embedding, soft, strength)
             pipeline.reporter.advance(1)
         pipeline.reporter.finish()
         labels = pipeline.rows.labels(CHOSEN_ON)
@@ -86,7 +86,7 @@ class Controls:
         strength = min(heads, key=loss)
         alone: Arrays = {s: heads[strength](x) for s, x in self.embedding.items()}
         beta = self._beta(alone[CHOSEN_ON])
-        mixed = {s: mixing.mix(self.own[s], alone[s], beta) for s in alone}
+        mixed = {s: mixing.mix(self.off[s], alone[s], beta) for s in alone}
         result = SecondHeadResult(
             strength=strength,
             strengths=list(heads),
@@ -106,6 +106,6 @@ class Controls:
         grid = Grid((1,), self.pipeline.config.retrieval.beta, (1.0,))
         nearest = np.ones((len(head), 1))
         tables = sweep.sweep_scores(
-            task, self.own[CHOSEN_ON], nearest, head[:, None], labels, grid, [task.select_on]
+            task, self.off[CHOSEN_ON], nearest, head[:, None], labels, grid, [task.select_on]
         )
         return sweep.choose(tables[task.select_on], grid).beta

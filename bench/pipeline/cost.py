@@ -20,14 +20,14 @@ def of_student(
         stages: what ran before it, as ``Context.stages`` keeps it.
         cached_rows: rows of ``fit`` whose signals the method took from the cache.
     """
-    own = result.work[STUDENT]
+    student = result.work[STUDENT]
     others = [work for name, work in result.work.items() if name != STUDENT] + [*stages]
-    known = [result.peak_bytes, *(stage.get("peak_bytes") for stage in stages)]
-    peaks = [int(peak) for peak in known if peak is not None]
+    measured = [result.peak_bytes, *(stage.get("peak_bytes") for stage in stages)]
+    peaks = [int(peak) for peak in measured if peak is not None]
     return {
         "steps_per_second": result.steps / result.seconds,
-        "student_forwards": own["forwards"],
-        "student_backwards": own["backwards"],
+        "student_forwards": student["forwards"],
+        "student_backwards": student["backwards"],
         "teacher_forwards": cached_rows + sum(work.get("forwards", 0) for work in others),
         "teacher_backwards": sum(work.get("backwards", 0) for work in others),
         "cached_forwards": cached_rows,

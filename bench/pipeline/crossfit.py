@@ -56,8 +56,8 @@ class CrossFit:
                 logits[self.fold == number] = np.load(part.path / LOGITS)
             np.save(folder / LOGITS, logits)
 
-        found = self.teacher.artifacts.get("cross-fit", self.identity, build)
-        logits: NDArray[np.float32] = np.load(found.path / LOGITS, mmap_mode="r")
+        artifact = self.teacher.artifacts.get("cross-fit", self.identity, build)
+        logits: NDArray[np.float32] = np.load(artifact.path / LOGITS, mmap_mode="r")
         return logits
 
     def part(self, number: int) -> Artifact:

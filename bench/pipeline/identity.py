@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.pipeline.knowledge_base import Base
 from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
+from bench.records.base import Base
 from reaugkd.artifacts.store import SCHEMA
 from reaugkd.retrieval.sweep import Grid
 

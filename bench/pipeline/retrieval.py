@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.pipeline.crossfit import CrossFit
-from bench.pipeline.knowledge_base import NONE, RANDOM, SHUFFLED, Base
 from bench.pipeline.student import TaskPipeline
+from bench.records.base import NONE, RANDOM, SHUFFLED, Base
 from bench.records.run import Choice, RetrievalResult, SearchFacts
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning
@@ -82,8 +82,8 @@ class Retrieval:
                 keys = controls.random_keys(len(keys), keys.shape[1], base.seed)
             KnowledgeBase.build(keys, values, ids, self.identity).save(folder)
 
-        found = self.pipeline.artifacts.get("knowledge-base", self.identity, build)
-        return KnowledgeBase.load(found.path)
+        artifact = self.pipeline.artifacts.get("knowledge-base", self.identity, build)
+        return KnowledgeBase.load(artifact.path)
 
     def _keys(self) -> NDArray[np.float32]:
         pipeline, base = self.pipeline, self.base
@@ -184,13 +184,13 @@ class Retrieval:
         self.grid.require(len(self.knowledge_base))
         index, build_seconds = self.built(spec)
         tuned = tuning.tune(index, self.truths["tuning"], self.target)
-        tables, found = {}, {}
+        tables, searched = {}, {}
         for split in self.queried:
-            found[split] = self.searched(index, split)
-            tables[split] = self._swept(split, *found[split])
+            searched[split] = self.searched(index, split)
+            tables[split] = self._swept(split, *searched[split])
         task, first = self.pipeline.task, self.pipeline.task.tests[0]
-        chosen = self._choice("held_out", tables, found)
-        outputs = {s: self._mixed(s, *found[s], chosen) for s in self.queried}
+        chosen = self._choice("held_out", tables, searched)
+        outputs = {s: self._mixed(s, *searched[s], chosen) for s in self.queried}
         p50, p95 = self._timed(index)
         result = RetrievalResult(
             training_key=training_key,
@@ -209,12 +209,12 @@ class Retrieval:
             off={s: self.pipeline.rows.scores(s, self.own(s)) for s in self.queried},
             off_loss={s: self._loss(s, self.own(s)) for s in self.queried},
             chosen=chosen,
-            optimistic=self._choice(first, tables, found),
+            optimistic=self._choice(first, tables, searched),
             search=SearchFacts(
                 effort=tuned.effort,
                 target=self.target,
                 target_met=tuned.target_met,
-                recall={s: self.truths[s].recall(found[s][1]) for s in self.queried},
+                recall={s: self.truths[s].recall(searched[s][1]) for s in self.queried},
                 agreement={s: self._agreement(s, outputs[s], chosen) for s in self.queried},
                 build_seconds=build_seconds,
                 index_bytes=index.nbytes,
@@ -237,13 +237,13 @@ class Retrieval:
         self,
         split: str,
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
-        found: Mapping[str, tuple[Floats, NDArray[np.int64]]],
+        searched: Mapping[str, tuple[Floats, NDArray[np.int64]]],
     ) -> Choice:
         best = sweep.choose(tables[split][self.pipeline.task.select_on], self.grid)
         grid = self.grid
         at = grid.taus.index(best.tau), grid.ks.index(best.k), grid.betas.index(best.beta)
         scores = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
-        loss = {s: self._loss(s, self._mixed(s, *found[s], best)) for s in self.queried}
+        loss = {s: self._loss(s, self._mixed(s, *searched[s], best)) for s in self.queried}
         return Choice(
             k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores, loss=loss
         )

@@ -205,15 +205,15 @@ class TaskPipeline:
                 vocabulary than the tokenizer, fewer positions than ``data.max_length``, or not
                 the layers that are asked for.
         """
-        found = {"student": self._student_shape}
+        shapes = {"student": self._student_shape}
         if taught or self.config.student.model.source == TEACHER:
             self.teacher.check_labels()
-            found["teacher"] = self.teacher.shape
+            shapes["teacher"] = self.teacher.shape
         wanted = self.config.data.max_length
-        for name, (_, longest) in {**found, **self._further_shapes()}.items():
+        for name, (_, longest) in {**shapes, **self._further_shapes()}.items():
             if longest < wanted:
                 raise ModelError(f"the {name} reads {longest} tokens, data.max_length is {wanted}")
-        return {name: shape.width for name, (shape, _) in found.items()}
+        return {name: shape.width for name, (shape, _) in shapes.items()}
 
     def _further_shapes(self) -> dict[str, tuple[Shape, int]]:
         """Shape and longest text of what the methods' settings name; nothing is trained."""

@@ -102,10 +102,10 @@ class TaskTeacher:
 
     def check_labels(self) -> None:
         """Raise ModelError if the teacher's checkpoint classifies into other classes."""
-        found = model_spec.labels_of(self.config.teacher.model)
-        if found is not None and found != self.task.outputs:
+        labels = model_spec.labels_of(self.config.teacher.model)
+        if labels is not None and labels != self.task.outputs:
             raise ModelError(
-                f"teacher '{self.config.teacher.model.source}' has a head of {found} labels, "
+                f"teacher '{self.config.teacher.model.source}' has a head of {labels} labels, "
                 f"{self.task.title} needs {self.task.outputs}"
             )
 

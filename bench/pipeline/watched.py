@@ -47,13 +47,13 @@ class WatchedStore(ArtifactStore):
         self._inner.append(0.0)
         began = time.perf_counter()
         try:
-            found = super().get(kind, identity, build)
+            artifact = super().get(kind, identity, build)
         finally:
             seconds = time.perf_counter() - began
-            own = seconds - self._inner.pop()
+            seconds_of_its_own = seconds - self._inner.pop()
             if self._inner:
                 self._inner[-1] += seconds
-        if found.key not in self._told:
-            self._told.add(found.key)
-            self._listener.artifact(kind, found.reused, own)
-        return found
+        if artifact.key not in self._told:
+            self._told.add(artifact.key)
+            self._listener.artifact(kind, artifact.reused, seconds_of_its_own)
+        return artifact

@@ -1,4 +1,4 @@
-"""The course of a run: what is done, what is left, and how long that takes."""
+"""The course of a run: what is done, what is left, and the scores so far."""
 
 from __future__ import annotations
 
@@ -7,60 +7,69 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.cell import Cell
-from bench.plan import Planned
-from bench.progress.board import Board
-from bench.progress.desk import Clock, Desk
-from bench.progress.eta import Left, Pace, Work
+from bench.progress.eta import TEACHER, Left, Pace, Work
+from bench.progress.events import Clock, Desk
 from bench.records.run import Record
+
+OFF, ON = "off", "on"
+Row = tuple[str, str]
+"""A method, and whether it queries the first knowledge base of the plan: ``off`` or ``on``."""
+
+Scores = Mapping[str, tuple[float, ...]]
+"""Task -> test scores of all seeds so far, by the task's selection metric."""
 
 
 class Course:
     """The cells of one call of ``bench run``.
+
+    Another thread draws it: what it shows is replaced whole, never changed in place.
 
     Args:
         planned: all of them.
         todo: those that are to be done now.
         before: records of the others.
         works: key of a cell -> what it takes time like; a cell that cannot run has none.
-        teachers: work that several cells of a task need done first.
+        teachers: task -> work that its cells need done first.
         workers: how many processes.
         clock: tells the time.
 
     Attributes:
         cells: all that are planned, by key.
         total: how many are to be done now.
-        there: how many need not be done.
         counts: status -> how many have ended with it.
-        cached: how many students of ``todo`` wait in the cache.
-        board: what was scored so far.
+        titles: task -> its title, of those that are scored.
+        scores: of every row that is scored, the newest last.
     """
 
     def __init__(
         self,
-        planned: Sequence[Planned],
-        todo: Sequence[Planned],
+        planned: Sequence[Cell],
+        todo: Sequence[Cell],
         before: Iterable[Record] = (),
         works: Mapping[str, Work] | None = None,
-        teachers: Iterable[Work] = (),
+        teachers: Mapping[str, Work] | None = None,
         workers: int = 1,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self.cells = {one.cell.key: one.cell for one in planned}
-        self.total, self.there = len(todo), len(planned) - len(todo)
-        self.counts = Counter[str]()
-        self.board = Board(list(self.cells.values()))
+        self.cells = {cell.key: cell for cell in planned}
+        self.total, self.counts = len(todo), Counter[str]()
         self._workers, self._clock, self._began = workers, clock, clock()
-        self._works = dict(works or {})
-        self._teachers = {work.task: work for work in teachers}
-        self._groups = Counter(one.cell.needs or one.cell.key for one in todo)
-        left = [self._works[p.cell.key] for p in todo if p.cell.key in self._works]
-        self.cached = sum(work.cached for work in left)
-        self._pace = Pace([*left, *self._teachers.values()])
-        there = list(before)
-        self.board.add(*there)
-        for record in there:
-            if record.status == "ok" and record.key in self._works:
-                work = self._works[record.key]._replace(cached=False)
+        self._students = Counter(cell.student for cell in todo)
+        self.titles: Mapping[str, str] = {}
+        self.scores: Mapping[Row, Scores] = {}
+        first: dict[tuple[str, str, int], str] = {}
+        for cell in planned:
+            if cell.kind == "retrieval":
+                first.setdefault((cell.task, cell.method, cell.seed), cell.key)
+        self._first = set(first.values())
+        works = works or {}
+        self._teachers = dict(teachers or {})
+        left = {cell.key: works[cell.key] for cell in todo if cell.key in works}
+        self._pace = Pace(left | {_key(task): w for task, w in self._teachers.items()})
+        for record in before:
+            self._score(record)
+            if record.status == "ok" and record.key in works:
+                work = works[record.key]._replace(cached=False)
                 self._pace.learn(work, _made_in(record))
 
     @property
@@ -76,28 +85,45 @@ class Course:
     def ended(self, cell: Cell, record: Record, desk: Desk | None = None) -> None:
         """A cell has ended at ``desk``, where that is known."""
         self.counts[record.status] += 1
-        self._groups[cell.needs or cell.key] -= 1
-        self.board.add(record)
+        self._students[cell.student] -= 1
+        self._score(record)
         shared = desk.shared if desk else 0.0
-        if work := self._works.get(cell.key):
-            self._pace.drop(work)
-            if record.status == "ok":
-                self._pace.learn(work, max(0.0, record.seconds - shared))
-        if desk and "teacher" in (*desk.made, *desk.reused) and cell.task in self._teachers:
-            teacher = self._teachers.pop(cell.task)
-            self._pace.drop(teacher)
-            if "teacher" in desk.made:
-                self._pace.learn(teacher, shared)
+        self._pace.done(cell.key, record.seconds - shared if record.status == "ok" else None)
+        if desk and "teacher" in desk.made | desk.reused and cell.task in self._teachers:
+            del self._teachers[cell.task]
+            self._pace.done(_key(cell.task), shared if "teacher" in desk.made else None)
 
     def left(self, desks: Iterable[Desk] = ()) -> Left | None:
         """How long the rest takes, ``desks`` being at work; None while nothing is known."""
-        at_work = [(self._works[d.key], d.elapsed) for d in desks if d.key in self._works]
-        groups = sum(count > 0 for count in list(self._groups.values()))
-        return self._pace.left(at_work, min(self._workers, groups))
+        running = {desk.key: desk.elapsed for desk in desks if desk.key is not None}
+        students = sum(count > 0 for count in list(self._students.values()))
+        return self._pace.left(running, min(self._workers, students))
+
+    def _score(self, record: Record) -> None:
+        """Put in what a finished cell scored; what failed or was skipped has no score."""
+        split, metric = record.tests[0], record.select_on
+        if record.status != "ok":
+            return
+        if record.training is not None:
+            row, score = (record.method, OFF), record.training.scores[split][metric]
+        elif record.retrieval is not None and record.key in self._first:
+            row, score = (record.method, ON), record.retrieval.chosen.scores[split][metric]
+        else:
+            return
+        scores = dict(self.scores)
+        tasks = scores.pop(row, {})
+        scores[row] = {**tasks, record.task: (*tasks.get(record.task, ()), score)}
+        self.titles = {**self.titles, record.task: record.title}
+        self.scores = scores
+
+
+def _key(task: str) -> str:
+    """Key of the work of a task's teacher."""
+    return f"{TEACHER} of {task}"
 
 
 def _made_in(record: Record) -> float:
     """Seconds that a cell took by itself; a student's are kept with it in the cache."""
     if record.training is None:
         return record.seconds
-    return record.training.seconds + sum(one.seconds for one in record.training.cost.stages)
+    return record.training.seconds + sum(stage.seconds for stage in record.training.cost.stages)

@@ -1,55 +1,72 @@
-"""Progress of long work: drawn live in a terminal, plain lines elsewhere."""
+"""PlainDisplay lines of progress, for logs and pipes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from bench.progress.desk import Desk
-from reaugkd.reporter import Reporter
-
-if TYPE_CHECKING:
-    from bench.progress.course import Course
-    from bench.progress.eta import Left
+from bench.progress.course import Course
+from bench.progress.eta import Left
+from bench.progress.events import Desk
+from bench.records.run import Record
 
 
-class Display(Protocol):
-    """Shows what the processes of a run do."""
+class Lines(Desk):
+    """One line when a stage ends."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def note(self, text: str) -> None:
+        """Write ``text``."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """Write what the stage did and how fast; short stages need no line when they begin."""
+        stage, self.stage = self.stage, None
+        if stage is not None:
+            now = self.clock()
+            rate = f"in {now - stage.began:.1f} s ({stage.rate(now):.0f}/s)"
+            did = f"{stage.done} {stage.unit} {rate} {figures(stage.values)}".rstrip()
+            self.note(f"  {stage.name}: {did}")
+
+
+class PlainDisplay:
+    """Shows what the processes of a run do in plain lines, each whole."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._desks: dict[int, Desk] = {}
 
     @property
     def desks(self) -> Sequence[Desk]:
         """Of all processes that were heard of."""
+        return list(self._desks.values())
 
     def desk(self, worker: int = 0) -> Desk:
         """The desk of a process: 0 is this one, others go by their ids."""
+        if worker not in self._desks:
+            self._desks[worker] = self._new()
+        return self._desks[worker]
+
+    def _new(self) -> Desk:
+        return Lines(self.console)
 
     def begin(self, course: Course) -> None:
-        """The cells begin; from now on they are shown too."""
+        """The cells begin; their own lines tell the course."""
 
     def close(self) -> None:
-        """The end, whatever came: nothing is left on a terminal that should not stay."""
+        """The end, whatever came: say how far the stages under way have come."""
+        for desk in self.desks:
+            desk.finish()
 
 
-def display(console: Console) -> Display:
-    """The display that suits ``console``; a terminal that cannot move its cursor gets lines."""
-    if not console.is_interactive:
-        return Plain(console)
-    from bench.progress.live import Live
-
-    return Live(console)
-
-
-def reporter(console: Console) -> Reporter:
-    """The reporter that suits ``console``, for work that is no run."""
-    return display(console).desk()
-
-
-def shown(values: Mapping[str, float]) -> str:
+def figures(values: Mapping[str, float]) -> str:
     """Figures on one line.
 
-    >>> shown({"soft": 0.25, "hard": 1.5})
+    >>> figures({"soft": 0.25, "hard": 1.5})
     'soft 0.2500 hard 1.5000'
     """
     return " ".join(f"{name} {value:.4f}" for name, value in values.items())
@@ -69,7 +86,6 @@ def duration(seconds: float) -> str:
 def remaining(left: Left | None) -> str:
     """An estimate in words, empty where there is none.
 
-    >>> from bench.progress.eta import Left
     >>> remaining(Left(100.0, True)), remaining(Left(4000.0, False)), remaining(None)
     ('about 1:40 left', 'over 1:06:40 left', '')
     """
@@ -78,47 +94,22 @@ def remaining(left: Left | None) -> str:
     return f"{'about' if left.whole else 'over'} {duration(left.seconds)} left"
 
 
-class Lines(Desk):
-    """One line when a stage ends: for logs and pipes."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def note(self, text: str) -> None:
-        """Write ``text``."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def finish(self) -> None:
-        """Write what the stage did and how fast; short stages need no line when they begin."""
-        stage, self.stage = self.stage, None
-        if stage is not None:
-            now = self.clock()
-            rate = f"in {now - stage.began:.1f} s ({stage.rate(now):.0f}/s)"
-            did = f"{stage.done} {stage.unit} {rate} {shown(stage.values)}".rstrip()
-            self.note(f"  {stage.name}: {did}")
-
-
-class Plain:
-    """Plain lines of every process, each whole."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._desks: dict[int, Desk] = {}
-
-    @property
-    def desks(self) -> Sequence[Desk]:
-        """Of all processes that were heard of."""
-        return list(self._desks.values())
-
-    def desk(self, worker: int = 0) -> Desk:
-        """The desk of a process."""
-        return self._desks.setdefault(worker, Lines(self._console))
-
-    def begin(self, course: Course) -> None:
-        """The lines of its cells tell the course."""
-
-    def close(self) -> None:
-        """Say how far the stages under way have come."""
-        for desk in self.desks:
-            desk.finish()
+def outcome(record: Record) -> str:
+    """What a cell scored on the test split, or why it did not."""
+    split, metric = record.tests[0], record.select_on
+    if record.training is not None:
+        return f"{split} {metric} {record.training.scores[split][metric]:.4f}"
+    if record.retrieval is not None:
+        off, on = record.retrieval.off, record.retrieval.chosen
+        return (
+            f"{split} {metric} {off[split][metric]:.4f} -> {on.scores[split][metric]:.4f} "
+            f"(k {on.k}, beta {on.beta}, tau {on.tau})"
+        )
+    if record.controls is not None:
+        head, scaled = record.controls.second_head, record.controls.temperature
+        what = (
+            f"second head {split} {metric} {record.controls.off.scores[split][metric]:.4f} -> "
+            f"{head.mixed.scores[split][metric]:.4f} (beta {head.beta})"
+        )
+        return what + (f", temperature {scaled.temperature:.2f}" if scaled else "")
+    return record.reason or ""

@@ -4,43 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from statistics import fmean
 
 from rich import live
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from bench.progress.desk import Clock, Desk, Stage
-from bench.progress.lines import duration, remaining, shown
-
-if TYPE_CHECKING:
-    from bench.progress.board import Board, Row
-    from bench.progress.course import Course
+from bench.progress.course import OFF, ON, Course
+from bench.progress.events import Clock, Desk, RunningStage
+from bench.progress.lines import Lines, PlainDisplay, duration, figures, remaining
+from reaugkd.reporter import Reporter
 
 NARROW = 60
-"""Columns below which lines are broken differently and bars are short."""
+"""Columns below which bars are short and units are left out."""
 
 PER_SECOND = 4
 """How often the view is drawn anew: often enough to look alive, too seldom to slow training."""
 
-HEAVY, ASCII = "━─", "=-"
-"""What a bar's done part and the rest of it consist of: told apart without colours too."""
 
-DIM, BAD = "dim", "red"
-GAP = 2
-"""Blanks between the columns of the board."""
+def display(console: Console) -> PlainDisplay:
+    """The display that suits ``console``; a terminal that cannot move its cursor gets lines."""
+    return LiveDisplay(console) if console.is_interactive else PlainDisplay(console)
 
 
-class _Seat(Desk):
-    """A desk whose notes and stages are shown by a display."""
+def reporter(console: Console) -> Reporter:
+    """The reporter that suits ``console``, for work that is no run."""
+    return display(console).desk()
 
-    def __init__(self, display: Live) -> None:
-        super().__init__()
+
+class _Seat(Lines):
+    """A desk whose stages are shown by a display."""
+
+    def __init__(self, display: LiveDisplay) -> None:
+        super().__init__(display.console)
         self._display = display
-
-    def note(self, text: str) -> None:
-        """Write ``text`` above the view."""
-        self._display.note(text)
 
     def start(self, stage: str, total: int, unit: str = "examples") -> None:
         """Show a new stage."""
@@ -49,34 +48,23 @@ class _Seat(Desk):
 
     def finish(self) -> None:
         """Take the stage away."""
-        super().finish()
+        self.stage = None
         self._display.settle()
 
 
-class Live:
+class LiveDisplay(PlainDisplay):
     """Draws the desks of all processes and, once a run has begun, its course.
 
     Outside of a run the view is there only while a stage is.
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._desks: dict[int, Desk] = {}
+        super().__init__(console)
         self._course: Course | None = None
         self._view: live.Live | None = None
 
-    @property
-    def desks(self) -> Sequence[Desk]:
-        """Of all processes that were heard of."""
-        return list(self._desks.values())
-
-    def desk(self, worker: int = 0) -> Desk:
-        """The desk of a process."""
-        return self._desks.setdefault(worker, _Seat(self))
-
-    def note(self, text: str) -> None:
-        """Write a line above the view."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+    def _new(self) -> Desk:
+        return _Seat(self)
 
     def begin(self, course: Course) -> None:
         """Show the course from now on."""
@@ -88,7 +76,7 @@ class Live:
         if self._view is None:
             self._view = live.Live(
                 get_renderable=lambda: Screen(self._course, self.desks),
-                console=self._console,
+                console=self.console,
                 refresh_per_second=PER_SECOND,
                 transient=True,
             )
@@ -118,116 +106,99 @@ class Screen:
     def __init__(
         self, course: Course | None, desks: Sequence[Desk], clock: Clock = time.perf_counter
     ) -> None:
-        self._course, self._desks, self._clock = course, desks, clock
+        self._course, self._desks, self._now = course, desks, clock()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, height = options.max_width, max(1, options.size.height - 1)
-        for line in self.lines(width, height, ASCII if options.ascii_only else HEAVY):
-            line.truncate(width, overflow="crop")
-            yield line
+        width, room = options.max_width, max(1, options.size.height - 1)
+        for part in self._parts(width, room):
+            for line in console.render_lines(part, options.update(height=None), pad=False)[:room]:
+                room -= 1
+                yield from line
+                yield Text("\n", end="")
 
-    def lines(self, width: int, height: int, marks: str = HEAVY) -> list[Text]:
-        """At most ``height`` lines for ``width`` columns; bars consist of ``marks``."""
-        head = list(_head(self._course, self._desks, width, marks)) if self._course else []
+    def _parts(self, width: int, height: int) -> Iterator[RenderableType]:
+        course, narrow = self._course, width < NARROW
         busy = [desk for desk in self._desks if desk.stage is not None or desk.key is not None]
-        blank = [Text()] if head and busy else []
-        full = [line for desk in busy for line in self._at(desk, width, marks)]
-        if len(head) + len(blank) + len(full) > height:
-            full = [self._in_short(desk) for desk in busy]
-        above = [*head, *blank, *full]
-        room = height - len(above) - 1
-        board = list(_board(self._course.board, width, room)) if self._course else []
-        return [*above, *([Text()] if board else []), *board][:height]
+        used = 0
+        if course:
+            yield from _head(course, self._desks, narrow)
+            used += 3
+        short = used + 2 * len(busy) > height
+        for desk in busy:
+            yield from self._stage(desk, narrow, short)
+            used += 1 if short else 2
+        if course and course.scores and used + 3 <= height:
+            yield ""
+            yield _scores(course, width, height - used - 2)
 
-    def _label(self, desk: Desk) -> str:
-        cells = self._course.cells if self._course else {}
-        return cells[desk.key].label if desk.key in cells else ""
-
-    def _at(self, desk: Desk, width: int, marks: str) -> Iterator[Text]:
-        """What one process does, in up to three lines."""
-        if label := self._label(desk):
-            reused = f" (from the cache: {', '.join(desk.reused)})" if desk.reused else ""
-            yield Text.assemble((label, "bold"), (reused, DIM))
+    def _stage(self, desk: Desk, narrow: bool, short: bool) -> Iterator[RenderableType]:
+        """What one process does, in two lines, or in one where there are many of them."""
         stage = desk.stage
         if stage is None:
-            return
-        values, narrow = shown(stage.values), width < NARROW
-        yield Text.assemble(f"  {stage.name}", "" if narrow else (f"  {values}", DIM))
-        length, figures = (10 if narrow else 24), self._figures(stage, narrow)
-        yield Text("  ").append_text(_bar(stage.done, stage.total, length, marks)).append(figures)
-        if narrow and values:
-            yield Text(f"  {values}", DIM)
+            cell = self._course.cells.get(desk.key or "") if self._course else None
+            yield _line(cell.label if cell else "")
+        elif short:
+            share = f"{100 * stage.done / max(1, stage.total):3.0f} %"
+            yield _line(f"{share} {stage.name}, {self._pace(stage, narrow=True)}")
+        else:
+            yield _line(f"  {stage.name}  ").append(figures(stage.values), "dim")
+            yield _bar(stage.done, stage.total, self._pace(stage, narrow), narrow)
 
-    def _figures(self, stage: Stage, narrow: bool) -> str:
-        now = self._clock()
-        unit, left = ("" if narrow else f" {stage.unit}"), stage.left(now)
+    def _pace(self, stage: RunningStage, narrow: bool) -> str:
+        unit, rate = ("" if narrow else f" {stage.unit}"), stage.rate(self._now)
+        left = max(0, stage.total - stage.done) / rate if rate else None
         rest = f", {duration(left)} left" if left is not None else ""
-        return f" {stage.done:,}/{stage.total:,}, {stage.rate(now):,.0f}{unit}/s{rest}"
-
-    def _in_short(self, desk: Desk) -> Text:
-        """What one process does, in one line: for many of them."""
-        stage = desk.stage
-        if stage is None:
-            return Text(self._label(desk))
-        share = f"{100 * stage.done / max(1, stage.total):3.0f} %"
-        return Text(f"{share} {stage.name},{self._figures(stage, narrow=True)}")
+        return f"{stage.done:,}/{stage.total:,}, {rate:,.0f}{unit}/s{rest}"
 
 
-def _bar(done: int, total: int, length: int, marks: str) -> Text:
-    full = min(length, int(length * done / max(1, total)))
-    return Text.assemble((marks[0] * full, "green"), (marks[1] * (length - full), DIM))
+def _line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="crop")
 
 
-def _head(course: Course, desks: Sequence[Desk], width: int, marks: str) -> Iterator[Text]:
-    counts, narrow = course.counts, width < NARROW
-    parts = [f"{course.done} done", f"{course.total - course.done} left"]
-    failed = f"{counts['failed']} failed"
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    cells = Text.assemble(
-        f"{', '.join(parts)}, ", (failed, BAD if counts["failed"] else ""), skipped
-    )
-    bar = _bar(course.done, course.total, 10 if narrow else 24, marks)
-    yield bar.append(" ").append_text(cells)
-    left = remaining(course.left(desks)) or "time left not known yet"
-    yield Text(f"{duration(course.elapsed)} elapsed, {left}")
-    if course.cached:
-        yield Text(f"students in the cache: {course.cached}", DIM)
+def _bar(done: int, total: int, text: str | Text, narrow: bool) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=10 if narrow else 24)
+    grid.add_column(no_wrap=True, overflow="crop")
+    bar = ProgressBar(max(1, total), done, complete_style="green", finished_style="green")
+    grid.add_row(bar, text)
+    return grid
 
 
-def _board(board: Board, width: int, height: int) -> Iterator[Text]:
-    """As many rows and columns of the scores as there is room for, the newest if not all."""
-    if not board.rows or height < 2:
-        return
-    rows, titles = _newest(board.rows, height - 1), board.titles
-    names = max(len("method"), *(len(row.method) for row in rows))
-    several = any(len(found) > 1 for row in rows for found in row.scores.values())
-    texts = {title: [_score(row, title, several) for row in rows] for title in titles}
-    wide = {title: max(len(title), *map(len, found)) for title, found in texts.items()}
-    room, chosen = width - names - GAP - len("retrieval"), list[str]()
-    for title in reversed(titles):
-        room -= GAP + wide[title]
-        if room < 0:
-            break
-        chosen.insert(0, title)
-    blanks = " " * GAP
-    head = [f"{'method':{names}}", "retrieval", *(f"{title:>{wide[title]}}" for title in chosen)]
-    yield Text(blanks.join(head), DIM)
-    for number, row in enumerate(rows):
-        scores = (f"{texts[title][number]:>{wide[title]}}" for title in chosen)
-        yield Text(blanks.join([f"{row.method:{names}}", f"{row.retrieval:9}", *scores]))
+def _head(course: Course, desks: Sequence[Desk], narrow: bool) -> Iterator[RenderableType]:
+    counts, left = course.counts, course.left(desks)
+    cells = Text(f"{course.done} done, {course.total - course.done} left, ")
+    cells.append(f"{counts['failed']} failed", "red" if counts["failed"] else "")
+    cells.append(f", {counts['skipped']} skipped" if counts["skipped"] else "")
+    yield _bar(course.done, course.total, cells, narrow)
+    rest = remaining(left) or "time left not known yet"
+    yield _line(f"{duration(course.elapsed)} elapsed, {rest}")
+    yield ""
 
 
-def _newest(rows: Sequence[Row], count: int) -> list[Row]:
-    """The ``count`` rows that changed last, in their order."""
-    if len(rows) <= count:
-        return list(rows)
-    oldest = sorted(row.changed for row in rows)[-count]
-    return [row for row in rows if row.changed >= oldest]
+def _scores(course: Course, width: int, height: int) -> Table:
+    """Mean test scores in percent: as many rows and tasks as fit, the newest if not all."""
+    cells = course.cells.values()
+    newest = list(course.scores)[-height:]
+    methods = dict.fromkeys(cell.method for cell in cells)
+    rows = [row for method in methods for row in ((method, OFF), (method, ON)) if row in newest]
+    tasks = [task for task in dict.fromkeys(c.task for c in cells) if task in course.titles]
+    names = max(len("method"), *(len(method) for method, _ in rows))
+    wide = max(len("00.00 (0)"), *(len(course.titles[task]) for task in tasks))
+    fitting = max(0, width - names - len("  retrieval")) // (wide + 2)
+    tasks = tasks[len(tasks) - min(len(tasks), fitting) :]
+    several = any(len(seeds) > 1 for row in rows for seeds in course.scores[row].values())
 
+    def shown(seeds: tuple[float, ...]) -> str:
+        if not seeds:
+            return "-"
+        return f"{100 * fmean(seeds):.2f}" + (f" ({len(seeds)})" if several else "")
 
-def _score(row: Row, title: str, several: bool) -> str:
-    """Mean over seeds in percent, with their number where ``several`` have finished somewhere."""
-    mean = row.mean(title)
-    if mean is None:
-        return "-"
-    return f"{100 * mean:.2f}" + (f" ({len(row.scores[title])})" if several else "")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("method", no_wrap=True)
+    table.add_column("retrieval", no_wrap=True)
+    for task in tasks:
+        table.add_column(course.titles[task], justify="right", no_wrap=True)
+    for row in rows:
+        scores = course.scores[row]
+        table.add_row(*row, *(shown(scores.get(task, ())) for task in tasks))
+    return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.pipeline.knowledge_base import NONE, percent
+from bench.records.base import NONE, percent
 from bench.records.run import Answers, ControlResult, Record, RetrievalResult
 from bench.report.results import BASE_AXES, HELD_OUT, Planned, Results
 from bench.report.summary import Summary, each, nats, points, summarise

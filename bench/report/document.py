@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bench import union
+from bench.records import merged
 from bench.records.run import Record
 from bench.report import contents, headline, limits, origin, run_settings, status, tidy
 from bench.report.results import Results
@@ -136,7 +136,7 @@ def _lead(results: Results) -> list[str]:
         lines.append(f"Source: {_distinct(f'{r.title} {t.source}' for r, t in results.trained)}.")
         notes = [f"{r.title}: {note}" for r, t in results.trained for note in t.notes]
         lines += list(dict.fromkeys(notes))
-    lines += union.in_short(results.run)
+    lines += merged.in_short(results.run)
     return lines + limits.in_short(results.run)
 
 

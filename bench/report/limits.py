@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.union import names
+from bench.records.merged import names
 
 
 def in_short(run: Mapping[str, Any]) -> list[str]:

@@ -75,8 +75,8 @@ def observed(metric: str, predictions: ArrayLike, labels: ArrayLike) -> Floats:
     array([0.75, 1.  ])
     """
     rows = np.shape(labels)[0] if np.ndim(labels) else 0
-    found = resampled(metric, predictions, labels, np.ones((1, rows), np.float32))
-    return np.asarray(found[0], np.float64)
+    values = resampled(metric, predictions, labels, np.ones((1, rows), np.float32))
+    return np.asarray(values[0], np.float64)
 
 
 def resampled(
@@ -113,8 +113,8 @@ def chunks(examples: int, resamples: int = RESAMPLES, seed: int = 0) -> Iterator
         rows = min(at_once, resamples - start)
         drawn = random.integers(0, examples, (rows, examples))
         drawn += np.arange(0, rows * examples, examples)[:, None]
-        found = np.bincount(drawn.ravel(), minlength=rows * examples)
-        yield found.reshape(rows, examples).astype(np.float32)
+        drawn_counts = np.bincount(drawn.ravel(), minlength=rows * examples)
+        yield drawn_counts.reshape(rows, examples).astype(np.float32)
 
 
 def _checked(predictions: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -87,19 +87,19 @@ def difference(
     Raises:
         ValueError: the shapes do not fit, a value is not finite, or R < 40.
     """
-    found, drawn = np.asarray(observed, np.float64), np.asarray(resampled, np.float64)
-    if found.ndim != 1 or drawn.ndim != 2 or not len(found) or drawn.shape[1] != len(found):
-        raise ValueError(f"observed {found.shape} must be [S] and resampled {drawn.shape} [R, S]")
+    points, drawn = np.asarray(observed, np.float64), np.asarray(resampled, np.float64)
+    if points.ndim != 1 or drawn.ndim != 2 or not len(points) or drawn.shape[1] != len(points):
+        raise ValueError(f"observed {points.shape} must be [S] and resampled {drawn.shape} [R, S]")
     if len(drawn) < FEWEST:
         raise ValueError(f"{len(drawn)} resamples are too few: at least {FEWEST}")
-    if not (np.isfinite(found).all() and np.isfinite(drawn).all()):
+    if not (np.isfinite(points).all() and np.isfinite(drawn).all()):
         raise ValueError("a difference is NaN or infinite")
-    estimate, seeds = float(found.mean()), len(found)
+    estimate, seeds = float(points.mean()), len(points)
     if seeds == 1:
         se = float(drawn.std(ddof=1))
         shown = minimum_detectable(se)
         return Difference(estimate, None, None, se, None, shown, None, 1, examples)
-    between = float(found.var(ddof=1)) / seeds
+    between = float(points.var(ddof=1)) / seeds
     of_pairs, of_examples = variances(drawn)
     guarded = max(between, _least(seeds) * of_pairs)
     low, high, p = _interval(_replicates(estimate, drawn, guarded, of_examples, seed))
@@ -112,7 +112,7 @@ def difference(
         se=se,
         p=p,
         detectable=minimum_detectable(se, freedom),
-        sd=float(found.std(ddof=1)),
+        sd=float(points.std(ddof=1)),
         seeds=seeds,
         examples=examples,
     )

@@ -13,6 +13,22 @@ from reaugkd.tasks.glue import COLUMNS
 from reaugkd.tasks.task import Task
 
 
+def folder_of(task: Task, data_dir: str | Path) -> Path:
+    """Where the files of ``task`` lie.
+
+    Raises:
+        DataError: if there is no such folder.
+    """
+    folder = Path(data_dir) / task.title
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is not a folder: {task.title} is read from"
+            f" {', '.join(f'{task.title}/{name}.tsv' for name in ('train', *task.tests))}"
+            " as in the official GLUE download"
+        )
+    return folder
+
+
 def from_folder(task: Task, data_dir: str | Path) -> Corpus:
     """Read ``train`` and the dev files of ``task`` below ``data_dir``.
 
@@ -24,13 +40,7 @@ def from_folder(task: Task, data_dir: str | Path) -> Corpus:
         DataError: a folder or file is missing, a row is malformed, a label is unknown, or a split
             is empty; names the path (and line) and what was expected.
     """
-    folder = Path(data_dir) / task.title
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is not a folder: {task.title} is read from"
-            f" {', '.join(f'{task.title}/{name}.tsv' for name in ('train', *task.tests))}"
-            " as in the official GLUE download"
-        )
+    folder = folder_of(task, data_dir)
     notes: list[str] = []
     train = _read(task, folder / "train.tsv", notes)
     tests = {name: _read(task, folder / f"{name}.tsv", notes) for name in task.tests}

@@ -10,9 +10,10 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from bench import layers, settings
-from bench.cell import Workbench
+from bench.cell import Cell
 from bench.cli.main import main
-from bench.plan import Planned, make
+from bench.pipeline.workbench import Workbench
+from bench.plan import make
 from bench.records.run import Record, comparable
 from bench.records.store import Store
 from bench.settings import Resolved
@@ -127,7 +128,7 @@ def resolved(ablation: str | None = None, **flags: Any) -> Resolved:
     return settings.resolve(given)
 
 
-def plan(cache: Path, reporter: Reporter | None = None, **flags: Any) -> list[Planned]:
+def plan(cache: Path, reporter: Reporter | None = None, **flags: Any) -> list[Cell]:
     """The plan of the small matrix with ``flags`` on top."""
     listener = reporter or Silent()
     return make(

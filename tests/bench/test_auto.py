@@ -20,7 +20,7 @@ def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def retrievals(folder: Path, *specs: str) -> list[Cell]:
     planned = runs.plan(folder / "cache", retrieval__ann=list(specs))
-    return [p.cell for p in planned if p.cell.kind == "retrieval"]
+    return [p for p in planned if p.kind == "retrieval"]
 
 
 def test_a_cell_of_auto_is_the_cell_of_the_backend_it_stands_for(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cell import Workbench
+from bench.pipeline.workbench import Workbench
 from bench.records.run import ControlResult, Record, RetrievalResult, TrainingResult
 from bench.records.store import Store
 from reaugkd.artifacts.store import ArtifactStore
@@ -245,15 +245,6 @@ def test_without_weight_a_second_head_changes_nothing(folder: Path, tmp_path: Pa
     mixed = Store(tmp_path).arrays(made["kd controls"].key)["mixed.dev"]
     logits = Store(tmp_path).arrays(made["kd"].key)["logits.dev"]
     assert np.array_equal(mixed, probabilities(logits))
-
-
-def test_workers_leave_the_same_records(folder: Path, tmp_path: Path) -> None:
-    threads = ("--threads", 1, "--methods", "kd,reaugkd")
-    alone = runs.run(tmp_path / "alone", *FLAGS, *threads)
-    pool = runs.run(tmp_path / "pool", *FLAGS, *threads, "--max-workers", 2)
-    assert alone.exit_code == pool.exit_code == 0, pool.output
-    one, other = (runs.results(tmp_path / name / "out") for name in ("alone", "pool"))
-    assert one == other
 
 
 def test_the_same_command_finds_everything_there(folder: Path, found: dict[str, Record]) -> None:

@@ -65,11 +65,11 @@ def test_the_content_of_a_named_model_decides_the_key(tmp_path: Path) -> None:
     first = checkpoints.write(tmp_path / "a", seed=1)
     copy = shutil.copytree(first, tmp_path / "b")
     other = checkpoints.write(tmp_path / "c", seed=2)
-    identities = [plan(tmp_path, str(folder)).cell.identity for folder in (first, copy, other)]
+    identities = [plan(tmp_path, str(folder)).identity for folder in (first, copy, other)]
     assert identities[0]["models"] == identities[1]["models"] != identities[2]["models"]
     shutil.rmtree(copy)
     shutil.copytree(other, copy)  # the same name, another content
     model_spec._files.cache_clear()  # as in a new process
-    changed = plan(tmp_path, str(copy)).cell
+    changed = plan(tmp_path, str(copy))
     assert changed.identity["models"] == identities[2]["models"]
     assert changed.identity["settings"] == identities[1]["settings"]

@@ -113,9 +113,12 @@ def test_stopped_again_and_again_before_a_write_it_ends_the_same(
     }
 
 
-def interrupted(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C, as a terminal sends it: to the whole process group."""
-    os.killpg(process.pid, signal.SIGINT)
+def interrupted(process: subprocess.Popen[str], term: bool = False) -> None:
+    """Ctrl-C, as a terminal sends it, to the whole process group; or TERM to the command alone."""
+    if term:
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, errors
     assert errors.strip() == "error: interrupted; the same command resumes where it stopped"
@@ -133,7 +136,8 @@ def test_ctrl_c_is_one_line_and_the_same_command_resumes(finished: Path, tmp_pat
     assert runs.results(tmp_path / "out") == runs.results(finished / "out")
 
 
-def test_ctrl_c_ends_a_pool_at_once_and_without_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("term", [False, True])
+def test_ctrl_c_and_term_end_a_pool_at_once_and_without_a_word(term: bool, tmp_path: Path) -> None:
     long = ("--set", "teacher.recipe.epochs=900", "--methods", "kd,reaugkd")
     with started(tmp_path, *long, "--max-workers", 2) as process:
         deadline = time.monotonic() + PATIENCE
@@ -141,4 +145,4 @@ def test_ctrl_c_ends_a_pool_at_once_and_without_a_word(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.1)
-        interrupted(process)
+        interrupted(process, term)  # its output ends only when no worker holds it any more

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 
 from bench import merge as merging
 from bench.cli.main import main
-from bench.contenders import Prefer
-from bench.merge import ConflictError, Merged, MergeError, merge, preview
+from bench.merge import ConflictError, Merge, MergeError, merge, preview
+from bench.records.choice import Prefer
 from bench.records.recipes import recipe
 from bench.records.run import Record, comparable
 from bench.records.store import Store, StoreError
@@ -61,8 +61,13 @@ def cells(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "cells").iterdir())}
 
 
-def united(into: Path, *runs: Path, prefer: Prefer | None = None) -> Merged:
+def united(into: Path, *runs: Path, prefer: Prefer | None = None) -> Merge:
     return merge(into, runs, command=COMMAND, prefer=prefer)
+
+
+def counts(done: Merge) -> tuple[int, int, int]:
+    """Records that were copied, that were there already, and cells without any."""
+    return len(done.todo), done.kept, done.waiting
 
 
 def elsewhere(record: Record, time: str = "2025-06-01T00:00:00+00:00") -> Record:
@@ -91,7 +96,7 @@ def test_parts_of_a_run_make_the_run_in_whatever_order(draw: int, tmp_path: Path
         into = tmp_path / str(number) / "all"
         done = united(into, *order)
         assert cells(into) == cells(alone)
-        assert (done.planned, done.copied, done.conflicts) == (len(whole), len(whole), ())
+        assert (counts(done), done.conflicts) == ((len(whole), 0, 0), ())
         made = build(load(Store(into)))
         for name in ("scores", "retrieval", "costs", "training"):
             assert _sorted(made.data[name]) == _sorted(expected.data[name])
@@ -107,15 +112,12 @@ def test_the_runs_are_not_touched_and_again_changes_nothing(tmp_path: Path) -> N
     before = [content(folder) for folder in folders]
     into = tmp_path / "all"
     done = united(into, *folders)
-    assert (done.copied, done.there, done.shared, done.waiting) == (16, 0, 4, 0)
+    assert counts(done) == (16, 0, 0)
     first = content(into)
-    again = united(into, *folders)
-    assert (again.copied, again.there, again.shared) == (0, 16, 4)
-    assert content(into).keys() == first.keys()
-    assert {n: c for n, c in content(into).items() if n != "run.json"} == {
-        n: c for n, c in first.items() if n != "run.json"
-    }
-    assert content(into)["run.json"][0] == first["run.json"][0]
+    assert counts(united(into, *folders)) == (0, 16, 0)
+    again = content(into)
+    assert again.pop("run.json")[0] == first.pop("run.json")[0]
+    assert again == first
     assert [content(folder) for folder in folders] == before
 
 
@@ -127,10 +129,10 @@ def test_a_second_call_adds_what_is_new(tmp_path: Path) -> None:
     run(tmp_path / "a", whole[:7])
     two = run(tmp_path / "b", whole[7:])
     done = united(into, one, two)
-    assert (done.copied, done.there, done.waiting) == (len(whole) - 5, 5, 0)
+    assert counts(done) == (len(whole) - 5, 5, 0)
     assert cells(into) == cells(run(tmp_path / "alone", whole))
     # what was merged before is there although its run is not named again
-    assert united(into, two).planned == len(whole)
+    assert len(united(into, two).cells) == len(whole)
 
 
 def test_one_cell_of_two_machines_is_taken_once_from_the_first(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_one_cell_of_two_machines_is_taken_once_from_the_first(tmp_path: Path) -
     folders = [run(tmp_path / "a", [record]), run(tmp_path / "b", [other])]
     for order, taken in ((folders, record), (folders[::-1], other)):
         into = tmp_path / f"all-{order[0].name}"
-        assert united(into, *order).shared == 1
+        assert counts(united(into, *order)) == (1, 0, 0)
         assert Store(into).read(record.key) == taken
 
 
@@ -154,7 +156,7 @@ def test_a_contradiction_is_named_and_nothing_is_written(tmp_path: Path) -> None
     for part in ("--prefer first", "--prefer newest", "--dry-run"):
         assert part in str(found.value)
     assert not (tmp_path / "all").exists()
-    (conflict,) = preview(tmp_path / "all", folders).conflicts
+    (conflict,) = preview(tmp_path / "all", folders, command=COMMAND).conflicts
     assert (conflict.cell, conflict.taken, conflict.other) == ("mrpc kd seed 0", "a", "b")
     assert not (tmp_path / "all").exists()
 
@@ -178,21 +180,16 @@ def test_a_preference_settles_it_and_is_kept(prefer: Prefer, later: str, tmp_pat
     assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead
 
 
-def test_outputs_alone_may_contradict(tmp_path: Path) -> None:
+def test_outputs_alone_may_contradict_but_not_by_their_bytes(tmp_path: Path) -> None:
     record = factory.training()
     folders = [run(tmp_path / name, [record]) for name in "ab"]
+    np.savez(folders[1] / "cells" / f"{record.key}.npz", **arrays(record))  # not compressed
+    assert counts(united(tmp_path / "same", *folders)) == (1, 0, 0)
     changed = arrays(record)
     changed["logits.dev"][0, 0] += 1
     Store(folders[1]).write(elsewhere(record), changed)
     with pytest.raises(ConflictError, match=r"per-example outputs \(logits\.dev\)"):
         united(tmp_path / "all", *folders)
-
-
-def test_the_same_outputs_in_other_bytes_do_not(tmp_path: Path) -> None:
-    record = factory.training()
-    folders = [run(tmp_path / name, [record]) for name in "ab"]
-    np.savez(folders[1] / "cells" / f"{record.key}.npz", **arrays(record))  # not compressed
-    assert united(tmp_path / "all", *folders).shared == 1
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])
@@ -204,18 +201,11 @@ def test_what_ended_well_comes_before_what_did_not(
     bad = factory.failed(elsewhere(good, "2026-01-01T00:00:00+00:00"), "out of memory", status)
     folders = [run(tmp_path / "good", [good]), run(tmp_path / "bad", [bad])]
     done = united(tmp_path / "all", *(folders if first else folders[::-1]))
-    assert (done.conflicts, done.shared) == ((), 0)
+    assert done.conflicts == ()
     assert Store(tmp_path / "all").read(good.key) == good
-
-
-def test_a_cell_that_failed_is_replaced_when_it_ended_well_later(tmp_path: Path) -> None:
-    good = factory.training()
-    folder = run(tmp_path / "a", [factory.failed(good, "out of memory")])
-    into = tmp_path / "all"
-    united(into, folder)
-    run(folder, [good])
-    assert united(into, folder).copied == 1
-    assert cells(into) == cells(folder)
+    united(tmp_path / "later", folders[1])  # what ended well later takes its place
+    assert counts(united(tmp_path / "later", folders[0])) == (1, 0, 0)
+    assert Store(tmp_path / "later").read(good.key) == good
 
 
 def test_one_name_for_two_cells_is_a_contradiction(tmp_path: Path) -> None:
@@ -262,14 +252,14 @@ def test_a_file_that_cannot_be_used_is_named_and_another_copy_taken(tmp_path: Pa
     outputs.write_bytes(outputs.read_bytes()[:-30])
     done = united(tmp_path / "all", *folders)
     assert {problem.path for problem in done.problems} == {record, outputs}
-    assert (done.copied, done.waiting) == (2, 0)
+    assert counts(done) == (2, 0, 0)
     assert cells(tmp_path / "all") == cells(folders[1])
 
 
 def test_records_of_another_plan_stay_where_they_are(tmp_path: Path) -> None:
     records = [factory.training(seed=seed) for seed in (0, 1)]
     done = united(tmp_path / "all", run(tmp_path / "a", records, plan=records[:1]))
-    assert done.planned == done.copied == 1
+    assert counts(done) == (1, 0, 0)
     assert any(note.startswith("1 records in ") for note in done.notes)
 
 
@@ -329,7 +319,7 @@ def test_a_merge_that_was_killed_goes_on_where_it_stopped(
     half = load(Store(into))
     assert len(half.cells) == len(whole)
     assert sum(cell.status == "ok" for cell in half.cells) == done // 2  # the outputs come first
-    assert united(into, *folders).there == done // 2
+    assert united(into, *folders).kept == done // 2
     assert cells(into) == cells(run(tmp_path / "alone", whole))
 
 
@@ -456,14 +446,10 @@ def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
             assert students(into) == {("kd", seed) for seed in seeds}
         lead = " ".join(build(load(Store(into))).lead)
         assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead
-
-
-def test_the_newest_recipe_is_that_of_the_newest_record(tmp_path: Path) -> None:
-    one = run(tmp_path / "a", [made_by(seed) for seed in (0, 1)])
     late = factory.provenance(time="2026-01-01T00:00:00+00:00")
-    two = run(tmp_path / "b", [made_by(2, 5e-5), made_by(3, 5e-5, provenance=late)])
-    united(tmp_path / "all", one, two, prefer="newest")
-    assert students(tmp_path / "all") == {("kd", 2), ("kd", 3)}
+    run(two, [*later, made_by(5, 5e-5, provenance=late)])
+    united(tmp_path / "newest", one, two, prefer="newest")  # the recipe of the newest record
+    assert students(tmp_path / "newest") == {("kd", seed) for seed in (3, 4, 5)}
 
 
 def test_what_stands_on_a_student_that_is_left_out_is_left_out_with_it(tmp_path: Path) -> None:
@@ -476,6 +462,19 @@ def test_what_stands_on_a_student_that_is_left_out_is_left_out_with_it(tmp_path:
     assert [cell.plan.kind for cell in load(Store(tmp_path / "all")).cells] == ["training"]
 
 
+def test_what_stands_on_another_copy_of_the_student_is_left_out(tmp_path: Path) -> None:
+    student = factory.training(value=0.8)
+    one = run(tmp_path / "a", [student])
+    two = run(tmp_path / "b", [scored(student, 0.7), factory.retrieval(method="kd")])
+    plan = Store(two).read_run()
+    plan["cells"][1]["needs"] = student.key
+    Store(two).write_run(plan)
+    for order, kinds in (((one, two), ["training"]), ((two, one), ["training", "retrieval"])):
+        into = tmp_path / f"all-{order[0].name}"
+        united(into, *order, prefer="first")
+        assert [cell.plan.kind for cell in load(Store(into)).cells] == kinds
+
+
 @pytest.mark.parametrize("what", ["another seed", "another device"])
 def test_seeds_of_one_recipe_do_not_contradict_each_other(what: str, tmp_path: Path) -> None:
     other = made_by(1)
@@ -483,7 +482,7 @@ def test_seeds_of_one_recipe_do_not_contradict_each_other(what: str, tmp_path: P
         other = other.model_copy(update={"identity": other.identity | {"device": "cuda"}})
     folders = [run(tmp_path / "a", [made_by(0)]), run(tmp_path / "b", [other])]
     done = united(tmp_path / "all", *folders)
-    assert (done.planned, done.conflicts, done.notes) == (2, (), ())
+    assert (len(done.cells), done.conflicts, done.notes) == (2, (), ())
 
 
 @pytest.mark.parametrize("seed", ["student.seed", "base.seed", "base.drawn", "base.student.seed"])
@@ -512,27 +511,6 @@ def test_methods_that_were_not_made_alike_are_no_conflict_and_a_warning(tmp_path
     assert not united(tmp_path / "alone", one).notes
 
 
-def test_limits_of_all_runs_are_told_with_their_names(tmp_path: Path) -> None:
-    configs = {
-        "a": {"data": {"limit": None}},
-        "b": {"data": {"limit": 100}},
-        "c": {"data": {"limit": 100}, "task": {"mrpc": {"data": {"limit": 5}}}},
-    }
-    folders = [
-        run(tmp_path / name, [factory.training(seed=seed)], config=configs[name])
-        for seed, name in enumerate(configs)
-    ]
-    united(tmp_path / "all", *folders)
-    for folder, said in (
-        (tmp_path / "all", ["train was limited to 100 rows (--limit) in b, c.",
-                            "mrpc: train was limited to 5 rows (--limit) in c."]),
-        (folders[0], []),
-        (folders[1], ["train was limited to 100 rows (--limit)."]),
-    ):  # fmt: skip
-        lead = build(load(Store(folder))).lead
-        assert [line for line in lead if "--limit" in line] == said
-
-
 def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
     record = factory.training(value=0.8)
     folders = [run(tmp_path / "a", [record])]
@@ -553,42 +531,3 @@ def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
     assert settled() == [("a", "b"), ("a", "c"), ("all", "d")]
     united(into, fourth, prefer="newest")  # the earlier choices do not stand any more
     assert settled() == [("d", "all")]
-
-
-def test_of_two_merges_at_a_time_the_second_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders = [run(tmp_path / name, [factory.training(seed=n)]) for n, name in enumerate("ab")]
-    into, copy, said = tmp_path / "all", merging._copy_file, []
-
-    def meanwhile(source: Path, target: Path) -> None:
-        with pytest.raises(MergeError) as found:
-            united(into, folders[1])
-        said.append(str(found.value))
-        copy(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(merging, "_copy_file", meanwhile)
-        united(into, folders[0])
-    assert set(said) == {f"INTO {into}: another merge is writing there: wait for it"}
-    united(into, folders[1])
-    assert students(into) == {("kd", 0), ("kd", 1)}
-
-
-def test_what_another_merge_wrote_meanwhile_is_not_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders = [run(tmp_path / name, [factory.training(seed=n)]) for n, name in enumerate("ab")]
-    into, outcome = tmp_path / "all", merging._outcome
-
-    def late(*given: Any) -> Merged:
-        monkeypatch.setattr(merging, "_outcome", outcome)
-        united(into, folders[0])
-        return outcome(*given)
-
-    monkeypatch.setattr(merging, "_outcome", late)
-    with pytest.raises(MergeError, match="changed by another merge meanwhile"):
-        united(into, folders[1])
-    assert students(into) == {("kd", 0)}
-    united(into, folders[1])
-    assert students(into) == {("kd", 0), ("kd", 1)}

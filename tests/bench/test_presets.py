@@ -6,7 +6,6 @@ import pytest
 
 from baselines import METHODS
 from bench import layers, settings
-from reaugkd.errors import UnknownNameError
 from reaugkd.retrieval import ann
 from reaugkd.tasks import TASKS
 
@@ -50,11 +49,6 @@ def test_teacher_and_student_share_their_length_and_the_tokenizers_limit(
 def test_what_a_preset_is_recorded_as_reads_back_the_same(preset: settings.Resolved) -> None:
     whole = preset.whole
     assert type(whole).model_validate(whole.model_dump(mode="json")) == whole
-
-
-def test_an_unknown_preset_is_told_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'glue-minilm'"):
-        layers.read("preset", "glue-minilmm")
 
 
 def test_every_anchor_of_rco_has_an_epoch(preset: settings.Resolved) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from bench.cli.main import main
-from bench.progress.lines import Plain
+from bench.progress.lines import PlainDisplay
 from bench.records.store import Store
 from reaugkd import __version__
 from tests.bench import runs
@@ -117,7 +117,7 @@ def test_a_failed_run_has_a_report_too(finished: Path, tmp_path: Path) -> None:
 def test_an_interrupted_run_gives_the_cursor_back(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class View(Plain):
+    class View(PlainDisplay):
         shown = False
 
         def begin(self, course: object) -> None:
@@ -131,8 +131,8 @@ def test_an_interrupted_run_gives_the_cursor_back(
         raise KeyboardInterrupt
 
     view = View(Console())
-    monkeypatch.setattr("bench.progress.lines.display", lambda _: view)
-    monkeypatch.setattr("bench.executors.pool.in_process", interrupt)
+    monkeypatch.setattr("bench.progress.live.display", lambda _: view)
+    monkeypatch.setattr("bench.executors.here.run_here", interrupt)
     assert runs.run(finished, "--out", tmp_path).exit_code == 130
     assert not view.shown
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import cell as cells
-from bench.executors.pool import groups
+from bench.cli.cell import run_file
+from bench.executors.groups import groups
 from bench.records.run import comparable
-from bench.records.store import Store
+from bench.records.store import Store, StoreError
 from reaugkd.method import ReAugKD
 from tests.bench import runs
 
@@ -43,7 +43,7 @@ def test_cells_on_one_student_go_together(tmp_path: Path) -> None:
     made = groups(runs.plan(tmp_path, seeds=[0, 1]))
     assert [len(group) for group in made] == [1, 1, 1, 1, 3, 3]
     for group in made:
-        assert len({p.cell.needs or p.cell.key for p in group}) == 1
+        assert len({p.needs or p.key for p in group}) == 1
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_teacher_below_the_floor_teaches_nothing(
         assert found[name].status == "failed"
         assert "the floor is" in str(found[name].reason)
         # Said again for the second cell, without the first one's way to it.
-        assert str(found[name].traceback).count("in _guarded") == 1
+        assert str(found[name].traceback).count("in _training") == 1
     assert found["reaugkd exact projected soft"].status == "skipped"
     line = next(line for line in done.output.splitlines() if line.startswith("  follows kd"))
     assert "the teacher reaches accuracy" in line
@@ -250,12 +250,12 @@ def test_a_cell_whose_data_changed_since_the_plan_is_refused(
     finished: Path, tmp_path: Path
 ) -> None:
     """Its record would be filed under the key of other rows."""
-    cell = runs.plan(finished / "cache", methods=["finetune"])[0].cell
+    cell = runs.plan(finished / "cache", methods=["finetune"])[0]
     data = cell.config.data.model_copy(update={"limit": 700})
     moved = cell.model_copy(update={"config": cell.config.model_copy(update={"data": data})})
     file = tmp_path / "cell.json"
     file.write_text(moved.model_dump_json())
-    record = cells.main(file, tmp_path / "store", finished / "cache")
+    record = run_file(file, tmp_path / "store", finished / "cache")
     assert record.status == "failed"
     assert record.reason == "not what was planned any more: data; plan again"
 
@@ -278,8 +278,8 @@ def test_a_cell_keeps_to_its_threads(
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     planned = runs.plan(finished / "cache", threads=3, methods=["finetune"])
     file = tmp_path / "cell.json"
-    file.write_text(planned[0].cell.model_dump_json())
-    assert cells.main(file, tmp_path / "store", finished / "cache").status == "ok"
+    file.write_text(planned[0].model_dump_json())
+    assert run_file(file, tmp_path / "store", finished / "cache").status == "ok"
     assert asked == [3]
 
 
@@ -287,8 +287,8 @@ def test_a_cell_keeps_to_its_threads(
 def test_a_file_that_holds_no_cell_is_told(text: str, tmp_path: Path) -> None:
     file = tmp_path / "cell.json"
     file.write_text(text)
-    with pytest.raises(cells.StoreError, match=f"{file} holds no cell"):
-        cells.main(file, tmp_path / "store", tmp_path / "cache")
+    with pytest.raises(StoreError, match=f"{file} holds no cell"):
+        run_file(file, tmp_path / "store", tmp_path / "cache")
 
 
 def test_cells_that_cannot_be_written_are_told(finished: Path, tmp_path: Path) -> None:

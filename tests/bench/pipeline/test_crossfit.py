@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import Workbench
 from bench.pipeline import crossfit
 from bench.pipeline.crossfit import CrossFit
 from bench.pipeline.teacher import TaskTeacher
+from bench.pipeline.workbench import Workbench
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import calibration

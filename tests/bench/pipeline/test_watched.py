@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.executors.channel import Unheard
 from bench.pipeline.watched import WatchedStore
+from bench.progress.events import Desk
 
 
-class Told(Unheard):
+class Told(Desk):
     def __init__(self) -> None:
+        super().__init__()
         self.found: list[tuple[str, bool, float]] = []
 
     def artifact(self, kind: str, reused: bool, seconds: float) -> None:

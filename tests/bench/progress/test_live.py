@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 from rich.console import Console
 
-from bench.plan import Planned
-from bench.progress.board import OFF, ON, Board
-from bench.progress.course import Course
-from bench.progress.desk import Desk
-from bench.progress.eta import SHARED, Left, Work
-from bench.progress.lines import Lines, Plain, display
-from bench.progress.live import ASCII, Live, Screen
+from bench.cell import Cell
+from bench.progress.course import OFF, ON, Course
+from bench.progress.eta import TEACHER, Left, Work
+from bench.progress.events import Desk
+from bench.progress.lines import Lines, PlainDisplay
+from bench.progress.live import LiveDisplay, Screen, display
 from bench.records.run import Record
 from tests.bench import runs
 from tests.bench.report import factory
@@ -34,221 +34,170 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Planned]:
+def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     """Two tasks, three methods, two seeds, two backends: 20 cells."""
     cache = tmp_path_factory.mktemp("plan")
     return runs.plan(cache, tasks=["tone", "follows"], seeds=[0, 1])
 
 
-def record(one: Planned, status: str = "ok") -> Record:
-    """Of a planned cell; each of its scores is another."""
-    cell = one.cell
-    value = SCORES[cell.method] + 0.01 * cell.seed + (0.05 if cell.task == "tone" else 0)
+def score(cell: Cell) -> float:
+    """Of a planned cell; each has another."""
+    gain = {None: 0.0, "exact": 0.02, "hnswlib": 0.5}[cell.backend]
+    return SCORES[cell.method] + 0.01 * cell.seed + (0.05 if cell.task == "tone" else 0) + gain
+
+
+def record(cell: Cell, status: str = "ok") -> Record:
+    names = (cell.task, cell.method, cell.seed)
     if cell.kind == "training":
-        made = factory.training(cell.task, cell.method, cell.seed, value)
+        made = factory.training(*names, score(cell))
     else:
-        gain = 0.02 if cell.backend == "exact" else 0.5
-        made = factory.retrieval(cell.task, cell.method, cell.seed, value, value + gain)
+        made = factory.retrieval(*names, 0.5, score(cell))
     made = made.model_copy(update={"key": cell.key})
     return made if status == "ok" else factory.failed(made, "why", status)
 
 
-def works(planned: Sequence[Planned]) -> dict[str, Work]:
+def works(planned: Sequence[Cell]) -> dict[str, Work]:
     """A student takes time like 100 rows, a search like 10."""
-    return {
-        p.cell.key: Work(p.cell.kind, p.cell.method, p.cell.task, 10.0)
-        if p.cell.backend
-        else Work("training", p.cell.method, p.cell.task, 100.0)
-        for p in planned
-    }
-
-
-# --- the board -----------------------------------------------------------------------------------
-
-
-def test_the_board_holds_the_mean_of_what_has_ended_whatever_its_order(
-    planned: list[Planned],
-) -> None:
-    cells = [one.cell for one in planned]
-    forth, back = Board(cells), Board(cells)
-    titles = tuple(dict.fromkeys(record(one).title for one in planned))
-    for one in planned:
-        forth.add(record(one))
-    for one in reversed(planned):
-        back.add(record(one))
-    for board in (forth, back):
-        assert board.titles == titles
-        assert [(row.method, row.retrieval) for row in board.rows] == [
-            ("finetune", OFF),
-            ("kd", OFF),
-            ("reaugkd", OFF),
-            ("reaugkd", ON),
-        ]
-        for row in board.rows:
-            for title, task in zip(board.titles, ("tone", "follows"), strict=True):
-                found = [
-                    record(one)
-                    for one in planned
-                    if (one.cell.task, one.cell.method) == (task, row.method)
-                    and one.cell.backend == (None if row.retrieval == OFF else "exact")
-                ]
-                values = [
-                    r.retrieval.chosen.scores[r.tests[0]][r.select_on]
-                    if r.retrieval
-                    else r.training.scores[r.tests[0]][r.select_on]  # type: ignore[union-attr]
-                    for r in found
-                ]
-                assert row.mean(title) == pytest.approx(fmean(values))
-                assert len(row.scores[title]) == 2
-
-
-def test_what_failed_was_skipped_or_asks_another_base_is_not_on_the_board(
-    planned: list[Planned],
-) -> None:
-    board = Board([one.cell for one in planned])
-    for one in planned:
-        if one.cell.backend == "hnswlib":
-            board.add(record(one))
-        else:
-            board.add(record(one, "failed" if one.cell.seed else "skipped"))
-    assert (board.rows, board.titles) == ((), ())
+    sizes = {"training": 100.0, "retrieval": 10.0}
+    return {c.key: Work(c.kind, c.method, c.task, sizes[c.kind]) for c in planned}
 
 
 # --- the course ----------------------------------------------------------------------------------
 
 
-def test_the_course_counts_and_learns(planned: list[Planned]) -> None:
+@pytest.mark.parametrize("step", [1, -1])
+def test_scores_are_those_of_what_has_ended_whatever_its_order(
+    step: int, planned: list[Cell]
+) -> None:
+    course = Course(planned, [], map(record, planned[::step]))
+    assert set(course.scores) == {*product(SCORES, [OFF]), ("reaugkd", ON)}
+    for (method, retrieval), tasks in course.scores.items():
+        for task in ("tone", "follows"):
+            backend = None if retrieval == OFF else "exact"
+            values = [
+                score(cell)
+                for cell in planned
+                if (cell.task, cell.method, cell.backend) == (task, method, backend)
+            ]
+            assert fmean(tasks[task]) == pytest.approx(fmean(values))
+            assert len(tasks[task]) == 2
+
+
+def test_what_failed_was_skipped_or_asks_another_base_has_no_score(planned: list[Cell]) -> None:
+    course = Course(planned, planned)
+    for cell in planned:
+        status = "ok" if cell.backend == "hnswlib" else "failed" if cell.seed else "skipped"
+        course.ended(cell, record(cell, status))
+    assert (course.scores, course.titles) == ({}, {})
+
+
+def test_the_course_counts_and_learns(planned: list[Cell]) -> None:
     clock = Clock()
-    found = works(planned)
-    teacher = Work(SHARED, "", "tone", 100.0)
-    course = Course(planned, planned, (), found, [teacher], clock=clock)
+    teachers = {"tone": Work(TEACHER, "", "tone", 100.0)}
+    course = Course(planned, planned, (), works(planned), teachers, clock=clock)
     assert (course.total, course.done, course.left()) == (20, 0, None)
     desk = Desk(clock)
-    students = [one for one in planned if one.cell.kind == "training"]
-    first, second = students[0].cell, students[1].cell
+    first, second, *_ = (cell for cell in planned if cell.kind == "training")
     desk.begun(first.key)
     desk.artifact("teacher", False, 60.0)  # which others need too
     desk.artifact("student", False, 20.0)
     clock.now = 80.0
-    course.ended(first, record(students[0]).model_copy(update={"seconds": 80.0}), desk)
+    course.ended(first, record(first).model_copy(update={"seconds": 80.0}), desk)
     assert (course.done, course.counts["ok"], course.elapsed) == (1, 1, 80.0)
     # eleven students like it are left; of searches nothing is known, the teacher is there
     assert course.left() == Left(11 * 20.0, False)
     desk.begun(second.key)
     clock.now = 85.0
     assert course.left([desk]) == Left(11 * 20.0 - 5.0, False)
-    course.ended(second, record(students[1], "failed"), desk)
+    course.ended(second, record(second, "failed"), desk)
     assert course.counts["failed"] == 1
     assert course.left() == Left(10 * 20.0, False)
 
 
-def test_records_that_are_there_tell_how_long_the_rest_takes(planned: list[Planned]) -> None:
+@pytest.mark.parametrize("workers", [1, 4, 99])
+def test_records_that_are_there_tell_how_long_the_rest_takes(
+    workers: int, planned: list[Cell]
+) -> None:
     done, todo = planned[:10], planned[10:]
-    before = [record(one) for one in done]
-    course = Course(planned, todo, before, works(planned))
+    course = Course(planned, todo, map(record, done), works(planned), workers=workers)
     left = course.left()
     assert left is not None
     assert left.whole
-    assert (course.there, course.total) == (10, 10)
-    students = sum(one.cell.kind == "training" for one in todo)
+    assert course.total == 10
+    students = sum(cell.kind == "training" for cell in todo)
     # of records of the factory: 30 s of training, 1 s of stages; 3 s a search
-    assert left.seconds == pytest.approx(31.0 * students + 3.0 * (10 - students))
-    assert len(course.board.rows) > 0
-
-
-def test_several_workers_share_the_rest_as_far_as_it_can_be_shared(
-    planned: list[Planned],
-) -> None:
-    done, todo = planned[:10], planned[10:]
-    before = [record(one) for one in done]
-    one, four, many = (
-        Course(planned, todo, before, works(planned), workers=count).left() for count in (1, 4, 99)
-    )
-    assert one is not None
-    assert four is not None
-    assert many is not None
-    assert four.seconds == pytest.approx(one.seconds / 4)
-    students = len({p.cell.needs or p.cell.key for p in todo})
-    assert many.seconds == pytest.approx(one.seconds / students)
+    alone = 31.0 * students + 3.0 * (10 - students)
+    # several workers share the rest as far as it can be shared
+    assert left.seconds == pytest.approx(alone / min(workers, len({c.student for c in todo})))
 
 
 # --- what is drawn -------------------------------------------------------------------------------
 
 
-def busy(course: Course, planned: list[Planned], count: int) -> list[Desk]:
+def busy(planned: list[Cell], count: int) -> list[Desk]:
     desks = []
-    for one in planned[:count]:
+    for cell in planned[:count]:
         desk = Desk(Clock())
-        desk.begun(one.cell.key)
-        desk.artifact("teacher", True, 0.1)
-        desk.start(f"{one.cell.label}: epoch 1/3", 3301)
+        desk.begun(cell.key)
+        desk.start(f"{cell.label}: epoch 1/3", 3301)
         desk.advance(640, {"soft": 0.5, "hard": 0.25})
         desks.append(desk)
     return desks
 
 
 @pytest.fixture
-def course(planned: list[Planned]) -> Course:
+def course(planned: list[Cell]) -> Course:
     made = Course(planned, planned, (), works(planned))
-    for number, one in enumerate(planned[:15]):
-        made.ended(one.cell, record(one, "failed" if number == 7 else "ok"))
+    for number, cell in enumerate(planned[:15]):
+        made.ended(cell, record(cell, "failed" if number == 7 else "ok"))
     return made
+
+
+def drawn(course: Course, desks: list[Desk], columns: int, rows: int) -> list[str]:
+    console = Console(width=columns, height=rows, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(Screen(course, desks, clock=lambda: 2.0))
+    return captured.get().splitlines()
 
 
 @pytest.mark.parametrize("workers", [1, 3, 12])
 @pytest.mark.parametrize("columns", [1, 2, 20, 40, 59, 60, 80, 250])
 @pytest.mark.parametrize("rows", [2, 3, 6, 12, 24, 60])
 def test_it_fits_the_terminal(
-    workers: int, columns: int, rows: int, course: Course, planned: list[Planned]
+    workers: int, columns: int, rows: int, course: Course, planned: list[Cell]
 ) -> None:
-    console = Console(width=columns, height=rows, force_terminal=True, color_system=None)
-    screen = Screen(course, busy(course, planned, workers), clock=lambda: 2.0)
-    lines = console.render_lines(screen, pad=False)
+    lines = drawn(course, busy(planned, workers), columns, rows)
     assert 0 < len(lines) < rows
-    for line in lines:
-        assert sum(segment.cell_length for segment in line) <= columns
+    assert max(map(len, lines)) <= columns
 
 
-def text(screen: Screen, columns: int = 100, rows: int = 40) -> str:
-    return "\n".join(line.plain for line in screen.lines(columns, rows - 1))
-
-
-@pytest.mark.parametrize("columns", [40, 59, 100])
+@pytest.mark.parametrize("columns", [45, 59, 100])
 def test_it_says_what_is_done_what_is_left_and_what_is_under_way(
-    columns: int, course: Course, planned: list[Planned]
+    columns: int, course: Course, planned: list[Cell]
 ) -> None:
-    shown = text(Screen(course, busy(course, planned, 1), clock=lambda: 2.0), columns)
+    shown = "\n".join(drawn(course, busy(planned, 1), columns, 40))
     assert "15 done, 5 left, 1 failed" in shown
     assert re.search(r"\d+:\d\d elapsed, about \d+:\d\d left", shown)
-    assert planned[0].cell.label in shown
+    assert f"{planned[0].label}: epoch 1/3" in shown
     assert "640/3,301, 320" in shown  # 640 examples in two seconds
-    assert "0:08 left" in shown  # (3301 - 640) / 320 = 8.3 s
-    assert "soft 0.5000 hard 0.2500" in shown
-    for row in course.board.rows:
-        assert re.search(rf"^{row.method} +{row.retrieval} .*(\d\d\.\d\d|-)", shown, re.M)
+    assert columns < 59 or "0:08 left" in shown  # (3301 - 640) / 320 = 8.3 s
+    assert columns < 100 or "soft 0.5000 hard 0.2500" in shown
+    for method, retrieval in course.scores:
+        assert re.search(rf"^{method} +{retrieval} .*(\d\d\.\d\d|-)", shown, re.M)
 
 
-def test_many_workers_get_a_line_each_before_the_board_does(
-    course: Course, planned: list[Planned]
+def test_many_workers_get_a_line_each_before_the_scores_do(
+    course: Course, planned: list[Cell]
 ) -> None:
-    shown = text(Screen(course, busy(course, planned, 12), clock=lambda: 2.0), rows=20)
-    for one in planned[:12]:
-        assert f" 19 % {one.cell.label}: epoch 1/3" in shown
+    shown = drawn(course, busy(planned, 12), 100, 20)
+    for cell in planned[:12]:
+        assert any(line.startswith(f" 19 % {cell.label}: epoch 1/3") for line in shown)
 
 
-def test_of_a_board_that_is_too_high_the_newest_rows_are_shown(
-    course: Course, planned: list[Planned]
-) -> None:
-    newest = max(course.board.rows, key=lambda row: row.changed)
-    shown = text(Screen(course, [], clock=lambda: 2.0), rows=2 + 1 + 2 + 1)
-    rows = [line for line in shown.splitlines() if re.search(r" (off|on) ", line)]
-    assert len(rows) == 1
-    assert rows[0].startswith(newest.method)
-
-
-def test_a_terminal_without_unicode_gets_bars_of_its_own(course: Course) -> None:
-    for line in Screen(course, [], clock=lambda: 2.0).lines(100, 40, ASCII):
-        line.plain.encode("ascii")
+def test_of_scores_that_are_too_many_the_newest_are_shown(course: Course) -> None:
+    shown = drawn(course, [], 100, 3 + 1 + 2 + 1)
+    rows = [line for line in shown if re.search(r" (off|on) ", line)]
+    assert [line.split()[:2] for line in rows] == [list(list(course.scores)[-1])]
 
 
 # --- displays ------------------------------------------------------------------------------------
@@ -267,17 +216,17 @@ def in_terminal(columns: int = 80) -> Console:
 
 
 def test_a_terminal_gets_a_view_everything_else_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(display(in_terminal()), Live)
-    assert isinstance(display(Console(width=80)), Plain)
+    assert isinstance(display(in_terminal()), LiveDisplay)
+    assert isinstance(display(Console(width=80)), PlainDisplay)
     dumb = Console(force_terminal=True, _environ={"TERM": "dumb"})
-    assert isinstance(display(dumb), Plain)
+    assert isinstance(display(dumb), PlainDisplay)
 
 
 def test_notes_scroll_above_the_view_and_the_view_goes(
-    course: Course, planned: list[Planned], capsys: pytest.CaptureFixture[str]
+    course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console = in_terminal()
-    shown = Live(console)
+    shown = LiveDisplay(console)
     desk = shown.desk()
     desk.note("before")
     shown.begin(course)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.progress.board import Board
-from bench.progress.outcome import outcome
+from bench.progress.course import Course
+from bench.progress.lines import outcome
 from bench.records.complete import lacking
 from bench.records.run import Record
 from bench.records.store import Problem, Store
@@ -78,7 +78,7 @@ def test_a_record_that_lacks_any_one_thing_is_used_by_all_or_named(
             continue
         assert isinstance(record, Record)
         outcome(record)
-        Board([]).add(record)
+        Course([], [], [record])
         markdown.render(build(load(store)))
     assert len(named) > 5
 

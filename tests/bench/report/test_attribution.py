@@ -10,7 +10,7 @@ import pytest
 from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.report.alignment import corner_table, corners
 from bench.report.attribution import NO_BASE, REFERENCE, factors, gain_table, loss_table, worth
-from bench.report.results import Cell, Planned, Results
+from bench.report.results import CellState, Planned, Results
 from bench.report.scores import headline, scores
 from bench.report.table import EMPTY
 from tests.bench.report import factory
@@ -62,7 +62,7 @@ def found(folder: Path, *records: Record) -> Results:
     return Results(folder, {}, cells, 0, ())
 
 
-def _cell(record: Record) -> Cell:
+def _cell(record: Record) -> CellState:
     result = record.retrieval
     names = ("backend", "keys", "values", "share", "control")
     own = {name: getattr(result, name) for name in names} if result else {}
@@ -74,7 +74,7 @@ def _cell(record: Record) -> Cell:
         seed=record.seed,
         **own,
     )
-    return Cell(plan, "ok", "", record)
+    return CellState(plan, "ok", "", record)
 
 
 def test_a_change_is_compared_with_the_reference_of_the_same_seed(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_what_was_changed_is_named(
 def test_a_reference_that_failed_is_not_replaced_by_another(tmp_path: Path) -> None:
     made = found(tmp_path, base(0.82), base(0.84, values="hard"), base(0.83, share=0.5))
     first = made.cells[0]
-    broken = Cell(first.plan, "failed", "no", factory.failed(base(0.82), "no"))
+    broken = CellState(first.plan, "failed", "no", factory.failed(base(0.82), "no"))
     rows = factors(Results(tmp_path, {}, (broken, *made.cells[1:]), 0, ()))
     assert [(row.factor, row.to_reference.mean) for row in rows if row.to_reference] == [
         ("values", None),

@@ -13,7 +13,7 @@ from bench.report.attribution import REFERENCE, Factor, factors
 from bench.report.document import build
 from bench.report.examples import Examples
 from bench.report.reference import reference_table, with_intervals
-from bench.report.results import Cell, Planned, Results
+from bench.report.results import CellState, Planned, Results
 from bench.report.table import EMPTY
 from bench.stats.difference import holm
 from tests.bench.report import factory
@@ -51,7 +51,7 @@ def run(folder: Path, found: list[factory.Kept]) -> Results:
             seed=record.seed,
             **own,
         )
-        cells.append(Cell(plan, "ok", "", record))
+        cells.append(CellState(plan, "ok", "", record))
     run = {"config": {"retrieval": {"design": "one-at-a-time"}}}
     return Results(folder, run, tuple(cells), 0, ())
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.executors import channel
-from bench.executors.channel import ENDED, Event, Sender, drain
+from bench.progress import events
+from bench.progress.events import ENDED, Event, Sender, drain
 
 
 class Pipe(deque[Event]):
@@ -73,7 +73,7 @@ def test_no_progress_is_lost_though_most_of_it_is_not_sent_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(channel.time, "monotonic", lambda: now)
+    monkeypatch.setattr(events.time, "monotonic", lambda: now)
     pipe = Pipe()
     sender = Sender(pipe)
     sender.start("one", 1000)
@@ -88,7 +88,7 @@ def test_no_progress_is_lost_though_most_of_it_is_not_sent_at_once(
     counts = [one for one in first if one[0] == "advance"]
     assert sum(one[1] for one in counts) == 1000
     assert counts[-1][2] == {"loss": 999.0}
-    assert len(counts) <= 1 / channel.EVERY + 2
+    assert len(counts) <= 1 / events.EVERY + 2
     assert heard[-2:] == [("advance", 5, {}), ("finish",)]
 
 

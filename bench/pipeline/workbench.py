@@ -1,0 +1,176 @@
+"""The workbench: runs cells in this process, each to one record."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bench.cell import Cell
+from bench.config import RunConfig
+from bench.pipeline import identity as identities
+from bench.pipeline.controls import Controls
+from bench.pipeline.retrieval import Retrieval
+from bench.pipeline.student import TaskPipeline
+from bench.records import provenance
+from bench.records.run import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import ArtifactStore
+from reaugkd.distiller import FINE_TUNED
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter
+from reaugkd.retrieval.ann.auto import backend as auto
+from reaugkd.retrieval.sweep import Grid
+from reaugkd.tasks import get_task
+
+Load = tuple[float, float, float]
+Arrays = dict[str, NDArray[Any]]
+Result = dict[str, Any]
+"""Fields of a record that the kind of its cell decides."""
+
+
+class Workbench:
+    """Runs cells in this process; the pipeline of a task is shared by its cells.
+
+    Args:
+        artifacts: where expensive steps are kept.
+        reporter: told of progress.
+        command: the command line, for provenance.
+    """
+
+    def __init__(self, artifacts: ArtifactStore, reporter: Reporter, command: str) -> None:
+        self._artifacts, self._reporter, self._command = artifacts, reporter, command
+        self._pipelines: dict[str, TaskPipeline] = {}
+        self._retrievals: dict[str, Retrieval] = {}
+
+    def pipeline(self, config: RunConfig) -> TaskPipeline:
+        """The pipeline of a configuration that is resolved for one task."""
+        key = fingerprint.of_json(config.model_dump(mode="json"))
+        if key not in self._pipelines:
+
+            def stamp(load: Load) -> dict[str, Any]:
+                return self._provenance(load, config).model_dump(mode="json")
+
+            self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter, stamp)
+        return self._pipelines[key]
+
+    def _provenance(self, load: Load, config: RunConfig) -> Provenance:
+        return provenance.collect(self._command, load, config.device)
+
+    def resolved(self, spec: str, size: int, dim: int) -> str:
+        """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""
+        places: dict[str, Any] = {"cache": self._artifacts.root, "reporter": self._reporter}
+        return auto.resolve(spec, size, dim, **places)
+
+    def run(self, cell: Cell) -> tuple[Record, Arrays]:
+        """The cell's record (of a failure too) and the arrays to keep beside it."""
+        if cell.skip is not None:
+            return self.skipped(cell, cell.skip), {}
+        work = {
+            "training": self._training,
+            "retrieval": self._retrieval,
+            "control": self._control,
+        }[cell.kind]
+        began, load, arrays = time.perf_counter(), os.getloadavg(), Arrays()
+        try:
+            self._check(cell)
+            result, arrays = work(cell)
+            outcome = {"status": "ok", **result}
+        except Exception as error:  # noqa: BLE001  see below
+            # Any failure of one cell is recorded, so that the rest of the matrix goes on; a user
+            # error needs no traceback, its message says what to mend.
+            reason = str(error).strip() or type(error).__name__
+            if not isinstance(error, UserError):
+                reason = f"{type(error).__name__}: {reason}"
+            outcome = {
+                "status": "failed",
+                "reason": reason.splitlines()[0],
+                "traceback": traceback.format_exc(),
+            }
+        return self._record(cell, outcome, time.perf_counter() - began, load), arrays
+
+    def _check(self, cell: Cell) -> None:
+        """A worker must find the rows and models that the cell was planned with."""
+        pipeline = self.pipeline(cell.config)
+        if cell.kind == "retrieval":
+            identity = identities.of_retrieval(pipeline, cell.base, str(cell.backend))
+        elif cell.kind == "control":
+            identity = identities.of_control(pipeline, cell.method, cell.seed)
+        else:
+            identity = identities.of_training(pipeline, cell.method, cell.seed)
+        if identity != cell.identity:
+            changed = [name for name in identity if identity[name] != cell.identity.get(name)]
+            raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
+
+    def skipped(self, cell: Cell, reason: str) -> Record:
+        """The record of a cell that cannot run, with the reason."""
+        return self._record(cell, {"status": "skipped", "reason": reason}, 0.0, os.getloadavg())
+
+    def _record(self, cell: Cell, outcome: Result, seconds: float, load: Load) -> Record:
+        task = get_task(cell.task)
+        outcome.setdefault("provenance", self._provenance(load, cell.config))
+        return Record(
+            kind=cell.kind,
+            key=cell.key,
+            identity=cell.identity,
+            task=task.name,
+            title=task.title,
+            suite=task.suite,
+            regression=task.regression,
+            metrics=list(task.metrics),
+            select_on=task.select_on,
+            tests=list(task.tests),
+            method=cell.method,
+            base=cell.config.base(cell.method),
+            seed=cell.seed,
+            settings=self.pipeline(cell.config).settings(cell.method),
+            seconds=seconds,
+            **outcome,
+        )
+
+    def _training(self, cell: Cell) -> tuple[Result, Arrays]:
+        pipeline = self.pipeline(cell.config)
+        facts = dict(pipeline.student(cell.method, cell.seed).facts)
+        trained_with = Provenance.model_validate(facts.pop("provenance"))
+        result = TrainingResult(
+            source=pipeline.rows.data.source,
+            notes=list(pipeline.rows.data.notes),
+            rows={split: len(rows) for split, rows in pipeline.rows.splits.items()},
+            majority=pipeline.rows.majority,
+            teacher=_teacher(pipeline, cell) if pipeline.needs(cell.method) & FINE_TUNED else None,
+            student_init=pipeline.student_init,
+            pooling=cell.config.pooling,
+            **facts,
+        )
+        arrays = {}
+        for split in pipeline.rows.queried:
+            arrays[f"logits.{split}"] = pipeline.outputs(cell.method, cell.seed, split).logits
+            arrays[f"labels.{split}"] = pipeline.rows.labels(split)
+        return {"training": result, "provenance": trained_with}, arrays
+
+    def _retrieval(self, cell: Cell) -> tuple[Result, Arrays]:
+        base, pipeline, wanted = cell.base, self.pipeline(cell.config), cell.config.retrieval
+        name = fingerprint.of_json([cell.needs, asdict(base), wanted.model_dump(mode="json")])
+        if name not in self._retrievals:
+            # Only the newest is kept: it holds the neighbours and indexes of one student.
+            grid = Grid(wanted.k, wanted.beta, wanted.tau)
+            self._retrievals = {name: Retrieval(pipeline, base, grid, wanted.recall_target)}
+        result: RetrievalResult
+        result, arrays = self._retrievals[name].run(str(cell.backend), str(cell.needs))
+        return {"retrieval": result}, arrays
+
+    def _control(self, cell: Cell) -> tuple[Result, Arrays]:
+        controls = Controls(self.pipeline(cell.config), cell.method, cell.seed)
+        result, arrays = controls.run(str(cell.needs))
+        return {"controls": result}, arrays
+
+
+def _teacher(pipeline: TaskPipeline, cell: Cell) -> TeacherFacts:
+    artifact = pipeline.teacher.artifact
+    init = cell.config.teacher.model.describe()
+    facts = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
+    return TeacherFacts(**{**facts, "key": artifact.key, "init": init})

@@ -1,0 +1,129 @@
+"""The plan of a merged run: where its cells come from, what the runs share, where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.records.differences import ABSENT, flat, said
+
+AXES = ("tasks", "methods", "seeds", "ann", "keys", "values", "share", "control")
+AXES_OF_SWEEP = ("k", "beta", "tau")
+"""Settings that are lists of what to run: the union of two of them is what both ran."""
+
+ONE_AT_A_TIME = "one-at-a-time"
+
+Origin = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SettingDifference:
+    """A setting that is not the same in all runs.
+
+    Attributes:
+        setting: its dotted name.
+        values: one per run, as text, in the order of the runs.
+        runs: their names.
+    """
+
+    setting: str
+    values: tuple[str, ...]
+    runs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """In one line.
+
+        >>> SettingDifference("seeds", ("[0]", "[1]"), ("a", "b")).text
+        'seeds: [0] in a, [1] in b'
+        """
+        pairs = zip(self.values, self.runs, strict=True)
+        return f"{self.setting}: " + ", ".join(f"{value} in {run}" for value, run in pairs)
+
+
+def origins(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Origin]:
+    """Where the cells of ``runs`` come from: a run that was merged itself names its own runs.
+
+    Args:
+        runs: folder and content of ``run.json``; of a folder that comes again the last counts.
+    """
+    by_folder: dict[str, Origin] = {}
+    for folder, run in runs:
+        request = {name: run.get(name) for name in ("command", "preset", "config", "tasks")}
+        for origin in run.get("merged") or [{"folder": str(folder.resolve()), **request}]:
+            by_folder[origin["folder"]] = origin
+    return list(by_folder.values())
+
+
+def differences(runs: Sequence[Origin]) -> list[SettingDifference]:
+    """Every setting of the runs that is not the same in all of them."""
+    folders = names([Path(run["folder"]) for run in runs])
+    settings = [flat({"preset": run["preset"], **(run["config"] or {})}) for run in runs]
+    paths = dict.fromkeys(path for tree in settings for path in tree)
+    values = {path: tuple(said(tree.get(path, ABSENT)) for tree in settings) for path in paths}
+    return [
+        SettingDifference(path, texts, folders)
+        for path, texts in values.items()
+        if len({*texts}) > 1
+    ]
+
+
+def united(runs: Sequence[Origin]) -> dict[str, Any]:
+    """``preset``, ``config`` and ``tasks`` of the merged run.
+
+    What was asked for (tasks, methods, seeds, backends, k, ...) is united; of any other setting
+    that differs the first run's value stands, and :func:`differences` names it. If one run varies
+    its knowledge base one axis at a time, so does their union.
+    """
+    presets = dict.fromkeys(str(run["preset"]) for run in runs)
+    config: Any = {}
+    tasks: Any = {}
+    for run in runs:
+        config, tasks = _with(config, run["config"] or {}), _with(tasks, run["tasks"] or {})
+    return {"preset": " + ".join(presets), "config": config, "tasks": tasks}
+
+
+def _with(first: Any, other: Any, name: str = "") -> Any:
+    if name == "design" and ONE_AT_A_TIME in (first, other):
+        return ONE_AT_A_TIME  # tables of scores then show the knowledge base that all runs have
+    if isinstance(first, dict) and isinstance(other, dict):
+        more = {key: value for key, value in other.items() if key not in first}
+        return {key: _with(first[key], other.get(key, first[key]), key) for key in first} | more
+    if isinstance(first, list) and isinstance(other, list) and name in AXES + AXES_OF_SWEEP:
+        return [*first, *(item for item in other if item not in first)]
+    return first
+
+
+def names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """The shortest ends of the paths that tell the folders apart.
+
+    >>> names([Path("/x/a/run"), Path("/x/b/run"), Path("/x/b/other")])
+    ('a/run', 'b/run', 'b/other')
+    >>> names([Path("/x/one"), Path("/x/two")])
+    ('one', 'two')
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        short = tuple("/".join(path[-length:]) for path in parts)
+        if len(set(short)) == len(set(parts)):
+            return short
+    return tuple(map(str, folders))
+
+
+def in_short(run: Mapping[str, Any]) -> list[str]:
+    """What a report says of a run that was merged, a sentence each; nothing of any other."""
+    runs: list[Origin] = run.get("merged") or []
+    if not runs:
+        return []
+    folders = ", ".join(names([Path(origin["folder"]) for origin in runs]))
+    lines = [f"Merged from {len(runs)} runs: {folders}."]
+    if differing := differences(runs):
+        texts = "; ".join(difference.text for difference in differing)
+        lines.append(f"Settings differ between them: {texts}.")
+    if conflicts := run.get("conflicts"):
+        taken = dict.fromkeys(f"{c['cell']} is that of {c['taken']}" for c in conflicts)
+        count = f"{len(taken)} cell{'s' * (len(taken) > 1)}"
+        lines.append(f"Warning: the runs contradicted each other on {count}: {'; '.join(taken)}.")
+    return lines + [f"Warning: {line}" for line in run.get("unlike") or ()]

@@ -1,0 +1,72 @@
+"""A planned cell, as the plan of a run names it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.records.base import NONE, Base
+
+Kind = Literal["training", "retrieval", "control"]
+
+
+class Planned(BaseModel):
+    """The names of a cell: what ``run.json`` keeps of it, and all that a report needs.
+
+    Attributes:
+        kind: ``training`` (one student), ``retrieval`` (that student, one base, one backend) or
+            ``control`` (that student with what is no knowledge base).
+        key: fingerprint of everything that decides the result.
+        backend, keys, values, share, control: of a retrieval cell, see
+            :class:`bench.records.base.Base`.
+        asked: the spec that ``backend`` was chosen for, if it was left open (``auto``).
+        needs: key of the training cell that another cell stands on.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Kind
+    key: str
+    task: str
+    method: str
+    seed: int
+    backend: str | None = None
+    keys: str | None = None
+    values: str | None = None
+    share: float | None = None
+    control: str | None = None
+    asked: str | None = None
+    needs: str | None = Field(None, description="key of the training cell it follows")
+
+    @property
+    def base(self) -> Base:
+        """The knowledge base of a retrieval cell.
+
+        Raises:
+            ValueError: if it is no retrieval cell.
+        """
+        if self.keys is None or self.values is None:
+            raise ValueError(f"{self.task} {self.method}: a {self.kind} cell has no knowledge base")
+        share = 1.0 if self.share is None else self.share
+        return Base(self.method, self.seed, self.keys, self.values, share, self.control or NONE)
+
+    @property
+    def label(self) -> str:
+        """The cell in a few words; no other cell of a run has the same."""
+        return self._label(f" seed {self.seed}")
+
+    @property
+    def row(self) -> str:
+        """The label without its seed: what a report makes one row of."""
+        return self._label("")
+
+    def _label(self, seed: str) -> str:
+        base = f" + {self.backend} ({self.base.label})" if self.backend else ""
+        controls = ": controls" if self.kind == "control" else ""
+        return f"{self.task} {self.method}{seed}{base}{controls}"
+
+    @property
+    def student(self) -> str:
+        """Key of the training cell: its own, or that of the student it stands on."""
+        return self.needs or self.key
