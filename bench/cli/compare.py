@@ -43,9 +43,9 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     labels differ are not comparable and say so. Settings, machines and versions that differ, and
     times and sizes, are shown beside. The exit code is 0 whatever the differences are.
     """
-    from bench.report import markdown
     from bench.report.compare import build
     from bench.report.files import find
+    from bench.report.render import markdown
     from bench.report.results import load
     from bench.store import Store
 

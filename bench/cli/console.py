@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from bench.report.render.terminal import render
 from bench.report.table import Table
-from bench.report.terminal import render
 
 WIDE = 10_000
 """Columns of a pipe: nothing is folded or cut there."""

@@ -9,7 +9,8 @@ import click
 
 from bench.cli.console import console, show
 from bench.measure.results import Kind, Measurements
-from bench.report import markdown, measured
+from bench.report import measured
+from bench.report.render import markdown
 
 
 def show_and_write(

@@ -78,14 +78,15 @@ def report(
     (the page, one file).
     """
     from bench.cli import reporting
-    from bench.report import files, selection
+    from bench.report import files
+    from bench.report import select as selecting
     from bench.report.request import Request
 
     request = Request(
         folder=files.find(run, files.RUNS),
         beside=tuple(map(reporting.folder, beside)),
         baseline=baseline,
-        selection=selection.parse(select, group_by),
+        selection=selecting.parse(select, group_by),
     )
     if serve:
         reporting.serve(request, port)

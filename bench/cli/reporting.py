@@ -11,8 +11,9 @@ import click
 
 from bench.cli.command import command
 from bench.cli.console import console, show
-from bench.report import files, kept, markdown
+from bench.report import files, kept
 from bench.report.document import Report
+from bench.report.render import markdown
 from bench.report.request import Request, unfinished
 
 
@@ -33,7 +34,8 @@ def write(request: Request, folder: Path, formats: Sequence[str], figures: Seque
         click.echo(_written("up to date in", folder, found.files), err=True)
         return
     made, whole = request.make()
-    written = files.write(made, folder, wanted, pictures, whole=whole, command=typed)
+    page = files.OldPage(request.make_page)
+    written = files.write(made, folder, wanted, pictures, whole=whole, command=typed, page=page)
     store.keep(stamp, made, written)
     _print(made)
     click.echo(_written("wrote", folder, tuple(written)), err=True)
@@ -55,7 +57,7 @@ def serve(request: Request, port: int) -> None:
 
     def make() -> tuple[Report, bool, float]:
         began = perf_counter()
-        shown, whole = request.make()
+        shown, whole = request.make_page()
         return shown, unfinished(whole), perf_counter() - began
 
     def page() -> str:
@@ -78,7 +80,7 @@ def folder(given: Path) -> Path:
     return below if not given.is_dir() and below.is_dir() else given
 
 
-def _print(report: Report) -> None:
+def _print(report: markdown.Shown) -> None:
     """Tables in a terminal, Markdown in a pipe."""
     out = console()
     if not out.is_terminal:

@@ -33,7 +33,7 @@ from bench.report.figure import Figure
 from bench.report.forest import forest
 from bench.report.results import Results
 from bench.report.scores import OFF
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from bench.store import Problem
 from bench.union import names

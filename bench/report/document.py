@@ -11,7 +11,7 @@ from bench import union
 from bench.record import Record
 from bench.report import contents, headline, limits, origin, run_settings, status, tidy
 from bench.report.results import Results
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 
 SCHEMA = 1

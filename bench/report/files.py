@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 
-from bench.measure.record import LatencyRecord, MemoryRecord
+from bench.measure.record import LatencyRecord
 from bench.measure.results import FOLDER as MEASURED
-from bench.report import flat, latency, latex, markdown, memory, tidy
-from bench.report.document import Report
+from bench.report import document, latency, tidy
+from bench.report.build import Report
+from bench.report.render import data, latex, markdown
 from bench.store import RUN, StoreError
 from reaugkd.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
@@ -60,6 +61,28 @@ class Source:
     shown: Report
     whole: Report
     command: str
+    page: OldPage | None = None
+
+
+@dataclass(frozen=True)
+class OldPage:
+    """The report as strings, for what is not ported: page, pictures and the CSV of scores."""
+
+    make: Callable[[], tuple[document.Report, document.Report]]
+
+    @cached_property
+    def reports(self) -> tuple[document.Report, document.Report]:
+        """What is shown, and the whole."""
+        return self.make()
+
+    def tidy(self) -> Iterator[Content]:
+        """Files of sections that are not ported."""
+        whole = self.reports[1]
+        if "rows" in whole.data:
+            yield PurePath(CSV), tidy.as_csv(whole.rows)
+        records = [record for section in whole.sections for record in section.records]
+        if timed := [record for record in records if isinstance(record, LatencyRecord)]:
+            yield PurePath("latency.csv"), latency.as_csv(timed)
 
 
 def _markdown(of: Source) -> Iterator[Content]:
@@ -68,28 +91,24 @@ def _markdown(of: Source) -> Iterator[Content]:
 
 def _tidy(of: Source) -> Iterator[Content]:
     """A row per score of a run, per cell of measurements."""
-    if "rows" in of.whole.data:
-        yield PurePath(CSV), tidy.as_csv(of.whole.rows)
-    records = [record for section in of.whole.sections for record in section.records]
-    if timed := [record for record in records if isinstance(record, LatencyRecord)]:
-        yield PurePath("latency.csv"), latency.as_csv(timed)
-    if weighed := [record for record in records if isinstance(record, MemoryRecord)]:
-        yield PurePath("memory.csv"), memory.as_csv(weighed)
+    if of.page is not None:
+        yield from of.page.tidy()
+    for name, frame in data.tidy(of.whole):
+        yield PurePath(name), data.as_csv(frame)
 
 
 def _csv(of: Source) -> Iterator[Content]:
     yield from _tidy(of)
-    for section in of.shown.sections:
-        if section.records:
-            yield PurePath(TABLES, f"{section.name}.csv"), flat.as_csv(section.records)
+    for name, frame in data.sections(of.shown):
+        yield PurePath(TABLES, f"{name}.csv"), data.as_csv(frame)
 
 
 def _parquet(of: Source) -> Iterator[Content]:
-    if "rows" in of.whole.data:
-        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(of.whole.rows)
-    for section in of.shown.sections:
-        if section.records:
-            yield PurePath(TABLES, f"{section.name}.parquet"), flat.as_parquet(section.records)
+    if of.page is not None and "rows" in of.whole.about:
+        whole = of.page.reports[1]
+        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(whole.rows)
+    for name, frame in data.sections(of.shown):
+        yield PurePath(TABLES, f"{name}.parquet"), data.as_parquet(frame)
 
 
 def _latex(of: Source) -> Iterator[Content]:
@@ -98,14 +117,14 @@ def _latex(of: Source) -> Iterator[Content]:
 
 
 def _json(of: Source) -> Iterator[Content]:
-    text = json.dumps(of.whole.data, indent=1, sort_keys=True, allow_nan=False)
-    yield PurePath(JSON), text + "\n"
+    yield PurePath(JSON), data.json_text(data.as_json(of.whole))
 
 
 def _html(of: Source) -> Iterator[Content]:
     from bench.report.page import render
 
-    yield PurePath(HTML), render(of.shown, command=of.command)
+    if of.page is not None:
+        yield PurePath(HTML), render(of.page.reports[0], command=of.command)
 
 
 FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
@@ -146,6 +165,7 @@ def write(
     *,
     whole: Report | None = None,
     command: str = "bench report",
+    page: OldPage | None = None,
 ) -> dict[Path, str]:
     """Write the report into ``folder``, made if needed; each file appears whole or not at all.
 
@@ -164,14 +184,14 @@ def write(
         StoreError: if it cannot be written.
     """
     written: dict[Path, str] = {}
-    source = Source(report, whole or report, command)
+    source = Source(report, whole or report, command, page)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in formats:
             for file, content in FORMATS[name](source):
                 written[folder / file] = put(folder / file, content)
         for kind in pictures:
-            for file, content in _drawn(report, kind):
+            for file, content in _drawn(page, kind):
                 written[folder / file] = put(folder / file, content)
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}") from error
@@ -187,15 +207,15 @@ def put(path: Path, content: str | bytes) -> str:
     Raises:
         OSError: if it cannot be written.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    raw = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, data)
-    return hashlib.sha256(data).hexdigest()
+    write_bytes(path, raw)
+    return hashlib.sha256(raw).hexdigest()
 
 
-def _drawn(report: Report, kind: str) -> Iterator[Content]:
+def _drawn(page: OldPage | None, kind: str) -> Iterator[Content]:
     from bench.report.drawing import drawn_as
 
-    for section in report.sections:
+    for section in page.reports[0].sections if page else ():
         for figure in section.figures:
             yield PurePath(FIGURES, f"{figure.name}.{kind}"), drawn_as(figure, kind)

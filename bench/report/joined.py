@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.sectioned import Section
 
 
 def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
 import reaugkd
-from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.build import Report
+from bench.report.table import Table
 from bench.store import RUN, StoreError
 from reaugkd import __version__, fingerprint
 from reaugkd.artifacts import checksum
@@ -105,16 +105,20 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A report as far as it is shown in a terminal; all else stands in the files."""
+
+    title: str
+    headline: tuple[str, ...]
+    lead: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
 class Found:
-    """A report that is up to date.
+    """A report that is up to date, and the files that were written, as they were then."""
 
-    Attributes:
-        report: as far as it is shown: title, headline, lead, tables and figures. It has no
-            records, rows or data; those stand in the files.
-        files: that were written, in their order; each holds what was written then.
-    """
-
-    report: Report
+    report: Shown
     files: tuple[Path, ...]
 
 
@@ -123,10 +127,7 @@ class _Kept(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str
-    headline: tuple[str, ...]
-    lead: tuple[str, ...]
-    sections: tuple[Section, ...]
+    report: Shown
     files: tuple[tuple[str, str], ...]
 
 
@@ -150,8 +151,7 @@ class Kept:
                 return None
         except (OSError, ValidationError):
             return None  # not there, damaged, or a file was deleted: all mended by making it
-        report = Report(kept.title, kept.lead, kept.sections, [], {}, kept.headline)
-        return Found(report, files)
+        return Found(kept.report, files)
 
     def keep(self, stamp: str, report: Report, files: Mapping[Path, str]) -> None:
         """Keep what ``report`` shows, and the checksums of the ``files`` that were written.
@@ -160,18 +160,14 @@ class Kept:
             StoreError: if the folder cannot be written.
         """
         try:
+            shown = Shown(report.title, report.headline, report.lead, report.tables)
             kept = _Kept(
-                title=report.title,
-                headline=report.headline,
-                lead=report.lead,
-                sections=tuple(replace(section, records=()) for section in report.sections),
-                files=tuple((self._name(path), found) for path, found in files.items()),
+                report=shown,
+                files=tuple((self._name(path), checksum) for path, checksum in files.items()),
             )
             self.kept.mkdir(parents=True, exist_ok=True)
             (self.kept / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
-            # An int where a figure says float is no mistake to warn of.
-            content = kept.model_dump_json(warnings=False).encode("utf-8")
-            write_bytes(self.kept / f"{stamp}.json", content)
+            write_bytes(self.kept / f"{stamp}.json", kept.model_dump_json().encode("utf-8"))
             self._trim()
         except OSError as error:
             raise StoreError(f"cannot write to {self.kept}: {error.strerror}") from error

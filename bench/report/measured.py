@@ -10,13 +10,14 @@ from bench.measure import history
 from bench.measure.gate import BUSY
 from bench.measure.record import LatencyRecord, MemoryRecord
 from bench.measure.results import Kind, Measured, Measurements, PlanFile
-from bench.report import flat, latency, markdown, memory, origin, verdicts
+from bench.report import flat, latency, memory, origin, verdicts
 from bench.report import history as courses
 from bench.report.document import Report
 from bench.report.figures.gate import gate_history
 from bench.report.figures.overhead import overhead
 from bench.report.figures.recall import recall_by_added_time
-from bench.report.section import Section
+from bench.report.render import markdown
+from bench.report.sectioned import Section
 from bench.report.status import file_table
 from bench.store import Problem, StoreError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from reaugkd.errors import UnknownNameError
 from reaugkd.registry import normal

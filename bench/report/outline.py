@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report import run_settings
-from bench.report.commands import Commands
+from bench.report.commands_old import Commands
 from bench.report.document import Report
 from bench.report.figure import Figure, Panel, Value
 from bench.report.names import Names
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import EMPTY, Table
 
 TALL = 30

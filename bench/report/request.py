@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure.results import Measurements
-from bench.report import document, measured, selection
+from bench.report import build, document, legacy, measured, select, selection
 from bench.report.document import Report
 from bench.report.figures.added import with_added_time
+from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.joined import join
 from bench.report.results import load
-from bench.report.selection import EVERYTHING, Selection
+from bench.report.select import EVERYTHING, Selection
 from bench.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
 
@@ -49,7 +50,7 @@ class Request:
             "group_by": self.selection.group_by,
         }
 
-    def make(self) -> tuple[Report, Report]:
+    def make_page(self) -> tuple[Report, Report]:
         """Read the folders and build the report: what is shown of it, and the whole.
 
         Raises:
@@ -58,8 +59,33 @@ class Request:
         """
         beside = [(one.resolve().name, _measured(one)) for one in self.beside]
         whole = with_added_time(join(self._own(), beside))
-        shown = selection.apply(whole, self.selection) if self.selection else whole
+        shown = selection.apply(whole, self.selection) if self.selection else whole  # type: ignore[arg-type]
         return shown, whole
+
+    def make(self) -> tuple[build.Report, build.Report]:
+        """Read the folders and build the report on frames: what is shown of it, and the whole.
+
+        Raises:
+            StoreError: if a folder is not what it should be, or damaged.
+            UserError: if a baseline, a section, a column or a value is not there.
+        """
+        others = [(one.resolve().name, _measurements(one)) for one in self.beside]
+        is_run, measured_too = (self.folder / RUN).is_file(), is_measured(self.folder)
+        if is_run and measured_too:
+            others.insert(0, (self.folder.resolve().name, _measurements(self.folder)))
+        beside = [(name, legacy.of_measurements(inputs)) for name, inputs in others]
+        if is_run or not measured_too:
+            results = load(Store(self.folder))
+            measurements = [inputs for _, inputs in others]
+            own = legacy.run(RunInputs(results, self.baseline, measurements))
+        elif self.baseline is not None:
+            raise UserError(
+                f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
+            )
+        else:
+            own = legacy.of_measurements(_measurements(self.folder))
+        whole = build.join(own, beside)
+        return (select.apply(whole, self.selection) if self.selection else whole), whole
 
     def _own(self) -> Report:
         """The report of the folder; of one that holds a run and measurements, both."""
@@ -93,7 +119,11 @@ def _unmeasured(data: Mapping[str, Any]) -> bool:
 
 
 def _measured(folder: Path) -> Report:
+    return measured.build(_measurements(folder).measurements)
+
+
+def _measurements(folder: Path) -> MeasuredInputs:
     if not is_measured(folder):
         expected = folder / "measurements"
         raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
-    return measured.build(Measurements(folder))
+    return MeasuredInputs(Measurements(folder))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bench.report.document import Report
 from bench.report.narrow import Wanted, filtered, labels
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal

@@ -13,8 +13,8 @@ from bench.cli.board import Board
 from bench.cli.outcome import outcome
 from bench.complete import lacking
 from bench.record import Record
-from bench.report import markdown
 from bench.report.document import build
+from bench.report.render import markdown
 from bench.report.results import load
 from bench.store import Problem, Store
 from tests.bench.report import factory

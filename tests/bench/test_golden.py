@@ -16,8 +16,9 @@ from bench.measure import history
 from bench.measure.record import SCHEMA as MEASURED
 from bench.measure.results import Kind, Measurements, PlanFile
 from bench.record import SCHEMA
-from bench.report import markdown, measured
+from bench.report import measured
 from bench.report.document import Report, build
+from bench.report.render import markdown
 from bench.report.results import load
 from bench.report.table import Table
 from bench.store import Store

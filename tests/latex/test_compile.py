@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench.measure.results import Measurements
-from bench.report import files, latex, measured, tex
+from bench.report import files, measured, tex
 from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.render import latex
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from tests.bench.measure import judged
 from tests.bench.report import factory

@@ -21,7 +21,7 @@ from bench.report import latency, memory
 from bench.report.commands import Commands, restricted
 from bench.report.document import Report, build
 from bench.report.results import load
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from bench.settings import Resolved
 from tests.bench.measure import judged

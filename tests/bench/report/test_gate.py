@@ -8,8 +8,9 @@ import pytest
 
 from bench.measure import history
 from bench.measure.gate import decide
-from bench.report import gate, markdown
+from bench.report import gate
 from bench.report.history import BARS, GAP, LAST, sparkline, table
+from bench.report.render import markdown
 from tests.bench.measure.judged import cell, failed, index, record
 from tests.bench.measure.test_gate import BROKEN, CASES
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import markdown
 from bench.report.document import NOT_GLUE, Report, build
+from bench.report.render import markdown
 from bench.report.results import load
 from tests.bench.report import factory
 

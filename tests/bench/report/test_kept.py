@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import kept, markdown
+from bench.report import kept
 from bench.report.document import Report
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.files import write
 from bench.report.kept import FOLDER, NEWEST, Kept, stamp
+from bench.report.render import markdown
 from bench.store import Store, StoreError
 from reaugkd.artifacts import checksum
 from tests.bench.report import factory

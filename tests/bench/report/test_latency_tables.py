@@ -11,7 +11,8 @@ import pytest
 
 from bench.measure.record import LatencyRecord
 from bench.measure.results import Measurements, PlanFile
-from bench.report import latency, markdown, measured
+from bench.report import latency, measured
+from bench.report.render import markdown
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
 from tests.bench.measure.test_results import memory

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.report import latex, tex
+from bench.report import tex
 from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.render import latex
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from tests.bench.report import factory
 

@@ -17,7 +17,7 @@ from bench.report.document import Report, build
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.page import PATIENCE, REFRESH, as_json, packed, render
 from bench.report.results import load
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.table import Table
 from tests.bench.report import factory
 from tests.bench.report.pages import Node, cells, parse

@@ -10,7 +10,7 @@ import pytest
 from bench.report import selection
 from bench.report.document import Report
 from bench.report.figure import Axis, Figure, Panel, Series
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.selection import Filter, apply, parse
 from bench.report.table import Table
 from reaugkd.errors import UnknownNameError, UserError

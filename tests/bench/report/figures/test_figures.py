@@ -33,7 +33,7 @@ from bench.report.figures.tradeoff import (
     accuracy_by_time,
 )
 from bench.report.results import Results
-from bench.report.section import Section
+from bench.report.sectioned import Section
 from bench.report.sensitivity import AtK
 from bench.report.summary import Summary, summarise
 from tests.bench.measure import judged

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import PurePath
 
-from bench.report.document import Report
+from bench.report.build import Report
 from bench.report.table import Table
 from bench.report.tex import breakable, escape, prose
 
@@ -58,15 +59,15 @@ def render(table: Table, label: str) -> str:
 def files(report: Report) -> dict[PurePath, str]:
     """``<section>[-n].tex`` of every table, and ``all.tex``, a document of them all."""
     made: dict[PurePath, str] = {}
-    inputs = []
-    for section in report.sections:
-        for number, table in enumerate(section.tables, 1):
-            name = section.name if number == 1 else f"{section.name}-{number}"
+    inputs: list[str] = []
+    for heading, parts in groupby(report.shown, key=lambda part: part.section.heading):
+        for number, table in enumerate((t for part in parts for t in part.tables), 1):
+            name = heading if number == 1 else f"{heading}-{number}"
             made[PurePath(f"{name}.tex")] = render(table, f"tab:{name}")
             inputs.append(rf"\input{{{name}}}")
-        inputs += [r"\clearpage"] if section.tables else []
+        inputs += [r"\clearpage"] if inputs[-1:] != [r"\clearpage"] else []
     packages = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
-    body = "\n".join(inputs) or f"{escape(report.title)}: no tables."
+    body = "\n".join(inputs) if made else f"{escape(report.title)}: no tables."
     made[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": body}
     return made
 

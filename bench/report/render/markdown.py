@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-from bench.report.document import Report
+from tabulate import tabulate
+
 from bench.report.table import Table
+
+
+class Shown(Protocol):
+    """What Markdown shows of a report: made now, or kept."""
+
+    @property
+    def title(self) -> str:
+        """Names the run."""
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """What was found."""
+
+    @property
+    def lead(self) -> tuple[str, ...]:
+        """Sentences above the tables."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All that are shown."""
+
 
 _READ = re.compile(
     r"[\\|<`]"
@@ -22,14 +44,15 @@ _BLOCK = re.compile(r"(?:[-+*]|#{1,6})(?: |$)|>|-[- ]*$|\[[ xX]\]")
 _NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
 
 
-def render(report: Report) -> str:
+def render(report: Shown) -> str:
     """The whole report.
 
     What was found comes first, as a list; a sentence above or below a table is a paragraph of
     its own.
     """
-    found = "\n".join(f"- {prose(line)}" for line in report.headline)
-    parts = [f"# {escape(report.title)}", *([found] if found else []), *map(prose, report.lead)]
+    headline = "\n".join(f"- {prose(line)}" for line in report.headline)
+    parts = [f"# {escape(report.title)}", *([headline] if headline else [])]
+    parts += map(prose, report.lead)
     for table in report.tables:
         parts += [f"## {escape(table.title)}", *([grid(table)] if table.rows else [])]
         parts += map(prose, table.notes)
@@ -38,19 +61,15 @@ def render(report: Report) -> str:
 
 def grid(table: Table) -> str:
     """The table without title and notes; every line has the same width."""
-    lines = [[escape(cell) for cell in line] for line in (table.columns, *table.rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [
-        "-" * width if number < table.labels else "-" * (width - 1) + ":"
-        for number, width in enumerate(widths)
-    ]
-    header, *rows = (list(_padded(line, widths, table.labels)) for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))
-
-
-def _padded(line: Sequence[str], widths: Sequence[int], labels: int) -> Iterator[str]:
-    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
-        yield cell.ljust(width) if number < labels else cell.rjust(width)
+    right = len(table.columns) - table.labels
+    text: str = tabulate(
+        [[escape(cell) for cell in row] for row in table.rows],
+        headers=[escape(name) for name in table.columns],
+        tablefmt="pipe",
+        colalign=("left",) * table.labels + ("right",) * right,
+        disable_numparse=True,
+    )
+    return text
 
 
 def prose(text: str) -> str:
