@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reaugkd.errors import ModelError
-from reaugkd.models import Encoder, keep_layers
+from reaugkd.models.encoder import Encoder, keep_layers
 
 
 def boundaries(depth: int, blocks: int) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from baselines.joint import TEACHER, Joint, JointSettings, together
 from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
-from reaugkd.learner import Learner, Team
 from reaugkd.losses import precise, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
+from reaugkd.training.learner import Learner, Team
 
 
 def mutual_loss(

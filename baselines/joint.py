@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, LossTerms, MethodSettings, Signal
-from reaugkd.learner import Learner
+from reaugkd.training.learner import Learner
 
 TEACHER = "teacher"
 

@@ -14,7 +14,7 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 
 
 class KD(Distiller):

@@ -19,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from baselines.hypergradient import Objective, SoftTerm, hypergradient
 from baselines.quiz import quiz_rows, take_quiz
-from reaugkd.batches import Collator
 from reaugkd.distiller import (
     Batch,
     Conditions,
@@ -31,11 +30,12 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import precise
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
+from reaugkd.training.batches import Collator
 
 if TYPE_CHECKING:
     from reaugkd.context import Context
-    from reaugkd.learner import Learner, Team
+    from reaugkd.training.learner import Learner, Team
 
 TEACHER = "teacher"
 DRAW = 9

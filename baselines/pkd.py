@@ -21,7 +21,7 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 
 Layers = Literal["skip", "last"] | tuple[int, ...]
 Reduction = Literal["mean", "sum"]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from baselines.joint import TEACHER, Joint, JointSettings, together
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, LossTerms, MethodSettings, SignalBatch
-from reaugkd.learner import Learner, Team
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.models.encoder import Encoder, EncoderOutput
+from reaugkd.training.learner import Learner, Team
 
 MULTIPLIER = "multiplier"
 

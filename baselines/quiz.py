@@ -13,8 +13,8 @@ from torch.func import functional_call
 from baselines.hypergradient import Weights
 from reaugkd.distiller import Batch
 from reaugkd.errors import UserError
-from reaugkd.learner import Learner
 from reaugkd.losses import hard_label
+from reaugkd.training.learner import Learner
 
 
 def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64]:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from reaugkd import inference
-from reaugkd.artifacts import SCRATCH
+from reaugkd.artifacts.store import SCRATCH
 from reaugkd.context import Context, cost
 from reaugkd.distiller import (
     Batch,
@@ -26,10 +25,11 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.models.encoder import Encoder, EncoderOutput
 from reaugkd.signals import take
-from reaugkd.teacher import true_labels
-from reaugkd.training import minimise, steps_of
+from reaugkd.training import inference
+from reaugkd.training.loop import minimise, steps_of
+from reaugkd.training.teacher import true_labels
 
 Table = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 
 SMALLEST = 1e-12
 """Squared distances below this count as this; the official code's value (verified)."""

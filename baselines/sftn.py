@@ -28,11 +28,11 @@ from reaugkd.distiller import (
     Signal,
     SignalBatch,
 )
-from reaugkd.learner import Learner, Team
 from reaugkd.losses import hard_label, precise, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import Procedure, TrainingResult
+from reaugkd.training.learner import Learner, Team
+from reaugkd.training.loop import Procedure, TrainingResult
 
 BRANCHES = "branches"
 Direction = Literal["teacher||branch", "branch||teacher"]

@@ -24,8 +24,8 @@ from reaugkd.distiller import (
 )
 from reaugkd.errors import ModelError
 from reaugkd.losses import hard_label, soft_label
-from reaugkd.model_spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
+from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.signals import TeacherSignals, take
 
 AUTO = "auto"

@@ -17,21 +17,22 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from bench import identities, provenance
-from bench.base import Base
 from bench.config import RunConfig
-from bench.controls import Controls
-from bench.pipeline import TaskPipeline
-from bench.quiet import quieten
-from bench.record import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
-from bench.retrieval import Retrieval
-from bench.store import Store, StoreError
-from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
+from bench.executors.quiet import quieten
+from bench.pipeline import identity as identities
+from bench.pipeline.controls import Controls
+from bench.pipeline.knowledge_base import Base
+from bench.pipeline.retrieval import Retrieval
+from bench.pipeline.student import TaskPipeline
+from bench.records import provenance
+from bench.records.run import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
+from bench.records.store import Store, StoreError
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
-from reaugkd.retrieval.ann import auto
+from reaugkd.retrieval.ann.auto import backend as auto
 from reaugkd.retrieval.sweep import Grid
 from reaugkd.tasks import get_task
 
@@ -45,7 +46,8 @@ class Cell(BaseModel):
         key: fingerprint of ``identity``.
         identity: everything that decides the result.
         config: the run's configuration, resolved for the task.
-        backend, keys, values, share, control: of a retrieval cell, see :class:`bench.base.Base`.
+        backend, keys, values, share, control: of a retrieval cell, see
+            :class:`bench.pipeline.knowledge_base.Base`.
         asked: the spec that ``backend`` was chosen for, if it was left open (``auto``).
         needs: key of the training cell that another cell stands on.
     """

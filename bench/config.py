@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
-from reaugkd.model_spec import ModelSpec
-from reaugkd.models import Pooling
-from reaugkd.training import Recipe
+from reaugkd.models.encoder import Pooling
+from reaugkd.models.spec import ModelSpec
+from reaugkd.training.loop import Recipe
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

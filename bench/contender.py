@@ -9,11 +9,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bench.base import NONE
-from bench.recipes import Recipe, recipe
-from bench.record import Record
+from bench.pipeline.knowledge_base import NONE
+from bench.records.recipes import Recipe, recipe
+from bench.records.run import Record
+from bench.records.store import Problem, Store, StoreError
 from bench.report.results import Cell, Planned
-from bench.store import Problem, Store, StoreError
 
 Slot = tuple[Any, ...]
 

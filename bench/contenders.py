@@ -14,9 +14,9 @@ from typing import Literal
 
 from bench.contender import Contender, Slot
 from bench.contradictions import Conflict, contradictions, damaged, few, same_files, shares
-from bench.differences import differing
+from bench.records.differences import differing
+from bench.records.store import Problem, Store
 from bench.report.results import Results
-from bench.store import Problem, Store
 
 Prefer = Literal["first", "newest"]
 

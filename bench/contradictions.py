@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.contender import Contender
-from bench.differences import Differing, differing
-from bench.record import comparable
-from bench.store import Problem
+from bench.records.differences import Differing, differing
+from bench.records.run import comparable
+from bench.records.store import Problem
 
 SHOWN = 3
 """Differences of one conflict that are named; the others are counted."""

@@ -8,15 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import plan
-from bench.base import NONE
 from bench.cell import Cell, Workbench
 from bench.config import RunConfig
-from bench.record import Record
-from bench.retrieval import Retrieval
-from bench.store import RUN, Store, StoreError
-from bench.teaching import ENCODER
+from bench.pipeline.knowledge_base import NONE
+from bench.pipeline.retrieval import Retrieval
+from bench.pipeline.teacher import ENCODER
+from bench.records.run import Record
+from bench.records.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.sweep import Grid

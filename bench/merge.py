@@ -20,11 +20,11 @@ from filelock import FileLock, Timeout
 from bench.contender import Contender
 from bench.contenders import Chosen, Prefer, choose, contenders
 from bench.contradictions import Conflict
-from bench.recipes import unlike
+from bench.records.recipes import unlike
+from bench.records.store import RUN, Problem, Store, StoreError
 from bench.report.results import Results, load
-from bench.store import RUN, Problem, Store, StoreError
 from bench.union import Difference, Origin, differences, names, origins, united
-from reaugkd.atomic import replacing
+from reaugkd.artifacts.atomic import replacing
 from reaugkd.errors import UserError
 
 LOCK = ".merge.lock"

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import base, identities
 from bench.cell import Cell, Workbench
 from bench.config import RunConfig
-from bench.pipeline import TaskPipeline
-from reaugkd import fingerprint
+from bench.pipeline import identity as identities
+from bench.pipeline import knowledge_base as base
+from bench.pipeline.student import TaskPipeline
+from reaugkd.artifacts import fingerprint
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.differences import ABSENT, flat, said
+from bench.records.differences import ABSENT, flat, said
 
 AXES = ("tasks", "methods", "seeds", "ann", "keys", "values", "share", "control")
 AXES_OF_SWEEP = ("k", "beta", "tau")

@@ -10,18 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reaugkd import signals, teacher
-from reaugkd.artifacts import SCRATCH, Artifact, ArtifactStore, Build
-from reaugkd.checkpoint import Checkpoint
+from reaugkd import signals
+from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore, Build
 from reaugkd.distiller import Shape
-from reaugkd.learner import Learner
-from reaugkd.model_spec import ModelSpec
-from reaugkd.models import Encoder
-from reaugkd.recipe import Recipe
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.task import Task
-from reaugkd.training import Loss, Procedure, TrainingResult
+from reaugkd.training import teacher
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.learner import Learner
+from reaugkd.training.loop import Loss, Procedure, TrainingResult
+from reaugkd.training.recipe import Recipe
 
 COST = "cost"
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from reaugkd.context import Context
-    from reaugkd.learner import Learner, Team
-    from reaugkd.model_spec import ModelSpec
-    from reaugkd.models import Encoder, EncoderOutput
+    from reaugkd.models.encoder import Encoder, EncoderOutput
+    from reaugkd.models.spec import ModelSpec
     from reaugkd.tasks.task import Task
+    from reaugkd.training.learner import Learner, Team
 
 
 class Signal(StrEnum):

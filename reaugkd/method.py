@@ -25,7 +25,7 @@ from reaugkd.distiller import (
     SignalBatch,
 )
 from reaugkd.losses import hard_label, relational_kl, soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 from reaugkd.projection import HeadRecipe
 
 HEAD = "head.safetensors"

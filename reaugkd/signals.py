@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reaugkd import inference
 from reaugkd.distiller import SignalBatch
-from reaugkd.inference import Precision
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Reporter
+from reaugkd.training import inference
+from reaugkd.training.inference import Precision
 
 
 def take(table: NDArray[Any], rows: torch.Tensor) -> torch.Tensor:

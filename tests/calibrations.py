@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reaugkd.retrieval.calibrate import (
+from reaugkd.retrieval.ann.auto.calibrate import (
     EXACT_SIZES,
     GRAPH_SIZES,
     Calibration,
     Machine,
     this_machine,
 )
-from reaugkd.retrieval.search_times import CALLS, Measured, Point
+from reaugkd.retrieval.ann.auto.search_times import CALLS, Measured, Point
 
 Time = Callable[[int, int], float]
 """Microseconds of a call at (size, batch)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store import Store
+from bench.records.store import Store
 from tests.bench import runs
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,17 +11,17 @@ import torch
 from datasets import Dataset, Features, List, Value
 
 from reaugkd import signals
-from reaugkd.artifacts import ArtifactStore
-from reaugkd.checkpoint import Checkpoint
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.context import Context, Models
-from reaugkd.distil import distil
 from reaugkd.distiller import Distiller, Shape
-from reaugkd.model_spec import ModelSpec, build_student
-from reaugkd.models import Encoder
-from reaugkd.recipe import Recipe
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.spec import ModelSpec, build_student
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.task import Task
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.recipe import Recipe
 
 VOCABULARY = 40
 TASK = Task("toy", "toy", "mini", False, ("no", "yes"), ("accuracy", "f1"), "accuracy")

@@ -43,11 +43,11 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     labels differ are not comparable and say so. Settings, machines and versions that differ, and
     times and sizes, are shown beside. The exit code is 0 whatever the differences are.
     """
+    from bench.records.store import Store
     from bench.report.compare import build
     from bench.report.files import find
     from bench.report.render import markdown
     from bench.report.results import load
-    from bench.store import Store
 
     made = build([load(Store(find(run))) for run in runs])
     out_to = console()
@@ -73,8 +73,8 @@ def _json(data: object) -> str:
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
+    from bench.records.store import StoreError
     from bench.report.files import put
-    from bench.store import StoreError
 
     try:
         for name, text in texts.items():

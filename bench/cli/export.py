@@ -34,13 +34,13 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     """  # noqa: D301  (click's paragraph mark)
     from bench import export as exporter
     from bench.cell import Workbench
-    from bench.cli import progress
     from bench.cli.console import console
-    from bench.quiet import quieten
+    from bench.executors.quiet import quieten
+    from bench.progress import lines as progress
+    from bench.records.store import Store
     from bench.report.files import find
-    from bench.store import Store
-    from reaugkd.artifacts import ArtifactStore
-    from reaugkd.cache import default_cache
+    from reaugkd.artifacts.cache import default_cache
+    from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann import canonical
     from reaugkd.tasks import get_task
 

@@ -101,10 +101,10 @@ def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
 
 
 def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:
-    from bench import provenance
     from bench.cli.gate_files import Files
     from bench.measure.gate import decide
     from bench.measure.options import share
+    from bench.records import provenance
     from bench.report.gate import verdict
 
     limit = share(given["max_overhead"])
@@ -154,8 +154,8 @@ def _measure(given: dict[str, Any], limit: float) -> Found:
     """Measure every cell anew, each with its share of the budget."""
     from bench.measure.gate_folder import Found
     from bench.measure.plan import plan
-    from bench.store import Problem
-    from reaugkd.artifacts import ArtifactStore
+    from bench.records.store import Problem
+    from reaugkd.artifacts.store import ArtifactStore
 
     options = measuring.options(given)
     keys = {one.key: one.cell.label for one in plan(options, ArtifactStore(measuring.cache(given)))}
@@ -189,8 +189,8 @@ def _call() -> Call:
     from datetime import UTC, datetime
     from os import cpu_count
 
-    from bench import provenance
     from bench.cli.gate_files import Call
+    from bench.records import provenance
     from reaugkd import __version__
 
     commit, dirty = provenance.source_state()

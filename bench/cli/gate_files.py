@@ -15,13 +15,13 @@ from typing import Literal
 from pydantic import Field
 
 from bench.measure import history, junit
-from bench.measure.cell import _Plain
 from bench.measure.gate import Outcome
 from bench.measure.history import History
+from bench.records.latency_cell import _Plain
+from bench.records.store import make_writable
 from bench.report.gate import markdown
-from bench.store import make_writable
-from reaugkd.artifacts import write_json
-from reaugkd.atomic import write_bytes
+from reaugkd.artifacts.atomic import write_bytes
+from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1

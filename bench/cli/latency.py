@@ -62,8 +62,8 @@ def _plan(made: Options, given: dict[str, Any], console: Console) -> None:
     from bench.measure.latency import finished
     from bench.measure.plan import plan
     from bench.measure.prepare import pending
-    from bench.measure.results import Measurements
-    from reaugkd.artifacts import ArtifactStore
+    from bench.records.measurements import Measurements
+    from reaugkd.artifacts.store import ArtifactStore
 
     store, measurements = ArtifactStore(cache(given)), Measurements(folder(given, made, "latency"))
     planned = plan(made, store)
@@ -85,11 +85,11 @@ def _plan(made: Options, given: dict[str, Any], console: Console) -> None:
 
 
 def _explain(made: Options, given: dict[str, Any], console: Console) -> None:
-    from bench.cli import progress
     from bench.cli.measuring import cache
     from bench.measure.subjects import subjects
-    from reaugkd.artifacts import ArtifactStore
-    from reaugkd.retrieval.ann import auto
+    from bench.progress import lines as progress
+    from reaugkd.artifacts.store import ArtifactStore
+    from reaugkd.retrieval.ann.auto import backend as auto
 
     reporter = progress.reporter(console)
     for subject in subjects(made, ArtifactStore(cache(given), reporter), reporter):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bench.cli.console import console, show
-from bench.measure.results import Kind, Measurements
+from bench.records.measurements import Kind, Measurements
 from bench.report import measured
 from bench.report.render import markdown
 

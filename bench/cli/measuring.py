@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bench.measure.latency import Done
     from bench.measure.options import Options
-    from bench.measure.record import LatencyRecord
-    from bench.measure.results import Measurements
+    from bench.records.measurement import LatencyRecord
+    from bench.records.measurements import Measurements
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -162,7 +162,7 @@ def _distinct(values: Any) -> tuple[Any, ...]:
 
 def cache(given: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
-    from reaugkd.cache import default_cache
+    from reaugkd.artifacts.cache import default_cache
 
     return Path(given["cache"] or default_cache()).expanduser()
 
@@ -173,7 +173,7 @@ def folder(given: Mapping[str, Any], made: Options, kind: str) -> Path:
     Limit and budget do not name it: another limit may be decided by what was measured already.
     """
     from bench.report.files import RUNS
-    from reaugkd import fingerprint
+    from reaugkd.artifacts import fingerprint
 
     if given["out"] is not None:
         return Path(given["out"])
@@ -200,11 +200,11 @@ def run_latency(
         done: told of every cell; by default it is a line of progress.
         delay_us: as in :func:`bench.measure.latency.measure`.
     """
-    from bench.cli import progress
+    from bench.executors.quiet import quieten
     from bench.measure import latency
-    from bench.measure.results import Measurements
-    from bench.quiet import quieten
-    from reaugkd.artifacts import ArtifactStore
+    from bench.progress import lines as progress
+    from bench.records.measurements import Measurements
+    from reaugkd.artifacts.store import ArtifactStore
 
     quieten()
     reporter = progress.reporter(console)

@@ -33,13 +33,14 @@ def memory(dry_run: bool, **given: Any) -> int:
 
     The student only gives the width of the keys: nothing is forwarded.
     """
-    from bench.cli import measuring, progress
+    from bench.cli import measuring
     from bench.cli.measured import show_and_write
+    from bench.executors.quiet import quieten
     from bench.measure.memory import measure
     from bench.measure.memory_plan import plan, require_linux
-    from bench.measure.results import Measurements
-    from bench.quiet import quieten
-    from reaugkd.artifacts import ArtifactStore
+    from bench.progress import lines as progress
+    from bench.records.measurements import Measurements
+    from reaugkd.artifacts.store import ArtifactStore
 
     require_linux()
     wanted = measuring.options(given)

@@ -127,7 +127,7 @@ def run(preset: str, config_file: Path | None, **options: Any) -> None:
 def flags(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that the flags set, as a tree."""
     from baselines import METHODS
-    from reaugkd.model_spec import ModelSpec
+    from reaugkd.models.spec import ModelSpec
 
     tree: dict[str, Any] = {}
 

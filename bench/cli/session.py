@@ -9,23 +9,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import executors, plan, provenance, works
-from bench.base import percent
+from bench import plan
 from bench.cell import Cell, Workbench
-from bench.cli import progress
-from bench.cli.course import Course
-from bench.cli.outcome import outcome
 from bench.config import RunConfig
-from bench.executors import Overwrite
+from bench.executors import pool as executors
+from bench.executors.pool import Overwrite
+from bench.executors.quiet import quieten
+from bench.pipeline.knowledge_base import percent
+from bench.pipeline.watched import WatchedStore
 from bench.plan import Planned
-from bench.quiet import quieten
-from bench.record import Record
+from bench.progress import lines as progress
+from bench.progress import work as works
+from bench.progress.course import Course
+from bench.progress.outcome import outcome
+from bench.records import provenance
+from bench.records.run import Record
+from bench.records.store import Store, StoreError, make_writable
 from bench.report.files import RUNS
 from bench.settings import Resolved
-from bench.store import Store, StoreError, make_writable
-from bench.watched import WatchedStore
-from reaugkd import fingerprint
-from reaugkd.cache import default_cache
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.cache import default_cache
 
 KINDS = ("training", "retrieval", "control")
 USUAL = ("training", "retrieval")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval.knowledge_base import KnowledgeBase

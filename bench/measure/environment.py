@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.measure.cell import PRECISIONS
+from bench.records.latency_cell import PRECISIONS
 from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
 
 if TYPE_CHECKING:
-    from bench.measure.record import Environment
+    from bench.records.measurement import Environment
 
 NATIVE_BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """CPU flags of bf16 arithmetic on x86 and ARM. Without any, bf16 is emulated: slow, so it would
@@ -106,7 +106,7 @@ def observe(before_load: tuple[float, float, float]) -> Environment:
     import torch
     from threadpoolctl import threadpool_info
 
-    from bench.measure.record import Environment
+    from bench.records.measurement import Environment
 
     names = [name for name in os.environ if name.startswith(("OMP_", "GOMP_", "KMP_", "MKL_"))]
     kept = {*names, *variables(1)} & {*os.environ}

@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench.measure.cell import LatencyCell, _Plain
-from bench.measure.record import IndexFacts, Interval, LatencyRecord
 from bench.measure.statistics import verdict
-from bench.store import Problem
+from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.measurement import IndexFacts, Interval, LatencyRecord
+from bench.records.store import Problem
 
 OnUndecided = Literal["fail", "pass"]
 Ruling = Literal[

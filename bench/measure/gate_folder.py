@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure.record import LatencyRecord
-from bench.measure.results import Kind, Measurements, PlanFile
-from bench.store import Problem
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Kind, Measurements, PlanFile
+from bench.records.store import Problem
 from reaugkd.errors import UserError
 
 

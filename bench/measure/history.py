@@ -16,10 +16,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from bench.measure.cell import LatencyCell, _Plain
 from bench.measure.gate import Judged, Outcome, Ruling
-from bench.measure.record import Interval
-from bench.store import Problem
+from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.measurement import Interval
+from bench.records.store import Problem
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from bench.measure.bases import Source
-from bench.measure.record import IndexFacts
-from reaugkd.artifacts import ArtifactStore, write_json
+from bench.records.measurement import IndexFacts
+from reaugkd.artifacts import sealed
+from reaugkd.artifacts.store import ArtifactStore, write_json
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
-from reaugkd.retrieval import ann, mixing, sealed
+from reaugkd.retrieval import ann, mixing
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex, Ids
 from reaugkd.retrieval.knowledge_base import KnowledgeBase, checksum

@@ -123,7 +123,7 @@ class Inputs:
 
     def grouped(self, rows: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
         """``rows`` in batches of like length, longest first, as serving makes them."""
-        from reaugkd.batches import by_length
+        from reaugkd.training.batches import by_length
 
         return [rows[part] for part in by_length(self.lengths[rows].tolist(), batch)]
 

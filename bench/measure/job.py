@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.measure.cell import LatencyCell, _Plain
+from bench.records.latency_cell import LatencyCell, _Plain
 from reaugkd.errors import UserError
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench import provenance
-from bench.executors import Overwrite
+from bench.executors.pool import Overwrite
 from bench.measure import environment, observed
 from bench.measure.estimate import Estimate
 from bench.measure.job import Job
@@ -23,11 +22,12 @@ from bench.measure.options import Options
 from bench.measure.plan import Planned, plan
 from bench.measure.prepare import Index, Ready, UnreadyError, pending, prepare
 from bench.measure.process import Launch, Launcher, ProcessError
-from bench.measure.record import LatencyRecord, LatencyResult
-from bench.measure.results import Measurements, PlanFile
 from bench.measure.statistics import LEAST, verdict
-from bench.store import StoreError
-from reaugkd.artifacts import ArtifactStore
+from bench.records import provenance
+from bench.records.measurement import LatencyRecord, LatencyResult
+from bench.records.measurements import Measurements, PlanFile
+from bench.records.store import StoreError
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 
 WORKER = "bench.measure.worker"

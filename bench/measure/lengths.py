@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure.inputs import LENGTHS, STAND_INS, tokens
-from reaugkd.artifacts import write_json
-from reaugkd.model_spec import ModelSpec, load_tokenizer
+from reaugkd.artifacts.store import write_json
+from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.tasks.encode import tokenizer_fingerprint
 from reaugkd.tasks.glue import TASKS
 from reaugkd.tasks.glue_folder import from_folder

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.executors import Overwrite
+from bench.executors.pool import Overwrite
 from bench.measure.memory_plan import plan
 from bench.measure.meter import WORKER, Meter
 from bench.measure.options import Options
 from bench.measure.process import Launcher
-from bench.measure.record import MemoryRecord
-from bench.measure.results import Measurements, PlanFile
-from reaugkd.artifacts import ArtifactStore
+from bench.records.measurement import MemoryRecord
+from bench.records.measurements import Measurements, PlanFile
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter
 
 

@@ -13,8 +13,8 @@ from bench.measure.indexes import Mixture, index_identity
 from bench.measure.memory_worker import BATCH
 from bench.measure.options import Options
 from bench.measure.subjects import Subject
-from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
@@ -77,7 +77,7 @@ def resolved(
     spec: str, subject: Subject, threads: int, store: ArtifactStore, reporter: Reporter
 ) -> str:
     """The backend itself where ``auto`` was asked for."""
-    from reaugkd.retrieval.ann import auto
+    from reaugkd.retrieval.ann.auto import backend as auto
 
     places: dict[str, Any] = {"cache": store.root, "reporter": reporter}
     return auto.resolve(spec, subject.size, subject.dim, threads=threads, **places)

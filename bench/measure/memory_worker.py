@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from bench.measure.cell import _Plain
 from bench.measure.indexes import Built
-from reaugkd.artifacts import write_json
+from bench.records.latency_cell import _Plain
+from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import provenance
 from bench.measure import bases, environment
 from bench.measure.bases import Source
 from bench.measure.indexes import Indexes, Target
@@ -17,9 +16,10 @@ from bench.measure.memory_worker import Job, Outcome, Saved
 from bench.measure.options import Options
 from bench.measure.prepare import EXPECTED, why
 from bench.measure.process import Launcher
-from bench.measure.record import IndexFacts, MemoryRecord, MemoryResult, Status
-from bench.store import StoreError
-from reaugkd.artifacts import ArtifactStore
+from bench.records import provenance
+from bench.records.measurement import IndexFacts, MemoryRecord, MemoryResult, Status
+from bench.records.store import StoreError
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from bench.measure import statistics
 from bench.measure.process import ProcessError
-from bench.measure.record import Environment, LatencyResult
 from bench.measure.statistics import Timings
+from bench.records.measurement import Environment, LatencyResult
 
 TIMES = Timings._fields
 NOTHING_MS = 1e-3

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.measure import bases, environment
-from bench.measure.cell import PRECISIONS, Precision
 from bench.measure.indexes import Target
+from bench.records.latency_cell import PRECISIONS, Precision
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.retrieval import ann
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench import provenance
 from bench.measure import environment, options, subjects
-from bench.measure.cell import LatencyCell, Precision
 from bench.measure.indexes import index_identity
 from bench.measure.options import Options
 from bench.measure.subjects import Given, Subject
-from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
+from bench.records import provenance
+from bench.records.latency_cell import LatencyCell, Precision
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
 
@@ -26,9 +26,9 @@ DECISIVE = ("numpy", "torch", "transformers")
 
 CODE = (
     "reaugkd/retrieval",
-    "reaugkd/models.py",
-    "reaugkd/attention.py",
-    "reaugkd/dropout.py",
+    "reaugkd/models/encoder.py",
+    "reaugkd/models/attention.py",
+    "reaugkd/models/dropout.py",
     "bench/measure/environment.py",
     "bench/measure/inputs.py",
     "bench/measure/student.py",
@@ -175,7 +175,7 @@ def _index(
 
     That is measured now if it has not been.
     """
-    from reaugkd.retrieval.ann import auto
+    from reaugkd.retrieval.ann.auto import backend as auto
 
     spec = auto.resolve(
         cell.backend,

@@ -12,13 +12,13 @@ from bench.measure.indexes import Built, Indexes, Target, index_identity
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import Options
 from bench.measure.plan import Planned
-from bench.measure.record import IndexFacts
 from bench.measure.subjects import Subject
-from reaugkd.artifacts import ArtifactStore
+from bench.records.measurement import IndexFacts
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.ann import auto
+from reaugkd.retrieval.ann.auto import backend as auto
 
 EXPECTED = (UserError, RuntimeError, ValueError, OSError, MemoryError)
 """What libraries raise where an index cannot be built: a reason for a cell to fail, not a crash."""

@@ -14,15 +14,16 @@ from safetensors.numpy import load_file, save_file
 from bench.measure.bases import QUERIES, Source
 from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
-from reaugkd import fingerprint, inference, tasks
-from reaugkd.artifacts import Artifact, ArtifactStore
+from reaugkd import tasks
+from reaugkd.artifacts import fingerprint, sealed
+from reaugkd.artifacts.store import Artifact, ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
-from reaugkd.retrieval import sealed
 from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import FILE, KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks.encode import encode
+from reaugkd.training import inference
 
 _SERVED, _QUERIES, _INPUTS = "classifier", "queries.safetensors", "inputs.npz"
 
@@ -64,7 +65,7 @@ def of_run(
     """
     from bench import export
     from bench.cell import Workbench
-    from bench.store import Store
+    from bench.records.store import Store
 
     workbench = Workbench(store, reporter, "bench latency")
     cell, record = export.find(Store(folder), workbench, dict(wanted), any_backend=True)

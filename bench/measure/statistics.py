@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure.record import Interval, Times, Verdict
+from bench.records.measurement import Interval, Times, Verdict
 
 RESAMPLES, SEED = 2_000, 0
 LEAST = 2

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from bench.measure.cell import Precision
 from bench.measure.job import FolderStudent, RandomStudent
+from bench.records.latency_cell import Precision
 from reaugkd.errors import MissingLibraryError, ModelError
-from reaugkd.models import Encoder, random_backbone
+from reaugkd.models.encoder import Encoder, random_backbone
 
 
 def load(source: RandomStudent | FolderStudent, precision: Precision, outputs: int) -> Encoder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import Shape, shape
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,8 +64,8 @@ class Checkpoint:
     """
 
     def __init__(self, text: str) -> None:
-        from reaugkd.model_spec import ModelSpec, load_config
-        from reaugkd.models import ENCODER_FILE
+        from reaugkd.models.encoder import ENCODER_FILE
+        from reaugkd.models.spec import ModelSpec, load_config
 
         self.spec = ModelSpec.parse(text)
         config = load_config(self.spec.location(), self.spec.revision)
@@ -81,7 +81,7 @@ class Checkpoint:
 
     def source(self, store: ArtifactStore, classes: int) -> FolderStudent:
         """The encoder, written once below ``store``."""
-        from reaugkd.model_spec import build_student
+        from reaugkd.models.spec import build_student
 
         def build(folder: Path) -> None:
             build_student(
@@ -97,7 +97,7 @@ class Checkpoint:
         Raises:
             ModelError: if there is none.
         """
-        from reaugkd.model_spec import ModelSpec, load_tokenizer
+        from reaugkd.models.spec import ModelSpec, load_tokenizer
 
         return load_tokenizer(ModelSpec(source=self.spec.source, revision=self.spec.revision))
 

@@ -18,8 +18,8 @@ from bench.measure.inputs import Inputs
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import BETA, TAU, K, Lengths, Options, require_k
 from bench.measure.students import Checkpoint, Student
-from reaugkd import fingerprint
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 

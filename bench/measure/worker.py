@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import environment
 from bench.measure.job import Job
-from reaugkd.atomic import replacing
+from reaugkd.artifacts.atomic import replacing
 from reaugkd.errors import EmbeddingError, UserError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.measure.inputs import Inputs
-    from reaugkd.models import Encoder, EncoderOutput
+    from reaugkd.models.encoder import Encoder, EncoderOutput
     from reaugkd.retrieval.ann.index import AnnIndex
     from reaugkd.retrieval.knowledge_base import KnowledgeBase
     from reaugkd.retrieval.normalise import Vectors

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.record import Record
+from bench.records.run import Record
+from bench.records.store import Problem
 from bench.report.comparison_tables import FIGURES, figures
 from bench.report.comparisons import NOT_COMPARABLE, ONE_SEED, left_out, verdict
 from bench.report.examples import BySeed, Column, Examples
@@ -16,8 +17,7 @@ from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.summary import Summary, points, summarise
 from bench.report.table import EMPTY, Table
-from bench.stats import LEVEL, RESAMPLES, Difference, holm
-from bench.store import Problem
+from bench.stats.difference import LEVEL, RESAMPLES, Difference, holm
 
 SAME = "same answers"
 OTHER_ROWS = "other rows: their labels differ"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.record import Record, RetrievalResult
+from bench.records.run import Record, RetrievalResult
 from bench.report.attribution import (
     REFERENCE,
     BySeed,
@@ -20,7 +20,7 @@ from bench.report.paired import Paired
 from bench.report.results import Results
 from bench.report.summary import Summary, nats, points, summarise
 from bench.report.table import Table
-from bench.stats import LEVEL, RESAMPLES, Difference, holm
+from bench.stats.difference import LEVEL, RESAMPLES, Difference, holm
 
 ALIGNED, PLAIN = "reaugkd", "kd"
 """The two methods that differ in the alignment term alone."""

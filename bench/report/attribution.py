@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.base import NONE, percent
-from bench.record import Answers, ControlResult, Record, RetrievalResult
+from bench.pipeline.knowledge_base import NONE, percent
+from bench.records.run import Answers, ControlResult, Record, RetrievalResult
 from bench.report.results import BASE_AXES, HELD_OUT, Planned, Results
 from bench.report.summary import Summary, each, nats, points, summarise
 from bench.report.table import EMPTY, Table
-from bench.stats import Difference
+from bench.stats.difference import Difference
 
 REFERENCE, SEVERAL, NO_BASE = "reference", "several", "no knowledge base"
 SCALED, HEAD = "temperature-scaled student", "second head"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.measure.record import LatencyRecord, MemoryRecord
+from bench.records.measurement import LatencyRecord, MemoryRecord
 from bench.report import latency, memory
 from bench.report.document import Report
 from bench.report.sectioned import Section

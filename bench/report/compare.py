@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.records.store import Problem
 from bench.report import spent, unlike
 from bench.report.across import (
     SAME,
@@ -35,7 +36,6 @@ from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.sectioned import Section
 from bench.report.table import Table
-from bench.store import Problem
 from bench.union import names
 from reaugkd.errors import UserError
 

@@ -14,7 +14,7 @@ from bench.report.comparisons import (
     signed,
 )
 from bench.report.table import EMPTY, Table
-from bench.stats import LEVEL, RESAMPLES
+from bench.stats.difference import LEVEL, RESAMPLES
 
 if TYPE_CHECKING:
     from bench.report.across import RunComparison

@@ -12,7 +12,7 @@ from bench.report.paired import NOT_FINISHED, Outcome, Paired
 from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.table import EMPTY
-from bench.stats import LEVEL, Difference, holm
+from bench.stats.difference import LEVEL, Difference, holm
 from reaugkd.errors import UnknownNameError
 
 PREFERRED = ("kd", "finetune")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.records.store import Problem
 from bench.report import (
     alignment,
     ann,
@@ -32,7 +33,6 @@ from bench.report.figure import Figure
 from bench.report.figures.run import pictures
 from bench.report.results import Results
 from bench.report.table import Table
-from bench.store import Problem
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.record import RetrievalResult
+from bench.records.run import RetrievalResult
 from bench.report.results import Pairs, Results
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench import union
-from bench.record import Record
+from bench.records.run import Record
 from bench.report import contents, headline, limits, origin, run_settings, status, tidy
 from bench.report.results import Results
 from bench.report.sectioned import Section

@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.records.store import StoreError
 from bench.report import scale
 from bench.report.figure import Figure, Panel
 from bench.report.palette import DARK, LIGHT, Theme, styles
 from bench.report.strokes import one_line, rules_in, series_in
-from bench.store import StoreError
-from reaugkd.atomic import write_bytes
+from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from bench.record import Record, RetrievalResult
+from bench.records.run import Record, RetrievalResult
 from bench.report.results import HELD_OUT, Pairs, Results
 from bench.report.summary import Summary, each, points, summarise
 from bench.report.table import Table

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.record import TrainingResult
+from bench.records.run import TrainingResult
 from bench.report.results import Results
 from bench.report.summary import number, size
 from bench.report.table import EMPTY, Table

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.record import ControlResult, Record, RetrievalResult, Scores, TrainingResult
+from bench.records.run import ControlResult, Record, RetrievalResult, Scores, TrainingResult
+from bench.records.store import Problem, Store, StoreError
 from bench.report.results import Results
 from bench.report.scores import OFF
-from bench.store import Problem, Store, StoreError
 
 LOGITS, OUTPUTS, TEMPERATURE, SECOND_HEAD = "logits", "outputs", "temperature", "mixed"
 """Arrays of final outputs [N, C] by split: of a student alone, with a knowledge base, controls."""

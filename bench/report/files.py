@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from bench.measure.record import LatencyRecord
-from bench.measure.results import FOLDER as MEASURED
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import FOLDER as MEASURED
+from bench.records.store import RUN, StoreError
 from bench.report import document, latency, tidy
 from bench.report.build import Report
 from bench.report.render import data, latex, markdown
-from bench.store import RUN, StoreError
-from reaugkd.atomic import write_bytes
+from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 RUNS = Path("results/runs")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import get_args
 
 from bench.measure.gate import ERROR, HOLDS, OUTCOMES, UNDECIDED, Judged, Outcome, Ruling, percent
-from bench.measure.record import Interval
+from bench.records.measurement import Interval
 from bench.report.render.markdown import escape, grid
 from bench.report.table import EMPTY, Table
 

@@ -23,7 +23,7 @@ from bench.report.over_tasks import OverTasks
 from bench.report.pairs import CONTROLS, Pair
 from bench.report.scores import OFF
 from bench.report.summary import number, size
-from bench.stats import LEVEL
+from bench.stats.difference import LEVEL
 
 FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.measure import history
-from bench.measure.record import LatencyRecord, MemoryRecord
-from bench.measure.results import Kind, Measured, Measurements, PlanFile
+from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurements import Kind, Measured, Measurements, PlanFile
+from bench.records.store import Problem
 from bench.report import origin
 from bench.report.examples import Examples
 from bench.report.results import Results
 from bench.report.sweeps import Sweep, sweeps
-from bench.store import Problem
 from reaugkd.errors import UnknownNameError
 
 if TYPE_CHECKING:

@@ -21,12 +21,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
 import reaugkd
+from bench.records.store import RUN, StoreError
 from bench.report.build import Report
 from bench.report.table import Table
-from bench.store import RUN, StoreError
-from reaugkd import __version__, fingerprint
-from reaugkd.artifacts import checksum
-from reaugkd.atomic import write_bytes
+from reaugkd import __version__
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.atomic import write_bytes
+from reaugkd.artifacts.store import checksum
 
 FOLDER = ".report"
 NEWEST = 8

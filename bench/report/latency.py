@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from bench.measure.record import Interval, LatencyRecord, Times
+from bench.records.measurement import Interval, LatencyRecord, Times
 from bench.report.table import EMPTY, Table
 
 TITLE = "Latency of retrieval"

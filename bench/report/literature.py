@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.record import Record, TrainingResult
+from bench.records.run import Record, TrainingResult
 from bench.report.published import Published, Result
 from bench.report.results import Results
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from bench.measure import history
 from bench.measure.gate import BUSY
-from bench.measure.record import LatencyRecord, MemoryRecord
-from bench.measure.results import Kind, Measured, Measurements, PlanFile
+from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurements import Kind, Measured, Measurements, PlanFile
+from bench.records.store import Problem, StoreError
 from bench.report import flat, latency, memory, origin, verdicts
 from bench.report import history as courses
 from bench.report.document import Report
@@ -19,7 +20,6 @@ from bench.report.figures.recall import recall_by_added_time
 from bench.report.render import markdown
 from bench.report.sectioned import Section
 from bench.report.status import file_table
-from bench.store import Problem, StoreError
 
 SCHEMA = 1
 """Of the JSON file."""

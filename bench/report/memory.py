@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from bench.measure.record import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.report.summary import number
 from bench.report.table import EMPTY, Table
 

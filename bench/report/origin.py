@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bench.record import Provenance, Record
+from bench.records.run import Provenance, Record
 from bench.report.table import Table
 
 Facts = dict[str, list[str]]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.records.store import Problem
 from bench.report.examples import Answer, BySeed, Examples
-from bench.resampled import observed, replicates
-from bench.stats import Difference, difference, mcnemar
-from bench.store import Problem
+from bench.stats.bootstrap import observed, replicates
+from bench.stats.difference import Difference, difference, mcnemar
 
 TOLERANCE = 1e-4
 """How far the outputs of a cell may score from what its record says; metrics add up floats."""

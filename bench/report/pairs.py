@@ -13,7 +13,7 @@ from bench.report.results import Results
 from bench.report.scores import MAJORITY, OFF, TEACHER, Score
 from bench.report.summary import Summary, points
 from bench.report.table import EMPTY, Table
-from bench.stats import average_ranks
+from bench.stats.difference import average_ranks
 
 ON = "on"
 CONTROLS = (MAJORITY, TEACHER)

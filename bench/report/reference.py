@@ -26,7 +26,7 @@ from bench.report.examples import (
 from bench.report.paired import Paired
 from bench.report.results import Results
 from bench.report.table import EMPTY, Table
-from bench.stats import LEVEL, RESAMPLES, holm
+from bench.stats.difference import LEVEL, RESAMPLES, holm
 
 Change = tuple[str, str]
 """(factor, level)."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.measure.results import Measurements
+from bench.records.measurements import Measurements
+from bench.records.store import RUN, Store, StoreError
 from bench.report import build, document, legacy, measured, select, selection
 from bench.report.document import Report
 from bench.report.figures.added import with_added_time
@@ -15,7 +16,6 @@ from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.joined import join
 from bench.report.results import load
 from bench.report.select import EVERYTHING, Selection
-from bench.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
 
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bench.base import NONE, percent
-from bench.record import Record, RetrievalResult, TrainingResult
-from bench.store import RUN, Problem, Store, StoreError
+from bench.pipeline.knowledge_base import NONE, percent
+from bench.records.run import Record, RetrievalResult, TrainingResult
+from bench.records.store import RUN, Problem, Store, StoreError
 
 HELD_OUT = "held_out"
 BASE_AXES = ("keys", "values", "share", "control")

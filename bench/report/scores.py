@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.record import Record, Scores
+from bench.records.run import Record, Scores
 from bench.report.results import HELD_OUT, Results
 from bench.report.summary import Summary, points, summarise
 from bench.report.table import EMPTY, Table

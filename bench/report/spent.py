@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.record import TrainingResult
+from bench.records.run import TrainingResult
 from bench.report import costs
 from bench.report.across import At, Run
 from bench.report.costs import Cost

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import get_args
 
+from bench.records.store import Problem
 from bench.report.results import Results, Status
 from bench.report.table import EMPTY, Table
-from bench.store import Problem
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 KINDS = ("training", "retrieval", "control")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.record import Record, TeacherFacts, TrainingResult
+from bench.records.run import Record, TeacherFacts, TrainingResult
 from bench.report.results import Results
 from bench.report.scores import TEACHER
 from bench.report.summary import Summary, each, number, summarise

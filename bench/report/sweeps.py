@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.record import Record, RetrievalResult
+from bench.records.run import Record, RetrievalResult
+from bench.records.store import Problem, Store, StoreError
 from bench.report.results import HELD_OUT, Results
-from bench.store import Problem, Store, StoreError
 
 
 @dataclass(frozen=True, eq=False)

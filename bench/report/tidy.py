@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from bench.record import Choice, Record, RetrievalResult, Scores, TrainingResult
+from bench.records.run import Choice, Record, RetrievalResult, Scores, TrainingResult
 from bench.report.results import Results
 
 if TYPE_CHECKING:

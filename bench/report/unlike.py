@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.differences import differing, said
-from bench.record import Record
+from bench.records.differences import differing, said
+from bench.records.run import Record
 from bench.report import origin
 from bench.report.across import Run, records
 from bench.report.table import EMPTY, Table

@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import floor
 
 from bench.report.table import EMPTY
-from bench.stats import LEVEL, RESAMPLES, Difference
+from bench.stats.difference import LEVEL, RESAMPLES, Difference
 
 SMALLEST = 2 / (2 * RESAMPLES + 1)
 """No interval's p is below: each resample gives two of the values that it is counted from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.measure.record import LatencyRecord
+from bench.records.measurement import LatencyRecord
 from bench.report import latency
 
 

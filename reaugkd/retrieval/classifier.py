@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reaugkd.artifacts import write_json
-from reaugkd.batches import by_length
+from reaugkd.artifacts.store import write_json
 from reaugkd.errors import ModelError, UserError
-from reaugkd.inference import Precision, autocast
-from reaugkd.model_spec import ModelSpec, load_tokenizer
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.retrieval import ann, knowledge_base
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.sweep import Grid
+from reaugkd.training.batches import by_length
+from reaugkd.training.inference import Precision, autocast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import save_file
 
-from reaugkd import fingerprint
+from reaugkd.artifacts import fingerprint, sealed
 from reaugkd.errors import DataError, UserError
-from reaugkd.retrieval import sealed
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.normalise import Vectors, unit_rows
 

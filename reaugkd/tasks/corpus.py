@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from reaugkd import fingerprint
+from reaugkd.artifacts import fingerprint
 from reaugkd.errors import DataError
 from reaugkd.tasks.division import divide, subset
 from reaugkd.tasks.task import Task, TaskData

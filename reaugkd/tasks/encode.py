@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reaugkd import fingerprint
+from reaugkd.artifacts import fingerprint
 from reaugkd.errors import UserError
 from reaugkd.tasks.task import TaskData
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from baselines import METHODS
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import CACHED, Conditions, Distiller, LossTerms, Shape
-from reaugkd.training import TrainingResult
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.loop import TrainingResult
 from tests import tiny
 
 

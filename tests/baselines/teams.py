@@ -9,14 +9,14 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from reaugkd.batches import Collator
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import Batch, Distiller, LossTerms
-from reaugkd.learner import Learner, Team
-from reaugkd.models import Encoder
-from reaugkd.training import TrainingResult
+from reaugkd.models.encoder import Encoder
+from reaugkd.training.batches import Collator
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.learner import Learner, Team
+from reaugkd.training.loop import TrainingResult
 from tests import tiny
 
 STEADY = tiny.RECIPE.model_copy(update={"warmup": 0.0, "weight_decay": 0.0})

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from baselines.dml import DML, DMLSettings, mutual_loss
 from baselines.finetune import FineTune
-from reaugkd import teacher
 from reaugkd.losses import soft_label
-from reaugkd.training import minimise
+from reaugkd.training import teacher
+from reaugkd.training.loop import minimise
 from tests import tiny
 from tests.baselines import teams
 from tests.baselines.cases import DistillerCase

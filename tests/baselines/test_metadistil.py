@@ -21,16 +21,16 @@ from torch.func import functional_call
 from baselines.hypergradient import Objective, hypergradient, response, soft_term
 from baselines.metadistil import MetaDistil, MetaDistilSettings
 from baselines.quiz import quiz_rows, take_quiz
-from reaugkd import checkpoint
-from reaugkd.batches import Collator
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import Batch, Distiller, LossTerms
 from reaugkd.errors import UserError
-from reaugkd.learner import Learner, Team
 from reaugkd.losses import hard_label
-from reaugkd.models import Encoder
-from reaugkd.recipe import Recipe
+from reaugkd.models.encoder import Encoder
+from reaugkd.training import checkpoint
+from reaugkd.training.batches import Collator
+from reaugkd.training.distil import distil
+from reaugkd.training.learner import Learner, Team
+from reaugkd.training.recipe import Recipe
 from tests import tiny
 from tests.baselines.cases import DistillerCase
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from baselines.kd import KD
 from baselines.pkd import PKD, Layers, PKDSettings, patience, teacher_layers
-from reaugkd.batches import Collator
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, LossTerms, Shape, SignalBatch
 from reaugkd.losses import soft_label
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
+from reaugkd.training.batches import Collator
 from tests import tiny
 from tests.baselines.cases import DistillerCase
 

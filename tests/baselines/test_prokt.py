@@ -18,7 +18,7 @@ from torch import Tensor
 from baselines.prokt import ProKT, ProKTSettings, next_multiplier, teacher_loss
 from reaugkd.distiller import Batch, SignalBatch
 from reaugkd.losses import soft_label
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 from tests import tiny
 from tests.baselines import teams
 from tests.baselines.cases import DistillerCase

@@ -13,13 +13,13 @@ import torch
 
 from baselines.kd import KD
 from baselines.prokt import ProKT, ProKTSettings, zero
-from reaugkd import teacher
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import Batch, KDSettings, SignalBatch
-from reaugkd.models import EncoderOutput
-from reaugkd.training import minimise
+from reaugkd.models.encoder import EncoderOutput
+from reaugkd.training import teacher
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.loop import minimise
 from tests import tiny
 from tests.baselines import teams
 

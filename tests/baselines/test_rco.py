@@ -16,16 +16,16 @@ from pydantic import ValidationError
 
 from baselines.kd import KD
 from baselines.rco import RCO, RCOSettings, anchor_of, blocks, equal_anchors, route, route_steps
-from reaugkd import inference, teacher
-from reaugkd.batches import Collator
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import Batch, Conditions, Distiller, KDSettings, LossTerms, Shape
 from reaugkd.losses import soft_label
-from reaugkd.models import Encoder, EncoderOutput
+from reaugkd.models.encoder import Encoder, EncoderOutput
 from reaugkd.reporter import Silent
-from reaugkd.training import TrainingResult
+from reaugkd.training import inference, teacher
+from reaugkd.training.batches import Collator
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.loop import TrainingResult
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
 from tests.baselines.kills import Watch

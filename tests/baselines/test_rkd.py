@@ -24,9 +24,9 @@ from baselines.rkd import (
     distance_loss,
     distance_potential,
 )
-from reaugkd.batches import Collator
 from reaugkd.distiller import Conditions, Distiller, KDSettings, Shape
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
+from reaugkd.training.batches import Collator
 from tests import tiny
 from tests.baselines.cases import DistillerCase
 

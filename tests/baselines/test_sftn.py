@@ -14,27 +14,27 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.reaugkd.test_models import FAMILY
 from torch import Tensor
 
 from baselines import sftn
 from baselines.branches import Branches, boundaries, tail
 from baselines.kd import KD
 from baselines.sftn import SFTN, SFTNSettings, branch_hard, branch_kl, joint
-from reaugkd import teacher as teachers
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
 from reaugkd.distiller import Batch, Conditions, LossTerms, Shape
 from reaugkd.errors import ModelError
-from reaugkd.learner import Learner, Team
 from reaugkd.losses import hard_label
-from reaugkd.models import Encoder, random_backbone
-from reaugkd.recipe import Recipe
+from reaugkd.models.encoder import Encoder, random_backbone
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.training import teacher as teachers
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.learner import Learner, Team
+from reaugkd.training.recipe import Recipe
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
-from tests.reaugkd.test_models import FAMILY
 
 KIND = "student-friendly-teacher"
 DIRECTIONS = ("teacher||branch", "branch||teacher")

@@ -18,15 +18,15 @@ from pydantic import ValidationError
 
 from baselines.kd import KD
 from baselines.takd import TAKD, SoftTerm, TAKDSettings, distillation, evenly, halfway
-from reaugkd import inference
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, Shape
 from reaugkd.errors import ModelError
-from reaugkd.model_spec import ModelSpec
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.spec import ModelSpec
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import DivergedError
+from reaugkd.training import inference
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.loop import DivergedError
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
 from tests.baselines.kills import Watch

@@ -13,10 +13,10 @@ from bench import layers, settings
 from bench.cell import Workbench
 from bench.cli.main import main
 from bench.plan import Planned, make
-from bench.record import Record, comparable
+from bench.records.run import Record, comparable
+from bench.records.store import Store
 from bench.settings import Resolved
-from bench.store import Store
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Reporter, Silent
 
 ROOT = Path(__file__).resolve().parents[2]

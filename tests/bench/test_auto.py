@@ -15,7 +15,7 @@ from tests.bench import runs
 
 @pytest.fixture(autouse=True)
 def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reaugkd.retrieval.calibrate.measure", calibrations.measure)
+    monkeypatch.setattr("reaugkd.retrieval.ann.auto.calibrate.measure", calibrations.measure)
 
 
 def retrievals(folder: Path, *specs: str) -> list[Cell]:
@@ -39,7 +39,7 @@ def test_another_machine_plans_another_cell(
     (here,) = retrievals(tmp_path / "here", "auto")
     slow = {"exact": lambda n, b: 1.0 + 1e-3 * n, "hnswlib": lambda n, b: 1e3 * n**0.3}
     monkeypatch.setattr(
-        "reaugkd.retrieval.calibrate.measure",
+        "reaugkd.retrieval.ann.auto.calibrate.measure",
         lambda m, *_: calibrations.calibration(m.dim, m.threads, slow),
     )
     (there,) = retrievals(tmp_path / "there", "auto")

@@ -197,7 +197,7 @@ def full(*_: Any, **__: Any) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("place", ["numpy.savez_compressed", "bench.store.write_json"])
+@pytest.mark.parametrize("place", ["numpy.savez_compressed", "bench.records.store.write_json"])
 def test_a_full_disk_stops_the_run_and_loses_nothing(
     place: str, finished: Path, tmp_path: Path
 ) -> None:

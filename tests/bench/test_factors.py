@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from bench.cell import Workbench
-from bench.record import ControlResult, Record, RetrievalResult, TrainingResult
-from bench.store import Store
-from reaugkd.artifacts import ArtifactStore
+from bench.records.run import ControlResult, Record, RetrievalResult, TrainingResult
+from bench.records.store import Store
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.reporter import Silent
 from reaugkd.retrieval import calibration, second_head
 from reaugkd.retrieval.knowledge_base import KnowledgeBase

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from reaugkd import model_spec
 from reaugkd.errors import ModelError
+from reaugkd.models import spec as model_spec
 from tests.bench import checkpoints, runs
 
 
@@ -18,7 +18,7 @@ def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("the plan must not train")
 
-    monkeypatch.setattr("reaugkd.teacher.fine_tune", refuse)
+    monkeypatch.setattr("reaugkd.training.teacher.fine_tune", refuse)
 
 
 def plan(folder: Path, *chain: Any) -> Any:

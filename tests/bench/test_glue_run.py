@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store import Store
+from bench.records.store import Store
 from tests.bench import runs
 
 pytestmark = [

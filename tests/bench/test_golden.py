@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from bench.measure import history
-from bench.measure.record import SCHEMA as MEASURED
-from bench.measure.results import Kind, Measurements, PlanFile
-from bench.record import SCHEMA
+from bench.records.measurement import SCHEMA as MEASURED
+from bench.records.measurements import Kind, Measurements, PlanFile
+from bench.records.run import SCHEMA
+from bench.records.store import Store
 from bench.report import measured
 from bench.report.document import Report, build
 from bench.report.render import markdown
 from bench.report.results import load
 from bench.report.table import Table
-from bench.store import Store
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RUNS = sorted(GOLDEN.glob("run-schema-*"))

@@ -19,11 +19,11 @@ from bench import merge as merging
 from bench.cli.main import main
 from bench.contenders import Prefer
 from bench.merge import ConflictError, Merged, MergeError, merge, preview
-from bench.recipes import recipe
-from bench.record import Record, comparable
+from bench.records.recipes import recipe
+from bench.records.run import Record, comparable
+from bench.records.store import Store, StoreError
 from bench.report.document import build
 from bench.report.results import load
-from bench.store import Store, StoreError
 from tests.bench.report import factory
 
 COMMAND = "bench merge all a b"

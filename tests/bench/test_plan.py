@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from bench.plan import Planned
-from bench.record import SCHEMA
+from bench.records.run import SCHEMA
 from reaugkd.errors import MissingLibraryError, ModelError, UserError
 from reaugkd.tasks import get_task
 from tests.bench import checkpoints, runs
@@ -23,7 +23,7 @@ def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("the plan must not train")
 
-    monkeypatch.setattr("reaugkd.teacher.fine_tune", refuse)
+    monkeypatch.setattr("reaugkd.training.teacher.fine_tune", refuse)
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def test_a_method_that_cannot_run_is_planned_with_the_reason(
 
 def test_a_cell_is_plain_json_and_its_identity_makes_its_key(tmp_path: Path) -> None:
     from bench.cell import Cell
-    from reaugkd import fingerprint
+    from reaugkd.artifacts import fingerprint
 
     def same(planned: Planned) -> bool:
         cell = planned.cell

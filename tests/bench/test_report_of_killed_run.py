@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.record import VOLATILE, comparable
+from bench.records.run import VOLATILE, comparable
+from bench.records.store import Store
 from bench.report.document import Report, build
 from bench.report.results import load
-from bench.store import Store
 from tests.bench import runs
 from tests.bench.test_kill import PATIENCE, started, wait_for
 

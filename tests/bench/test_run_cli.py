@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from bench.cli.main import main
-from bench.cli.progress import Plain
-from bench.store import Store
+from bench.progress.lines import Plain
+from bench.records.store import Store
 from reaugkd import __version__
 from tests.bench import runs
 
@@ -131,8 +131,8 @@ def test_an_interrupted_run_gives_the_cursor_back(
         raise KeyboardInterrupt
 
     view = View(Console())
-    monkeypatch.setattr("bench.cli.progress.display", lambda _: view)
-    monkeypatch.setattr("bench.executors.in_process", interrupt)
+    monkeypatch.setattr("bench.progress.lines.display", lambda _: view)
+    monkeypatch.setattr("bench.executors.pool.in_process", interrupt)
     assert runs.run(finished, "--out", tmp_path).exit_code == 130
     assert not view.shown
 

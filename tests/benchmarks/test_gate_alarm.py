@@ -21,9 +21,9 @@ from bench.cli.main import main
 from bench.measure import latency
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, Outcome, decide
 from bench.measure.options import Options, cores
-from bench.measure.record import LatencyRecord
-from bench.measure.results import Measurements
-from reaugkd.artifacts import ArtifactStore
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Measurements
+from reaugkd.artifacts.store import ArtifactStore
 from tests.bench.measure.judged import changed
 
 RUNS = int(os.environ.get("REAUGKD_GATE_RUNS", "3"))

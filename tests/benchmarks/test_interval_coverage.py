@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from bench.resampled import counts
-from bench.stats import difference, variances
+from bench.stats.bootstrap import counts
+from bench.stats.difference import difference, variances
 from tests.bench.simulated import WORLDS, World, on_resamples
 
 RESAMPLES, SIMS = 600, 1500

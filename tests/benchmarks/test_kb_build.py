@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.measure import bases
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
 ENTRIES, WIDTH, ROUNDS = 8_551, 768, 12

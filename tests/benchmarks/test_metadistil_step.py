@@ -26,11 +26,11 @@ from datasets import Dataset
 from torch.func import functional_call
 
 from baselines.metadistil import MetaDistil
-from reaugkd.batches import Collator
 from reaugkd.distiller import Batch, SignalBatch
-from reaugkd.learner import Learner, Team
-from reaugkd.models import Encoder, random_backbone
-from reaugkd.recipe import Recipe
+from reaugkd.models.encoder import Encoder, random_backbone
+from reaugkd.training.batches import Collator
+from reaugkd.training.learner import Learner, Team
+from reaugkd.training.recipe import Recipe
 from tests import tiny
 
 pytestmark = pytest.mark.slow

@@ -17,10 +17,10 @@ import pytest
 from datasets import Dataset
 
 from baselines import METHODS
-from reaugkd.checkpoint import Checkpoint
 from reaugkd.context import Context
-from reaugkd.distil import distil
-from reaugkd.recipe import Recipe
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.distil import distil
+from reaugkd.training.recipe import Recipe
 from tests import tiny
 
 pytestmark = pytest.mark.slow

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.record import Record
-from bench.store import Store
+from bench.records.run import Record
+from bench.records.store import Store
 from tests.bench.report import factory
 
 TASKS = ("mrpc", "sst2", "rte", "cola", "stsb")

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.measure import bases
 from bench.measure.bases import Source
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex

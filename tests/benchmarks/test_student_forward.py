@@ -18,7 +18,7 @@ import torch
 
 from bench.measure import environment, inputs, student
 from bench.measure.job import RandomStudent
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 
 SHAPES = list(product((1, 32), (16, 64, 128)))
 """Batch and tokens."""

@@ -19,16 +19,18 @@ import torch
 from transformers import get_scheduler
 
 from baselines.kd import KD
-from reaugkd import inference, model_spec, signals, tasks, teacher
-from reaugkd.batches import Collator
-from reaugkd.checkpoint import Checkpoint
-from reaugkd.learner import decay_groups
-from reaugkd.model_spec import ModelSpec
-from reaugkd.models import Encoder
+from reaugkd import signals, tasks
+from reaugkd.models import spec as model_spec
+from reaugkd.models.encoder import Encoder
+from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.encode import encode
-from reaugkd.training import Recipe, train
+from reaugkd.training import inference, teacher
+from reaugkd.training.batches import Collator
+from reaugkd.training.checkpoint import Checkpoint
+from reaugkd.training.learner import decay_groups
+from reaugkd.training.loop import Recipe, train
 
 GLUE = os.environ.get("REAUGKD_GLUE_DIR")
 pytestmark = [
@@ -104,7 +106,7 @@ def padded(values: torch.Tensor) -> torch.Tensor:
 
 
 def undo_fast_dropout(encoder: Encoder) -> None:
-    from reaugkd.dropout import FastDropout
+    from reaugkd.models.dropout import FastDropout
 
     for parent in list(encoder.modules()):
         for name, child in list(parent.named_children()):

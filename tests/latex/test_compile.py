@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.results import Measurements
+from bench.records.measurements import Measurements
 from bench.report import files, measured, tex
 from bench.report.document import Report
 from bench.report.render import latex

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from baselines.finetune import FineTune
 from baselines.kd import KD
-from reaugkd import inference, signals
-from reaugkd.batches import Collator
+from reaugkd import signals
 from reaugkd.context import Context
 from reaugkd.distiller import Distiller, KDSettings, LossTerms
 from reaugkd.errors import ModelError, UserError
 from reaugkd.losses import relational_kl
 from reaugkd.method import ReAugKD, ReAugKDSettings
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 from reaugkd.projection import HeadRecipe, apply, train_head
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
-from reaugkd.training import Recipe
+from reaugkd.training import inference
+from reaugkd.training.batches import Collator
+from reaugkd.training.loop import Recipe
 from tests import tiny
 
 RECIPE = Recipe(learning_rate=1e-3, epochs=2, batch_size=8)

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from reaugkd import signals
-from reaugkd.batches import Collator
-from reaugkd.models import Encoder, keep_layers, random_backbone
+from reaugkd.models.encoder import Encoder, keep_layers, random_backbone
 from reaugkd.reporter import Silent
 from reaugkd.signals import TeacherSignals
+from reaugkd.training.batches import Collator
 from tests import tiny
 
 DATA = tiny.splits()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from bench.measure.record import LatencyRecord
+from bench.records.measurement import LatencyRecord
 from bench.report.document import Report
 from bench.report.effects import Effect
 from bench.report.figures.tradeoff import accuracy_by_added_time

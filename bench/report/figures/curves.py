@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.record import Record, TrainingResult
+from bench.records.run import Record, TrainingResult
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.spread import NOTE, spread
 from bench.report.names import Names

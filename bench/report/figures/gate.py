@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.measure import history
-from bench.measure.cell import LatencyCell
 from bench.measure.history import Entry
+from bench.records.latency_cell import LatencyCell
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 
 Course = tuple[Entry, ...]

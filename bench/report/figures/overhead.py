@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.measure.record import Interval, LatencyRecord, LatencyResult
+from bench.records.measurement import Interval, LatencyRecord, LatencyResult
 from bench.report import latency
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 

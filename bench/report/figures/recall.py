@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.measure.record import IndexFacts, LatencyRecord, LatencyResult
+from bench.records.measurement import IndexFacts, LatencyRecord, LatencyResult
 from bench.report import latency
 from bench.report.costs import Cost
 from bench.report.effects import Effect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.measure.record import LatencyRecord
+from bench.records.measurement import LatencyRecord
 from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series

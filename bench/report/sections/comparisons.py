@@ -21,7 +21,7 @@ from bench.report.paired import NOT_FINISHED, Outcome, Paired
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
 from bench.report.sections.scores import OFF
 from bench.report.verdict import SMALLEST, Verdict, chance, in_words, interval, of_test, signed
-from bench.stats import LEVEL, RESAMPLES, holm
+from bench.stats.difference import LEVEL, RESAMPLES, holm
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.measure.record import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.report.command_line import bases
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs

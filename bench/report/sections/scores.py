@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from bench.record import Record, Scores
+from bench.records.run import Record, Scores
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.results import HELD_OUT

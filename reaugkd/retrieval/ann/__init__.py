@@ -51,7 +51,7 @@ BACKENDS: Registry[type[AnnIndex]] = Registry(
             "voyager",
         ),
         "auto": Entry(
-            "reaugkd.retrieval.ann.auto:Auto",
+            "reaugkd.retrieval.ann.auto.backend:Auto",
             "the fastest of them here by measurement; auto:32 for batches of 32",
         ),
     },
@@ -113,7 +113,7 @@ def load(path: Path, *, threads: int = 1) -> AnnIndex:
         MissingLibraryError: naming the extra that brings the backend's library.
         UserError: naming the path, if it is missing or damaged.
     """
-    from reaugkd.retrieval import sealed
+    from reaugkd.artifacts import sealed
     from reaugkd.retrieval.ann.index import PAYLOAD
 
     name = sealed.peek(path, PAYLOAD).get("index")

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reaugkd.artifacts import sealed
 from reaugkd.errors import EmbeddingError, UserError
-from reaugkd.retrieval import sealed
 from reaugkd.retrieval.normalise import Vectors, unit_queries, unit_rows
 
 MISSING = -1

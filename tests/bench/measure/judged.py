@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.measure.cell import LatencyCell
-from bench.measure.record import IndexFacts, Interval, LatencyRecord, LatencyResult, Times
+from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import IndexFacts, Interval, LatencyRecord, LatencyResult, Times
 from tests.bench.report.factory import provenance
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.measure import bases
 from bench.measure.bases import GLUE, Source, generated, parse
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, Outcome, decide
-from bench.measure.record import Environment, Interval, Times
+from bench.records.measurement import Environment, Interval, Times
+from bench.records.store import Problem
 from bench.report.gate import line
-from bench.store import Problem
 from tests.bench.measure.fake_worker import ENVIRONMENT
 from tests.bench.measure.judged import cell, failed, index, record, result
 from tests.bench.report.factory import provenance

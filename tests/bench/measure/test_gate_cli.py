@@ -15,13 +15,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import provenance
 from bench.cli.gate_files import Call, GateFile
 from bench.cli.main import main
 from bench.measure import history, latency
 from bench.measure.gate import Judged, Measured, Outcome, Ruling, decide
 from bench.measure.plan import plan
-from bench.measure.results import Measurements, PlanFile
+from bench.records import provenance
+from bench.records.measurements import Measurements, PlanFile
 from tests.bench.measure.judged import cell, failed, record
 from tests.bench.report import factory
 

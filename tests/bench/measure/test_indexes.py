@@ -8,7 +8,7 @@ import pytest
 
 from bench.measure.bases import Source, generated
 from bench.measure.indexes import Built, Indexes, Mixture, Target
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
 from reaugkd.retrieval import ann

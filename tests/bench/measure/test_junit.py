@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.measure import junit
 from bench.measure.gate import HOLDS, Outcome, decide
-from bench.store import Problem
+from bench.records.store import Problem
 from tests.bench.measure.judged import cell, failed, record
 from tests.bench.measure.test_gate import BROKEN, CASES, records
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import provenance
 from bench.measure import bases, latency, observed
 from bench.measure.latency import Done, measure, worth_another
 from bench.measure.options import Options
 from bench.measure.plan import CODE, count, plan
 from bench.measure.prepare import pending
 from bench.measure.process import Launch, Launcher, ProcessError
-from bench.measure.record import LatencyRecord
-from bench.measure.results import Measurements, PlanFile
-from reaugkd.artifacts import ArtifactStore
+from bench.records import provenance
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Measurements, PlanFile
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from tests.bench.measure import fake_worker, judged
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import main
 from bench.measure.options import base_names, precisions, share
-from bench.measure.record import LatencyRecord
-from bench.measure.results import Measurements
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Measurements
 from reaugkd.errors import UserError
 
 

@@ -22,9 +22,9 @@ from bench.measure.memory_worker import BATCH, settle, status
 from bench.measure.meter import WORKER, Meter
 from bench.measure.options import Options
 from bench.measure.process import Launcher
-from bench.measure.record import MemoryRecord, MemoryResult
-from bench.measure.results import Measurements
-from reaugkd.artifacts import ArtifactStore
+from bench.records.measurement import MemoryRecord, MemoryResult
+from bench.records.measurements import Measurements
+from reaugkd.artifacts.store import ArtifactStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

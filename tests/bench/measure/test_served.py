@@ -9,9 +9,9 @@ import pytest
 from bench.measure import served
 from bench.measure.indexes import Indexes, Target
 from bench.measure.inputs import Inputs
-from reaugkd.artifacts import ArtifactStore
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Silent
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase

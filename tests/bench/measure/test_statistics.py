@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.measure import statistics
-from bench.measure.record import Interval
 from bench.measure.statistics import Timings, end_to_end, noise, percentiles, ratio, verdict
+from bench.records.measurement import Interval
 
 
 def timings(

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.student import load
 from reaugkd.errors import MissingLibraryError, ModelError
-from reaugkd.models import EncoderOutput
+from reaugkd.models.encoder import EncoderOutput
 from tests import tiny
 
 TINY = RandomStudent(width=32, layers=2, heads=2, vocabulary=50)

@@ -21,10 +21,10 @@ from safetensors.numpy import load_file, save_file
 from bench.measure import bases, environment, worker
 from bench.measure.inputs import Inputs, recorded
 from bench.measure.job import Job
-from bench.measure.record import Environment
-from reaugkd.artifacts import ArtifactStore
+from bench.records.measurement import Environment
+from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
-from reaugkd.models import Encoder
+from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase

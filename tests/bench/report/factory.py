@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.record import (
+from bench.records.run import (
     Choice,
     Cost,
     Provenance,
@@ -21,9 +21,9 @@ from bench.record import (
     TeacherFacts,
     TrainingResult,
 )
+from bench.records.store import Store
 from bench.report.document import Report, build
 from bench.report.results import Results, load
-from bench.store import Store
 from reaugkd.tasks import get_task, metrics
 
 

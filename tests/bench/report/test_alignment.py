@@ -12,7 +12,7 @@ from bench.report.examples import Examples
 from bench.report.paired import Paired
 from bench.report.results import Results, load
 from bench.report.scores import OFF
-from bench.stats import holm
+from bench.stats.difference import holm
 from tests.bench.report import factory
 
 LABELS = factory.truth()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.record import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
+from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.report.alignment import corner_table, corners
 from bench.report.attribution import NO_BASE, REFERENCE, factors, gain_table, loss_table, worth
 from bench.report.results import Cell, Planned, Results

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli.main import main
-from bench.measure.results import Measurements, PlanFile
+from bench.records.measurements import Measurements, PlanFile
 from bench.report import tex
 from bench.report.files import CSV, FORMATS, HTML, JSON, MARKDOWN, RUNS, TABLES, USUAL
 from tests.bench.measure import judged

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import stats
 from bench.report.across import OTHER_ROWS, SAME, RunComparison, compare, runs, unmatched
 from bench.report.compare import NOTHING, CompareError, build
 from bench.report.comparison_tables import FIGURES, figures
@@ -20,6 +19,7 @@ from bench.report.document import NOT_GLUE, Report
 from bench.report.examples import Examples
 from bench.report.results import Results, load
 from bench.report.table import Table
+from bench.stats import difference as stats
 from tests.bench.report import factory
 from tests.bench.report.factory import Kept
 

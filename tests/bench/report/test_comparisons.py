@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import stats
 from bench.report.comparison_tables import SMALLEST, baseline_table, retrieval_table
 from bench.report.comparisons import (
     BETTER,
@@ -29,6 +28,7 @@ from bench.report.over_tasks import OverTasks, over_table, over_tasks
 from bench.report.pairs import pairs
 from bench.report.results import Results, load
 from bench.report.scores import OFF, scores
+from bench.stats import difference as stats
 from reaugkd.errors import UnknownNameError
 from reaugkd.tasks import metrics
 from tests.bench.report import factory

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record
+from bench.records.run import Record
+from bench.records.store import StoreError
 from bench.report import origin, tidy
 from bench.report.document import Report, build
 from bench.report.render import markdown
 from bench.report.results import load
 from bench.report.table import Table
-from bench.store import StoreError
 from tests.bench.report import factory
 
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from bench.records.store import StoreError
 from bench.report import drawing
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.palette import DARK, LIGHT, style
-from bench.store import StoreError
 from reaugkd.errors import UnknownNameError
 from tests.bench.report import pictures
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record, Stage
+from bench.records.run import Record, Stage
 from bench.report.effort import Effort, effort_table, efforts
 from bench.report.table import EMPTY
 from tests.bench.report import factory

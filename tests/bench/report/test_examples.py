@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.records.store import Problem, Store
 from bench.report.document import build
 from bench.report.examples import Examples
 from bench.report.results import load
 from bench.report.scores import OFF
-from bench.store import Problem, Store
 from tests.bench.report import factory
 
 LABELS = factory.truth()

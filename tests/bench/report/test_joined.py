@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.measure.results import Measurements
+from bench.records.measurements import Measurements
 from bench.report import measured
 from bench.report.document import Report
 from bench.report.joined import join

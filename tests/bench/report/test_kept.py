@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.records.store import Store, StoreError
 from bench.report import kept
 from bench.report.document import Report
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.files import write
 from bench.report.kept import FOLDER, NEWEST, Kept, stamp
 from bench.report.render import markdown
-from bench.store import Store, StoreError
-from reaugkd.artifacts import checksum
+from reaugkd.artifacts.store import checksum
 from tests.bench.report import factory
 
 OPTIONS = {"formats": ["md"], "baseline": None}

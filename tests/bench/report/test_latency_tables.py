@@ -8,14 +8,14 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.bench.measure.test_results import memory
 
-from bench.measure.record import LatencyRecord
-from bench.measure.results import Measurements, PlanFile
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Measurements, PlanFile
 from bench.report import latency, measured
 from bench.report.render import markdown
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
-from tests.bench.measure.test_results import memory
 
 
 def of(base: str, size: int, **changes: object) -> LatencyRecord:

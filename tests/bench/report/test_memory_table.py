@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.measure.record import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.report import memory
 from bench.report.render import markdown
 from bench.report.table import EMPTY, Table

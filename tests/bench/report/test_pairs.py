@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import Record
+from bench.records.run import Record
 from bench.report.document import build
 from bench.report.over_tasks import over_table, over_tasks
 from bench.report.pairs import Overall, Pair, off_on_table, overall, pairs

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from baselines import METHODS
 from bench.layers import read
-from bench.record import Record, TeacherFacts, TrainingResult
+from bench.records.run import Record, TeacherFacts, TrainingResult
 from bench.report.document import build
 from bench.report.literature import Beside, beside, published_table
 from bench.report.published import Published, Result, published
 from bench.report.scores import TEACHER, scores
-from reaugkd.model_spec import ModelSpec
+from reaugkd.models.spec import ModelSpec
 from tests.bench.report import factory
 
 BASE, L6 = "google-bert/bert-base-uncased", "google/bert_uncased_L-6_H-768_A-12"

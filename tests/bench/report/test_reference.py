@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.records.store import Store
 from bench.report.attribution import REFERENCE, Factor, factors
 from bench.report.document import build
 from bench.report.examples import Examples
 from bench.report.reference import reference_table, with_intervals
 from bench.report.results import Cell, Planned, Results
 from bench.report.table import EMPTY
-from bench.stats import holm
-from bench.store import Store
+from bench.stats.difference import holm
 from tests.bench.report import factory
 
 LABELS = factory.truth()

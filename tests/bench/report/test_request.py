@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.results import Measurements, PlanFile
+from bench.records.measurements import Measurements, PlanFile
 from bench.report import selection
 from bench.report.request import Request, unfinished
 from tests.bench.measure import judged

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.record import Record
+from bench.records.run import Record
 from bench.report.ann import Index, index_table, indexes
 from bench.report.costs import costs
 from bench.report.effects import bias_table, biases, effects, gain_table

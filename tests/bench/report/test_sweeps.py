@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.records.store import Store
 from bench.report.document import build
 from bench.report.results import HELD_OUT, load
 from bench.report.sweeps import Sweep, sweeps
-from bench.store import Store
 from tests.bench.report import factory, swept
 
 REAL = Path(__file__).parents[3] / "results" / "glue-minilm-retrieval"

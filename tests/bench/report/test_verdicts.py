@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.measure.record import LatencyRecord
+from bench.records.measurement import LatencyRecord
 from bench.report import verdicts
 from tests.bench.measure import judged
 

@@ -14,5 +14,5 @@ def calibrated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     """The cache of the test; ``calibrate.measure`` answers with times made by hand."""
     folder = tmp_path_factory.getbasetemp() / "reaugkd-cache"
     monkeypatch.setenv("REAUGKD_CACHE", str(folder))
-    monkeypatch.setattr("reaugkd.retrieval.calibrate.measure", calibrations.measure)
+    monkeypatch.setattr("reaugkd.retrieval.ann.auto.calibrate.measure", calibrations.measure)
     return folder

@@ -16,7 +16,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from reaugkd.errors import EmbeddingError, ModelError, UserError
-from reaugkd.models import Encoder, random_backbone
+from reaugkd.models.encoder import Encoder, random_backbone
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from reaugkd.artifacts import sealed
 from reaugkd.errors import DataError, EmbeddingError, UserError
-from reaugkd.retrieval import sealed
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.knowledge_base import FILE, KnowledgeBase
 from tests.reaugkd.retrieval.cases import DIM, queries, vectors

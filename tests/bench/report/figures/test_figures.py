@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.measure.record import Interval, LatencyRecord, Times
-from bench.record import Record
+from bench.records.measurement import Interval, LatencyRecord, Times
+from bench.records.run import Record
 from bench.report import costs, document, effects, interactive, scores, tidy
 from bench.report.figure import Figure, Panel, Series
 from bench.report.figures import spread

@@ -1,0 +1,1 @@
+"""One task from rows to a swept knowledge base, each step an artefact."""

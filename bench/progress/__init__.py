@@ -1,0 +1,1 @@
+"""Progress of a run: events, the estimate of time left, the live view."""

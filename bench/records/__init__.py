@@ -1,0 +1,1 @@
+"""What cells leave behind: schemas, the store on disk, provenance."""

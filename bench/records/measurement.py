@@ -1,0 +1,134 @@
+"""The schema of a measured figure; every key of a file below ``measurements/`` is typed here.
+
+Raise the version with any change that older readers cannot follow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.run import Provenance
+
+SCHEMA: Literal[1] = 1
+
+Status = Literal["ok", "failed", "skipped"]
+Verdict = Literal["holds", "fails", "undecided"]
+
+
+class Times(_Plain):
+    """Percentiles of a duration, in milliseconds per batch."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Interval(_Plain):
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class IndexFacts(_Plain):
+    """The index that was searched, and how well it answers.
+
+    Recall, agreement and drift are of queries that its effort was not tuned on.
+    """
+
+    key: str = Field(description="fingerprint of what decides the index: vectors, spec, library")
+    spec: str = Field(description="what was built; differs from the cell's backend for auto")
+    version: str = Field(description="of the library")
+    params: dict[str, Any] = Field(description="keyword arguments of the backend")
+    effort: int | None = Field(description="ef, nprobe, search_k, ...; None where there is no knob")
+    target: str = Field(description="what the effort was tuned to, e.g. 'agreement 0.995'")
+    target_met: bool = Field(description="on the tuning queries")
+    recall: float = Field(description="recall@k against exact, ties counted as equal")
+    agreement: float = Field(description="share of queries with the class of exact retrieval")
+    drift: float = Field(description="mean |p - p_exact| of exact retrieval's class")
+    queries: int = Field(description="queries behind recall, agreement and drift")
+    build_seconds: float = Field(description="0 where nothing is built")
+    build_threads: int
+    build_load: list[float] = Field(description="load averages when the build began")
+    nbytes: int = Field(description="by the backend's formula")
+
+
+class Environment(_Plain):
+    """The measuring process as it was."""
+
+    affinity: list[int]
+    variables: dict[str, str] = Field(description="thread settings of the environment")
+    torch_threads: int
+    pools: list[dict[str, Any]] = Field(description="threadpoolctl: api, library, version, threads")
+    load_before: list[float]
+    load_after: list[float]
+    peak_bytes: int = Field(description="VmHWM at the end")
+
+
+class LatencyResult(_Plain):
+    """What the processes of a cell saw. Times are of whole batches."""
+
+    forward: Times
+    added: Times = Field(description="everything retrieval adds after the forward")
+    ratio: Interval = Field(description="added / forward, of the same batch in the same loop")
+    end_to_end: Interval = Field(description="(forward + added) / plain forward - 1, interleaved")
+    noise: Interval = Field(description="A/A: forward / plain forward - 1")
+    processes: int
+    rounds: int = Field(description="passes over the inputs within a process")
+    inputs: int = Field(description="distinct inputs, all processes together")
+    tokens: float = Field(description="mean length of an input without padding")
+    seconds: float = Field(description="of all processes, start included")
+    environments: list[Environment] = Field(description="one per process")
+
+
+class LatencyRecord(_Plain):
+    """One latency cell; the raw nanoseconds lie beside it as ``<key>.npz``."""
+
+    schema_version: Literal[1] = SCHEMA
+    kind: Literal["latency"] = "latency"
+    key: str
+    identity: dict[str, Any] = Field(description="everything that decides the figure")
+    status: Status
+    reason: str | None = None
+    cell: LatencyCell
+    index: IndexFacts | None = None
+    limit: float = Field(description="that it was measured against, e.g. 0.03")
+    verdict: Verdict | None = None
+    result: LatencyResult | None = None
+    provenance: Provenance
+
+
+class MemoryResult(_Plain):
+    """Bytes of one knowledge base in one backend, by four rulers."""
+
+    formula: int = Field(description="index, soft labels and ids by their formulas")
+    serialized: int = Field(description="on disk")
+    rss_growth: int = Field(description="RssAnon after load and one pass of queries, minus before")
+    mapped: int = Field(description="growth of RssFile: pages of mapped files, reclaimable")
+    peak_growth: int = Field(description="highest resident memory, mapped pages included")
+    load_seconds: float
+
+
+class MemoryRecord(_Plain):
+    """One memory cell."""
+
+    schema_version: Literal[1] = SCHEMA
+    kind: Literal["memory"] = "memory"
+    key: str
+    identity: dict[str, Any]
+    status: Status
+    reason: str | None = None
+    base: str
+    size: int
+    dim: int
+    classes: int
+    generated: bool
+    backend: str
+    k: int
+    index: IndexFacts | None = None
+    result: MemoryResult | None = None
+    provenance: Provenance

@@ -1,0 +1,128 @@
+"""Where and with what a figure is made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import reaugkd
+from bench.records.run import Provenance
+from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.store import checksum
+
+PACKAGES = (
+    "accelerate",
+    "annoy",
+    "datasets",
+    "faiss-cpu",
+    "hnswlib",
+    "numkong",
+    "numpy",
+    "scalable-vs",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchao",
+    "transformers",
+    "usearch",
+    "voyager",
+)
+VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
+
+
+def collect(command: str, load: tuple[float, float, float], device: str) -> Provenance:
+    """Provenance of a cell that ends now.
+
+    Args:
+        command: the command line that asked for the cell.
+        load: load averages when the cell began.
+        device: setting of the run, ``auto`` or ``cpu``.
+    """
+    import torch
+
+    commit, dirty = source_state()
+    cpu, flags = processor()
+    return Provenance(
+        command=command,
+        version=reaugkd.__version__,
+        commit=commit,
+        dirty=dirty,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        packages=packages(),
+        cpu=cpu,
+        cpu_flags=flags,
+        cores=os.cpu_count() or 1,
+        affinity=sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [],
+        threads=torch.get_num_threads(),
+        load=[round(value, 2) for value in load],
+        device="cuda" if device == "auto" and torch.cuda.is_available() else "cpu",
+    )
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of the libraries that decide figures; those not installed are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def code(*parts: str) -> str:
+    """Fingerprint of the source files of this project below ``parts``, folders or files.
+
+    Part of what decides a figure: another query path has another latency.
+    """
+    root = Path(reaugkd.__file__).parents[1]
+    files: list[Path] = []
+    for part in parts:
+        path = root / part
+        files += path.rglob("*.py") if path.is_dir() else [path]
+    named = {str(path.relative_to(root)): checksum(path) for path in sorted(files)}
+    return fingerprint.of_json(named)
+
+
+@cache
+def source_state() -> tuple[str | None, bool | None]:
+    """Commit of the source tree this package runs from, and whether it has changes."""
+    root = Path(reaugkd.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit[:12], bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None  # no git on this machine, or not our repository
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@cache
+def processor() -> tuple[str, list[str]]:
+    """Model name of the CPU and its vector extensions."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor() or platform.machine(), []
+    fields: dict[str, str] = {}
+    for line in info.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    kept = sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
+    return fields.get("model name", platform.machine()), kept

@@ -1,0 +1,1 @@
+"""Statistics of paired differences over seeds and examples."""

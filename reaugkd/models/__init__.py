@@ -1,0 +1,1 @@
+"""Teacher and student: encoders, where they come from, what makes them fast on a CPU."""

@@ -1,0 +1,1 @@
+"""The choice of a backend by measured times of search on this machine."""

@@ -1,0 +1,201 @@
+"""How long exact and graph search take on this machine: measured once, kept, never guessed.
+
+Every candidate is measured in a process of its own: the thread pools of one library do not
+disturb the next, a library that crashes here is one candidate less, and nothing that is only tried
+stays loaded in the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import Field
+
+from reaugkd.artifacts.cache import default_cache
+from reaugkd.artifacts.store import ArtifactStore, write_json
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.auto import search_times
+from reaugkd.retrieval.ann.auto.search_times import Measured, Plain
+
+PROTOCOL = 2
+"""Part of the key: raised when times would be measured in another way."""
+
+CANDIDATES = {
+    "exact": ("numpy", "torch"),
+    "hnswlib": ("hnswlib",),
+    "faiss": ("faiss-cpu", "faiss-gpu", "faiss"),
+    "usearch": ("usearch",),
+    "svs": ("scalable-vs",),
+    "voyager": ("voyager",),
+}
+"""Backends to choose from, each with the distributions that may bring its library.
+
+Trees (annoy) are left out: at equal recall they are far slower than any graph.
+"""
+
+EXACT_SIZES, GRAPH_SIZES = (1_000, 4_000, 16_000), (1_000, 3_000)
+BUSY = 0.5
+"""Load per core above which an explanation warns of a calibration."""
+
+_PATIENCE_S = 120.0
+_FILE = "calibration.json"
+
+
+class Machine(Plain):
+    """What a calibration holds for: it is the key under which it is kept."""
+
+    cpu: str
+    cores: int = Field(ge=1, description="that this process may use")
+    dim: int = Field(ge=1)
+    threads: int = Field(ge=1)
+    libraries: dict[str, str] = Field(description="installed candidates and their versions")
+
+
+class Calibration(Plain):
+    """All candidates of one machine, for one width and number of threads.
+
+    Attributes:
+        seconds: that measuring took.
+        load: load average when it began; on a busy machine the times are too long.
+        folder: where it is kept, None for one that is not.
+    """
+
+    machine: Machine
+    measured: tuple[Measured, ...] = Field(min_length=1)
+    seconds: float = Field(ge=0)
+    load: float = Field(ge=0)
+    folder: Path | None = Field(None, exclude=True)
+
+
+def this_machine(dim: int, threads: int) -> Machine:
+    """The key of a calibration here and now; no library is imported."""
+    installed = {name: of for name, of in CANDIDATES.items() if ann.BACKENDS.entry(name).installed}
+    return Machine(
+        cpu=_processor(),
+        cores=search_times.cores(),
+        dim=dim,
+        threads=threads,
+        libraries={name: _version(of) for name, of in installed.items()},
+    )
+
+
+def obtain(
+    dim: int, threads: int = 1, *, cache: Path | None = None, reporter: Reporter | None = None
+) -> Calibration:
+    """The calibration for vectors of width ``dim``, from the cache or measured now.
+
+    Args:
+        dim: width of the vectors.
+        threads: of a search.
+        cache: folder to keep it in, the user's by default.
+        reporter: told of progress, and of a file that is damaged or of another machine.
+
+    Raises:
+        UserError: if the cache cannot be written, or exact search cannot be measured.
+    """
+    machine, told = this_machine(dim, threads), reporter or Silent()
+    root = cache or default_cache()
+    identity = {"protocol": PROTOCOL, "machine": machine.model_dump(mode="json")}
+
+    def build(folder: Path) -> None:
+        write_json(folder / _FILE, measure(machine, told).model_dump(mode="json"))
+
+    problem = ""
+    for _ in range(2):
+        path = ArtifactStore(root, told).get("calibration", identity, build).path
+        try:
+            found = Calibration.model_validate_json((path / _FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            problem = f"{path} holds no calibration"
+        else:
+            if found.machine == machine:
+                return found.model_copy(update={"folder": path})
+            problem = f"{path} holds a calibration of another machine"
+        told.note(f"{problem}: measuring again")
+        shutil.rmtree(path, ignore_errors=True)
+    raise UserError(f"{problem}, although it was just measured")
+
+
+def measure(machine: Machine, reporter: Reporter | None = None) -> Calibration:
+    """Measure every installed candidate, one after the other, each in its own process.
+
+    Raises:
+        UserError: if exact search cannot be measured.
+    """
+    told, load, began = reporter or Silent(), os.getloadavg()[0], time.perf_counter()
+    stage = f"calibrating searches of width {machine.dim} on {machine.threads} threads"
+    told.start(stage, len(machine.libraries), "backends")
+    measured = []
+    for spec in machine.libraries:
+        measured.append(_in_a_process(spec, machine))
+        told.advance(1)
+    told.finish()
+    for one in measured:
+        if one.spec == "exact" and one.failure:
+            raise UserError(f"exact search cannot be calibrated: {one.failure}")
+    seconds = time.perf_counter() - began
+    return Calibration(machine=machine, measured=tuple(measured), seconds=seconds, load=load)
+
+
+def _in_a_process(spec: str, machine: Machine) -> Measured:
+    """Measure one candidate; whatever happens to the process is told as its flaw."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "measured.json"
+        sizes = EXACT_SIZES if spec == "exact" else GRAPH_SIZES
+        arguments = [spec, str(machine.dim), str(machine.threads), str(out), *map(str, sizes)]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", search_times.__name__, *arguments],
+                env=_environment(machine.threads),
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE_S,
+            )
+        except subprocess.TimeoutExpired:
+            return Measured(spec=spec, failure=f"took longer than {_PATIENCE_S:g} s")
+        if done.returncode == 0:
+            return Measured.model_validate_json(out.read_text(encoding="utf-8"))
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        return Measured(spec=spec, failure=f"exit code {done.returncode}: {said[-1]}")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Thread pools are sized before the libraries are imported; the same code is imported."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    source = str(Path(__file__).parents[4])
+    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    sized = dict.fromkeys(names, str(threads))
+    return {**os.environ, **sized, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _version(distributions: tuple[str, ...]) -> str:
+    found = []
+    for name in distributions:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found) or "unknown"  # installed, but by other means than a package
+
+
+def _processor() -> str:
+    """Model of the CPU: its name, and its numbers where the name is a hypervisor's."""
+    info = Path("/proc/cpuinfo")
+    fields: dict[str, str] = {}
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+    numbers = [fields.get(name, "") for name in ("cpu family", "model", "stepping")]
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return " ".join(filter(None, [name, "/".join(filter(None, numbers))]))

@@ -1,0 +1,1 @@
+"""Training one team of models: recipe, batches, loop, checkpoint, inference."""

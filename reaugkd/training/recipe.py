@@ -1,0 +1,23 @@
+"""The hyper-parameters of one model's training."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reaugkd.training.inference import Precision
+
+
+class Recipe(BaseModel):
+    """How a model is trained. Sources of the defaults: the PKD scripts unless said otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    learning_rate: float = Field(5e-5, gt=0, description="peak of the linear schedule")
+    epochs: int = Field(4, ge=1, le=1000)
+    batch_size: int = Field(32, ge=1, description="examples per forward pass")
+    accumulation: int = Field(1, ge=1, description="forward passes per optimiser step")
+    weight_decay: float = Field(0.01, ge=0, description="not on biases and norms")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of all steps")
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    precision: Precision = Field("fp32", description="bf16 is autocast; losses stay fp32")
+    patience: int = Field(0, ge=0, description="epochs without a better score; 0: never stop early")

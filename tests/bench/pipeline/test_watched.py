@@ -1,0 +1,71 @@
+"""A watched store tells of every artefact once, with the seconds of its own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.executors.channel import Unheard
+from bench.pipeline.watched import WatchedStore
+
+
+class Told(Unheard):
+    def __init__(self) -> None:
+        self.found: list[tuple[str, bool, float]] = []
+
+    def artifact(self, kind: str, reused: bool, seconds: float) -> None:
+        self.found.append((kind, reused, seconds))
+
+
+def test_what_it_needs_is_told_first_and_its_seconds_are_not_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    told = Told()
+    store = WatchedStore(tmp_path, told)
+
+    def teacher(folder: Path) -> None:
+        nonlocal now
+        now += 10.0
+
+    def student(folder: Path) -> None:
+        nonlocal now
+        now += 1.0
+        store.get("teacher", {"of": "mrpc"}, teacher)
+        now += 2.0
+
+    made = store.get("student", {"seed": 0}, student)
+    assert told.found == [("teacher", False, 10.0), ("student", False, 3.0)]
+    assert store.get("student", {"seed": 0}, student).path == made.path
+    assert len(told.found) == 2  # once
+
+    again = Told()
+    assert WatchedStore(tmp_path, again).get("student", {"seed": 0}, student).reused
+    assert again.found == [("student", True, 0.0)]
+
+
+def test_a_failure_inside_does_not_spoil_the_next_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    told = Told()
+    store = WatchedStore(tmp_path, told)
+
+    def broken(folder: Path) -> None:
+        nonlocal now
+        now += 5.0
+        raise ZeroDivisionError
+
+    def outer(folder: Path) -> None:
+        nonlocal now
+        with pytest.raises(ZeroDivisionError):
+            store.get("signals", {}, broken)
+        now += 1.0
+
+    store.get("student", {}, outer)
+    store.get("index", {}, lambda folder: None)
+    assert told.found == [("student", False, 1.0), ("index", False, 0.0)]

@@ -1,0 +1,140 @@
+"""Laws of the fitted costs and of the crossover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reaugkd.retrieval.ann.auto import crossover
+from reaugkd.retrieval.ann.auto.calibrate import GRAPH_SIZES
+from reaugkd.retrieval.ann.auto.crossover import HORIZON, MOST_GROWTH, Cost
+from reaugkd.retrieval.ann.auto.search_times import CALLS
+from tests.calibrations import Time, calibration, candidate, exact, graph
+
+SIZES = np.unique(np.geomspace(1, 1e8, 50).astype(int))
+
+amounts = st.floats(0.01, 1e4)
+exacts = st.builds(Cost, st.floats(0, 1e4), st.floats(1e-4, 10))
+terms = st.tuples(amounts, st.floats(0, MOST_GROWTH))
+graphs = st.builds(Cost, powers=st.lists(terms, min_size=1, max_size=2).map(tuple))
+candidates = st.builds(
+    lambda first, rest: {"exact": first, **{f"g{n}": cost for n, cost in enumerate(rest)}},
+    exacts,
+    st.lists(graphs, min_size=1, max_size=4),
+)
+
+
+def fitted(batch: int, **times: Time) -> dict[str, Cost]:
+    return crossover.costs(calibration(times=times).measured, batch)
+
+
+@pytest.mark.parametrize("batch", CALLS)
+def test_times_that_follow_the_models_are_fitted_without_an_error(batch: int) -> None:
+    found = fitted(batch, exact=exact, hnswlib=graph)
+    for size in (1, 635, 392_702):
+        assert found["exact"](size) == pytest.approx(exact(size, batch), rel=1e-6)
+        assert found["hnswlib"](size) == pytest.approx(graph(size, batch), rel=1e-6)
+
+
+@given(candidates)
+def test_once_a_graph_wins_it_wins_at_every_larger_size(found: dict[str, Cost]) -> None:
+    chosen = [crossover.fastest(found, int(size)) for size in SIZES]
+    first = next((n for n, spec in enumerate(chosen) if spec != "exact"), len(chosen))
+    assert all(spec == "exact" for spec in chosen[:first])
+    assert "exact" not in chosen[first:]
+
+
+@given(candidates)
+def test_beyond_the_crossover_the_choice_is_the_fastest(found: dict[str, Cost]) -> None:
+    end = crossover.crossover(found)
+    assert end is not None
+    for size in SIZES[end < SIZES]:
+        chosen = found[crossover.fastest(found, int(size))](size)
+        assert chosen == min(found[s](size) for s in found if s != "exact")
+        assert chosen <= found["exact"](size) * (1 + 1e-9)
+
+
+@given(candidates)
+def test_at_the_crossover_exact_still_holds_and_one_entry_later_it_does_not(
+    found: dict[str, Cost],
+) -> None:
+    end = crossover.crossover(found)
+    assert end is not None
+    best = [min(found[s](n) for s in found if s != "exact") for n in (end, end + 1)]
+    if 0 < end < HORIZON:
+        assert found["exact"](end) <= best[0]
+    if end < HORIZON:
+        assert found["exact"](end + 1) > best[1]
+
+
+def test_without_a_graph_there_is_no_crossover_and_exact_is_chosen() -> None:
+    found = fitted(1, exact=exact)
+    assert crossover.crossover(found) is None
+    assert crossover.fastest(found, 10**9) == "exact"
+
+
+def test_a_graph_that_is_always_faster_leaves_nothing_to_exact() -> None:
+    found = fitted(1, exact=lambda n, b: 1000 + n, hnswlib=lambda n, b: 1.0)
+    assert crossover.crossover(found) == 0
+    assert crossover.fastest(found, 1) == "hnswlib"
+
+
+def test_between_two_batches_the_time_of_a_call_is_interpolated() -> None:
+    at = {b: fitted(b, exact=exact, hnswlib=graph) for b in (8, 14, 32)}
+    for spec in ("exact", "hnswlib"):
+        low, middle, high = (at[b][spec](5_000) for b in (8, 14, 32))
+        assert middle == pytest.approx(0.75 * low + 0.25 * high)
+
+
+def test_beyond_the_largest_batch_a_call_grows_in_proportion() -> None:
+    for spec in ("exact", "hnswlib"):
+        one, four = (fitted(b, exact=exact, hnswlib=graph)[spec](9_000) for b in (32, 128))
+        assert four == pytest.approx(4 * one)
+
+
+def test_what_a_batch_shares_moves_the_crossover_up() -> None:
+    ends = [crossover.crossover(fitted(b, exact=exact, hnswlib=graph)) for b in (1, 8, 20, 32)]
+    assert ends == sorted(set(ends))
+
+
+def test_graphs_share_one_growth_and_keep_their_levels() -> None:
+    def steep(size: int, batch: int) -> float:
+        return 1e-3 * size**2 * batch
+
+    def flat(size: int, batch: int) -> float:
+        return 40.0 * batch
+
+    found = fitted(1, exact=exact, hnswlib=graph, faiss=flat, svs=steep)
+    exponents = [cost.powers[0][1] for spec, cost in found.items() if spec != "exact"]
+    assert exponents == pytest.approx([0.3] * 3)  # the median of 0, 0.3 and 2
+    middle = float(np.sqrt(np.prod(GRAPH_SIZES)))  # of the measured sizes
+    assert found["faiss"](middle) == pytest.approx(40.0)
+
+
+def test_growth_is_kept_below_that_of_exact_search() -> None:
+    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e-3 * n**2)
+    assert found["hnswlib"].powers[0][1] == MOST_GROWTH
+    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e6 / n)
+    assert found["hnswlib"].powers[0][1] == 0
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=3, max_size=3))
+def test_exact_search_grows_whatever_was_measured(times: list[float]) -> None:
+    by_size = dict(zip((1_000, 4_000, 16_000), times, strict=True))
+    cost = fitted(1, exact=lambda n, b: by_size[n])["exact"]
+    assert cost.fixed >= 0
+    assert cost.per_entry > 0
+
+
+def test_a_candidate_that_misses_the_recall_has_no_cost() -> None:
+    short = candidate("faiss", lambda n, b: 1.0, recall=0.98)
+    found = crossover.costs(calibration(more=(short,)).measured, 1)
+    assert set(found) == {"exact", "hnswlib"}
+    assert short.flaw == "reaches a recall of 0.980, not 0.99"
+
+
+def test_costs_are_written_as_they_are_computed() -> None:
+    assert str(Cost(fixed=15.25, per_entry=0.125)) == "15.25 + 0.125 n"
+    assert str(Cost(powers=((10.5, 0.25), (2.0, 0.5)))) == "10.5 n^0.25 + 2 n^0.5"
