@@ -1,4 +1,4 @@
-"""Tests never reach for a hub, and their processes can be interrupted."""
+"""Tests never reach for a hub, use one thread each, and their processes can be interrupted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+# Threads of tiny models spin for one another: beside any other work a test takes ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.

@@ -28,7 +28,8 @@ class Row(SimpleNamespace):
     """One row of a frame: ``row.method``, ``row.difference.low``; what is missing is None.
 
     A part all of whose leaves are missing is None itself, so that a row reads like the record
-    that it was made of: what takes a :class:`bench.stats.difference.Difference` takes ``row.difference``.
+    that it was made of: what takes a :class:`bench.stats.difference.Difference` takes
+    ``row.difference``.
     """
 
     if TYPE_CHECKING:
