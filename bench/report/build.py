@@ -158,5 +158,4 @@ def _of(folder: str, part: Part, taken: set[str]) -> Part:
         replace(one, name=names.of(f"{one.name}-{folder}"), title=f"{one.title}, {folder}")
         for one in part.pictures
     )
-    views = tuple(replace(view, title=f"{view.title}, {folder}") for view in part.views)
-    return replace(part, views=views, pictures=pictures, folder=folder)
+    return replace(part.titled(f", {folder}"), pictures=pictures, folder=folder)

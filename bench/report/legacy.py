@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.report import document, measured
@@ -31,6 +31,11 @@ class LegacyPart(Part):
     def shown(self) -> bool:
         """Whether there is a table."""
         return bool(self.fixed)
+
+    def titled(self, what: str) -> LegacyPart:
+        """The part with ``what`` behind every title."""
+        fixed = tuple(replace(one, title=f"{one.title}{what}") for one in self.fixed)
+        return replace(self, fixed=fixed)
 
 
 def run(inputs: RunInputs) -> Report:
