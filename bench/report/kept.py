@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import bench
 import reaugkd
 from bench.records.store import RUN, StoreError
-from bench.report.build import Report
+from bench.report.table import Shown as Report
 from bench.report.table import Table
 from reaugkd import __version__
 from reaugkd.artifacts import fingerprint

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.report import document, measured
-from bench.report.build import Part, Report, parts
+from bench.report.build import Part
 from bench.report.frame import typed
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import Section
 from bench.report.sectioned import Section as OldSection
-from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS
 from bench.report.table import Table
+
+ABOUT = {
+    "schema_version", "run", "headline", "lead", "baseline", "settings", "unusable_files",
+    "provenance", "plans", "folder", "rows",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,35 +41,46 @@ class LegacyPart(Part):
         return replace(self, fixed=fixed)
 
 
-def run(inputs: RunInputs) -> Report:
-    """The report of a run."""
-    old = document.build(inputs.results, baseline=inputs.baseline)
-    results = inputs.results
-    plans = [cell.plan for cell in results.cells]
-    return _report(
-        old,
-        parts(OF_A_RUN, inputs, mini=inputs.mini),
-        methods=tuple(dict.fromkeys(plan.method for plan in plans)),
-        backends={results.index_name(p): p.backend for p in plans if p.backend},
-    )
+def completed(new: tuple[Part, ...], inputs: RunInputs | MeasuredInputs) -> tuple[Part, ...]:
+    """The new parts with those that are still made as strings."""
+    from bench.report import document, measured
 
-
-def of_measurements(inputs: MeasuredInputs) -> Report:
-    """The report of a folder of measurements."""
-    old = measured.build(inputs.measurements, inputs.kinds)
-    return _report(old, parts(OF_MEASUREMENTS, inputs))
-
-
-def _report(old: document.Report, new: Sequence[Part], **more: Any) -> Report:
-    keys = {part.section.name.replace("-", "_") for part in new if part.section.data}
+    if isinstance(inputs, RunInputs):
+        old = document.build(inputs.results, baseline=inputs.baseline)
+    else:
+        old = measured.build(inputs.measurements, inputs.kinds)
+    names = {part.section.name for part in new}
     made: list[Part] = []
     for section in old.sections:
         own = [part for part in new if part.section.heading == section.name]
         made += [*own, *_legacy(section, own)]
     made += [part for part in new if part not in made]
-    made.sort(key=lambda part: part.section.about)
-    about = {name: value for name, value in old.data.items() if name not in keys}
-    return Report(old.title, old.headline, old.lead, tuple(made), about, **more)
+    names |= {part.section.name for part in made}
+    for name, rows in old.data.items():
+        dashed = name.replace("_", "-")
+        if name not in ABOUT and dashed not in names:
+            frame = typed(rows)
+            made.append(
+                LegacyPart(Section(dashed, dashed, lambda _, frame=frame: frame), frame, ())
+            )
+    made.sort(key=_about)
+    return tuple(made)
+
+
+def _about(part: Part) -> bool:
+    return part.section.about
+
+
+def _latency(records: Sequence[Any]) -> Callable[[Any], Any]:
+    """The rows of ``latency.csv`` as the text that the old code makes."""
+    import io
+
+    import pandas
+
+    from bench.report import latency
+
+    text = latency.as_csv(list(records))
+    return lambda _: pandas.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
 def _legacy(section: OldSection, ported: Sequence[Part]) -> Iterator[Part]:
@@ -81,5 +95,6 @@ def _legacy(section: OldSection, ported: Sequence[Part]) -> Iterator[Part]:
             under=section.name,
             about=section.about,
             data=bool(section.records) and not ported,
+            tidy=("latency.csv", _latency(section.records)) if section.name == "latency" else None,
         )
         yield LegacyPart(stub, frame, (), fixed=tables)

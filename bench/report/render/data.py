@@ -19,8 +19,6 @@ def as_json(report: Report) -> dict[str, Any]:
     """All of a whole report: a list of rows per section, and what is said about it."""
     return {
         **plain(dict(report.about)),
-        "headline": list(report.headline),
-        "lead": list(report.lead),
         **{
             part.section.name.replace("-", "_"): trees(part.frame)
             for part in report.parts

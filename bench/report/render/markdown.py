@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 from tabulate import tabulate
 
-from bench.report.table import Table
-
-
-class Shown(Protocol):
-    """What Markdown shows of a report: made now, or kept."""
-
-    @property
-    def title(self) -> str:
-        """Names the run."""
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """What was found."""
-
-    @property
-    def lead(self) -> tuple[str, ...]:
-        """Sentences above the tables."""
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """All that are shown."""
-
+from bench.report.table import Shown, Table
 
 _READ = re.compile(
     r"[\\|<`]"
