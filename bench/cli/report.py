@@ -119,15 +119,15 @@ def _write(request: Request, folder: Path, formats: list[str], figures: list[str
     pictures = files.known("picture format", figures, files.PICTURES)
     line = command()
     options = {**request.options, "formats": wanted, "pictures": pictures, "command": line}
-    store, stamp = kept.Kept(folder), kept.stamp(request.folders, options)
-    if (earlier := store.find(stamp)) is not None:
-        show_report(earlier.report)
-        written("up to date in", folder, earlier.files)
+    stamp = kept.stamp(request.folders, options)
+    if (earlier := kept.find(folder, stamp)) is not None:
+        show_report(earlier)
+        written("up to date in", folder, [folder / name for name, _ in earlier.files])
         return
     shown, whole = request.make()
     source = files.Source(shown, whole, line, request)
     paths = files.write(folder, files.contents(source, wanted, pictures))
-    store.keep(stamp, shown, paths)
+    kept.keep(folder, stamp, shown, paths)
     show_report(shown)
     written("wrote", folder, paths)
 

@@ -59,10 +59,8 @@ def completed(new: tuple[Part, ...], inputs: RunInputs | MeasuredInputs) -> tupl
     for name, rows in old.data.items():
         dashed = name.replace("_", "-")
         if name not in ABOUT and dashed not in names:
-            frame = typed(rows)
-            made.append(
-                LegacyPart(Section(dashed, dashed, lambda _, frame=frame: frame), frame, ())
-            )
+            stub: Section[Any] = Section(dashed, dashed, lambda _: typed(()))
+            made.append(LegacyPart(stub, typed(rows), ()))
     made.sort(key=_about)
     return tuple(made)
 
