@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.report import headline, run_settings, verdicts
 from bench.report import lead as leads
+from bench.report.frame import plain, trees
 from bench.report.inputs import Inputs, MeasuredInputs, RunInputs
 from bench.report.latency import ordered
 from bench.report.names import Names
@@ -102,6 +103,18 @@ class Report:
     def tables(self) -> tuple[Table, ...]:
         """Those of all sections."""
         return tuple(table for part in self.shown for table in part.tables)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of a whole report as strict JSON: a list of rows per section, and what is about."""
+        sections = {
+            part.section.name.replace("-", "_"): trees(part.frame)
+            for part in self.parts
+            if part.section.data and not part.folder
+        }
+        measured = {name: report.data for name, report in self.measured}
+        about: dict[str, Any] = plain(dict(self.about))
+        return about | sections | ({"measured": measured} if measured else {})
 
 
 def of_run(inputs: RunInputs) -> Report:

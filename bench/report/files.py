@@ -106,7 +106,7 @@ def _latex(of: Source) -> Iterator[Content]:
 def _json(of: Source) -> Iterator[Content]:
     from bench.report.render import data
 
-    yield PurePath(JSON), data.json_text(data.as_json(of.whole))
+    yield PurePath(JSON), data.json_text(of.whole.data)
 
 
 def _html(of: Source) -> Iterator[Content]:
