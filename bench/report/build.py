@@ -210,6 +210,7 @@ def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
     """
     if not others:
         return report
+    others = list(_distinct(others))
     everyone = [*report.parts, *(part for _, other in others for part in other.parts)]
     times = Counter(part.section.name for part in everyone if part.shown)
     taken = {picture.name for part in report.parts for picture in part.pictures}
@@ -226,7 +227,7 @@ def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
         headline=(*report.headline, *(line for _, other in others for line in other.headline)),
         lead=(*report.lead, *(f"{name}: {line}" for name, other in others for line in other.lead)),
         parts=tuple(joined),
-        measured=tuple(_distinct(others)),
+        measured=tuple(others),
         unfinished=report.unfinished or any(other.unfinished for _, other in others),
     )
 

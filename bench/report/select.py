@@ -122,7 +122,7 @@ def filtered(part: Part, column: str, keys: frozenset[str]) -> Part | None:
         for one in part.pictures
         if len(kept := _of_picture(one.frame, column, keys)) or not len(one.frame)
     )
-    if part.shown and not views and not pictures:
+    if (part.views or part.pictures) and not views and not pictures:
         return None
     return replace(part, frame=frame, views=views, pictures=pictures)
 

@@ -235,8 +235,8 @@ def test_the_measured_figures_are_those_of_the_raw_nanoseconds(folder: Path) -> 
 
 
 def test_the_report_of_measurements_shows_their_figures() -> None:
-    made = measured.build(Measurements(NOW_MEASURED))
-    assert {section.name for section in made.sections} >= {"latency", "memory", "gate"}
+    made = build.of_measurements(MeasuredInputs(Measurements(NOW_MEASURED)))
+    assert {part.section.heading for part in made.shown} >= {"latency", "memory", "gate"}
     text = markdown.render(made)
     for content in raw(NOW_MEASURED / "measurements").values():
         result = content["result"]
@@ -258,8 +258,8 @@ def test_another_schema_of_measurements_is_named_and_passed_over(
     for path in paths:
         content = json.loads(path.read_bytes()) | {"schema_version": version}
         path.write_text(json.dumps(content), encoding="utf-8")
-    made = measured.build(Measurements(folder))
+    made = build.of_measurements(MeasuredInputs(Measurements(folder)))
     rows = dict(table(made, "Unusable files").rows)
     assert rows.keys() == {path.name for path in paths}
     assert all(f"schema version {version}, this is {MEASURED}" in why for why in rows.values())
-    assert "latency" not in {section.name for section in made.sections}
+    assert "latency" not in {part.section.heading for part in made.shown}

@@ -55,7 +55,7 @@ def as_parquet(frame: DataFrame) -> bytes:
     for name in frame:
         try:
             pyarrow.array(frame[name], from_pandas=True)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError):
             mixed[str(name)] = frame[name].map(json.dumps, na_action="ignore")
     file = io.BytesIO()
     frame.assign(**mixed).to_parquet(file, index=False)
