@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 LARGE = 2**63
 """Integers below it fit into a column."""
+
+
+PLAIN = (str, int, bool, NoneType)
+"""Types of values that are what they are."""
 
 
 class Row(SimpleNamespace):
@@ -42,7 +46,9 @@ def typed(records: Iterable[Any]) -> DataFrame:
     import pandas
 
     leaves = [dict(_leaves(record)) for record in records]
-    names = dict.fromkeys(name for row in leaves for name in row)
+    names: dict[str, None] = {}
+    for leaf in leaves:
+        names.update(dict.fromkeys(leaf))
     # An optional part that some records lack is missing leaf by leaf, not as a column of its own.
     parts = {name.rsplit(".", n)[0] for name in names for n in range(1, 1 + name.count("."))}
     columns = {
@@ -58,15 +64,9 @@ def rows(frame: DataFrame) -> list[Row]:
 
 def trees(frame: DataFrame) -> list[dict[str, Any]]:
     """The rows as nested plain values: strict JSON, None where there is nothing."""
-    return [_tree(record) for record in flat(frame)]
-
-
-def flat(frame: DataFrame) -> list[dict[str, Any]]:
-    """The rows as plain values under their dotted names."""
     plain_frame = frame.astype(object).where(frame.notna(), None)
-    return [
-        {str(name): value for name, value in row.items()} for row in plain_frame.to_dict("records")
-    ]
+    flat: list[dict[Any, Any]] = plain_frame.to_dict("records")
+    return [_tree(record) for record in flat] if any("." in name for name in frame) else flat
 
 
 def as_text(frame: DataFrame) -> DataFrame:
@@ -101,7 +101,9 @@ def _members(record: Any) -> list[tuple[str, Any]] | None:
 
 def _leaves(record: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in _members(record) or ():
-        if _members(value) is None:
+        if type(value) in PLAIN:  # most are, and large frames take their time
+            yield prefix + name, value
+        elif _members(value) is None:
             yield prefix + name, plain(value)
         else:
             yield from _leaves(value, f"{prefix}{name}.")
@@ -111,8 +113,8 @@ def _column(values: Sequence[Any]) -> Series:
     """The values with the type that holds them all without loss."""
     import pandas
 
-    kinds = {type(value) for value in values if value is not None}
-    numbers = [value for value in values if isinstance(value, int)]
+    kinds = set(map(type, values)) - {NoneType}
+    numbers = [value for value in values if type(value) is int] if int in kinds else []
     if kinds <= {int, float} and all(-LARGE <= number < LARGE for number in numbers):
         dtype = "Int64" if kinds == {int} else "Float64"
     elif len(kinds) == 1:

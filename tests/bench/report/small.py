@@ -54,22 +54,15 @@ def report(*sections: Section[Inputs], **more: Any) -> Report:
 
 def tables(*given: Table) -> Report:
     """The report of tables of strings, each as a frame of them."""
-    return report(
-        *(
-            section(
-                [dict(zip(map(str, range(len(row))), row, strict=True)) for row in table.rows],
-                name="scores",
-                views=lambda *_, table=table: (
-                    View(
-                        table.title,
-                        tuple(
-                            Column(title, str(number), label=number < table.labels)
-                            for number, title in enumerate(table.columns)
-                        ),
-                        table.notes,
-                    ),
-                ),
-            )
-            for table in given
-        )
+    return report(*(_section(table, number) for number, table in enumerate(given)))
+
+
+def _section(table: Table, number: int) -> Section[Inputs]:
+    rows = [{str(n): cell for n, cell in enumerate(row)} for row in table.rows]
+    columns = tuple(
+        Column(title, str(n), label=n < table.labels) for n, title in enumerate(table.columns)
     )
+    view = View(table.title, columns, table.notes)
+    more: dict[str, Any] = {"under": "scores"} if number else {}
+    name = f"scores-{number}" if number else "scores"
+    return section(rows, name=name, views=lambda *_: (view,), **more)
