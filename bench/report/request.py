@@ -1,19 +1,22 @@
-"""What ``bench report`` is asked for, and the report that answers it."""
+"""What ``bench report`` is asked for, and the report that answers it.
+
+What computes a report is imported when one is made: a report that is up to date needs none of it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.records.measurements import Measurements
 from bench.records.store import RUN, Store, StoreError
-from bench.report import build, select
-from bench.report.build import Report
-from bench.report.inputs import HISTORY, MeasuredInputs, RunInputs
-from bench.report.results import load
+from bench.report import select
 from bench.report.select import EVERYTHING, Selection
 from reaugkd.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.report.build import Report
+    from bench.report.inputs import MeasuredInputs
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Request:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
+        from bench.report import build
+        from bench.report.inputs import RunInputs
+        from bench.report.results import load
+
         measured = [(folder.resolve().name, _measured(folder)) for folder in self.beside]
         is_run = (self.folder / RUN).is_file() or not is_measured(self.folder)
         if is_run and is_measured(self.folder):
@@ -74,10 +81,16 @@ class Request:
 
 def is_measured(folder: Path) -> bool:
     """Whether there are measurements or a history of the gate in ``folder``."""
+    from bench.records.measurements import Measurements
+    from bench.report.inputs import HISTORY
+
     return Measurements.at(folder) or (folder / HISTORY).is_file()
 
 
 def _measured(folder: Path) -> MeasuredInputs:
+    from bench.records.measurements import Measurements
+    from bench.report.inputs import MeasuredInputs
+
     if not is_measured(folder):
         expected = folder / "measurements"
         raise StoreError(f"--with {folder}: no measurements there: expected {expected}")

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.report.build import Part, Report
 from bench.report.frame import Row, rows
 from bench.report.section import Column, value_of
 from reaugkd.errors import UnknownNameError, UserError
@@ -18,6 +17,8 @@ from reaugkd.registry import normal
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from bench.report.build import Part, Report
 
 SECTIONS = (
     "scores", "comparisons", "off-on", "published", "retrieval", "ann", "k", "beta-tau",
