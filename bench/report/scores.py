@@ -10,7 +10,8 @@ from bench.report.results import HELD_OUT, Results
 from bench.report.summary import Summary, points, summarise
 from bench.report.table import EMPTY, Table
 
-MAJORITY, TEACHER, OFF = "majority class", "teacher", "off"
+MAJORITY, TEACHER, OFF, ON = "majority class", "teacher", "off", "on"
+CONTROLS = (MAJORITY, TEACHER)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import Section
-from bench.report.sections import comparisons, memory, scores
+from bench.report.sections import (
+    ann,
+    comparisons,
+    costs,
+    memory,
+    off_on,
+    over_tasks,
+    published,
+    retrieval,
+    scores,
+    selection_bias,
+)
 
 OF_A_RUN: tuple[Section[RunInputs], ...] = (
     scores.SECTION,
     comparisons.SECTION,
+    over_tasks.SECTION,
+    selection_bias.SECTION,
+    off_on.SECTION,
+    published.SECTION,
+    retrieval.SECTION,
+    ann.SECTION,
+    costs.SECTION,
 )
 
 OF_MEASUREMENTS: tuple[Section[MeasuredInputs], ...] = (memory.SECTION,)
