@@ -6,23 +6,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.report.comparisons import (
-    BETTER,
-    NOT_SHOWN,
-    ONE_SEED,
-    WORSE,
-    Comparison,
-    chance,
-    interval,
-    of_kind,
-    signed,
-)
-from bench.report.costs import Cost
 from bench.report.effort import REFERENCE, Effort
-from bench.report.over_tasks import OverTasks
-from bench.report.pairs import CONTROLS, Pair
-from bench.report.scores import OFF
+from bench.report.frame import Row
+from bench.report.scores import CONTROLS, OFF
 from bench.report.summary import number, size
+from bench.report.verdict import Verdict, chance, interval, signed
 from bench.stats.difference import LEVEL
 
 FEW = 3
@@ -41,11 +29,11 @@ class _Best:
 
 
 def headline(
-    found: Sequence[Pair],
-    compared: Sequence[Comparison],
-    over: Sequence[OverTasks],
+    found: Sequence[Row],
+    compared: Sequence[Row],
+    over: Sequence[Row],
     efforts: Sequence[Effort],
-    costs: Sequence[Cost],
+    costs: Sequence[Row],
     baseline: str | None,
     missing: int = 0,
 ) -> tuple[str, ...]:
@@ -67,8 +55,8 @@ def headline(
         lines += [_split(*at, one, compared, baseline) for at, one in best.items()]
     lines += _over(over, baseline)
     if len(best) > 1 or not over:
-        lines += _tally(of_kind(compared, "baseline"), baseline)
-    lines += _gains(of_kind(compared, "retrieval"))
+        lines += _tally(_of_kind(compared, "baseline"), baseline)
+    lines += _gains(_of_kind(compared, "retrieval"))
     winners = dict.fromkeys(one.method for one in best.values())
     lines += _training(efforts, (*winners, baseline))
     lines += _search(costs)
@@ -76,7 +64,7 @@ def headline(
     return tuple(lines)
 
 
-def _best(found: Iterable[Pair]) -> dict[tuple[str, str], _Best]:
+def _best(found: Iterable[Row]) -> dict[tuple[str, str], _Best]:
     """(task, test split) -> the student with the highest mean; of equal ones the plainest.
 
     Each method alone and behind one index: the best of many indexes would be a choice made on the
@@ -94,41 +82,39 @@ def _best(found: Iterable[Pair]) -> dict[tuple[str, str], _Best]:
     return best
 
 
-def _split(
-    task: str, split: str, best: _Best, compared: Sequence[Comparison], baseline: str
-) -> str:
-    own = [one for one in of_kind(compared, "baseline") if (one.task, one.split) == (task, split)]
+def _split(task: str, split: str, best: _Best, compared: Sequence[Row], baseline: str) -> str:
+    own = [one for one in _of_kind(compared, "baseline") if (one.task, one.split) == (task, split)]
     seeds = f"{best.seeds} seed{'s' if best.seeds > 1 else ''}"
     start = f"{best.header}: {_named(best.method, best.retrieval)} scores highest, "
     start += f"{100 * best.mean:.2f} ({seeds})"
     if (best.method, best.retrieval) == (baseline, OFF):
         tested = [one for one in own if one.adjusted is not None]
-        lower = sum(one.verdict == WORSE for one in tested)
+        lower = sum(one.outcome == Verdict.WORSE for one in tested)
         shown = f", and {lower} of {len(tested)} others are shown worse" if tested else ""
         return f"{start}; it is the baseline{shown}."
     here = [one for one in own if (one.method, one.retrieval) == (best.method, best.retrieval)]
     return f"{start}, {_against(here[0], baseline, best.seeds)}." if here else f"{start}."
 
 
-def _against(one: Comparison, baseline: str, seeds: int) -> str:
+def _against(one: Row, baseline: str, seeds: int) -> str:
     found = one.difference
     if found is None:
-        return one.verdict
+        return str(one.verdict)
     start = f"{signed(found.estimate)} points over {baseline}"
     if len(one.seeds) != seeds:
         start += f" on {len(one.seeds)} shared seed{'s' if len(one.seeds) > 1 else ''}"
-    if one.verdict == ONE_SEED:
+    if one.outcome == Verdict.ONE_SEED:
         return f"{start}; one seed, so nothing tells how far this is chance"
     ends = f"95 % interval {interval(found)}, p {chance(one.adjusted)} after Holm's correction"
-    if one.verdict == NOT_SHOWN and found.p is not None and found.p < LEVEL:
+    if one.outcome == Verdict.NOT_SHOWN and found.p is not None and found.p < LEVEL:
         return f"{start} ({ends}): not shown beside so many tests; alone p {chance(found.p)}"
-    if one.verdict == NOT_SHOWN and found.detectable:
+    if one.outcome == Verdict.NOT_SHOWN and found.detectable:
         seen = f"{100 * found.detectable:.2f} points would have been seen with a chance of 80 %"
         return f"{start} ({ends}): no difference shown; {seen} before the correction"
     return f"{start} ({ends}): {one.verdict}"
 
 
-def _over(over: Sequence[OverTasks], baseline: str) -> list[str]:
+def _over(over: Sequence[Row], baseline: str) -> list[str]:
     ranked = [one for one in over if one.rank is not None]
     if not ranked:
         return []
@@ -145,13 +131,15 @@ def _over(over: Sequence[OverTasks], baseline: str) -> list[str]:
     return [f"{line}; against {baseline}: {counts}."]
 
 
-def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
+def _tally(own: Sequence[Row], baseline: str) -> list[str]:
     tested = [one for one in own if one.adjusted is not None]
     if not tested:
-        takes = ": that takes two seeds" if any(one.verdict == ONE_SEED for one in own) else ""
+        takes = (
+            ": that takes two seeds" if any(one.outcome == Verdict.ONE_SEED for one in own) else ""
+        )
         return [f"None of the differences from {baseline} could be tested{takes}."]
-    better = sum(one.verdict == BETTER for one in tested)
-    worse = sum(one.verdict == WORSE for one in tested)
+    better = sum(one.outcome == Verdict.BETTER for one in tested)
+    worse = sum(one.outcome == Verdict.WORSE for one in tested)
     found = f"{better + worse} of {len(tested)} ({better} better, {worse} worse)"
     return [
         f"Differences from {baseline} that hold after Holm's correction: {found}; the others may "
@@ -159,7 +147,7 @@ def _tally(own: Sequence[Comparison], baseline: str) -> list[str]:
     ]
 
 
-def _gains(own: Sequence[Comparison]) -> list[str]:
+def _gains(own: Sequence[Row]) -> list[str]:
     known = [one for one in own if one.difference]
     if not known:
         return []
@@ -170,8 +158,8 @@ def _gains(own: Sequence[Comparison]) -> list[str]:
     tested = [one for one in known if one.adjusted is not None]
     if not tested:
         return [f"{start}{rows}; one seed, no test."]
-    better = sum(one.verdict == BETTER for one in tested)
-    worse = sum(one.verdict == WORSE for one in tested)
+    better = sum(one.outcome == Verdict.BETTER for one in tested)
+    worse = sum(one.outcome == Verdict.WORSE for one in tested)
     if not better + worse:
         return [f"{start}{rows}; no difference shown in any."]
     return [f"{start}{rows}: {better} better, {worse} worse, the rest not shown."]
@@ -187,7 +175,7 @@ def _training(efforts: Iterable[Effort], methods: Iterable[str]) -> list[str]:
     return [f"Training takes, beside {REFERENCE}: {', '.join(parts)}."] if parts else []
 
 
-def _search(costs: Sequence[Cost]) -> list[str]:
+def _search(costs: Sequence[Row]) -> list[str]:
     if not costs:
         return []
     times = [cost.search_us_p50 for cost in costs]
@@ -198,6 +186,10 @@ def _search(costs: Sequence[Cost]) -> list[str]:
         f"Retrieval takes {took} µs a search (median, index call only, in a hot loop) and {held} "
         "of knowledge base and index."
     ]
+
+
+def _of_kind(compared: Iterable[Row], kind: str) -> list[Row]:
+    return [one for one in compared if one.kind == kind]
 
 
 def _named(method: str, retrieval: str) -> str:

@@ -6,8 +6,10 @@ from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import Section
 from bench.report.sections import (
     ann,
+    beta_tau,
     comparisons,
     costs,
+    k,
     memory,
     off_on,
     over_tasks,
@@ -27,6 +29,8 @@ OF_A_RUN: tuple[Section[RunInputs], ...] = (
     retrieval.SECTION,
     ann.SECTION,
     costs.SECTION,
+    k.SECTION,
+    beta_tau.SECTION,
 )
 
 OF_MEASUREMENTS: tuple[Section[MeasuredInputs], ...] = (memory.SECTION,)

@@ -3,8 +3,8 @@
 A row per method and test split, by the task's selection metric. ``off``: the method alone; of the
 majority class and the teacher, what they are. ``on``: behind ``index``, the first of the plan and
 not the best (to choose one by its test score would be a leak), nor the first that finished (which
-one stands for retrieval must not depend on failures). ``seeds``: how many the method's scores are
-means of. ``average`` and ``rank`` (mean place among all methods, off and on; 1 is best) are over
+one stands for retrieval must not depend on failures). ``seeds``: how many the scores of
+a method are means of. ``average`` and ``rank`` (mean place among all methods, off and on; 1 is best) are over
 the tasks that all methods have, and missing where these are fewer than two.
 """
 
@@ -30,8 +30,8 @@ STATES = (OFF, ON)
 def _rows(inputs: RunInputs) -> DataFrame:
     """The methods in the order of the scores."""
     first = inputs.results.first_index
-    offs: dict[tuple[str, ...], Row] = {}
-    ons: dict[tuple[str, ...], Row] = {}
+    offs: dict[tuple[str, str, str], Row] = {}
+    ons: dict[tuple[str, str, str], Row] = {}
     for score in rows(inputs.frame(scores.SECTION)):
         at = (score.method, score.task, score.split)
         if score.test and score.selects:
@@ -53,7 +53,9 @@ def _rows(inputs: RunInputs) -> DataFrame:
 
 
 def _with_averages(pairs: DataFrame) -> DataFrame:
-    table, methods = means(pairs), pairs.get("method", ())
+    if not len(pairs):
+        return pairs
+    table, scored, methods = means(pairs), systems(pairs), pairs["method"]
     whole = table[shared(table)]
     if whole.shape[1] < 2:
         whole = whole.iloc[:0]
@@ -61,19 +63,13 @@ def _with_averages(pairs: DataFrame) -> DataFrame:
         "average": whole.mean(axis=1),
         "rank": whole.rank(ascending=False).mean(axis=1),
     }
-    lines = rows(pairs)
-    counts = {
-        method: sorted(
-            {one.n for row in lines if row.method == method for one in (row.off, row.on) if one}
-        )
-        for method in methods
-    }
     averages = {
         f"{name}.{state}": [values.get((method, state)) for method in methods]
         for name, values in figures.items()
         for state in STATES
     }
-    return pairs.assign(**averages, seeds=[counts[method] for method in methods])
+    counts = {name: sorted(own.unique().tolist()) for name, own in scored.groupby("method")["n"]}
+    return pairs.assign(**averages, seeds=[counts.get(method) for method in methods])
 
 
 def systems(pairs: DataFrame) -> DataFrame:
@@ -128,7 +124,7 @@ def _columns(frame: DataFrame) -> tuple[Column, ...]:
     averages = [Column(f"average {state}", f"average.{state}", percent) for state in STATES]
     ranks = [Column(f"rank {state}", f"rank.{state}", "{:.2f}".format) for state in STATES]
     overall = (*averages, *ranks) if any(row.average for row in rows(frame)) else ()
-    return (METHOD, *scored, *overall, Column("seeds", _seeds, counts))
+    return (METHOD, *scored, *overall, Column("seeds", "seeds", counts))
 
 
 def percent(share: float) -> str:
@@ -139,10 +135,6 @@ def percent(share: float) -> str:
 def counts(numbers: list[int]) -> str:
     """Distinct numbers, e.g. of seeds."""
     return ", ".join(map(str, numbers))
-
-
-def _seeds(row: Row) -> list[int] | None:
-    return None if row.method in CONTROLS else row.seeds
 
 
 def _notes(frame: DataFrame) -> Iterator[str]:
@@ -160,7 +152,7 @@ def _notes(frame: DataFrame) -> Iterator[str]:
         f"behind the first index of the plan, {indexes}, and a dash where it has not finished: to "
         "show the best one would be a choice on the test split. The others are in Scores."
     )
-    if any(1 in pair.seeds for pair in pairs if pair.method not in CONTROLS):
+    if any(1 in pair.seeds for pair in pairs if pair.seeds):
         yield ONE_SEED
     uneven = [pair for pair in pairs if pair.off and pair.on and pair.off.n != pair.on.n]
     if uneven:

@@ -125,7 +125,7 @@ def _printed(share: float) -> str:
     return tenth if abs(float(tenth) - 100 * share) < 1e-6 else f"{100 * share:.2f}"
 
 
-def views(frame: DataFrame, _: RunInputs, known: Published) -> Iterator[View]:
+def views(frame: DataFrame, known: Published) -> Iterator[View]:
     """Ours and theirs; recalled numbers carry a star."""
     if len(frame):
         yield View("Beside published numbers", COLUMNS, tuple(_notes(frame, known)))
@@ -150,9 +150,9 @@ def _notes(frame: DataFrame, known: Published) -> Iterator[str]:
             )
 
 
-SECTION = Section(
+SECTION: Section[RunInputs] = Section(
     "published",
     "Published numbers",
     lambda inputs: beside(inputs, published()),
-    lambda frame, inputs: views(frame, inputs, published()),
+    lambda frame, _: views(frame, published()),
 )
