@@ -3,9 +3,9 @@
 A row per method and test split, by the task's selection metric. ``off``: the method alone; of the
 majority class and the teacher, what they are. ``on``: behind ``index``, the first of the plan and
 not the best (to choose one by its test score would be a leak), nor the first that finished (which
-one stands for retrieval must not depend on failures). ``seeds``: how many the scores of
-a method are means of. ``average`` and ``rank`` (mean place among all methods, off and on; 1 is best) are over
-the tasks that all methods have, and missing where these are fewer than two.
+one stands for retrieval must not depend on failures). ``seeds``: how many the scores of a method
+are means of. ``average`` and ``rank`` (mean place among all methods, off and on; 1 is best) are
+over the tasks that all methods have, and missing where these are fewer than two.
 """
 
 from __future__ import annotations
