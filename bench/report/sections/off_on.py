@@ -77,9 +77,13 @@ def systems(pairs: DataFrame) -> DataFrame:
     import pandas
 
     students = pairs[~pairs["method"].isin(CONTROLS)]
+
+    def figure(name: str, dtype: str) -> Any:  # there is no such column where nobody has one
+        return pandas.Series(students.get(name), students.index, dtype)
+
     both = pandas.concat(
         students[["method", "task", "split"]].assign(
-            state=state, mean=students.get(f"{state}.mean"), n=students.get(f"{state}.n")
+            state=state, mean=figure(f"{state}.mean", "Float64"), n=figure(f"{state}.n", "Int64")
         )
         for state in STATES
     )

@@ -16,24 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.report import flat
-from bench.report.scores import Score
 from bench.report.summary import Summary
 from tests.bench.measure import judged
 
 
-def score(mean: float | None = 0.1, sd: float | None = None, **changes: Any) -> Score:
-    values: dict[str, Any] = {
-        "method": "kd",
-        "retrieval": "off",
-        "task": "mrpc",
-        "split": "dev",
-        "test": True,
-        "metric": "accuracy",
-        "selects": True,
-        "header": "MRPC accuracy",
-        "value": Summary(mean, sd, 1),
-    }
-    return Score(**(values | changes))
+@dataclass(frozen=True)
+class Score:
+    method: str
+    test: bool
+    value: Summary
+
+
+def score(mean: float | None = 0.1, sd: float | None = None, method: str = "kd") -> Score:
+    return Score(method, True, Summary(mean, sd, 1))
 
 
 def parquet(records: list[Any]) -> list[dict[str, Any]]:
