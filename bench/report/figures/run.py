@@ -31,15 +31,9 @@ def pictures(
             accuracy_by_memory(effects, costs, scores),
         ],
         "k": [
-            accuracy_by_k(
-                [row for row in ks if row.index == results.first_index(row.task, row.method)]
-            )
+            accuracy_by_k([row for row in ks if row.first]),
         ],
         "curves": [*curves(results)],
     }
     there = {name: tuple(one for one in some if one) for name, some in found.items()}
     return {name: some for name, some in there.items() if some}
-
-
-def _first(results: Results, row: Row) -> bool:
-    return bool(row.index == results.first_index(row.task, row.method))

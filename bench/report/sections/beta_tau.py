@@ -1,10 +1,10 @@
 """Score at each beta and tau, every seed at its own chosen k.
 
-A row per method, index, test split, tau and beta; lists have one entry per seed. ``k``: chosen on
-the held-out split; ``chosen_by``: how many seeds chose this beta and tau; ``on``: on the test
-split. ``line``: tau of the line of the table that shows the row, missing where all taus score the
-same and share one, as for a single neighbour; ``starred``: whether held-out chose what the cell
-shows, by at least one seed.
+A row per method, index, test split, tau and beta; lists have one entry per seed. ``first``: whether
+the index is the first of the plan; ``k``: chosen on the held-out split; ``chosen_by``: how many
+seeds chose this beta and tau; ``on``: on the test split. ``line``: tau of the line of the table
+that shows the row, missing where all taus score the same and share one, as for a single neighbour;
+``starred``: whether held-out chose what the cell shows, by at least one seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.section import INDEX, METHOD, TASK, Column, Section, View
-from bench.report.sections.retrieval import place
+from bench.report.sections.k import swept
 from bench.report.summary import Summary, each, points
 from bench.report.sweeps import Sweep, by_row, over_seeds
 
@@ -29,11 +29,16 @@ ANY = "any"
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
-    return typed(row for _, test in by_row(inputs.sweeps) for row in _of(test))
+    return typed(
+        at | row
+        for _, test in by_row(inputs.sweeps)
+        for at in [swept(inputs, test[0])]
+        for row in _of(test)
+    )
 
 
 def _of(test: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
-    first, grid = test[0], test[0].result
+    grid = test[0].result
     on = np.array([s.values[:, grid.ks.index(s.result.chosen.k)] for s in test])
     scored = [over_seeds(on[:, at]) for at in range(len(grid.taus))]
     choices = [(s.result.chosen.tau, s.result.chosen.beta) for s in test]
@@ -42,7 +47,6 @@ def _of(test: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
         shared = (tau,) if apart else grid.taus
         for beta, score in zip(grid.betas, line, strict=True):
             yield {
-                **place(first.record, first.index, first.split),
                 "beta": beta,
                 "tau": tau,
                 "seeds": [sweep.record.seed for sweep in test],
@@ -54,15 +58,11 @@ def _of(test: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
+def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
     """What is behind the first index of the plan; the others approximate the same answers."""
     if not len(frame):
         return
-
-    def shown(row: Row) -> bool:
-        return bool(row.index == inputs.results.first_index(row.task, row.method))
-
-    lines = [row for row in rows(frame) if shown(row)]
+    lines = [row for row in rows(frame) if row.first]
     betas = sorted({row.beta for row in lines})
     columns = (
         *(TASK, METHOD, INDEX, Column("k", "k", each, label=True)),
@@ -71,7 +71,9 @@ def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
         Column("seeds", lambda row: len(row.seeds)),
     )
     by = ("title", "method", "index", "seeds", "line")
-    yield View("Score at each beta and tau", columns, tuple(_notes(lines)), shown, by)
+    yield View(
+        "Score at each beta and tau", columns, tuple(_notes(lines)), lambda row: bool(row.first), by
+    )
 
 
 def _cell(row: Row) -> str:

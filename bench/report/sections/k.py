@@ -1,9 +1,10 @@
 """Score at each k: beta and tau chosen on held-out for every k, scores on the test split.
 
-A row per method, index, test split and k; lists have one entry per seed. ``beta``, ``tau``: chosen
-on the held-out split for this ``k``; ``chosen_k``: what the held-out split chose among all, the
-same for every k; ``off``: the student alone; ``gain``: ``on`` minus ``off`` of the same student;
-``held_out``: the score that ``beta`` and ``tau`` were chosen by.
+A row per method, index, test split and k; lists have one entry per seed. ``first``: whether the
+index is the first of the plan; ``beta``, ``tau``: chosen on the held-out split for this ``k``;
+``chosen_k``: what the held-out split chose among all, the same for every k; ``off``: the student
+alone; ``gain``: ``on`` minus ``off`` of the same student; ``held_out``: the score that ``beta`` and
+``tau`` were chosen by.
 """
 
 from __future__ import annotations
@@ -30,12 +31,24 @@ TIE = 1e-12
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
-    return typed(row for held_out, test in by_row(inputs.sweeps) for row in _of(held_out, test))
+    return typed(
+        at | row
+        for held_out, test in by_row(inputs.sweeps)
+        for at in [swept(inputs, test[0])]
+        for row in _of(held_out, test)
+    )
+
+
+def swept(inputs: RunInputs, sweep: Sweep) -> dict[str, Any]:
+    """The fields that tell what a row of a sweep is of."""
+    record = sweep.record
+    first = inputs.results.first_index(record.task, record.method)
+    return place(record, sweep.index, sweep.split) | {"first": sweep.index == first}
 
 
 def _of(held_out: Sequence[Sweep], test: Sequence[Sweep]) -> Iterator[dict[str, Any]]:
-    first = test[0]
-    grid, every_k = first.result, range(len(first.result.ks))
+    grid = test[0].result
+    every_k = range(len(grid.ks))
     places = [chosen_for_each_k(sweep.values) for sweep in held_out]
     on, chosen_by = (
         np.array([s.values[t, every_k, b] for s, (t, b) in zip(sweeps, places, strict=True)])
@@ -46,7 +59,6 @@ def _of(held_out: Sequence[Sweep], test: Sequence[Sweep]) -> Iterator[dict[str, 
     gains, chosen = over_seeds(on - off), over_seeds(chosen_by)
     for at in every_k:
         yield {
-            **place(first.record, first.index, first.split),
             "k": grid.ks[at],
             "seeds": [sweep.record.seed for sweep in test],
             "beta": [grid.betas[betas[at]] for _, betas in places],
