@@ -28,10 +28,10 @@ from bench.report.comparisons import (
     interval,
     signed,
 )
-from bench.report.contents import by_file
 from bench.report.document import NOT_GLUE, Report, marked, strict
 from bench.report.figure import Figure
 from bench.report.forest import forest
+from bench.report.inputs import by_file
 from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.sectioned import Section

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench.records.store import Problem
 from bench.report import (
     alignment,
-    ann,
     attribution,
-    comparison_tables,
-    comparisons,
-    costs,
-    effects,
     effort,
-    literature,
     origin,
-    over_tasks,
-    pairs,
-    published,
     reference,
-    scores,
-    sensitivity,
     status,
     students,
-    sweeps,
 )
-from bench.report.examples import Examples
 from bench.report.figure import Figure
 from bench.report.figures.run import pictures
+from bench.report.frame import Row, rows
+from bench.report.inputs import RunInputs
 from bench.report.results import Results
+from bench.report.section import Section
+from bench.report.sections import (
+    ann,
+    beta_tau,
+    comparisons,
+    costs,
+    k,
+    off_on,
+    over_tasks,
+    published,
+    retrieval,
+    scores,
+    selection_bias,
+)
 from bench.report.table import Table
 
 
@@ -39,21 +43,9 @@ from bench.report.table import Table
 class Contents:
     """Everything that was computed of a run, before any of it is shown."""
 
+    inputs: RunInputs
     results: Results
     baseline: str | None
-    kept: bool
-    scores: list[scores.Score]
-    compared: list[comparisons.Comparison]
-    pairs: list[pairs.Pair]
-    over: list[over_tasks.OverTasks]
-    biases: list[effects.Bias]
-    known: published.Published
-    beside: list[literature.Beside]
-    effects: list[effects.Effect]
-    costs: list[costs.Cost]
-    indexes: list[ann.Index]
-    ks: list[sensitivity.AtK]
-    settings: list[sensitivity.AtBetaTau]
     corners: list[alignment.Corner]
     factors: list[attribution.Factor]
     efforts: list[effort.Effort]
@@ -89,43 +81,32 @@ def contents(results: Results, baseline: str | None) -> Contents:
     Raises:
         UnknownNameError: ``baseline`` is no method of the run.
     """
-    examples, baseline = Examples(results), comparisons.baseline_of(results, baseline)
-    found_scores, found_effects = scores.scores(results), effects.effects(results)
+    inputs = RunInputs(results, baseline)
     factors, corners = attribution.factors(results), alignment.corners(results)
     if attribution.worth(factors):
-        factors = reference.with_intervals(factors, results, examples)
-        corners = alignment.with_intervals(corners, results, examples)
-    compared = comparisons.comparisons(examples, baseline)
-    found_pairs, known = pairs.pairs(results, found_scores), published.published()
-    found_costs = costs.costs(results)
-    found_sweeps, unswept = sweeps.sweeps(results)
-    ks = sensitivity.by_k(found_sweeps)
+        factors = reference.with_intervals(factors, results, inputs.examples)
+        corners = alignment.with_intervals(corners, results, inputs.examples)
+    of = partial(_rows, inputs)
+    for section in (comparisons.SECTION, k.SECTION):  # what reads files may find problems
+        of(section)
     return Contents(
+        inputs=inputs,
         results=results,
-        baseline=baseline,
-        kept=examples.kept,
-        scores=found_scores,
-        compared=compared,
-        pairs=found_pairs,
-        over=over_tasks.over_tasks(results, found_pairs, compared),
-        biases=effects.biases(results),
-        known=known,
-        beside=literature.beside(results, found_scores, known),
-        effects=found_effects,
-        costs=found_costs,
-        indexes=ann.indexes(found_effects, found_costs),
-        ks=ks,
-        settings=sensitivity.by_beta_tau(found_sweeps),
+        baseline=inputs.baseline,
         corners=corners,
         factors=factors,
         efforts=effort.efforts(results),
         students=students.trainings(results),
         pictured=pictures(
-            results, scores=found_scores, effects=found_effects, costs=found_costs, ks=ks
+            results,
+            scores=of(scores.SECTION),
+            effects=of(retrieval.SECTION),
+            costs=of(costs.SECTION),
+            ks=of(k.SECTION),
         ),
         statuses=status.statuses(results),
-        problems=by_file(*results.problems, *examples.problems, *unswept),
-        facts=origin.facts(results.records),
+        problems=inputs.problems,
+        facts=inputs.facts,
     )
 
 
@@ -134,34 +115,10 @@ def parts(of: Contents) -> list[Part]:
     attributed = attribution.worth(of.factors)
     trained = bool(of.students)
     return [
-        Part(
-            "scores",
-            "Scores",
-            True,
-            lambda: (scores.headline(of.scores), scores.all_metrics(of.scores)),
-            of.scores,
-        ),
-        Part(
-            "comparisons",
-            "Comparisons",
-            comparisons.worth(of.compared),
-            lambda: _comparisons(of),
-            of.compared,
-        ),
-        Part(
-            "off-on",
-            "Retrieval off and on",
-            any(pair.on for pair in of.pairs),
-            lambda: [pairs.off_on_table(of.pairs)],
-            of.pairs,
-        ),
-        Part(
-            "published",
-            "Published numbers",
-            bool(of.beside),
-            lambda: [literature.published_table(of.beside, of.known)],
-            of.beside,
-        ),
+        _ported(of, scores.SECTION),
+        _ported(of, comparisons.SECTION, over_tasks.SECTION, selection_bias.SECTION),
+        _ported(of, off_on.SECTION),
+        _ported(of, published.SECTION),
         Part(
             "alignment",
             "Alignment and retrieval",
@@ -170,16 +127,10 @@ def parts(of: Contents) -> list[Part]:
             of.corners,
         ),
         Part("attribution", "Attribution", attributed, lambda: _attribution(of), of.factors),
-        Part(
-            "retrieval",
-            "Retrieval",
-            bool(of.effects),
-            lambda: [effects.gain_table(of.effects)],
-            of.effects,
-        ),
-        Part("ann", "Indexes", bool(of.indexes), lambda: [ann.index_table(of.indexes)], of.indexes),
-        Part("k", "k", bool(of.ks), lambda: [sensitivity.k_table(of.ks)], of.ks),
-        Part("beta-tau", "beta and tau", bool(of.ks), lambda: _beta_tau(of), of.settings),
+        _ported(of, retrieval.SECTION),
+        _ported(of, ann.SECTION),
+        _ported(of, k.SECTION),
+        _ported(of, beta_tau.SECTION),
         Part(
             "effort",
             "Cost of training",
@@ -206,13 +157,20 @@ def parts(of: Contents) -> list[Part]:
     ]
 
 
-def _comparisons(of: Contents) -> Iterable[Table | None]:
-    titles = {record.task: record.title for record in of.results.records}
-    return (
-        *comparison_tables.tables(of.compared, kept=of.kept),
-        over_tasks.over_table(of.over, titles, of.baseline),
-        effects.bias_table(of.biases),
-    )
+def _rows(inputs: RunInputs, section: Section[RunInputs]) -> list[Row]:
+    return rows(inputs.frame(section))
+
+
+def _ported(of: Contents, section: Section[RunInputs], *under: Section[RunInputs]) -> Part:
+    """A section on frames, as the old page wants it."""
+    tables = [
+        view.table(frame)
+        for one in (section, *under)
+        if (frame := of.inputs.frame(one)) is not None
+        for view in one.views(frame, of.inputs)
+    ]
+    records = _rows(of.inputs, section)
+    return Part(section.name, section.title, bool(tables), lambda: tables, records)
 
 
 def _attribution(of: Contents) -> Iterable[Table | None]:
@@ -223,18 +181,9 @@ def _attribution(of: Contents) -> Iterable[Table | None]:
     )
 
 
-def _beta_tau(of: Contents) -> Iterable[Table | None]:
-    return [sensitivity.beta_tau_table(sensitivity.behind_first(of.settings, of.results))]
-
-
 def _cells(of: Contents) -> Iterable[Table | None]:
     return (
         status.count_table(of.statuses),
         status.trouble_table(of.statuses),
         status.file_table(of.problems),
     )
-
-
-def by_file(*problems: Problem) -> tuple[Problem, ...]:
-    """The first problem of every file."""
-    return tuple({problem.path: problem for problem in reversed(problems)}.values())[::-1]

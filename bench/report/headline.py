@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report.frame import Row, rows
-from bench.report.sections.scores import MAJORITY, OFF, TEACHER
+from bench.report.scores import MAJORITY, OFF, TEACHER
 from bench.report.summary import number, size
 from bench.report.verdict import Verdict, chance, interval, signed
 from bench.stats.difference import LEVEL

@@ -133,7 +133,8 @@ class View:
         groups: dict[Any, list[Row]] = {}
         for place, row in enumerate(rows(frame)):
             if self.where is None or self.where(row):
-                at = tuple(value_of(row, name) for name in self.by) if self.by else place
+                # As text, for a list is no key.
+                at = tuple(str(value_of(row, name)) for name in self.by) if self.by else place
                 groups.setdefault(at, []).append(row)
         for group in groups.values():
             group[0].group = tuple(group)

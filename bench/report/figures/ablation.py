@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.spread import NOTE, TEST, Mean, figure, spread
+from bench.report.frame import Row
 from bench.report.scores import OFF
-from bench.report.sensitivity import AtK
 from bench.report.summary import each
 
-Line = list[AtK]
+Line = list[Row]
 
 MOST_TOLD = 4
 """So many lines of a panel are told in words."""
 
 
-def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
+def accuracy_by_k(found: Sequence[Row]) -> Figure | None:
     """A panel per task and test split, a line per method; ``off`` stands left of the smallest k.
 
     Args:
@@ -46,9 +46,9 @@ def accuracy_by_k(found: Sequence[AtK]) -> Figure | None:
     )
 
 
-def _lines(found: Sequence[AtK]) -> list[Line]:
+def _lines(found: Sequence[Row]) -> list[Line]:
     """The rows of each method on each split, ascending in k."""
-    rows: dict[tuple[str, str, str], dict[int, AtK]] = {}
+    rows: dict[tuple[str, str, str], dict[int, Row]] = {}
     for row in found:
         rows.setdefault((row.task, row.split, row.method), {}).setdefault(row.k, row)
     return [[line[k] for k in sorted(line)] for line in rows.values()]

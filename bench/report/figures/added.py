@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 from bench.records.measurement import LatencyRecord
 from bench.report.document import Report
-from bench.report.effects import Effect
 from bench.report.figures.tradeoff import accuracy_by_added_time
-from bench.report.scores import Score
-
-Kind = TypeVar("Kind")
 
 
 def with_added_time(report: Report) -> Report:
     """``report`` with the score against the added time, where its records have both."""
     figure = accuracy_by_added_time(
-        _records(report, Effect), _records(report, LatencyRecord), _records(report, Score)
+        _of(report, "retrieval"), _measured(report), _of(report, "scores")
     )
     if figure is None:
         return report
@@ -28,5 +24,10 @@ def with_added_time(report: Report) -> Report:
     return replace(report, sections=sections)
 
 
-def _records(report: Report, kind: type[Kind]) -> list[Kind]:
-    return [one for section in report.sections for one in section.records if isinstance(one, kind)]
+def _of(report: Report, name: str) -> list[Any]:
+    return [one for section in report.sections if section.name == name for one in section.records]
+
+
+def _measured(report: Report) -> list[LatencyRecord]:
+    records = [one for section in report.sections for one in section.records]
+    return [one for one in records if isinstance(one, LatencyRecord)]

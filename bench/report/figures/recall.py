@@ -6,21 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.records.measurement import IndexFacts, LatencyRecord, LatencyResult
 from bench.report import latency
-from bench.report.costs import Cost
-from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.spread import figure
+from bench.report.frame import Row
 from bench.report.names import shorter
 from bench.report.summary import each, number
 
 RECALL = "recall, %"
-Timed = Sequence[tuple[Effect, float]]
+Timed = Sequence[tuple[Row, float]]
 
 
-def recall_by_search(effects: Sequence[Effect], costs: Sequence[Cost]) -> Figure | None:
+def recall_by_search(effects: Sequence[Row], costs: Sequence[Row]) -> Figure | None:
     """Of the indexes of a run: a panel per task and test split, a point per student's index."""
     times = {(cost.task, cost.method, cost.index): cost.search_us_p50 for cost in costs}
-    groups: dict[tuple[str, str], list[tuple[Effect, float]]] = {}
+    groups: dict[tuple[str, str], list[tuple[Row, float]]] = {}
     for effect in effects:
         time = times.get((effect.task, effect.method, effect.index))
         if time is not None and effect.recall.mean is not None:
@@ -44,7 +43,7 @@ def recall_by_search(effects: Sequence[Effect], costs: Sequence[Cost]) -> Figure
 
 
 def _search_panel(pairs: Timed, names: Mapping[str, str]) -> Panel:
-    groups: dict[str, list[tuple[Effect, float]]] = {}
+    groups: dict[str, list[tuple[Row, float]]] = {}
     for effect, time in pairs:
         groups.setdefault(names[effect.index], []).append((effect, time))
     series = tuple(
@@ -72,7 +71,7 @@ def _search_told(pairs: Timed, names: Mapping[str, str]) -> str:
     return f"{pairs[0][0].title}, recall and time of a search: {'; '.join(parts)}."
 
 
-def _mean(effect: Effect) -> float:
+def _mean(effect: Row) -> float:
     return 100 * (effect.recall.mean or 0.0)
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.records.measurement import LatencyRecord
-from bench.report.costs import Cost
-from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.figures.front import front
 from bench.report.figures.spread import NOTE, TEST, Mean, figure, spread
+from bench.report.frame import Row
 from bench.report.names import shorter
-from bench.report.scores import MAJORITY, OFF, TEACHER, Score
+from bench.report.scores import MAJORITY, OFF, TEACHER
 from bench.report.summary import number, size
 
 FRONT = "Pareto front"
@@ -26,7 +25,7 @@ Place = tuple[str, str, str]
 
 
 class _Point(NamedTuple):
-    effect: Effect
+    effect: Row
     behind: str
     cost: float
     score: Mean
@@ -40,7 +39,7 @@ class _Best(NamedTuple):
 
 
 def accuracy_by_time(
-    found: Sequence[Effect], costs: Sequence[Cost], scores: Sequence[Score]
+    found: Sequence[Row], costs: Sequence[Row], scores: Sequence[Row]
 ) -> Figure | None:
     """The score against the time of one search, a panel per task and test split."""
     return _build(
@@ -56,7 +55,7 @@ def accuracy_by_time(
 
 
 def accuracy_by_memory(
-    found: Sequence[Effect], costs: Sequence[Cost], scores: Sequence[Score]
+    found: Sequence[Row], costs: Sequence[Row], scores: Sequence[Row]
 ) -> Figure | None:
     """The score against the memory of what answers, a panel per task and test split."""
     return _build(
@@ -72,7 +71,7 @@ def accuracy_by_memory(
 
 
 def accuracy_by_added_time(
-    found: Sequence[Effect], records: Sequence[LatencyRecord], scores: Sequence[Score]
+    found: Sequence[Row], records: Sequence[LatencyRecord], scores: Sequence[Row]
 ) -> Figure | None:
     """The score against what retrieval adds to the forward of one input, as it was measured.
 
@@ -105,14 +104,14 @@ def accuracy_by_added_time(
     )
 
 
-def _at(found: Cost | Effect) -> Place:
+def _at(found: Row) -> Place:
     return found.task, found.method, found.index
 
 
-def _memory(cost: Cost) -> float:
+def _memory(cost: Row) -> float:
     """MiB of index, soft labels and ids; the float32 keys are in the index, not counted twice."""
     keys = 4 * cost.entries * cost.width
-    return (cost.index_bytes + max(0.0, cost.kb_bytes - keys)) / MIB
+    return float(cost.index_bytes + max(0.0, cost.kb_bytes - keys)) / MIB
 
 
 def _build(
@@ -121,7 +120,7 @@ def _build(
     axis: Axis,
     prices: Mapping[Place, float],
     say: Callable[[float], str],
-    about: tuple[Sequence[Effect], Sequence[Score]],
+    about: tuple[Sequence[Row], Sequence[Row]],
     note: str,
 ) -> Figure | None:
     effects, scores = about
@@ -153,7 +152,7 @@ def _build(
     return Figure(name, title, " ".join(told), tuple(panels), tuple(notes))
 
 
-def _best(scores: Sequence[Score], task: str, split: str) -> _Best | None:
+def _best(scores: Sequence[Row], task: str, split: str) -> _Best | None:
     found = [
         _Best(score.method, 100 * score.value.mean)
         for score in scores

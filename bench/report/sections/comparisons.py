@@ -18,8 +18,8 @@ from bench.report.examples import Column as At
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.paired import NOT_FINISHED, Outcome, Paired
+from bench.report.scores import OFF
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
-from bench.report.sections.scores import OFF
 from bench.report.verdict import SMALLEST, Verdict, chance, in_words, interval, of_test, signed
 from bench.stats.difference import LEVEL, RESAMPLES, holm
 
@@ -101,7 +101,7 @@ def _corrected(outcomes: Iterable[dict[str, Any]], kind: Kind) -> Iterator[dict[
 def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
     """Differences from the baseline and gains of retrieval; a note if no outputs were kept."""
     lines = rows(frame)
-    if all(line.reason == NOT_FINISHED for line in lines):
+    if not worth(frame):
         return
     if not inputs.examples.kept:
         note = (
@@ -129,6 +129,11 @@ def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
                 tuple(_notes(shown, what)),
                 where=partial(_is, kind),
             )
+
+
+def worth(frame: DataFrame) -> bool:
+    """Whether there is a difference, or a reason why there is none, to be shown."""
+    return any(line.reason != NOT_FINISHED for line in rows(frame))
 
 
 def _is(kind: Kind, row: Row) -> bool:

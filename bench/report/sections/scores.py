@@ -15,13 +15,12 @@ from bench.records.run import Record, Scores
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.results import HELD_OUT
+from bench.report.scores import CONTROLS, MAJORITY, OFF, TEACHER
 from bench.report.section import METHOD, RETRIEVAL, Section, View, across
 from bench.report.summary import Spread, points, summarise
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-MAJORITY, TEACHER, OFF = "majority class", "teacher", "off"
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
@@ -108,7 +107,7 @@ def _notes(frame: DataFrame) -> Iterator[str]:
 
 
 def _student(row: Row) -> bool:
-    return row.method not in (MAJORITY, TEACHER)
+    return row.method not in CONTROLS
 
 
 SECTION = Section("scores", "Scores", _rows, _views)

@@ -10,8 +10,9 @@ import pytest
 from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.report.alignment import corner_table, corners
 from bench.report.attribution import NO_BASE, REFERENCE, factors, gain_table, loss_table, worth
+from bench.report.inputs import RunInputs
 from bench.report.results import Cell, Planned, Results
-from bench.report.scores import headline, scores
+from bench.report.sections import scores
 from bench.report.table import EMPTY
 from tests.bench.report import factory
 
@@ -131,8 +132,9 @@ def test_scores_of_an_ablation_show_the_reference_alone(tmp_path: Path) -> None:
     cells = found(tmp_path, factory.training(method="reaugkd"), *records).cells
     for design, expected in (("one-at-a-time", 2), ("product", 3)):
         run = {"config": {"retrieval": {"design": design}}}
-        rows = headline(scores(Results(tmp_path, run, cells, 0, ()))).rows
-        assert len([row for row in rows if row[0] == "reaugkd" and row[1] != "off"]) == expected
+        frame = scores.SECTION.rows(RunInputs(Results(tmp_path, run, cells, 0, ())))
+        shown = frame[(frame["method"] == "reaugkd") & (frame["retrieval"] != "off")]
+        assert shown["retrieval"].nunique() == expected
 
 
 def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:

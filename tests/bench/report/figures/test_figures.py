@@ -15,7 +15,7 @@ from scipy import stats
 
 from bench.records.measurement import Interval, LatencyRecord, Times
 from bench.records.run import Record
-from bench.report import costs, document, effects, interactive, scores, tidy
+from bench.report import document, interactive, tidy
 from bench.report.figure import Figure, Panel, Series
 from bench.report.figures import spread
 from bench.report.figures.ablation import accuracy_by_k
@@ -32,9 +32,11 @@ from bench.report.figures.tradeoff import (
     accuracy_by_memory,
     accuracy_by_time,
 )
+from bench.report.frame import Row, rows
+from bench.report.inputs import RunInputs
 from bench.report.results import Results
 from bench.report.sectioned import Section
-from bench.report.sensitivity import AtK
+from bench.report.sections import costs, retrieval, scores
 from bench.report.summary import Summary, summarise
 from tests.bench.measure import judged
 from tests.bench.measure.test_history import TIMES, call
@@ -65,7 +67,7 @@ def test_the_interval_of_a_mean_is_students() -> None:
 # The score against k.
 
 
-def at_k(k: int, values: Sequence[float], **changes: Any) -> AtK:
+def at_k(k: int, values: Sequence[float], **changes: Any) -> Row:
     given: dict[str, Any] = {
         "task": "mrpc",
         "title": "MRPC",
@@ -83,7 +85,7 @@ def at_k(k: int, values: Sequence[float], **changes: Any) -> AtK:
         "gain": summarise([0.01]),
         "held_out": summarise([0.8]),
     }
-    return AtK(**(given | changes))
+    return Row(**(given | changes))
 
 
 def test_every_k_stands_at_its_mean_with_its_interval_and_off_apart() -> None:
@@ -128,7 +130,9 @@ def test_the_words_tell_least_most_and_the_choice() -> None:
 
 
 def about(results: Results) -> tuple[list[Any], list[Any], list[Any]]:
-    return effects.effects(results), costs.costs(results), scores.scores(results)
+    run = RunInputs(results)
+    effects, prices, scored = (rows(run.frame(one.SECTION)) for one in (retrieval, costs, scores))
+    return effects, prices, scored
 
 
 def priced(backend: str, on: float, time: float, size: int, seed: int = 0) -> Record:
@@ -282,8 +286,8 @@ def test_recall_of_a_run_stands_against_its_search_time(shop: Results, tmp_path:
     assert {series.label: series.x for series in panel.series} == {
         "exact": (900.0,), "faiss": (90.0,), "annoy": (400.0,), "hnswlib": (50.0,)
     }  # fmt: skip
-    one = factory.results(tmp_path / "one", [factory.retrieval()])
-    assert recall_by_search(effects.effects(one), costs.costs(one)) is None
+    one, price, _ = about(factory.results(tmp_path / "one", [factory.retrieval()]))
+    assert recall_by_search(one, price) is None
 
 
 # Training.
