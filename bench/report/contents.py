@@ -8,30 +8,36 @@ from typing import Any
 
 from bench.records.store import Problem
 from bench.report import (
-    alignment,
     ann,
-    attribution,
     comparison_tables,
     comparisons,
     costs,
     effects,
-    effort,
     literature,
     origin,
     over_tasks,
     pairs,
     published,
-    reference,
     scores,
     sensitivity,
-    status,
-    students,
     sweeps,
 )
 from bench.report.examples import Examples
 from bench.report.figure import Figure
 from bench.report.figures.run import pictures
+from bench.report.frame import rows
+from bench.report.inputs import RunInputs
 from bench.report.results import Results
+from bench.report.section import Section
+from bench.report.sections import (
+    alignment,
+    attribution,
+    cells,
+    effort,
+    provenance,
+    settings,
+    training,
+)
 from bench.report.table import Table
 
 
@@ -39,6 +45,7 @@ from bench.report.table import Table
 class Contents:
     """Everything that was computed of a run, before any of it is shown."""
 
+    inputs: RunInputs
     results: Results
     baseline: str | None
     kept: bool
@@ -54,12 +61,7 @@ class Contents:
     indexes: list[ann.Index]
     ks: list[sensitivity.AtK]
     settings: list[sensitivity.AtBetaTau]
-    corners: list[alignment.Corner]
-    factors: list[attribution.Factor]
-    efforts: list[effort.Effort]
-    students: list[students.Training]
     pictured: dict[str, tuple[Figure, ...]]
-    statuses: list[status.CellStatus]
     problems: tuple[Problem, ...]
     facts: origin.Facts
 
@@ -91,16 +93,16 @@ def contents(results: Results, baseline: str | None) -> Contents:
     """
     examples, baseline = Examples(results), comparisons.baseline_of(results, baseline)
     found_scores, found_effects = scores.scores(results), effects.effects(results)
-    factors, corners = attribution.factors(results), alignment.corners(results)
-    if attribution.worth(factors):
-        factors = reference.with_intervals(factors, results, examples)
-        corners = alignment.with_intervals(corners, results, examples)
+    inputs = RunInputs(results, baseline)
+    for section in (alignment.SECTION, attribution.SECTION):  # what reads files may find problems
+        inputs.frame(section)
     compared = comparisons.comparisons(examples, baseline)
     found_pairs, known = pairs.pairs(results, found_scores), published.published()
     found_costs = costs.costs(results)
     found_sweeps, unswept = sweeps.sweeps(results)
     ks = sensitivity.by_k(found_sweeps)
     return Contents(
+        inputs=inputs,
         results=results,
         baseline=baseline,
         kept=examples.kept,
@@ -116,23 +118,16 @@ def contents(results: Results, baseline: str | None) -> Contents:
         indexes=ann.indexes(found_effects, found_costs),
         ks=ks,
         settings=sensitivity.by_beta_tau(found_sweeps),
-        corners=corners,
-        factors=factors,
-        efforts=effort.efforts(results),
-        students=students.trainings(results),
         pictured=pictures(
             results, scores=found_scores, effects=found_effects, costs=found_costs, ks=ks
         ),
-        statuses=status.statuses(results),
-        problems=by_file(*results.problems, *examples.problems, *unswept),
+        problems=by_file(*inputs.problems, *examples.problems, *unswept),
         facts=origin.facts(results.records),
     )
 
 
 def parts(of: Contents) -> list[Part]:
     """All parts in the order of their sections."""
-    attributed = attribution.worth(of.factors)
-    trained = bool(of.students)
     return [
         Part(
             "scores",
@@ -162,14 +157,8 @@ def parts(of: Contents) -> list[Part]:
             lambda: [literature.published_table(of.beside, of.known)],
             of.beside,
         ),
-        Part(
-            "alignment",
-            "Alignment and retrieval",
-            attributed,
-            lambda: [alignment.corner_table(of.corners)],
-            of.corners,
-        ),
-        Part("attribution", "Attribution", attributed, lambda: _attribution(of), of.factors),
+        _ported(of, alignment.SECTION),
+        _ported(of, attribution.SECTION),
         Part(
             "retrieval",
             "Retrieval",
@@ -180,29 +169,12 @@ def parts(of: Contents) -> list[Part]:
         Part("ann", "Indexes", bool(of.indexes), lambda: [ann.index_table(of.indexes)], of.indexes),
         Part("k", "k", bool(of.ks), lambda: [sensitivity.k_table(of.ks)], of.ks),
         Part("beta-tau", "beta and tau", bool(of.ks), lambda: _beta_tau(of), of.settings),
-        Part(
-            "effort",
-            "Cost of training",
-            trained,
-            lambda: [effort.effort_table(of.efforts)],
-            of.efforts,
-        ),
-        Part(
-            "training",
-            "Training",
-            trained,
-            lambda: [students.training_table(of.students)],
-            of.students,
-        ),
+        _ported(of, effort.SECTION),
+        _ported(of, training.SECTION),
         Part("curves", "Training curves", "curves" in of.pictured),
-        Part("cells", "Cells", True, lambda: _cells(of), of.statuses, about=True),
-        Part(
-            "provenance",
-            "Provenance",
-            bool(of.results.records),
-            lambda: [origin.origin_table(of.facts)],
-            about=True,
-        ),
+        _ported(of, settings.SECTION, settings.METHODS),
+        _ported(of, cells.COUNTS, cells.SECTION, cells.FILES),
+        _ported(of, provenance.SECTION),
     ]
 
 
@@ -215,24 +187,20 @@ def _comparisons(of: Contents) -> Iterable[Table | None]:
     )
 
 
-def _attribution(of: Contents) -> Iterable[Table | None]:
-    return (
-        attribution.gain_table(of.factors),
-        reference.reference_table(of.factors),
-        attribution.loss_table(of.factors),
-    )
+def _ported(of: Contents, *sections: Section[RunInputs]) -> Part:
+    """Sections on frames under one heading, as the old page wants them."""
+    first, records = sections[0], None
+    tables = []
+    for section in sections:
+        frame = of.inputs.frame(section)
+        tables += [view.table(frame) for view in section.views(frame, of.inputs)]
+        if section.name == first.heading and section.data:
+            records = rows(frame)
+    return Part(first.heading, first.title, bool(tables), lambda: tables, records, first.about)
 
 
 def _beta_tau(of: Contents) -> Iterable[Table | None]:
     return [sensitivity.beta_tau_table(sensitivity.behind_first(of.settings, of.results))]
-
-
-def _cells(of: Contents) -> Iterable[Table | None]:
-    return (
-        status.count_table(of.statuses),
-        status.trouble_table(of.statuses),
-        status.file_table(of.problems),
-    )
 
 
 def by_file(*problems: Problem) -> tuple[Problem, ...]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from bench import union
 from bench.records.run import Record
-from bench.report import contents, headline, limits, origin, run_settings, status, tidy
+from bench.report import contents, headline, limits, origin, status, tidy
+from bench.report.frame import Row, rows
 from bench.report.results import Results
 from bench.report.sectioned import Section
+from bench.report.sections import effort, settings
 from bench.report.table import Table
 
 SCHEMA = 1
@@ -56,15 +58,16 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
     """
     made = contents.contents(results, baseline)
     parts = contents.parts(made)
-    rows = tidy.rows(results)
+    scored = tidy.rows(results)
     lead = (
         *_lead(results),
-        status.in_short(made.statuses, results.others),
+        status.in_short(results),
         *(f"Warning: {w}" for w in (*origin.warnings(made.facts), *origin.busy(results.records))),
     )
     missing = sum(cell.status == "missing" for cell in results.cells)
+    efforts = rows(made.inputs.frame(effort.SECTION))
     found = headline.headline(
-        made.pairs, made.compared, made.over, made.efforts, made.costs, made.baseline, missing
+        made.pairs, made.compared, made.over, efforts, made.costs, made.baseline, missing
     )
     if found and any(record.suite == "mini" for record in results.records):
         found = (*found, NOT_GLUE)
@@ -82,16 +85,16 @@ def build(results: Results, *, baseline: str | None = None) -> Report:
         "over_tasks": _plain(made.over),
         "selection_bias": _plain(made.biases),
         "costs": _plain(made.costs),
-        "settings": run_settings.of_methods(results),
+        "settings": settings.of_methods(results),
         "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in made.problems],
         "provenance": made.facts,
-        "rows": _plain(rows),
+        "rows": _plain(scored),
     }
     return Report(
         title=results.folder.resolve().name,
         lead=lead,
         sections=tuple(_section(part, made) for part in parts if part.shown),
-        rows=rows,
+        rows=scored,
         data=strict(data),
         headline=found,
     )
@@ -150,7 +153,13 @@ def _distinct(values: Iterable[str]) -> str:
 
 
 def _plain(found: Iterable[Any]) -> list[dict[str, Any]]:
-    return [asdict(item) for item in found]
+    return [_tree(item) if isinstance(item, Row) else asdict(item) for item in found]
+
+
+def _tree(row: Row) -> dict[str, Any]:
+    return {
+        name: _tree(value) if isinstance(value, Row) else value for name, value in vars(row).items()
+    }
 
 
 def strict(value: Any) -> Any:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from bench.records.measurement import LatencyRecord
 from bench.records.measurements import FOLDER as MEASURED
 from bench.records.store import RUN, StoreError
-from bench.report import document, latency, tidy
+from bench.report import document, tidy
 from bench.report.build import Report
 from bench.report.render import data, latex, markdown
 from reaugkd.artifacts.atomic import write_bytes
@@ -80,9 +79,6 @@ class OldPage:
         whole = self.reports[1]
         if "rows" in whole.data:
             yield PurePath(CSV), tidy.as_csv(whole.rows)
-        records = [record for section in whole.sections for record in section.records]
-        if timed := [record for record in records if isinstance(record, LatencyRecord)]:
-            yield PurePath("latency.csv"), latency.as_csv(timed)
 
 
 def _markdown(of: Source) -> Iterator[Content]:

@@ -18,10 +18,11 @@ from bench.report.comparisons import (
     signed,
 )
 from bench.report.costs import Cost
-from bench.report.effort import REFERENCE, Effort
+from bench.report.frame import Row
 from bench.report.over_tasks import OverTasks
 from bench.report.pairs import CONTROLS, Pair
 from bench.report.scores import OFF
+from bench.report.sections.effort import REFERENCE
 from bench.report.summary import number, size
 from bench.stats.difference import LEVEL
 
@@ -44,7 +45,7 @@ def headline(
     found: Sequence[Pair],
     compared: Sequence[Comparison],
     over: Sequence[OverTasks],
-    efforts: Sequence[Effort],
+    efforts: Sequence[Row],
     costs: Sequence[Cost],
     baseline: str | None,
     missing: int = 0,
@@ -177,7 +178,7 @@ def _gains(own: Sequence[Comparison]) -> list[str]:
     return [f"{start}{rows}: {better} better, {worse} worse, the rest not shown."]
 
 
-def _training(efforts: Iterable[Effort], methods: Iterable[str]) -> list[str]:
+def _training(efforts: Iterable[Row], methods: Iterable[str]) -> list[str]:
     relative: dict[str, list[float]] = {}
     for one in efforts:
         if one.relative is not None and one.method != REFERENCE:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from bench.measure import history
 from bench.measure.gate import BUSY
-from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Kind, Measured, Measurements, PlanFile
 from bench.records.store import Problem, StoreError
-from bench.report import flat, latency, memory, origin, verdicts
-from bench.report import history as courses
+from bench.report import claim, flat, memory, origin
 from bench.report.document import Report
+from bench.report.figure import Figure
 from bench.report.figures.gate import gate_history
 from bench.report.figures.overhead import overhead
 from bench.report.figures.recall import recall_by_added_time
-from bench.report.render import markdown
+from bench.report.frame import rows
+from bench.report.inputs import MeasuredInputs
+from bench.report.render import data, markdown
+from bench.report.section import Section as OnFrames
 from bench.report.sectioned import Section
-from bench.report.status import file_table
+from bench.report.sections import cells, gate, latency, provenance
 
 SCHEMA = 1
 """Of the JSON file."""
@@ -35,76 +37,58 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
         measurements: the folder.
         kinds: which records to show.
     """
-    found, problems = measurements.read()
-    records = [record for record in found if record.kind in kinds]
-    timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
-    weighed = [record for record in records if isinstance(record, MemoryRecord)]
-    past, unread = _history(measurements.folder / HISTORY)
-    problems += unread
-    facts = _facts(records)
-    warnings = [*origin.warnings(facts), *_busy(timed)] if records else []
-    lead = (*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings))
-    headline = tuple(verdicts.headline(timed))
-    return Report(
-        title=measurements.folder.resolve().name,
-        lead=lead,
-        sections=tuple(_sections(timed, weighed, past, problems, facts)),
-        rows=[],
-        data=flat.plain(
-            {
-                "schema_version": SCHEMA,
-                "folder": measurements.folder.resolve().name,
-                "headline": headline,
-                "lead": lead,
-                "plans": [
-                    plan.model_dump(mode="json")
-                    for kind in kinds
-                    if isinstance(plan := measurements.read_plan(kind), PlanFile)
-                ],
-                "latency": timed,
-                "memory": weighed,
-                "gate": past,
-                "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in problems],
-                "provenance": facts,
-            }
-        ),
-        headline=headline,
+    inputs = MeasuredInputs(measurements, kinds)
+    warnings = [*origin.warnings(inputs.facts), *_busy(inputs.latency)] if inputs.records else []
+    lead = (
+        *_lead(measurements, inputs.records, kinds),
+        *(f"Warning: {text}" for text in warnings),
     )
+    headline = tuple(claim.headline(inputs.frame(latency.SECTION)))
+    title = measurements.folder.resolve().name
+    data = {
+        "schema_version": SCHEMA,
+        "folder": title,
+        "headline": headline,
+        "lead": lead,
+        "plans": [plan.model_dump(mode="json") for plan in inputs.plans],
+        "latency": inputs.latency,
+        "memory": inputs.memory,
+        "gate": inputs.past,
+        "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in inputs.problems],
+        "provenance": inputs.facts,
+    }
+    return Report(title, lead, tuple(_sections(inputs)), [], flat.plain(data), headline)
 
 
-def _history(path: Path) -> tuple[tuple[history.Entry, ...], list[Problem]]:
-    """The entries of a history, none if there is none, and what of it cannot be used."""
-    if not path.is_file():
-        return (), []
-    try:
-        past = history.read(path)
-    except history.HistoryError as error:
-        return (), [Problem(path, str(error))]
-    return past.entries, list(past.problems)
-
-
-def _sections(
-    timed: Sequence[LatencyRecord],
-    weighed: Sequence[MemoryRecord],
-    past: Sequence[history.Entry],
-    problems: Sequence[Problem],
-    facts: origin.Facts,
-) -> Iterator[Section]:
+def _sections(inputs: MeasuredInputs) -> Iterator[Section]:
+    timed, weighed, past = inputs.latency, inputs.memory, inputs.past
     if timed:
-        tables = (*latency.matrices(timed), latency.table(timed))
-        pictures = (overhead(timed), recall_by_added_time(timed))
-        shown = tuple(one for one in pictures if one is not None)
-        yield Section("latency", latency.TITLE, tables, shown, tuple(timed))
+        lines = rows(inputs.frame(latency.SECTION))
+        pictures = (overhead(lines), recall_by_added_time(lines))
+        yield _ported(inputs, latency.SECTION, pictures, timed)
     if weighed:
-        yield Section("memory", memory.TITLE, (memory.table(weighed),), records=tuple(weighed))
+        tables = (memory.table(weighed),)
+        yield Section("memory", memory.TITLE, tables, records=tuple(weighed))
     if past:
-        course = gate_history(past)
-        drawn = () if course is None else (course,)
-        yield Section("gate", courses.TITLE, (courses.table(past),), drawn, tuple(past))
-    if unusable := file_table(tuple(problems)):
-        yield Section("cells", "Cells", (unusable,), about=True)
+        yield _ported(inputs, gate.SECTION, (gate_history(past),), past)
+    if inputs.problems:
+        yield _ported(inputs, cells.FILES)
     if timed or weighed:
-        yield Section("provenance", "Provenance", (origin.origin_table(facts),), about=True)
+        yield _ported(inputs, provenance.SECTION)
+
+
+def _ported(
+    inputs: MeasuredInputs,
+    section: OnFrames[MeasuredInputs],
+    pictures: Sequence[Figure | None] = (),
+    records: Sequence[Any] = (),
+) -> Section:
+    """A section on frames, as the old page wants it."""
+    frame = inputs.frame(section)
+    tables = tuple(view.table(frame) for view in section.views(frame, inputs))
+    shown = tuple(one for one in pictures if one is not None)
+    heading = section.heading
+    return Section(heading, section.title, tables, shown, tuple(records), section.about)
 
 
 def write(report: Report, measurements: Measurements, folder: Path, name: str) -> list[Path]:
@@ -114,9 +98,10 @@ def write(report: Report, measurements: Measurements, folder: Path, name: str) -
         StoreError: if the folder cannot be written.
     """
     texts = {f"{name}.md": markdown.render(report)}
-    timed, weighed = measurements.latency(), measurements.memory()
-    if timed:
-        texts["latency.csv"] = latency.as_csv(timed)
+    timed = MeasuredInputs(measurements).frame(latency.SECTION)
+    weighed = measurements.memory()
+    if len(timed):
+        texts["latency.csv"] = data.as_csv(latency.tidy(timed))
     if weighed and name != "latency":
         texts["memory.csv"] = memory.as_csv(weighed)
     try:
@@ -147,14 +132,6 @@ def _lead(
         others = sum(r.kind == kind and r.key not in plan.cells for r in records)
         if others:
             yield f"{others} cells here are of other plans than the last."
-
-
-def _facts(records: Sequence[Measured]) -> origin.Facts:
-    """Provenance; threads are an axis here, so that several are no mixture of machines."""
-    # Only the provenance of a record is read there, which all kinds of records have.
-    facts = origin.facts(cast(Any, records))
-    facts["threads"] = [", ".join(facts["threads"])] if records else []
-    return facts
 
 
 def _busy(records: Sequence[LatencyRecord]) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bench.records.measurement import IndexFacts, LatencyRecord, LatencyResult
-from bench.report import latency
 from bench.report.costs import Cost
 from bench.report.effects import Effect
 from bench.report.figure import Axis, Figure, Panel, Series
 from bench.report.figures.spread import figure
+from bench.report.frame import Row
 from bench.report.names import shorter
+from bench.report.sections import latency
 from bench.report.summary import each, number
 
 RECALL = "recall, %"
@@ -76,19 +76,19 @@ def _mean(effect: Effect) -> float:
     return 100 * (effect.recall.mean or 0.0)
 
 
-def recall_by_added_time(records: Sequence[LatencyRecord]) -> Figure | None:
+def recall_by_added_time(records: Sequence[Row]) -> Figure | None:
     """Of measured latency: a panel per batch and precision, a point per knowledge base."""
-    there = [r for r in latency.ordered(records) if r.result is not None and r.index is not None]
-    groups: dict[tuple[str, ...], list[LatencyRecord]] = {}
+    there = [r for r in records if r.result is not None and r.index is not None]
+    groups: dict[str, list[Row]] = {}
     for record in there:
-        groups.setdefault(latency.setting(record, there), []).append(record)
+        groups.setdefault(record.setting, []).append(record)
     if len({record.cell.backend for record in there}) < 2:
         return None
     return Figure(
         name="recall-by-added-time",
         title="Recall against the time that retrieval adds",
-        alt=" ".join(_added_told(", ".join(name), group) for name, group in groups.items()),
-        panels=tuple(_added_panel(", ".join(name), group) for name, group in groups.items()),
+        alt=" ".join(_added_told(name, group) for name, group in groups.items()),
+        panels=tuple(_added_panel(name, group) for name, group in groups.items()),
         notes=(
             "A point is a knowledge base; the larger it is, the further right. Recall of queries "
             "that the search effort was not tuned on; each backend's effort is tuned to the same "
@@ -97,7 +97,7 @@ def recall_by_added_time(records: Sequence[LatencyRecord]) -> Figure | None:
     )
 
 
-def _added_panel(name: str, records: Sequence[LatencyRecord]) -> Panel:
+def _added_panel(name: str, records: Sequence[Row]) -> Panel:
     backends = dict.fromkeys(record.cell.backend for record in records)
     series = tuple(
         _added_series([record for record in records if record.cell.backend == one])
@@ -106,7 +106,7 @@ def _added_panel(name: str, records: Sequence[LatencyRecord]) -> Panel:
     return Panel(name, Axis("added time, ms per batch (median)", log=True), Axis(RECALL), series)
 
 
-def _added_series(records: Sequence[LatencyRecord]) -> Series:
+def _added_series(records: Sequence[Row]) -> Series:
     facts = [_facts(record) for record in records]
     return Series(
         label=records[0].cell.backend,
@@ -121,13 +121,11 @@ def _added_series(records: Sequence[LatencyRecord]) -> Series:
     )
 
 
-def _facts(record: LatencyRecord) -> tuple[LatencyResult, IndexFacts]:
-    assert record.result is not None  # only such records are shown
-    assert record.index is not None
+def _facts(record: Row) -> tuple[Row, Row]:
     return record.result, record.index
 
 
-def _added_told(name: str, records: Sequence[LatencyRecord]) -> str:
+def _added_told(name: str, records: Sequence[Row]) -> str:
     parts = []
     for backend in dict.fromkeys(record.cell.backend for record in records):
         facts = [_facts(record) for record in records if record.cell.backend == backend]
