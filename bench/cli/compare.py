@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -45,15 +44,18 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     """
     from bench.records.store import Store
     from bench.report.compare import build
+    from bench.report.compared import CompareInputs
     from bench.report.files import find
     from bench.report.render import markdown
+    from bench.report.render.data import as_json, json_text
     from bench.report.results import load
 
-    made = build([load(Store(find(run))) for run in runs])
+    inputs = CompareInputs([load(Store(find(run))) for run in runs])
+    made = build(inputs)
     out_to = console()
     form = form or ("table" if out_to.is_terminal else "md")
     if form == "json":
-        click.echo(_json(made.data), nl=False)
+        click.echo(json_text(as_json(made)), nl=False)
     elif form == "md":
         click.echo(markdown.render(made), nl=False)
     else:
@@ -61,15 +63,12 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
         out_to.print("", *made.headline, *made.lead, "", sep="\n")
         show(*made.tables)
     if out is not None:
+        from bench.report import legacy
         from bench.report.page import render
 
-        page = render(made, command=command())
-        _write(out, {MARKDOWN: markdown.render(made), JSON: _json(made.data), HTML: page})
+        page = render(legacy.of_comparison(made), command=command())
+        _write(out, {MARKDOWN: markdown.render(made), JSON: json_text(as_json(made)), HTML: page})
         click.echo(f"wrote {out}: {MARKDOWN}, {JSON}, {HTML}", err=True)
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.report import document, measured
 from bench.report.build import Part, Report, parts
-from bench.report.frame import typed
+from bench.report.forest import forest
+from bench.report.frame import plain, rows, typed
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import Section
 from bench.report.sectioned import Section as OldSection
@@ -50,6 +51,27 @@ def of_measurements(inputs: MeasuredInputs) -> Report:
     """The report of a folder of measurements."""
     old = measured.build(inputs.measurements, inputs.kinds)
     return _report(old, parts(OF_MEASUREMENTS, inputs))
+
+
+def of_comparison(report: Report) -> document.Report:
+    """The report of ``bench compare`` as the old page wants it."""
+    sections: dict[str, OldSection] = {}
+    for part in report.shown:
+        pictures = [forest(rows(part.frame))] if part.section.name == "comparisons" else []
+        section = OldSection(
+            part.section.heading,
+            part.section.title,
+            part.tables,
+            tuple(one for one in pictures if one is not None),
+            about=part.section.about,
+        )
+        first = sections.setdefault(section.name, section)
+        if first is not section:
+            tables = (*first.tables, *section.tables)
+            sections[section.name] = replace(first, tables=tables)
+    about = plain(dict(report.about))
+    shown = tuple(sections.values())
+    return document.Report(report.title, report.lead, shown, [], about, report.headline)
 
 
 def _report(old: document.Report, new: Sequence[Part], **more: Any) -> Report:
