@@ -54,8 +54,10 @@ def _panel(name: str, records: Sequence[Row]) -> Panel:
 
 def noise_floor(records: Sequence[Row]) -> float:
     """Percent: the median over cells of the end of the A/A interval that is further from zero."""
-    return 100 * statistics.median(
-        max(abs(result.noise.low), abs(result.noise.high)) for result in map(_result, records)
+    return 100 * float(
+        statistics.median(
+            max(abs(result.noise.low), abs(result.noise.high)) for result in map(_result, records)
+        )
     )
 
 

@@ -46,7 +46,7 @@ def _rows(inputs: RunInputs) -> DataFrame:
         lines += [_row(method, seeds) for method, seeds in own.items()]
         if {ALIGNED, PLAIN} <= own.keys():
             lines.append(_row(BETWEEN, own[ALIGNED], own[PLAIN]))
-    tested: list[Difference | None] = [None] * len(TESTED) * len(lines)
+    tested: list[Difference | None] = [None] * (len(TESTED) * len(lines))
     if attribution.worth(inputs.frame(attribution.SECTION)):
         tested = [one for line in lines for one in _tested(inputs, line, references)]
     adjusted = holm([one.p if one else None for one in tested])

@@ -12,7 +12,7 @@ interval, paired on (seed, example), and ``adjusted``: its p after Holm's correc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -243,7 +243,7 @@ def _star(row: Row) -> str:
     return marked(row.from_reference, row.adjusted)
 
 
-def _notes(tests: int) -> Sequence[str]:
+def _notes(tests: int) -> tuple[str, ...]:
     return (
         "Test split, in points: score with that knowledge base (or that control) minus the score "
         "of the same student with the reference, and the 95 % interval over seeds and examples "

@@ -24,7 +24,8 @@ KINDS = ("training", "retrieval", "control")
 
 def _counts(inputs: RunInputs) -> DataFrame:
     """Cells by kind and status."""
-    counts = Counter((cell.plan.kind, cell.status) for cell in inputs.results.cells)
+    cells = inputs.results.cells
+    counts = Counter((str(cell.plan.kind), cell.status) for cell in cells)
     numbers = {kind: {status: counts[kind, status] for status in STATUSES} for kind in KINDS}
     return typed(
         {"kind": kind, "cells": sum(own.values()), **own}

@@ -5,10 +5,11 @@ Its table has a line per cell and machine, with the course of the overhead as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.measure.gate import percent
+from bench.measure.history import Entry
 from bench.records.latency_cell import LatencyCell
 from bench.report.frame import Row, typed
 from bench.report.gate import interval
@@ -31,7 +32,12 @@ FIGURES = 3
 
 
 def _rows(inputs: MeasuredInputs) -> DataFrame:
-    return typed({**dict(entry), "label": entry.cell.label} for entry in inputs.past)
+    return of_entries(inputs.past)
+
+
+def of_entries(entries: Iterable[Entry]) -> DataFrame:
+    """The frame of some entries."""
+    return typed({**dict(entry), "label": entry.cell.label} for entry in entries)
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -96,7 +96,7 @@ def _base(row: Row) -> str:
 
 def verdict(row: Row) -> str:
     """The verdict; of a cell without one, what became of it."""
-    return row.verdict or row.status
+    return str(row.verdict or row.status)
 
 
 def _limit(row: Row) -> float | None:

@@ -11,7 +11,6 @@ from bench.records.run import Record
 from bench.report.ann import Index, index_table, indexes
 from bench.report.costs import costs
 from bench.report.effects import bias_table, biases, effects, gain_table
-from bench.report.students import training_table, trainings
 from bench.report.summary import each, number, size
 from tests.bench.report import factory
 
@@ -106,26 +105,6 @@ def test_search_times_are_never_shown_without_their_protocol(tmp_path: Path) -> 
     table = index_table(found_indexes(tmp_path, factory.matrix()))
     note = " ".join(table.notes)
     assert all(word in note for word in ("one thread", "index call only", "hot loop", "3 %"))
-
-
-def test_the_teachers_training_has_its_own_row(tmp_path: Path) -> None:
-    found = trainings(factory.results(tmp_path, factory.matrix()))
-    assert [(row.task, row.method) for row in found] == [
-        (task, method) for task in ("mrpc", "stsb") for method in ("teacher", "kd", "reaugkd")
-    ]
-    assert found[0].seconds.mean == 60
-    assert (found[0].n, found[1].n) == (1, 3)
-    assert training_table(found).rows[1][2] == "teacher@0,2,4"
-
-
-def test_epochs_are_listed_by_seed(tmp_path: Path) -> None:
-    first = factory.training().training
-    assert first is not None
-    results = [
-        factory.training(seed=s, training=first.model_copy(update={"best_epoch": 3 - s}))
-        for s in (2, 0, 1)
-    ]
-    assert trainings(factory.results(tmp_path, results))[1].best_epoch == [3, 2, 1]
 
 
 @pytest.mark.parametrize("count", [1, 1023, 1024, 10**7, 10**12])
