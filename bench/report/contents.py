@@ -22,7 +22,6 @@ from bench.report import (
     sensitivity,
     sweeps,
 )
-from bench.report.examples import Examples
 from bench.report.figure import Figure
 from bench.report.figures.run import pictures
 from bench.report.frame import rows
@@ -91,9 +90,9 @@ def contents(results: Results, baseline: str | None) -> Contents:
     Raises:
         UnknownNameError: ``baseline`` is no method of the run.
     """
-    examples, baseline = Examples(results), comparisons.baseline_of(results, baseline)
-    found_scores, found_effects = scores.scores(results), effects.effects(results)
     inputs = RunInputs(results, baseline)
+    examples, baseline = inputs.examples, inputs.baseline
+    found_scores, found_effects = scores.scores(results), effects.effects(results)
     for section in (alignment.SECTION, attribution.SECTION):  # what reads files may find problems
         inputs.frame(section)
     compared = comparisons.comparisons(examples, baseline)

@@ -11,20 +11,18 @@ import click
 import pytest
 
 from bench import layers, settings
-from bench.cli.latency import latency as latency_command
 from bench.cli.main import main
 from bench.cli.memory import memory as memory_command
 from bench.cli.run import flags
 from bench.cli.run import run as run_command
 from bench.config import RunConfig
-from bench.report import latency, memory
+from bench.report import memory
 from bench.report.commands import Commands, restricted
 from bench.report.document import Report, build
 from bench.report.results import load
 from bench.report.sectioned import Section
 from bench.report.table import Table
 from bench.settings import Resolved
-from tests.bench.measure import judged
 from tests.bench.report import factory, test_memory_table
 
 RUN = (
@@ -192,32 +190,6 @@ def test_a_row_with_cells_of_several_runs_has_a_command_for_each(tmp_path: Path)
     found = lines(replace(made, data=made.data | merged), "Scores")
     one, other = found[("kd", "off")].split(" && ")
     assert resolved(one).whole.tasks != resolved(other).whole.tasks == ("mrpc",)
-
-
-def test_rows_of_measured_cells_ask_for_that_cell() -> None:
-    line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
-    source = factory.provenance(command=f"{line} --lengths recorded --lengths 32 --max-overhead 1%")
-    records = [
-        judged.changed(judged.record(key=f"{batch}{lengths}", provenance=source), **cell)
-        for batch in (1, 32)
-        for lengths in ("recorded mrpc", "fixed 32")
-        for cell in [{"batch": batch, "lengths": lengths}]
-    ]
-    table = latency.table(records)
-    section = Section("latency", "Latency", (table,), records=tuple(records))
-    commands = Commands(Report("t", (), (section,), [], {}))
-    for record, row in zip(latency.ordered(records), table.rows, strict=True):
-        named = commands.row(section, table, row)
-        assert named is not None
-        options, cell = parsed(latency_command, named[0]), record.cell
-        for flag in ("ann", "batch", "threads", "k", "precision"):
-            name = "backend" if flag == "ann" else flag
-            assert options[flag] == [getattr(cell, name)]
-        kind, _, what = cell.lengths.partition(" ")
-        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
-        assert options["bases"] == ["mrpc"]
-        assert options["max_overhead"] == "1%"
-        assert options["out"] is None
 
 
 def test_rows_of_weighed_cells_ask_for_that_cell() -> None:

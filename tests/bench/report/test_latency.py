@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import random
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.cli.latency import latency as latency_command
+from bench.cli.main import main
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
 from bench.report import claim, measured
+from bench.report.command_line import restricted
 from bench.report.frame import rows
 from bench.report.render import data, markdown
 from bench.report.sections import latency
@@ -21,6 +25,7 @@ from bench.report.sections.latency import SECTION, of_records
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
 from tests.bench.records.test_measurements import memory
+from tests.bench.report import factory
 from tests.bench.report.frames import column, of_frame
 
 TITLE = "Latency of retrieval"
@@ -130,16 +135,24 @@ def test_the_csv_holds_every_cell_in_full_precision() -> None:
     assert (failed["reason"], failed["ratio_low"]) == ("killed", "")
 
 
-@pytest.mark.parametrize("lengths", ["", " --lengths 8"])
-def test_the_command_of_a_row_measures_its_cell_alone(lengths: str) -> None:
-    (row,) = rows(of_records([of("mrpc", 3668, lengths="fixed 8")]))
-    row.provenance.command = f"bench latency --bases glue{lengths}"
+@pytest.mark.parametrize("lengths", ["recorded mrpc", "fixed 32"])
+@pytest.mark.parametrize("flags", ["", " --lengths recorded --lengths 32"])
+def test_the_command_of_a_row_measures_its_cell_alone(lengths: str, flags: str) -> None:
+    line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
+    source = factory.provenance(command=f"{line}{flags} --max-overhead 1%")
+    made = judged.changed(judged.record(provenance=source), batch=32, lengths=lengths)
+    (row,) = rows(of_records([made]))
     assert SECTION.command is not None
     command = SECTION.command(row)
-    assert command.only == {
-        "--bases": ["mrpc"], "--ann": ["hnswlib"], "--k": ["10"], "--threads": ["2"],
-        "--batch": ["1"], "--precision": ["fp32"], "--lengths": ["8"] if lengths else [],
-    }  # fmt: skip
+    _, _, *words = shlex.split(restricted(command.line, command.only))
+    context = main.make_context("bench", [])
+    options = latency_command.make_context("latency", words, parent=context).params
+    for flag in ("ann", "batch", "threads", "k", "precision"):
+        assert options[flag] == [getattr(made.cell, "backend" if flag == "ann" else flag)]
+    kind, _, what = lengths.partition(" ")
+    if flags:
+        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
+    assert (options["bases"], options["max_overhead"], options["out"]) == (["mrpc"], "1%", None)
 
 
 # --- the headline ---------------------------------------------------------------------------------

@@ -32,8 +32,10 @@ from bench.report.figures.tradeoff import (
     accuracy_by_memory,
     accuracy_by_time,
 )
+from bench.report.frame import Row, rows
 from bench.report.results import Results
 from bench.report.sectioned import Section
+from bench.report.sections.latency import of_records
 from bench.report.sensitivity import AtK
 from bench.report.summary import Summary, summarise
 from tests.bench.measure import judged
@@ -222,6 +224,10 @@ def test_a_report_with_measurements_beside_it_has_the_added_time(
 # Latency.
 
 
+def lines(*records: LatencyRecord) -> list[Row]:
+    return rows(of_records(records))
+
+
 def timed(base: str, size: int, low: float, high: float, **changes: Any) -> LatencyRecord:
     cell = judged.cell(base=base, size=size, **changes)
     return judged.record(low, high, key=f"{base}-{changes}", cell=cell)  # type: ignore[no-any-return]
@@ -234,7 +240,7 @@ def test_every_cell_stands_at_its_overhead_with_its_interval_in_its_panel() -> N
         timed("mnli", 392702, 0.02, 0.05),
         timed("wnli", 635, 0.01, 0.02, batch=32),
     ]
-    one, other = made(overhead(records)).panels
+    one, other = made(overhead(lines(*records))).panels
     assert (one.title, other.title) == ("batch 1, fp32", "batch 32, fp32")
     hnswlib = line(one, "hnswlib")
     assert hnswlib.x == (635, 392702)
@@ -250,7 +256,7 @@ def test_the_noise_floor_is_the_middle_of_the_further_ends() -> None:
     for low, high in ((-0.01, 0.004), (-0.002, 0.03), (0.0, 0.02)):
         result = judged.result(0.01, 0.02, noise=Interval(estimate=0.0, low=low, high=high))
         records.append(judged.record(result=result))
-    assert noise_floor(records) == pytest.approx(2.0)
+    assert noise_floor(lines(*records)) == pytest.approx(2.0)
 
 
 def test_the_words_count_verdicts_and_name_the_ends() -> None:
@@ -258,7 +264,7 @@ def test_the_words_count_verdicts_and_name_the_ends() -> None:
         timed("mnli", 392702, 0.02, 0.025),
         timed("mnli", 392702, 3.0, 3.5, backend="exact").model_copy(update={"verdict": "fails"}),
     ]
-    figure = made(overhead([*records, judged.failed("killed")]))
+    figure = made(overhead(lines(*records, judged.failed("killed"))))
     assert "2 cells: 1 fails, 1 holds" in figure.alt
     assert "at 392,702 entries hnswlib adds 2.25 % [2.00, 2.50]" in figure.alt
     assert "exact 325.00 %" in figure.alt
@@ -270,10 +276,10 @@ def test_recall_stands_against_the_added_time() -> None:
     fast = timed("wnli", 635, 0.01, 0.02, backend="faiss")
     exact = judged.index(spec="exact", recall=1.0, effort=None)
     slow = timed("wnli", 635, 0.1, 0.2, backend="exact").model_copy(update={"index": exact})
-    (panel,) = made(recall_by_added_time([fast, slow])).panels
+    (panel,) = made(recall_by_added_time(lines(fast, slow))).panels
     assert (line(panel, "faiss").x, line(panel, "faiss").y) == ((0.2,), pytest.approx((99.2,)))
     assert line(panel, "exact").y == (100.0,)
-    assert recall_by_added_time([slow]) is None
+    assert recall_by_added_time(lines(slow)) is None
 
 
 def test_recall_of_a_run_stands_against_its_search_time(shop: Results, tmp_path: Path) -> None:
@@ -432,7 +438,7 @@ def test_nothing_to_show_is_no_picture(tmp_path: Path) -> None:
     report = document.build(factory.results(tmp_path, []))
     assert not any(section.figures for section in report.sections)
     assert accuracy_by_k([]) is None
-    assert overhead([judged.failed("killed")]) is None
+    assert overhead(lines(judged.failed("killed"))) is None
 
 
 def test_scores_that_are_no_numbers_leave_gaps() -> None:
