@@ -44,12 +44,13 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     """
     from bench.records.store import Store
     from bench.report.compare import build
+    from bench.report.compared import CompareInputs
     from bench.report.files import find, write
     from bench.report.render import markdown
     from bench.report.render.data import json_text
     from bench.report.results import load
 
-    made = build([load(Store(find(run))) for run in runs])
+    made = build(CompareInputs([load(Store(find(run))) for run in runs]))
     if form == "json":
         click.echo(json_text(made.data), nl=False)
     else:

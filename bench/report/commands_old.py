@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.records.measurement import LatencyRecord, MemoryRecord
-from bench.report import latency, memory
+from bench.report import memory
 from bench.report.document import Report
+from bench.report.frame import Row, rows
+from bench.report.section import View
 from bench.report.sectioned import Section
+from bench.report.sections import latency
 from bench.report.table import Table
 
 FRESH = {
@@ -172,32 +175,24 @@ def _measured(report: Report) -> dict[tuple[tuple[str, ...], tuple[str, ...]], N
     The tables are made again from the records, so that their rows need not be taken apart.
     """
     records = [record for section in report.sections for record in section.records]
-    timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
-    table = latency.table(timed)
-    named = map(_of_latency, timed)
+    timed = latency.of_records(one for one in records if isinstance(one, LatencyRecord))
+    table = View("", latency.COLUMNS).table(timed)
+    named = map(_of_latency, rows(timed))
     found = {(table.columns, row): one for row, one in zip(table.rows, named, strict=True)}
     weighed = [one for one in records if isinstance(one, MemoryRecord)]
     table = memory.table(weighed)
     for record in weighed:
         # A row also holds a ratio to another record, so its labels tell whose it is.
         labels = memory.table([record]).rows[0][: table.labels]
-        rows = [row for row in table.rows if row[: table.labels] == labels]
-        found |= {(table.columns, row): _of_memory(record) for row in rows}
+        same = [row for row in table.rows if row[: table.labels] == labels]
+        found |= {(table.columns, row): _of_memory(record) for row in same}
     return found
 
 
-def _of_latency(record: LatencyRecord) -> Named:
-    cell = record.cell
-    only: dict[str, list[str]] = {
-        "--bases": _base(cell.base, record.provenance.command),
-        "--ann": [cell.backend],
-        "--k": [str(cell.k)],
-        "--threads": [str(cell.threads)],
-        "--batch": [str(cell.batch)],
-        "--precision": [cell.precision],
-        "--lengths": _lengths(cell.lengths, record.provenance.command),
-    }
-    return restricted(record.provenance.command, only), cell.label
+def _of_latency(row: Row) -> Named:
+    assert latency.SECTION.command is not None
+    command = latency.SECTION.command(row)
+    return restricted(command.line, command.only), command.what
 
 
 def _of_memory(record: MemoryRecord) -> Named:
@@ -213,18 +208,6 @@ def _of_memory(record: MemoryRecord) -> Named:
 def _base(name: str, command: str) -> list[str]:
     """The base for ``--bases``; none where the command takes it from a run or a classifier."""
     return [] if _has(command, "--run") or _has(command, "--classifier") else [name]
-
-
-def _lengths(name: str, command: str) -> list[str]:
-    """``--lengths`` for the name of lengths in a cell, where the command gives any.
-
-    >>> _lengths("fixed 32", "bench latency --lengths 16,32"), _lengths("fixed 32", "bench latency")
-    (['32'], [])
-    """
-    if not _has(command, "--lengths"):
-        return []
-    kind, _, what = name.partition(" ")
-    return [what] if kind == "fixed" else [f"{kind}:{what}" if what else kind]
 
 
 def _has(command: str, flag: str) -> bool:

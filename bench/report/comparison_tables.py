@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bench.report.comparisons import (
     ONE_SEED,
@@ -15,9 +14,6 @@ from bench.report.comparisons import (
 )
 from bench.report.table import EMPTY, Table
 from bench.stats.difference import LEVEL, RESAMPLES
-
-if TYPE_CHECKING:
-    from bench.report.across import RunComparison
 
 SMALLEST = 2 / (2 * RESAMPLES + 1)
 """No interval's p is below: each resample gives two of the values that it is counted from."""
@@ -66,7 +62,7 @@ def _table(title: str, own: Sequence[Comparison], what: str) -> Table:
     return Table(title, (*labels, *shown), cells, len(labels), _notes(own, what, tested))
 
 
-def figures(one: Comparison | RunComparison) -> dict[str, str]:
+def figures(one: Comparison) -> dict[str, str]:
     """Each of :data:`FIGURES` as text; empty if the two cannot be compared."""
     found = one.difference
     if found is None:
@@ -117,7 +113,7 @@ def _notes(own: Sequence[Comparison], what: str, tested: int) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _seeds(one: Comparison | RunComparison) -> str:
+def _seeds(one: Comparison) -> str:
     known, every = len(one.seeds), len(one.seeds) + len(one.left_out)
     return f"{known}" if known == every else f"{known} of {every}"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report.across import RunComparison
-from bench.report.comparisons import BETTER, WORSE, interval, signed
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
+from bench.report.frame import Row
 from bench.report.names import shorter
 from bench.report.scores import OFF
+from bench.report.verdict import Verdict, interval, signed
 
 
-def forest(found: Sequence[RunComparison]) -> Figure | None:
+def forest(found: Sequence[Row]) -> Figure | None:
     """A panel per task and test split; None where no difference has an interval."""
     shown = [one for one in found if one.difference and one.difference.low is not None]
     if not shown:
@@ -26,7 +26,7 @@ def forest(found: Sequence[RunComparison]) -> Figure | None:
     )
 
 
-def _panel(title: str, shown: Sequence[RunComparison]) -> Panel:
+def _panel(title: str, shown: Sequence[Row]) -> Panel:
     own = [one for one in shown if one.title == title]
     runs = dict.fromkeys(one.run for one in own)
     series = tuple(
@@ -36,7 +36,7 @@ def _panel(title: str, shown: Sequence[RunComparison]) -> Panel:
     return Panel(title, Axis(""), y, series, (Rule("no difference", 0.0),))
 
 
-def _series(run: str, own: Sequence[RunComparison], *, named: bool) -> Series:
+def _series(run: str, own: Sequence[Row], *, named: bool) -> Series:
     """One run; ``named``: its places bear its name, so that intervals do not lie on each other."""
     short = shorter(one.retrieval for one in own if one.retrieval != OFF)
     known = [(one, one.difference) for one in own if one.difference]
@@ -52,7 +52,7 @@ def _series(run: str, own: Sequence[RunComparison], *, named: bool) -> Series:
     )
 
 
-def _name(one: RunComparison, index: str) -> str:
+def _name(one: Row, index: str) -> str:
     return one.method if one.retrieval == OFF else f"{one.method} + {index}"
 
 
@@ -60,9 +60,9 @@ def _points(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _told(shown: Sequence[RunComparison]) -> str:
+def _told(shown: Sequence[Row]) -> str:
     """How many hold, and the largest of them in numbers."""
-    holding = [one for one in shown if one.verdict in (BETTER, WORSE)]
+    holding = [one for one in shown if one.outcome in (Verdict.BETTER, Verdict.WORSE)]
     line = f"{len(holding)} of {len(shown)} differences hold after Holm's correction."
     pairs = [(one, one.difference) for one in holding or shown if one.difference]
     one, difference = max(pairs, key=lambda pair: abs(pair[1].estimate))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report import run_settings
 from bench.report.commands_old import Commands
 from bench.report.document import Report
 from bench.report.figure import Figure, Panel, Value
@@ -107,9 +106,6 @@ def outline(report: Report, command: str) -> Outline:
     shown = _Shown(Commands(report))
     about = [section for section in report.sections if section.about]
     sections = [shown.section(one) for one in report.sections if not one.about]
-    settings = run_settings.tables(report.data)
-    if settings:
-        sections.append(shown.section(Section("settings", "Settings", settings, about=True)))
     sections += [shown.section(one) for one in about]
     return Outline(
         title=report.title,

@@ -5,21 +5,22 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from bench.records.measurement import Interval, LatencyRecord, LatencyResult
-from bench.report import latency
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
+from bench.report.frame import Row
+from bench.report.sections import latency
 
 
-def overhead(records: Sequence[LatencyRecord]) -> Figure | None:
+def overhead(records: Sequence[Row]) -> Figure | None:
     """A panel per batch and precision, a line per backend, the limit and the noise floor."""
-    found = [record for record in latency.ordered(records) if record.result is not None]
-    groups: dict[tuple[str, ...], list[LatencyRecord]] = {}
+    found = [record for record in records if record.result is not None]
+    groups: dict[str, list[Row]] = {}
     for record in found:
-        groups.setdefault(latency.setting(record, found), []).append(record)
+        groups.setdefault(record.setting, []).append(record)
     if not groups:
         return None
-    panels = tuple(_panel(", ".join(name), group) for name, group in groups.items())
+    panels = tuple(_panel(name, group) for name, group in groups.items())
     notes = [
         "Overhead: what retrieval adds / the student's forward of the same batch, with its 95 % "
         "bootstrap interval over processes and inputs.",
@@ -33,13 +34,13 @@ def overhead(records: Sequence[LatencyRecord]) -> Figure | None:
     return Figure(
         name="overhead",
         title="Overhead of retrieval against the size of the knowledge base",
-        alt=" ".join(_told(", ".join(name), group) for name, group in groups.items()),
+        alt=" ".join(_told(name, group) for name, group in groups.items()),
         panels=panels,
         notes=tuple(notes),
     )
 
 
-def _panel(name: str, records: Sequence[LatencyRecord]) -> Panel:
+def _panel(name: str, records: Sequence[Row]) -> Panel:
     backends = dict.fromkeys(record.cell.backend for record in records)
     by_backend = [[r for r in records if r.cell.backend == one] for one in backends]
     limits = sorted({record.limit for record in records})
@@ -51,14 +52,16 @@ def _panel(name: str, records: Sequence[LatencyRecord]) -> Panel:
     return Panel(name, x, y, series, tuple(rules))
 
 
-def noise_floor(records: Sequence[LatencyRecord]) -> float:
+def noise_floor(records: Sequence[Row]) -> float:
     """Percent: the median over cells of the end of the A/A interval that is further from zero."""
-    return 100 * statistics.median(
-        max(abs(result.noise.low), abs(result.noise.high)) for result in map(_result, records)
+    return 100 * float(
+        statistics.median(
+            max(abs(result.noise.low), abs(result.noise.high)) for result in map(_result, records)
+        )
     )
 
 
-def _series(records: Sequence[LatencyRecord]) -> Series:
+def _series(records: Sequence[Row]) -> Series:
     ratios = [_result(record).ratio for record in records]
     return Series(
         label=records[0].cell.backend,
@@ -70,7 +73,7 @@ def _series(records: Sequence[LatencyRecord]) -> Series:
     )
 
 
-def _text(record: LatencyRecord) -> str:
+def _text(record: Row) -> str:
     result = _result(record)
     return (
         f"{record.cell.base} ({record.cell.size:,}), {latency.backend(record)}: "
@@ -79,16 +82,16 @@ def _text(record: LatencyRecord) -> str:
     )
 
 
-def _percent(ratio: Interval) -> str:
+def _percent(ratio: Any) -> str:
     return latency.percent(ratio).replace(" [", " % [", 1)
 
 
-def _result(record: LatencyRecord) -> LatencyResult:
-    assert record.result is not None  # only such records are shown
-    return record.result
+def _result(record: Row) -> Row:
+    result: Row = record.result  # only such records are shown
+    return result
 
 
-def _told(name: str, records: Sequence[LatencyRecord]) -> str:
+def _told(name: str, records: Sequence[Row]) -> str:
     counts = Counter(record.verdict or record.status for record in records)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     largest = max(record.cell.size for record in records)

@@ -21,10 +21,15 @@ def json_text(value: Any) -> str:
 
 
 def sections(report: Report) -> Iterator[tuple[str, DataFrame]]:
-    """Name and frame of every section that is shown; of one name in several folders, all rows."""
+    """Name and frame of what stands under a heading; of one name in several folders, all rows."""
     import pandas
 
-    parts = [part for part in report.parts if part.shown and part.section.data and len(part.frame)]
+    headings = {part.section.heading for part in report.parts if part.shown}
+    parts = [
+        part
+        for part in report.parts
+        if part.section.heading in headings and part.section.data and len(part.frame)
+    ]
     for name, own in groupby(parts, key=lambda part: part.section.name):
         yield name, pandas.concat([part.frame for part in own], ignore_index=True)
 

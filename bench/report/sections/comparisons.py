@@ -146,17 +146,9 @@ VERDICT = Column("verdict", "verdict", label=True)
 def figures(lines: Sequence[Row]) -> tuple[Column, ...]:
     """The columns of a difference; without a test those that take none."""
     tested = any(line.adjusted is not None for line in lines)
-    ends = Column("95 % interval", "difference", interval)
-    columns = (
-        Column("difference", "difference.estimate", signed),
-        *((ends, Column("p", "difference.p", chance)) if tested else ()),
-        *((Column("p Holm", _adjusted, chance),) if tested else ()),
-        # No example told the two apart: how far others could is not known, and certainly not 0.
-        Column("detectable", lambda row: _detectable(row) or None, lambda d: f"{100 * d:.2f}"),
-        Column("seeds", _seeds),
-    )
-    mcnemar = Column("McNemar p", lambda row: row.mcnemar or None, _mcnemar)
-    return (*columns, mcnemar) if any(line.mcnemar for line in lines) else columns
+    hidden = set() if tested else {"95 % interval", "p", "p Holm"}
+    hidden |= set() if any(line.mcnemar for line in lines) else {"McNemar p"}
+    return tuple(column for column in FIGURES if column.title not in hidden)
 
 
 def _adjusted(row: Row) -> float | None:
@@ -178,6 +170,18 @@ def _mcnemar(chances: Sequence[float]) -> str:
     if len(chances) < 2:
         return chance(chances[0])
     return f"{sum(p < LEVEL for p in chances)} of {len(chances)}"
+
+
+FIGURES = (
+    Column("difference", "difference.estimate", signed),
+    Column("95 % interval", "difference", interval),
+    Column("p", "difference.p", chance),
+    Column("p Holm", _adjusted, chance),
+    # No example told the two apart: how far others could is not known, and certainly not 0.
+    Column("detectable", lambda row: _detectable(row) or None, lambda d: f"{100 * d:.2f}"),
+    Column("seeds", _seeds),
+    Column("McNemar p", lambda row: row.mcnemar or None, _mcnemar),
+)
 
 
 def _notes(lines: Sequence[Row], what: str) -> Iterator[str]:
