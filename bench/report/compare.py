@@ -30,8 +30,6 @@ from bench.report.comparisons import (
 )
 from bench.report.contents import by_file
 from bench.report.document import NOT_GLUE, Report, marked, strict
-from bench.report.figure import Figure
-from bench.report.forest import forest
 from bench.report.results import Results
 from bench.report.scores import OFF
 from bench.report.sectioned import Section
@@ -82,7 +80,6 @@ def build(found: Sequence[Results]) -> Report:
             "Comparisons",
             table(compared) if compared else None,
             unmatched_table(left),
-            figure=forest(compared),
             records=(*compared, *left),
         ),
         _section("settings", "Settings", unlike.settings_table(settings, first), records=settings),
@@ -187,10 +184,8 @@ def _section(
     name: str,
     title: str,
     *tables: Table | None,
-    figure: Figure | None = None,
     records: Sequence[Any] = (),
     about: bool = False,
 ) -> Section:
     there = tuple(table for table in tables if table is not None)
-    figures = () if figure is None else (figure,)
-    return Section(name, title, there, figures, tuple(records), about)
+    return Section(name, title, there, tuple(records), about)

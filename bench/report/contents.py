@@ -29,8 +29,6 @@ from bench.report import (
     sweeps,
 )
 from bench.report.examples import Examples
-from bench.report.figure import Figure
-from bench.report.figures.run import pictures
 from bench.report.results import Results
 from bench.report.table import Table
 
@@ -58,7 +56,6 @@ class Contents:
     factors: list[attribution.Factor]
     efforts: list[effort.Effort]
     students: list[students.Training]
-    pictured: dict[str, tuple[Figure, ...]]
     statuses: list[status.CellStatus]
     problems: tuple[Problem, ...]
     facts: origin.Facts
@@ -120,9 +117,6 @@ def contents(results: Results, baseline: str | None) -> Contents:
         factors=factors,
         efforts=effort.efforts(results),
         students=students.trainings(results),
-        pictured=pictures(
-            results, scores=found_scores, effects=found_effects, costs=found_costs, ks=ks
-        ),
         statuses=status.statuses(results),
         problems=by_file(*results.problems, *examples.problems, *unswept),
         facts=origin.facts(results.records),
@@ -194,7 +188,6 @@ def parts(of: Contents) -> list[Part]:
             lambda: [students.training_table(of.students)],
             of.students,
         ),
-        Part("curves", "Training curves", "curves" in of.pictured),
         Part("cells", "Cells", True, lambda: _cells(of), of.statuses, about=True),
         Part(
             "provenance",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,12 +24,10 @@ def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
         return report
     sections = {section.name: section for section in report.sections}
     times = Counter([*sections, *(one.name for _, other in others for one in other.sections)])
-    taken = {figure.name for section in report.sections for figure in section.figures}
     for name, other in others:
         for section in other.sections:
             told = times[section.name] > 1 or section.about
-            own = _of(name, section, taken) if told else section
-            taken |= {figure.name for figure in own.figures}
+            own = _of(name, section) if told else section
             there = sections.get(section.name)
             sections[section.name] = own if there is None else _merged(there, own)
     data = {name: other.data for name, other in _distinct(others)}
@@ -53,24 +50,15 @@ def _distinct(others: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
     return found
 
 
-def _of(folder: str, section: Section, taken: set[str]) -> Section:
-    """The section with its folder in every title, and figures whose names are not taken."""
+def _of(folder: str, section: Section) -> Section:
+    """The section with its folder in every title."""
     tables = tuple(replace(one, title=f"{one.title}, {folder}") for one in section.tables)
-    slug = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
-    figures = []
-    for figure in section.figures:
-        name = base = f"{figure.name}-{slug}".strip("-")
-        number = 2
-        while name in taken:
-            name, number = f"{base}-{number}", number + 1
-        figures.append(replace(figure, name=name, title=f"{figure.title}, {folder}"))
-    return replace(section, tables=tables, figures=tuple(figures))
+    return replace(section, tables=tables)
 
 
 def _merged(one: Section, other: Section) -> Section:
     return replace(
         one,
         tables=(*one.tables, *other.tables),
-        figures=(*one.figures, *other.figures),
         records=(*one.records, *other.records),
     )

@@ -69,19 +69,14 @@ class Wanted:
 def filtered(section: Section, wanted: Wanted) -> Section | None:
     """What is wanted of a section, None if that is nothing."""
     tables = [kept for table in section.tables if (kept := _rows(table, wanted)) is not None]
-    figures = []
-    for figure in section.figures:
-        panels = tuple(panel for panel in figure.panels if not wanted.drops(panel.title))
-        if panels:
-            figures.append(replace(figure, panels=panels))
-    if not tables and not figures:
+    if not tables:
         return None
     records = []
     for record in section.records:
         value = _attribute(record, wanted.column)
         if value is None or wanted.keeps(value):
             records.append(record)
-    return replace(section, tables=tuple(tables), figures=tuple(figures), records=tuple(records))
+    return replace(section, tables=tuple(tables), records=tuple(records))
 
 
 def _rows(table: Table, wanted: Wanted) -> Table | None:

@@ -11,7 +11,6 @@ from bench.records.measurements import Measurements
 from bench.records.store import RUN, Store, StoreError
 from bench.report import build, document, legacy, measured, select, selection
 from bench.report.document import Report
-from bench.report.figures.added import with_added_time
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.joined import join
 from bench.report.results import load
@@ -58,7 +57,7 @@ class Request:
             UserError: if a baseline, a section, a column or a value is not there.
         """
         beside = [(one.resolve().name, _measured(one)) for one in self.beside]
-        whole = with_added_time(join(self._own(), beside))
+        whole = join(self._own(), beside)
         shown = selection.apply(whole, self.selection) if self.selection else whole  # type: ignore[arg-type]
         return shown, whole
 
