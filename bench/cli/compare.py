@@ -61,9 +61,10 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
         out_to.print("", *made.headline, *made.lead, "", sep="\n")
         show(*made.tables)
     if out is not None:
-        from bench.report.page import render
+        from bench.report.legacy import of_runs
+        from bench.report.render.html import render
 
-        page = render(made, command=command())
+        page = render(of_runs(made), command=command())
         _write(out, {MARKDOWN: markdown.render(made), JSON: _json(made.data), HTML: page})
         click.echo(f"wrote {out}: {MARKDOWN}, {JSON}, {HTML}", err=True)
 

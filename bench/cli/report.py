@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bench.cli.run import _list
-from bench.report.server import PORT
+from bench.report.render.server import PORT
 
 EXAMPLES = """
 \b
@@ -36,7 +36,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     callback=_list,
     help="a,b of md, tidy, csv, parquet, latex, json, html  [default: md,tidy,json,html]",
 )
-@click.option("--figures", multiple=True, callback=_list, help="Files of each picture: svg,png.")
+@click.option(
+    "--figures", multiple=True, callback=_list, help="Files of each picture: svg,png,pdf."
+)
 @click.option(
     "--select",
     multiple=True,

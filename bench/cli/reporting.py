@@ -12,7 +12,7 @@ import click
 from bench.cli.command import command
 from bench.cli.console import console, show
 from bench.report import files, kept
-from bench.report.document import Report
+from bench.report.build import Report
 from bench.report.render import markdown
 from bench.report.request import Request, unfinished
 
@@ -47,8 +47,8 @@ def serve(request: Request, port: int) -> None:
     Raises:
         UserError: if the port is in use.
     """
-    from bench.report import server
-    from bench.report.page import render
+    from bench.report.render import server
+    from bench.report.render.html import render
 
     typed = command()
 
@@ -57,7 +57,7 @@ def serve(request: Request, port: int) -> None:
 
     def make() -> tuple[Report, bool, float]:
         began = perf_counter()
-        shown, whole = request.make_page()
+        shown, whole = request.make()
         return shown, unfinished(whole), perf_counter() - began
 
     def page() -> str:

@@ -66,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class OldPage:
-    """The report as strings, for what is not ported: page, pictures and the CSV of scores."""
+    """The report as strings, for what is not ported: the CSV of scores and of latency."""
 
     make: Callable[[], tuple[document.Report, document.Report]]
 
@@ -121,10 +121,9 @@ def _json(of: Source) -> Iterator[Content]:
 
 
 def _html(of: Source) -> Iterator[Content]:
-    from bench.report.page import render
+    from bench.report.render.html import render
 
-    if of.page is not None:
-        yield PurePath(HTML), render(of.page.reports[0], command=of.command)
+    yield PurePath(HTML), render(of.shown, command=of.command)
 
 
 FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
@@ -141,7 +140,7 @@ FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
 USUAL = ("md", "tidy", "json", "html")
 """Formats that are written unless told otherwise."""
 
-PICTURES = ("svg", "png")
+PICTURES = ("svg", "png", "pdf")
 
 
 def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, ...]:
@@ -191,7 +190,7 @@ def write(
             for file, content in FORMATS[name](source):
                 written[folder / file] = put(folder / file, content)
         for kind in pictures:
-            for file, content in _drawn(page, kind):
+            for file, content in _drawn(report, kind):
                 written[folder / file] = put(folder / file, content)
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}") from error
@@ -213,9 +212,9 @@ def put(path: Path, content: str | bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def _drawn(page: OldPage | None, kind: str) -> Iterator[Content]:
-    from bench.report.drawing import drawn_as
+def _drawn(report: Report, kind: str) -> Iterator[Content]:
+    from bench.report.charts.export import drawn_as
 
-    for section in page.reports[0].sections if page else ():
-        for figure in section.figures:
-            yield PurePath(FIGURES, f"{figure.name}.{kind}"), drawn_as(figure, kind)
+    for part in report.parts:
+        for picture in part.pictures:
+            yield PurePath(FIGURES, f"{picture.name}.{kind}"), drawn_as(picture, kind)

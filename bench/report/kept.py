@@ -40,7 +40,16 @@ FILES = (RUN, "latency.json", "memory.json", "history.jsonl")
 FOLDERS = ("cells", "measurements")
 """What a report reads of a folder. Its own files may lie beside them and are not looked at."""
 
-LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "scipy")
+LIBRARIES = (
+    "altair",
+    "jinja2",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "scipy",
+    "vl-convert-python",
+)
 """Libraries that compute, draw or write what a report holds."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,16 +104,16 @@ def is_measured(folder: Path) -> bool:
     return Measurements.at(folder) or (folder / measured.HISTORY).is_file()
 
 
-def unfinished(report: Report) -> bool:
+def unfinished(report: build.Report) -> bool:
     """Whether the run, or what is measured beside it, has cells that are still to come."""
-    cells = report.data.get("cells") or []
-    found = (report.data, *(report.data.get("measured") or {}).values())
-    return any(cell["status"] == "missing" for cell in cells) or any(map(_unmeasured, found))
-
-
-def _unmeasured(data: Mapping[str, Any]) -> bool:
-    there = {one["key"] for kind in ("latency", "memory") for one in data.get(kind) or []}
-    return any(key not in there for plan in data.get("plans") or [] for key, _ in plan["cells"])
+    keys: set[str] = set()
+    for part in report.parts:
+        if part.section.name == "cells" and "missing" in set(part.frame.get("status", ())):
+            return True
+        if "key" in part.frame:
+            keys |= set(part.frame["key"])
+    plans = [one.about.get("plans") or [] for one in (report, *(r for _, r in report.measured))]
+    return any(key not in keys for some in plans for plan in some for key in plan["cells"])
 
 
 def _measured(folder: Path) -> Report:

@@ -145,10 +145,14 @@ class View:
 
     def of(self, lines: Sequence[Row]) -> Table:
         """The table of some lines."""
-        columns = [column for column in self.columns if _there(column, lines)]
+        columns = self.shown(lines)
         cells = tuple(tuple(column.cell(line) for column in columns) for line in lines)
         titles = tuple(column.title for column in columns)
         return Table(self.title, titles, cells, len(self.labels), self.notes)
+
+    def shown(self, lines: Sequence[Row]) -> list[Column]:
+        """The columns that have anything to show in some lines."""
+        return [column for column in self.columns if _there(column, lines)]
 
     def split(self, frame: DataFrame, label: Column) -> Iterator[View]:
         """One view per value of a label, which goes into the title unless it is the only one."""

@@ -88,8 +88,9 @@ def panels(picture: Picture) -> list[str]:
     """The panels of a picture as SVG elements of a page that has the palette's variables."""
     import vl_convert
 
-    charts = picture.draw(picture.frame).concat
-    return [on_page(vl_convert.vegalite_to_svg(_spec(chart, legend=False))) for chart in charts]
+    whole = _spec(picture.draw(picture.frame), legend=False)
+    shared = {name: whole[name] for name in ("config", "datasets")}
+    return [on_page(vl_convert.vegalite_to_svg({**one, **shared})) for one in whole["concat"]]
 
 
 def on_page(svg: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.report.charts.palette import INK, SERIES, Style, styles
+from bench.report.charts.palette import INK, PAPER, SERIES, Style, styles
 from bench.report.frame import flat, typed
 from bench.report.section import Picture
 
@@ -24,6 +24,21 @@ Marks = list[Mark]
 
 WIDE, NARROW, HIGH = 420, 290, 220
 """Width of a lone panel and of several, and their height, in pixels."""
+
+DRAWN = (
+    "x",
+    "y",
+    "low",
+    "high",
+    "start",
+    "series",
+    "text",
+    "faint",
+    "front",
+    "depth",
+    "label",
+    "chosen",
+)
 
 NUMBER = ",.6~g"
 """How axes write numbers: 10,000 and 0.5."""
@@ -112,33 +127,45 @@ class Looks:
 
         if not self.of:
             return getattr(alt, f"{name}Value")(alone)
-        legend = alt.Legend(title=None) if len(self.of) > 1 else None
+        several = len(self.of) > 1 and name != "StrokeDash"
+        legend = alt.Legend(title=None, symbolOpacity=1) if several else None
         scale = alt.Scale(domain=[*self.of], range=list(values))
-        return getattr(alt, name)("series:N", scale=scale, legend=legend)
+        return getattr(alt, name)("series", type="nominal", scale=scale, legend=legend)
 
 
 def side_by_side(frame: DataFrame, draw: Callable[[Marks, Looks, int], Any]) -> Any:
-    """The panels of a frame in the order of its rows, with one legend."""
+    """The panels of a frame in the order of its rows, with one legend.
+
+    Each panel reads its marks as a named data set: Altair copies what stands in a chart.
+    """
     import altair as alt
 
     looks = Looks(frame)
-    groups: dict[str, Marks] = {}
+    panels: dict[str, Marks] = {}
     for mark in flat(frame):
-        groups.setdefault(mark["panel"], []).append(mark)
-    width = WIDE if len(groups) == 1 else NARROW
-    charts = [draw(marks, looks, width).properties(title=title) for title, marks in groups.items()]
-    return alt.concat(*charts, columns=3).resolve_scale(
-        color="shared", shape="shared", strokeDash="shared"
-    )
+        panels.setdefault(mark["panel"], []).append(mark)
+    width = WIDE if len(panels) == 1 else NARROW
+    charts = []
+    for title, marks in panels.items():
+        charts.append(draw(marks, looks, width))
+        charts[-1].title, charts[-1].data = title, alt.NamedData(title)
+    shared = alt.Resolve(scale={"color": "shared", "shape": "shared", "fillOpacity": "independent"})
+    chart = alt.concat(*charts, columns=2 if len(panels) == 4 else 3, resolve=shared)
+    chart.datasets = {title: [_drawn(mark) for mark in marks] for title, marks in panels.items()}
+    return chart
 
 
-def data(marks: Marks, *names: str) -> Any:
-    """The marks that have all of some fields, as far as they are drawn."""
+def _drawn(mark: Mark) -> Mark:
+    """What of a mark is drawn or said."""
+    return {name: mark[name] for name in DRAWN if name in mark}
+
+
+def where(*names: str, text: str = "") -> Any:
+    """A chart of the marks that have all fields ``names``, and for which an expression holds."""
     import altair as alt
 
-    there = [mark for mark in marks if all(mark.get(name) is not None for name in names)]
-    kept = (*names, "series", "text")
-    return alt.Data(values=[{name: mark.get(name) for name in kept} for mark in there])
+    tests = [f"datum.{name} != null" for name in names] + ([text] if text else [])
+    return alt.Chart().transform_filter(" && ".join(tests))
 
 
 def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
@@ -151,7 +178,8 @@ def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
         low, high = (low / 2, high * 2) if axis.log else (low - 1, high + 1)
     whole = all(isinstance(mark.get(channel), int) for mark in marks)
     return getattr(alt, channel.upper())(
-        f"{channel}:Q",
+        channel,
+        type="quantitative",
         title=axis.named(marks),
         scale=alt.Scale(
             type="log" if axis.log else "linear", domain=[low, high], nice=False, padding=10
@@ -160,20 +188,36 @@ def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
     )
 
 
-def rules(marks: Marks, channel: str = "y") -> list[Any]:
-    """A dashed line at each level of the panel, with its words at one end of it."""
+def said() -> Any:
+    """The encoding that gives a mark its words."""
+    import altair as alt
+
+    return alt.Description("text", type="nominal")
+
+
+def from_field(axis: Any, name: str) -> Any:
+    """The same encoding of another field, e.g. of an interval's lower end."""
+    end = axis.copy(deep=False)
+    end.shorthand = name
+    return end
+
+
+def rules(marks: Marks, channel: str = "y") -> tuple[list[Any], list[Any]]:
+    """A dashed line at each level of the panel, and its words, which are drawn above all else."""
     import altair as alt
 
     levels = {m["rule"]: m.get("rule_text") or "" for m in marks if m.get("rule") is not None}
-    layers = []
-    for number, (level, words) in enumerate(levels.items()):
-        base = alt.Chart(alt.Data(values=[{}])).encode(**{channel: alt.datum(level)})
+    lines, words = [], []
+    for number, (level, text) in enumerate(levels.items()):
+        place = alt.datum(level, scale=alt.Scale(zero=False))
+        base = alt.Chart(alt.Data(values=[{}])).encode(**{channel: place})
         dash = [4, 3] if number % 2 == 0 else [1.5, 2.5]
-        layers.append(base.mark_rule(color=INK, strokeDash=dash, aria=False))
+        lines.append(base.mark_rule(color=INK, strokeDash=dash, aria=False))
         # Two levels may be close: their words stand at the left and the right in turns.
-        place: Mark = {"align": "right", "x": "width", "dx": -3}
-        place = place if number % 2 else {"align": "left", "x": 3}
-        if words:
-            look = {"baseline": "bottom", "dy": -2, "fontSize": 10, "color": INK, "aria": False}
-            layers.append(base.mark_text(text=words, **look, **place))
-    return layers
+        look: Mark = {"align": "right", "x": "width", "dx": -3}
+        look = look if number % 2 else {"align": "left", "x": 3}
+        look |= {"baseline": "bottom", "dy": -2, "fontSize": 10, "aria": False}
+        halo: Mark = {"stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round"}
+        for paint in (halo, {"color": INK}) if text else ():
+            words.append(base.mark_text(text=text, **look, **paint))
+    return lines, words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.report.charts.form import Axis, Looks, Marks, data, side_by_side
+from bench.report.charts.form import Axis, Looks, Marks, said, side_by_side, where
 from bench.report.charts.palette import INK, SERIES
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ class Grid:
 
     x: Axis
     y: Axis
-    log: bool = False
     value: ClassVar[str] = "depth"
 
     def __call__(self, frame: DataFrame) -> Any:
@@ -38,14 +37,20 @@ class Grid:
         import altair as alt
 
         xs, ys = (list(dict.fromkeys(mark[name] for mark in marks)) for name in "xy")
-        x = alt.X("x:O", sort=xs, title=self.x.named(marks), axis=alt.Axis(labelAngle=0))
-        y = alt.Y("y:O", sort=ys, title=self.y.named(marks))
-        scale = alt.Scale(type="log" if self.log else "linear", zero=False, range=list(DEPTH))
-        depth = alt.FillOpacity("depth:Q", scale=scale, legend=None)
-        fields = alt.Chart(data(marks, "x", "y", "depth", "label")).encode(x=x, y=y)
-        chosen = alt.Chart(data([m for m in marks if m.get("chosen")], "x", "y")).encode(x=x, y=y)
+        x = alt.X(
+            "x", type="ordinal", sort=xs, title=self.x.named(marks), axis=alt.Axis(labelAngle=0)
+        )
+        y = alt.Y("y", type="ordinal", sort=ys, title=self.y.named(marks))
+        scale = alt.Scale(zero=False, range=list(DEPTH))
+        depth = alt.FillOpacity("depth", type="quantitative", scale=scale, legend=None)
+        fields = where("depth").encode(x=x, y=y)
+        chosen = where("x", text="datum.chosen").encode(x=x, y=y)
         return alt.layer(
-            fields.mark_rect(fill=SERIES[5]).encode(fillOpacity=depth, description="text:N"),
+            fields.mark_rect(fill=SERIES[5]).encode(fillOpacity=depth, description=said()),
             chosen.mark_rect(fillOpacity=0, stroke=INK, strokeWidth=2, aria=False),
-            fields.mark_text(color=INK, fontSize=10.5, aria=False).encode(text="label:N"),
-        ).properties(width={"step": WIDTH}, height={"step": HEIGHT})
+            fields.mark_text(color=INK, fontSize=10.5, aria=False).encode(
+                text=alt.Text("label", type="nominal")
+            ),
+            width={"step": WIDTH},
+            height={"step": HEIGHT},
+        )

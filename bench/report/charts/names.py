@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.report.charts.form import Axis, Looks, Marks, data, numeric, rules, side_by_side
+from bench.report.charts.form import (
+    Axis,
+    Looks,
+    Marks,
+    from_field,
+    numeric,
+    rules,
+    said,
+    side_by_side,
+    where,
+)
 from bench.report.charts.palette import SOFT
 
 if TYPE_CHECKING:
@@ -36,22 +46,20 @@ class Named:
 
         x = numeric("x", self.x, marks, "x", "low", "high", "start", "rule")
         names = list(dict.fromkeys(mark["y"] for mark in marks))
-        y = alt.Y("y:N", sort=names, title=None, axis=alt.Axis(labelLimit=230))
+        y = alt.Y("y", type="nominal", sort=names, title=None, axis=alt.Axis(labelLimit=260))
         colour = {"color": looks.colour}
-        layers = rules(marks, "x")
-        for low, high, look, more in (
-            ("start", "x", {"strokeWidth": 2, "color": SOFT, "opacity": 0.5}, {}),
-            ("low", "high", {"strokeWidth": 1.5}, colour),
+        layers, _ = rules(marks, "x")
+        fields = {name for mark in marks for name, value in mark.items() if value is not None}
+        if "start" in fields:
+            step = where("start", "x").mark_rule(strokeWidth=2, color=SOFT, opacity=0.5, aria=False)
+            layers.append(step.encode(x=from_field(x, "start"), x2="x", y=y))
+        if "low" in fields:
+            span = where("low", "high").mark_rule(strokeWidth=1.5, aria=False)
+            layers.append(span.encode(x=from_field(x, "low"), x2="high", y=y, **colour))
+        for text, look in (
+            ("datum.faint", {"size": 16, "opacity": 0.65}),
+            ("!datum.faint", {"size": 50, "opacity": 1}),
         ):
-            begin = x.copy(deep=False)
-            begin.shorthand = f"{low}:Q"
-            span = alt.Chart(data(marks, low, high, "y")).mark_rule(aria=False, **look)
-            layers.append(span.encode(x=begin, x2=f"{high}:Q", y=y, **more))
-        for faint in (True, False):
-            shown = data([m for m in marks if bool(m.get("faint")) is faint], "x", "y")
-            look = {"size": 16, "opacity": 0.65} if faint else {"size": 50, "opacity": 1}
-            points = alt.Chart(shown).mark_point(filled=True, **look)
-            layers.append(
-                points.encode(x=x, y=y, shape=looks.shape, description="text:N", **colour)
-            )
-        return alt.layer(*layers).properties(width=width, height={"step": ROW})
+            points = where("x", text=text).mark_point(filled=True, **look)
+            layers.append(points.encode(x=x, y=y, shape=looks.shape, description=said(), **colour))
+        return alt.layer(*layers, width=width, height={"step": ROW})

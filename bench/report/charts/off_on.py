@@ -15,10 +15,14 @@ from bench.report.section import Picture
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+CONTROLS = ("majority class", "teacher")
+"""Of other orders of size: beside them no method could be told from another."""
+
 
 def pictures(frame: DataFrame) -> Iterator[Picture]:
     """A panel per task and test split, of the frame of off and on; none without retrieval."""
-    marks = [mark for row in rows(frame) for mark in _marks(row)]
+    lines = (row for row in rows(frame) if row.method not in CONTROLS)
+    marks = [mark for row in lines for mark in _marks(row)]
     if any(mark["series"] == WITH for mark in marks):
         note = "Test split, means over seeds; with retrieval: behind the first index of the plan."
         form = Named(Axis("{metric}, points"))

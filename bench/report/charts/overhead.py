@@ -5,10 +5,9 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.report.charts.form import Axis, Mark, picture
-from bench.report.charts.heat import Grid
 from bench.report.charts.points import Points
 from bench.report.frame import Row, rows
 from bench.report.section import Picture
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Groups = dict[str, list[Row]]
-MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 
 def pictures(frame: DataFrame) -> Iterator[Picture]:
@@ -50,23 +48,12 @@ def pictures(frame: DataFrame) -> Iterator[Picture]:
         ),
         told,
     )
-    yield picture(
-        "overhead-matrix",
-        "Overhead of every knowledge base and backend",
-        (mark for name, group in groups.items() for mark in _fields(name, group)),
-        Grid(Axis(""), Axis(""), log=True),
-        (
-            f"Percent of the forward: {', '.join(f'{m} {verdict}' for verdict, m in MARKS.items())}"
-            "; the deeper, the more.",
-        ),
-        told,
-    )
 
 
 def panels(lines: Sequence[Row]) -> Groups:
     """The cells of each batch and precision and of what else varies, the smallest base first."""
     groups: Groups = {}
-    for row in sorted(lines, key=lambda row: (row.cell.batch, row.cell.size)):
+    for row in sorted(lines, key=_order):
         cell = row.cell
         axes = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
         names = [f"batch {cell.batch}", cell.precision]
@@ -76,6 +63,12 @@ def panels(lines: Sequence[Row]) -> Groups:
             names.append(cell.lengths)
         groups.setdefault(", ".join(names), []).append(row)
     return groups
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    """Exact search before the others."""
+    cell = row.cell
+    return cell.batch, cell.size, cell.backend != "exact", cell.backend
 
 
 def _varies(axis: str, lines: Sequence[Row]) -> bool:
@@ -114,20 +107,6 @@ def _marks(name: str, group: Sequence[Row]) -> Iterator[Mark]:
             "high": 100 * ratio.high,
             "rule": rule,
             "rule_text": None if rule is None else levels[rule],
-            "text": _text(row),
-            **place(row),
-        }
-
-
-def _fields(name: str, group: Sequence[Row]) -> Iterator[Mark]:
-    for row in group:
-        value = 100 * row.result.ratio.estimate
-        yield {
-            "panel": name,
-            "x": row.cell.backend,
-            "y": f"{row.cell.base} ({row.cell.size:,})",
-            "depth": value,
-            "label": f"{value:.3g} {MARKS.get(row.verdict, '')}",
             "text": _text(row),
             **place(row),
         }

@@ -29,10 +29,17 @@ COLOURS = {
 PAPER, INK, SOFT, LINE, *SERIES = (light for light, _ in COLOURS.values())
 """Files are drawn in the light theme; so are pictures of the page, before names replace colours."""
 
-SHAPES = (
-    "circle", "square", "triangle-up", "diamond",
-    "cross", "triangle-down", "triangle-right", "triangle-left",
-)  # fmt: skip
+SHAPES = {
+    "circle": "M11 6A5 5 0 1 1 1 6a5 5 0 0 1 10 0z",
+    "square": "M1.5 1.5h9v9h-9z",
+    "triangle-up": "M6 1l5 9H1z",
+    "diamond": "M6 .5L10.5 6 6 11.5 1.5 6z",
+    "cross": "M4 1h4v3h3v4H8v3H4V8H1V4h3z",
+    "triangle-down": "M6 11l5-9H1z",
+    "triangle-right": "M11 6L2 11V1z",
+    "triangle-left": "M1 6l9-5v10z",
+}
+"""Vega's name of a shape -> its outline in a square of 12, for legends of the page."""
 
 DASHES: tuple[tuple[float, ...], ...] = ((1, 0), (6, 2.5), (1.5, 2), (7, 2, 1.5, 2), (11, 3))
 """Lengths of ink and gap in pixels, in turns."""
@@ -56,7 +63,7 @@ def style(number: int) -> Style:
     """
     turn = number + number // len(SERIES)
     return Style(
-        SERIES[number % len(SERIES)], SHAPES[turn % len(SHAPES)], DASHES[turn % len(DASHES)]
+        SERIES[number % len(SERIES)], [*SHAPES][turn % len(SHAPES)], DASHES[turn % len(DASHES)]
     )
 
 

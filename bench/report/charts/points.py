@@ -10,10 +10,12 @@ from bench.report.charts.form import (
     Axis,
     Looks,
     Marks,
-    data,
+    from_field,
     numeric,
     rules,
+    said,
     side_by_side,
+    where,
 )
 from bench.report.charts.palette import INK
 
@@ -47,20 +49,18 @@ class Points:
         shown = [mark for mark in marks if self._fits(mark)]
         x, y = self._across(shown), numeric("y", self.y, shown, "y", "low", "high", "rule")
         both, colour = {"x": x, "y": y}, {"color": looks.colour}
-        layers = rules(shown)
-        ends = alt.Chart(data(shown, "x", "low", "high")).mark_rule(aria=False)
-        low = y.copy(deep=False)
-        low.shorthand = "low:Q"
-        layers.append(ends.encode(x=x, y=low, y2="high:Q", **colour))
+        levels, words = rules(shown)
+        ends = where("x", "low").mark_rule(aria=False)
+        layers = [*levels, ends.encode(x=x, y=from_field(y, "low"), y2="high", **colour)]
         if self.joined:
-            values = [{name: m.get(name) for name in ("x", "y", "series")} for m in shown]
-            line = alt.Chart(alt.Data(values=values)).mark_line(aria=False, strokeWidth=1.8)
+            line = where("x").mark_line(aria=False, strokeWidth=1.8)
             layers.append(line.encode(strokeDash=looks.dash, **both, **colour))
-        front = data([mark for mark in shown if mark.get("front")], "x", "y")
-        layers.append(alt.Chart(front).mark_line(aria=False, color=INK).encode(**both))
-        points = alt.Chart(data(shown, "x", "y")).mark_point(filled=True, size=45, opacity=1)
-        layers.append(points.encode(shape=looks.shape, description="text:N", **both, **colour))
-        return alt.layer(*layers).properties(width=width, height=HIGH)
+        if any(mark.get("front") for mark in shown):
+            front = where("x", "y", text="datum.front").mark_line(aria=False, color=INK)
+            layers.append(front.encode(**both))
+        points = where("x", "y").mark_point(filled=True, size=45, opacity=1)
+        layers.append(points.encode(shape=looks.shape, description=said(), **both, **colour))
+        return alt.layer(*layers, *words, width=width, height=HIGH)
 
     def _fits(self, mark: dict[str, Any]) -> bool:
         """Whether log axes can show a mark."""
@@ -75,4 +75,6 @@ class Points:
             return numeric("x", self.x, marks, "x")
         slanted = sum(len(name) + 2 for name in names) > SLANTED
         look = {"labelAngle": -35, "labelAlign": "right"} if slanted else {"labelAngle": 0}
-        return alt.X("x:O", sort=names, title=self.x.named(marks), axis=alt.Axis(**look))
+        return alt.X(
+            "x", type="ordinal", sort=names, title=self.x.named(marks), axis=alt.Axis(**look)
+        )

@@ -1,4 +1,4 @@
-// Sorting, filtering, pictures, theme and copying. Without this script the page still reads whole.
+// Sorting, filtering, theme, what is said of a mark, and copying. Without this script the page still reads whole.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -21,23 +21,17 @@
 
   // ---- sorting ---------------------------------------------------------------------------
   const EMPTY = "–";
-  const UNITS = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
-  const NUMBER = /[-+−]?(?:\d[\d,]*)(?:\.\d+)?(?:e[-+]?\d+)?/i;
   const words = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-
-  /** The first number of a cell, in bytes where it is a size; null where there is none. */
-  const numberOf = (text) => {
-    const found = NUMBER.exec(text);
-    if (!found || text.trim() === EMPTY) return null;
-    const value = Number(found[0].replace("−", "-").replace(/,/g, ""));
-    const unit = /^\s?([KMGT]?i?B)\b/.exec(text.slice(found.index + found[0].length));
-    return value * ((unit && UNITS[unit[1]]) || 1);
+  /** The number that the page gives a cell, else its text; null where there is nothing. */
+  const keyOf = (cell) => {
+    if (cell.dataset.v) return Number(cell.dataset.v);
+    const text = cell.textContent.trim();
+    return text === EMPTY || text === "" ? null : text;
   };
-  const numeric = (texts) => {
-    const told = texts.filter((text) => text !== EMPTY && text !== "");
-    const begin = told.filter((text) => /^[<>~(]?[-+−]?\d/.test(text));
-    return told.length > 0 && begin.length * 2 >= told.length;
-  };
+  const compare = (one, other) =>
+    typeof one === "number" && typeof other === "number"
+      ? one - other
+      : (typeof one === "string") - (typeof other === "string") || words.compare(one, other);
 
   const sort = (table, column, direction) => {
     const body = table.tBodies[0];
@@ -47,19 +41,13 @@
     if (direction === "none") {
       rows.sort((a, b) => place(a) - place(b));
     } else {
-      const texts = new Map(rows.map((row) => [row, row.cells[column].textContent.trim()]));
-      const asNumbers = numeric([...texts.values()]);
-      const keys = new Map(rows.map((row) => {
-        const text = texts.get(row);
-        return [row, asNumbers ? numberOf(text) : text === EMPTY || text === "" ? null : text];
-      }));
+      const keys = new Map(rows.map((row) => [row, keyOf(row.cells[column])]));
       const sign = direction === "ascending" ? 1 : -1;
       rows.sort((a, b) => {
         const [one, other] = [keys.get(a), keys.get(b)];
         if (one === null || other === null) // what has no value is last, whatever the direction
           return (one === null) - (other === null) || place(a) - place(b);
-        const order = asNumbers ? one - other : words.compare(one, other);
-        return sign * order || place(a) - place(b);
+        return sign * compare(one, other) || place(a) - place(b);
       });
     }
     body.append(...rows);
@@ -151,53 +139,51 @@
   const named = () => { theme.textContent = dark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to the ${dark() ? "light" : "dark"} theme`); };
   named();
 
-  // ---- pictures --------------------------------------------------------------------------
-  const NARROW = 640; // pixels below which panels stand on top of each other
-  const PAGE = 680; // width of an A4 page in pixels (96 an inch), less its margins
-  const plots = all(".plot");
-  let drawn = false;
-  const draw = (plot, inDark, width = null) => {
-    const spec = JSON.parse(document.getElementById(plot.dataset.spec).textContent);
-    const narrow = (width ?? plot.clientWidth) < NARROW;
-    const layout = { ...spec.layout, ...(inDark ? spec.dark_layout : {}), ...(narrow ? spec.narrow_layout : {}) };
-    if (width) Object.assign(layout, { width, autosize: false });
-    plot.style.minHeight = `${layout.height}px`;
-    plot.dataset.narrow = String(narrow);
-    Plotly.react(plot, spec.data, layout, spec.config);
-  };
-  const drawAll = (inDark, width = null) => { if (drawn) plots.forEach((plot) => draw(plot, inDark, width)); };
-  /** plotly.js is packed: it is unpacked once, where there is something to draw. */
-  const unpack = async () => {
-    const packed = document.getElementById("plotly");
-    if (!packed) return;
-    if (!("DecompressionStream" in window)) {
-      for (const plot of plots) {
-        plot.replaceWith(make("p", { class: "nothing" }, "This browser cannot unpack the picture; its values are below."));
-      }
-      all(".picture details").forEach((details) => { details.open = true; });
-      return;
-    }
-    const bytes = Uint8Array.from(atob(packed.textContent), (one) => one.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    document.head.append(make("script", {}, await new Response(stream).text()));
-    packed.remove();
-    drawn = true;
-    drawAll(dark());
-  };
-  unpack();
-  addEventListener("resize", () => {
-    for (const plot of drawn ? plots : [])
-      if (String(plot.clientWidth < NARROW) !== plot.dataset.narrow) draw(plot, dark());
-  });
-  const changed = () => { named(); drawAll(dark()); };
-  prefers.addEventListener("change", changed);
+  prefers.addEventListener("change", named);
   theme.addEventListener("click", () => {
     root.dataset.theme = dark() ? "light" : "dark";
     try { localStorage.setItem("reaugkd-theme", root.dataset.theme); } catch { /* storage may be forbidden */ }
-    changed();
+    named();
   });
-  addEventListener("beforeprint", () => drawAll(false, PAGE));
-  addEventListener("afterprint", () => drawAll(dark()));
+
+  // ---- pictures --------------------------------------------------------------------------
+  const tip = document.getElementById("tip");
+  const NEAR = 24; // pixels from which a mark can be told from its neighbours
+  const middle = (mark) => {
+    const box = mark.getBoundingClientRect();
+    return [box.x + box.width / 2, box.y + box.height / 2, box];
+  };
+  const nearest = (panels, x, y) => {
+    let [best, least] = [null, NEAR];
+    for (const mark of all("[aria-label]", panels)) {
+      const [mx, my, box] = middle(mark);
+      const inside = x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+      const distance = inside ? Math.min(1, Math.hypot(x - mx, y - my)) : Math.hypot(x - mx, y - my);
+      if (distance < least) [best, least] = [mark, distance];
+    }
+    return best;
+  };
+  for (const panels of all(".panels")) {
+    panels.addEventListener("pointermove", (event) => {
+      const mark = nearest(panels, event.clientX, event.clientY);
+      tip.textContent = mark ? mark.getAttribute("aria-label") : "";
+      if (!mark) return;
+      const [x, , box] = middle(mark);
+      const [width, height] = [tip.offsetWidth, tip.offsetHeight];
+      tip.style.left = `${Math.max(8, Math.min(x - width / 2, innerWidth - width - 8))}px`;
+      tip.style.top = `${box.top > height + 12 ? box.top - height - 6 : box.bottom + 6}px`;
+    });
+    panels.addEventListener("pointerleave", () => { tip.textContent = ""; });
+  }
+  addEventListener("scroll", () => { tip.textContent = ""; }, { passive: true });
+  /** Where the mouse is on a line of a legend, all else but its colour is pale. */
+  for (const entry of all(".legend li")) {
+    const marks = all("[stroke^='var(--s'], [fill^='var(--s']", entry.closest("figure").querySelector(".panels"));
+    const others = marks.filter((mark) => ![mark.getAttribute("stroke"), mark.getAttribute("fill")].includes(entry.dataset.colour));
+    const fade = (pale) => others.forEach((mark) => mark.classList.toggle("pale", pale));
+    entry.addEventListener("pointerenter", () => fade(true));
+    entry.addEventListener("pointerleave", () => fade(false));
+  }
 
   // ---- commands --------------------------------------------------------------------------
   const copy = async (text) => {
