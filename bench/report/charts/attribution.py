@@ -14,7 +14,7 @@ from bench.report.section import Picture
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-REFERENCE = "reference"
+REFERENCE, NO_BASE = "reference", "no knowledge base"
 
 
 def pictures(frame: DataFrame) -> Iterator[Picture]:
@@ -34,17 +34,18 @@ def pictures(frame: DataFrame) -> Iterator[Picture]:
 
 
 def _mark(row: Row) -> Mark:
-    gain, name = spread(row.gain), f"{row.factor}: {row.level}"
+    gain, change = spread(row.gain), f"{row.factor}: {row.level}"
+    short = {REFERENCE: REFERENCE, NO_BASE: row.level}.get(row.factor, change)
     ends = "" if gain.low is None else f" [{gain.low:+z.2f}, {gain.high:+z.2f}]"
     return {
         "panel": row.title,
-        "y": name,
+        "y": short,
         "x": gain.mean,
         "low": gain.low,
         "high": gain.high,
         "rule": 0.0,
         "series": row.method,
-        "text": f"{row.method}, {name}: {gain.mean:+z.2f} points{ends}, n = {row.n}",
+        "text": f"{row.method}, {change}: {gain.mean:+z.2f} points{ends}, n = {row.n}",
         "task": row.task,
         "method": row.method,
         "factor": row.factor,

@@ -22,6 +22,7 @@ SCALE = 2
 _LABELS = {"labelFont": FONT, "labelFontSize": 11, "titleFont": FONT, "titleFontSize": 11.5}
 CONFIG: dict[str, Any] = {
     "background": PAPER,
+    "padding": {"left": 10, "right": 10, "top": 5, "bottom": 5},
     "font": FONT,
     "view": {"stroke": None},
     "axis": {
@@ -40,6 +41,7 @@ CONFIG: dict[str, Any] = {
         **_LABELS,
         "aria": False,
         "labelColor": INK,
+        "symbolOpacity": 1,
         "orient": "bottom",
         "columns": 4,
         "labelLimit": 260,

@@ -127,10 +127,11 @@ class Looks:
 
         if not self.of:
             return getattr(alt, f"{name}Value")(alone)
-        several = len(self.of) > 1 and name != "StrokeDash"
-        legend = alt.Legend(title=None, symbolOpacity=1) if several else None
         scale = alt.Scale(domain=[*self.of], range=list(values))
-        return getattr(alt, name)("series", type="nominal", scale=scale, legend=legend)
+        look: Mark = {"type": "nominal", "title": None, "scale": scale}
+        if len(self.of) == 1 or name == "StrokeDash":
+            look["legend"] = None
+        return getattr(alt, name)("series", **look)
 
 
 def side_by_side(frame: DataFrame, draw: Callable[[Marks, Looks, int], Any]) -> Any:
@@ -176,6 +177,7 @@ def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
     low, high = min(values, default=1), max(values, default=1)
     if low == high:
         low, high = (low / 2, high * 2) if axis.log else (low - 1, high + 1)
+    grid = channel == "y" and not axis.log
     whole = all(isinstance(mark.get(channel), int) for mark in marks)
     return getattr(alt, channel.upper())(
         channel,
@@ -184,7 +186,9 @@ def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
         scale=alt.Scale(
             type="log" if axis.log else "linear", domain=[low, high], nice=False, padding=10
         ),
-        axis=alt.Axis(format=NUMBER, tickCount=5, tickMinStep=1 if whole else alt.Undefined),
+        axis=alt.Axis(
+            format=NUMBER, grid=grid, tickCount=5, tickMinStep=1 if whole else alt.Undefined
+        ),
     )
 
 
@@ -202,14 +206,15 @@ def from_field(axis: Any, name: str) -> Any:
     return end
 
 
-def rules(marks: Marks, channel: str = "y") -> tuple[list[Any], list[Any]]:
-    """A dashed line at each level of the panel, and its words, which are drawn above all else."""
+def rules(marks: Marks, channel: str, axis: Axis) -> tuple[list[Any], list[Any]]:
+    """A dashed line at each level of the panel, and its words, which lie above lines."""
     import altair as alt
 
     levels = {m["rule"]: m.get("rule_text") or "" for m in marks if m.get("rule") is not None}
     lines, words = [], []
     for number, (level, text) in enumerate(levels.items()):
-        place = alt.datum(level, scale=alt.Scale(zero=False))
+        grid = alt.Axis(grid=channel == "y" and not axis.log)
+        place = alt.datum(level, scale=alt.Scale(zero=False), axis=grid)
         base = alt.Chart(alt.Data(values=[{}])).encode(**{channel: place})
         dash = [4, 3] if number % 2 == 0 else [1.5, 2.5]
         lines.append(base.mark_rule(color=INK, strokeDash=dash, aria=False))

@@ -48,7 +48,7 @@ class Named:
         names = list(dict.fromkeys(mark["y"] for mark in marks))
         y = alt.Y("y", type="nominal", sort=names, title=None, axis=alt.Axis(labelLimit=260))
         colour = {"color": looks.colour}
-        layers, _ = rules(marks, "x")
+        layers, _ = rules(marks, "x", self.x)
         fields = {name for mark in marks for name, value in mark.items() if value is not None}
         if "start" in fields:
             step = where("start", "x").mark_rule(strokeWidth=2, color=SOFT, opacity=0.5, aria=False)

@@ -49,7 +49,7 @@ class Points:
         shown = [mark for mark in marks if self._fits(mark)]
         x, y = self._across(shown), numeric("y", self.y, shown, "y", "low", "high", "rule")
         both, colour = {"x": x, "y": y}, {"color": looks.colour}
-        levels, words = rules(shown)
+        levels, words = rules(shown, "y", self.y)
         ends = where("x", "low").mark_rule(aria=False)
         layers = [*levels, ends.encode(x=x, y=from_field(y, "low"), y2="high", **colour)]
         if self.joined:
@@ -58,9 +58,10 @@ class Points:
         if any(mark.get("front") for mark in shown):
             front = where("x", "y", text="datum.front").mark_line(aria=False, color=INK)
             layers.append(front.encode(**both))
+        layers += words
         points = where("x", "y").mark_point(filled=True, size=45, opacity=1)
         layers.append(points.encode(shape=looks.shape, description=said(), **both, **colour))
-        return alt.layer(*layers, *words, width=width, height=HIGH)
+        return alt.layer(*layers, width=width, height=HIGH)
 
     def _fits(self, mark: dict[str, Any]) -> bool:
         """Whether log axes can show a mark."""

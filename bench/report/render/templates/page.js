@@ -178,8 +178,9 @@
   addEventListener("scroll", () => { tip.textContent = ""; }, { passive: true });
   /** Where the mouse is on a line of a legend, all else but its colour is pale. */
   for (const entry of all(".legend li")) {
-    const marks = all("[stroke^='var(--s'], [fill^='var(--s']", entry.closest("figure").querySelector(".panels"));
-    const others = marks.filter((mark) => ![mark.getAttribute("stroke"), mark.getAttribute("fill")].includes(entry.dataset.colour));
+    const colour = (mark) => [mark.getAttribute("stroke"), mark.getAttribute("fill")].find((one) => /^var\(--s\d/.test(one));
+    const marks = all("[stroke], [fill]", entry.closest("figure").querySelector(".panels"));
+    const others = marks.filter((mark) => colour(mark) && colour(mark) !== entry.dataset.colour);
     const fade = (pale) => others.forEach((mark) => mark.classList.toggle("pale", pale));
     entry.addEventListener("pointerenter", () => fade(true));
     entry.addEventListener("pointerleave", () => fade(false));
