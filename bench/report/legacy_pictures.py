@@ -1,12 +1,13 @@
 """Pictures of sections that are not ported yet. To be deleted with them.
 
-What stands here goes into the section as it is ported: ``pictures=lambda inputs:
-by_k.pictures(inputs.frame(SECTION))``.
+What stands here goes into the section as it is ported: ``pictures=lambda frame, _:
+by_k.pictures(frame)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from bench.report import document
 from bench.report.charts import (
@@ -22,8 +23,13 @@ from bench.report.charts import (
 )
 from bench.report.frame import typed
 from bench.report.inputs import MeasuredInputs, RunInputs
+from bench.report.results import Results
 from bench.report.section import Picture
 from bench.report.sections import scores
+from bench.report.summary import summarise
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Pictures = dict[str, tuple[Picture, ...]]
 
@@ -31,7 +37,9 @@ Pictures = dict[str, tuple[Picture, ...]]
 def of_run(inputs: RunInputs, old: document.Report) -> Pictures:
     """Name of a section -> its pictures."""
     frames = {section.name: typed(section.records) for section in old.sections}
-    made: dict[str, list[Iterable[Picture]]] = {"curves": [curves.pictures(inputs.results)]}
+    made: dict[str, list[Iterable[Picture]]] = {
+        "curves": [curves.pictures(_curves(inputs.results))]
+    }
     for name, draw in (
         ("off-on", off_on.pictures),
         ("k", by_k.pictures),
@@ -50,6 +58,28 @@ def of_run(inputs: RunInputs, old: document.Report) -> Pictures:
             tradeoff.by_added_time(of, timed),
         ]
     return _there(made)
+
+
+def _curves(results: Results) -> DataFrame:
+    """What the section of curves has in its frame."""
+    values: dict[tuple[str, str, str, float], list[float]] = {}
+    last: dict[tuple[str, str], list[int]] = {}
+    titles: dict[str, str] = {}
+    for record, training in results.trained:
+        titles[record.task] = record.title
+        last.setdefault((record.task, record.method), []).append(len(training.history))
+        for epoch in training.history:
+            for term in (record.select_on, *(name for name in epoch if name.startswith("loss/"))):
+                at = (record.task, term, record.method, epoch["epoch"])
+                values.setdefault(at, []).append(epoch[term])
+    return typed(
+        {"task": task, "title": titles[task], "method": method, "term": term, "epoch": epoch}
+        | {"selects": not term.startswith("loss/"), "value": summarise(found)}
+        | {"last": last[task, method]}
+        for (task, term, method, epoch), found in sorted(
+            values.items(), key=lambda item: item[0][1].startswith("loss/")
+        )
+    )
 
 
 def of_measurements(inputs: MeasuredInputs) -> Pictures:

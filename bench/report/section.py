@@ -226,7 +226,7 @@ class Section(Generic[InputsT]):
         title: heading.
         rows: the typed frame, in full precision.
         views: its tables; none where there is nothing to show.
-        pictures: below the tables.
+        pictures: above the tables, of the whole frame.
         under: name of the section whose heading this one stands under.
         about: whether it is about the run instead of what was measured; shown last.
         page_only: whether only the page shows it.
@@ -240,7 +240,7 @@ class Section(Generic[InputsT]):
     title: str
     rows: Callable[[InputsT], DataFrame]
     views: Callable[[DataFrame, InputsT], Iterable[View]] = field(default=lambda *_: ())
-    pictures: Callable[[InputsT], Iterable[Picture]] = field(default=lambda _: ())
+    pictures: Callable[[DataFrame, InputsT], Iterable[Picture]] = field(default=lambda *_: ())
     under: str | None = None
     about: bool = False
     page_only: bool = False

@@ -215,7 +215,7 @@ def rules(marks: Marks, channel: str, axis: Axis) -> tuple[list[Any], list[Any]]
     for number, (level, text) in enumerate(levels.items()):
         grid = alt.Axis(grid=channel == "y" and not axis.log)
         place = alt.datum(level, scale=alt.Scale(zero=False), axis=grid)
-        base = alt.Chart(alt.Data(values=[{}])).encode(**{channel: place})
+        base = alt.Chart(alt.InlineData(values=[{}])).encode(**{channel: place})
         dash = [4, 3] if number % 2 == 0 else [1.5, 2.5]
         lines.append(base.mark_rule(color=INK, strokeDash=dash, aria=False))
         # Two levels may be close: their words stand at the left and the right in turns.

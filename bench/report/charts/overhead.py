@@ -77,9 +77,8 @@ def _varies(axis: str, lines: Sequence[Row]) -> bool:
 
 def noise_floor(found: Sequence[Row]) -> float:
     """Percent: the median over cells of the end of the A/A interval that is further from zero."""
-    return 100 * statistics.median(
-        max(abs(row.result.noise.low), abs(row.result.noise.high)) for row in found
-    )
+    noise = (row.result.noise for row in found)
+    return float(100 * statistics.median(max(abs(one.low), abs(one.high)) for one in noise))
 
 
 def place(row: Row) -> Mark:

@@ -214,5 +214,5 @@ SECTION = Section(
     "Comparisons",
     _rows,
     _views,
-    pictures=lambda inputs: differences.pictures(inputs.frame(SECTION)),
+    pictures=lambda frame, _: differences.pictures(frame),
 )

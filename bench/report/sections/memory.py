@@ -152,7 +152,7 @@ SECTION = Section(
     "Memory of the knowledge base",
     _rows,
     _views,
-    pictures=lambda inputs: memory.pictures(inputs.frame(SECTION)),
+    pictures=lambda frame, _: memory.pictures(frame),
     command=_command,
     tidy=("memory.csv", _tidy),
 )

@@ -113,5 +113,5 @@ def _student(row: Row) -> bool:
 
 
 SECTION = Section(
-    "scores", "Scores", _rows, _views, pictures=lambda inputs: seeds.pictures(inputs.results)
+    "scores", "Scores", _rows, _views, pictures=lambda _, inputs: seeds.pictures(inputs.results)
 )
