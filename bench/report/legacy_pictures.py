@@ -7,9 +7,11 @@ by_k.pictures(frame)``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.report import document
+from bench.report.build import MINI
 from bench.report.charts import (
     attribution,
     beta_tau,
@@ -57,7 +59,11 @@ def of_run(inputs: RunInputs, old: document.Report) -> Pictures:
             tradeoff.by_memory(of),
             tradeoff.by_added_time(of, timed),
         ]
-    return _there(made)
+    what = f" {MINI}" if inputs.mini else ""
+    return {
+        name: tuple(replace(one, title=f"{one.title}{what}") for one in some)
+        for name, some in _there(made).items()
+    }
 
 
 def _curves(results: Results) -> DataFrame:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.measure import history
-from bench.measure.gate import BUSY
 from bench.records.measurement import LatencyRecord, MemoryRecord
 from bench.records.measurements import Kind, Measured, Measurements, PlanFile
 from bench.records.store import Problem, StoreError
 from bench.report import flat, latency, memory, origin, verdicts
 from bench.report import history as courses
+from bench.report import lead as leads
 from bench.report.document import Report
+from bench.report.inputs import MeasuredInputs
 from bench.report.render import markdown
 from bench.report.sectioned import Section
 from bench.report.status import file_table
@@ -39,8 +40,7 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     past, unread = _history(measurements.folder / HISTORY)
     problems += unread
     facts = _facts(records)
-    warnings = [*origin.warnings(facts), *_busy(timed)] if records else []
-    lead = (*_lead(measurements, records, kinds), *(f"Warning: {text}" for text in warnings))
+    lead = tuple(leads.of_measurements(MeasuredInputs(measurements, kinds)))
     headline = tuple(verdicts.headline(timed))
     return Report(
         title=measurements.folder.resolve().name,
@@ -121,45 +121,9 @@ def write(report: Report, measurements: Measurements, folder: Path, name: str) -
     return [folder / file for file in texts]
 
 
-def _lead(
-    measurements: Measurements, records: Sequence[Measured], kinds: Sequence[Kind]
-) -> Iterator[str]:
-    there = {record.key: record.status for record in records}
-    for kind in kinds:
-        plan = measurements.read_plan(kind)
-        if isinstance(plan, Problem):
-            yield f"Warning: {plan.path.name} is passed over: {plan.reason}."
-        if not isinstance(plan, PlanFile):
-            continue
-        done = sum(there.get(key) == "ok" for key in plan.cells)
-        counted = f"{kind.capitalize()}: {done} of {len(plan.cells)} cells measured"
-        yield f"{counted} by `{plan.command}`."
-        missing = [label for key, label in plan.cells.items() if key not in there]
-        if missing:
-            yield f"Not measured yet: {'; '.join(missing)}."
-        others = sum(r.kind == kind and r.key not in plan.cells for r in records)
-        if others:
-            yield f"{others} cells here are of other plans than the last."
-
-
 def _facts(records: Sequence[Measured]) -> origin.Facts:
     """Provenance; threads are an axis here, so that several are no mixture of machines."""
     # Only the provenance of a record is read there, which all kinds of records have.
     facts = origin.facts(cast(Any, records))
     facts["threads"] = [", ".join(facts["threads"])] if records else []
     return facts
-
-
-def _busy(records: Sequence[LatencyRecord]) -> Iterator[str]:
-    loads = [
-        (environment.load_before[0], record.cell.threads)
-        for record in records
-        if record.result is not None
-        for environment in record.result.environments
-    ]
-    over = [load for load, threads in loads if load > threads + BUSY]
-    if over:
-        yield (
-            f"{len(over)} of {len(loads)} processes began on a busy machine (load up to "
-            f"{max(over):.1f}): measure again with --overwrite always when nothing else runs."
-        )

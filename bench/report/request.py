@@ -8,10 +8,9 @@ from typing import Any
 
 from bench.records.measurements import Measurements
 from bench.records.store import RUN, Store, StoreError
-from bench.report import build, document, legacy, measured, select, selection
-from bench.report.document import Report
-from bench.report.inputs import MeasuredInputs, RunInputs
-from bench.report.joined import join
+from bench.report import build, select
+from bench.report.build import Report
+from bench.report.inputs import HISTORY, MeasuredInputs, RunInputs
 from bench.report.results import load
 from bench.report.select import EVERYTHING, Selection
 from reaugkd.errors import UserError
@@ -22,7 +21,7 @@ class Request:
     """One report.
 
     Attributes:
-        folder: of a run or of measurements.
+        folder: of a run or of measurements; one that holds both gives one report of both.
         beside: folders of measurements whose sections join those of ``folder``.
         baseline: the method that differences refer to; None for the usual one.
         selection: what of it is shown.
@@ -48,79 +47,37 @@ class Request:
             "group_by": self.selection.group_by,
         }
 
-    def make_page(self) -> tuple[Report, Report]:
+    def make(self) -> tuple[Report, Report]:
         """Read the folders and build the report: what is shown of it, and the whole.
 
         Raises:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
-        beside = [(one.resolve().name, _measured(one)) for one in self.beside]
-        whole = join(self._own(), beside)
-        shown = selection.apply(whole, self.selection) if self.selection else whole  # type: ignore[arg-type]
-        return shown, whole
-
-    def make(self) -> tuple[build.Report, build.Report]:
-        """Read the folders and build the report on frames: what is shown of it, and the whole.
-
-        Raises:
-            StoreError: if a folder is not what it should be, or damaged.
-            UserError: if a baseline, a section, a column or a value is not there.
-        """
-        others = [(one.resolve().name, _measurements(one)) for one in self.beside]
-        is_run, measured_too = (self.folder / RUN).is_file(), is_measured(self.folder)
-        if is_run and measured_too:
-            others.insert(0, (self.folder.resolve().name, _measurements(self.folder)))
-        beside = [(name, legacy.of_measurements(inputs)) for name, inputs in others]
-        if is_run or not measured_too:
-            results = load(Store(self.folder))
-            measurements = [inputs for _, inputs in others]
-            own = legacy.run(RunInputs(results, self.baseline, measurements))
+        measured = [(folder.resolve().name, _measured(folder)) for folder in self.beside]
+        is_run = (self.folder / RUN).is_file() or not is_measured(self.folder)
+        if is_run and is_measured(self.folder):
+            measured.insert(0, (self.folder.resolve().name, _measured(self.folder)))
+        if is_run:
+            results, beside = load(Store(self.folder)), [inputs for _, inputs in measured]
+            report = build.of_run(RunInputs(results, self.baseline, beside))
         elif self.baseline is not None:
             raise UserError(
                 f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
             )
         else:
-            own = legacy.of_measurements(_measurements(self.folder))
-        whole = build.join(own, beside)
+            report = build.of_measurements(_measured(self.folder))
+        others = [(name, build.of_measurements(inputs)) for name, inputs in measured]
+        whole = build.join(report, others)
         return (select.apply(whole, self.selection) if self.selection else whole), whole
-
-    def _own(self) -> Report:
-        """The report of the folder; of one that holds a run and measurements, both."""
-        run, measurements = (self.folder / RUN).is_file(), is_measured(self.folder)
-        if run or not measurements:
-            made = document.build(load(Store(self.folder)), baseline=self.baseline)
-            own = [(self.folder.resolve().name, _measured(self.folder))] if measurements else []
-            return join(made, own)
-        if self.baseline is not None:
-            raise UserError(
-                f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
-            )
-        return _measured(self.folder)
 
 
 def is_measured(folder: Path) -> bool:
     """Whether there are measurements or a history of the gate in ``folder``."""
-    return Measurements.at(folder) or (folder / measured.HISTORY).is_file()
+    return Measurements.at(folder) or (folder / HISTORY).is_file()
 
 
-def unfinished(report: build.Report) -> bool:
-    """Whether the run, or what is measured beside it, has cells that are still to come."""
-    keys: set[str] = set()
-    for part in report.parts:
-        if part.section.name == "cells" and "missing" in set(part.frame.get("status", ())):
-            return True
-        if "key" in part.frame:
-            keys |= set(part.frame["key"])
-    plans = [one.about.get("plans") or [] for one in (report, *(r for _, r in report.measured))]
-    return any(key not in keys for some in plans for plan in some for key in plan["cells"])
-
-
-def _measured(folder: Path) -> Report:
-    return measured.build(_measurements(folder).measurements)
-
-
-def _measurements(folder: Path) -> MeasuredInputs:
+def _measured(folder: Path) -> MeasuredInputs:
     if not is_measured(folder):
         expected = folder / "measurements"
         raise StoreError(f"--with {folder}: no measurements there: expected {expected}")

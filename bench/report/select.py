@@ -6,7 +6,6 @@ average over tasks is that of the whole run. Rows are chosen by the values of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -123,7 +122,7 @@ def filtered(part: Part, column: str, keys: frozenset[str]) -> Part | None:
         for one in part.pictures
         if len(kept := _of_picture(one.frame, column, keys)) or not len(one.frame)
     )
-    if part.shown and not views and not pictures:
+    if (part.views or part.pictures) and not views and not pictures:
         return None
     return replace(part, frame=frame, views=views, pictures=pictures)
 
@@ -164,7 +163,8 @@ def key(value: Any) -> str:
     >>> key("STS-B"), key("mrpc*"), key(10)
     ('stsb', 'mrpc', '10')
     """
-    return re.sub(r"[^\w.]+|_", "", str(value).casefold()) or str(value).strip()
+    text = str(value).strip()
+    return "".join(sign for sign in text.casefold() if sign.isalnum() or sign == ".") or text
 
 
 def _keys(report: Report, column: str, texts: Iterable[str]) -> frozenset[str]:

@@ -45,15 +45,6 @@ def statuses(results: Results) -> list[CellStatus]:
     ]
 
 
-def in_short(found: list[CellStatus], others: int) -> str:
-    """One line, e.g. ``4 cells: 3 ok, 1 failed.``; ``others`` are records that are not shown."""
-    counts = Counter(cell.status for cell in found)
-    parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    line = f"{len(found)} cells: {parts}." if found else "No cells were planned."
-    hidden = f" {others} records of cells outside the last plan are not shown."
-    return line + (hidden if others else "")
-
-
 def count_table(found: list[CellStatus]) -> Table:
     """Counts by kind and status."""
     counts = Counter((cell.kind, cell.status) for cell in found)

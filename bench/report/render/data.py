@@ -9,27 +9,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from bench.report.build import Report
-from bench.report.frame import as_text, plain, trees
+from bench.report.frame import as_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """All of a whole report: a list of rows per section, and what is said about it."""
-    return {
-        **plain(dict(report.about)),
-        "headline": list(report.headline),
-        "lead": list(report.lead),
-        **{
-            part.section.name.replace("-", "_"): trees(part.frame)
-            for part in report.parts
-            if part.section.data and not part.folder
-        },
-        **(
-            {"measured": {n: as_json(one) for n, one in report.measured}} if report.measured else {}
-        ),
-    }
 
 
 def json_text(value: Any) -> str:
@@ -72,7 +55,7 @@ def as_parquet(frame: DataFrame) -> bytes:
     for name in frame:
         try:
             pyarrow.array(frame[name], from_pandas=True)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError):
             mixed[str(name)] = frame[name].map(json.dumps, na_action="ignore")
     file = io.BytesIO()
     frame.assign(**mixed).to_parquet(file, index=False)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import PurePath
 
 from bench.report.build import Report
+from bench.report.render.tex import breakable, escape, figure, prose
 from bench.report.table import Table
-from bench.report.tex import breakable, escape, prose
 
-PACKAGES = ("amssymb", "array", "booktabs", "graphicx")
+PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "textcomp")
 """What a document needs to input a table; all are part of every TeX distribution."""
 
 WIDE = 48
@@ -37,44 +36,65 @@ DOCUMENT = r"""\documentclass[10pt]{article}
 \end{document}
 """
 
+FLOAT = r"""\begin{table}[htbp]
+%(again)s\centering
+\caption{%(caption)s}
+%(label)s\medskip
+\setbox0=\hbox{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%%
+%(tabular)s}}%%
+\leavevmode\copy0
+%(notes)s\end{table}
+"""
+"""A table that is wider than the line is scaled down to it."""
+
+NOTES = r"""\par\smallskip
+\begin{minipage}{\ifdim\wd0<0.6\linewidth 0.6\linewidth\else\wd0\fi}\footnotesize\raggedright
+%s
+\end{minipage}
+"""
+"""As wide as the table, which makes no narrow column of a narrow table's notes."""
+
 
 def render(table: Table, label: str) -> str:
     """The table as one float, or as several where it is longer than a page.
 
-    Figures are set right, labels left, long ones as paragraphs; a table that is wider than the
-    line is scaled down to it.
+    Figures are set right, labels left, long ones as paragraphs.
 
     Args:
         table: what to show.
         label: what a reference to it says, e.g. ``tab:scores``.
     """
     uses = " ".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
-    parts = [f"% Needs {uses}"]
-    chunks = list(_pages(table))
-    for number, rows in enumerate(chunks):
-        parts.append(_float(table, rows, label, number, last=number == len(chunks) - 1))
-    return "\n".join(parts)
+    pages = list(_pages(table))
+    notes = NOTES % "\n".join(prose(note) + r"\par" for note in table.notes) if table.notes else ""
+    floats = [
+        FLOAT
+        % {
+            "again": r"\addtocounter{table}{-1}" + "\n" if number else "",
+            "caption": prose(table.title) + (" (continued)" if number else ""),
+            "label": "" if number else rf"\label{{{label}}}" + "\n",
+            "tabular": _tabular(table, page),
+            "notes": notes if page is pages[-1] else "",
+        }
+        for number, page in enumerate(pages)
+    ]
+    return "\n".join([f"% Needs {uses}", *floats])
 
 
 def files(report: Report) -> dict[PurePath, str]:
     """``<section>[-n].tex`` of every table, and ``all.tex``, a document of them all."""
-    made: dict[PurePath, str] = {}
+    texts: dict[PurePath, str] = {}
     inputs: list[str] = []
     for heading, parts in groupby(report.shown, key=lambda part: part.section.heading):
         for number, table in enumerate((t for part in parts for t in part.tables), 1):
             name = heading if number == 1 else f"{heading}-{number}"
-            made[PurePath(f"{name}.tex")] = render(table, f"tab:{name}")
+            texts[PurePath(f"{name}.tex")] = render(table, f"tab:{name}")
             inputs.append(rf"\input{{{name}}}")
         inputs += [r"\clearpage"] if inputs[-1:] != [r"\clearpage"] else []
     packages = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
-    body = "\n".join(inputs) if made else f"{escape(report.title)}: no tables."
-    made[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": body}
-    return made
-
-
-def _figure(text: str) -> str:
-    """A figure, its minus as one."""
-    return re.sub(r"(?<![\w}])-(?=[\d.])", "$-$", escape(text))
+    body = "\n".join(inputs) if texts else f"{escape(report.title)}: no tables."
+    texts[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": body}
+    return texts
 
 
 def _pages(table: Table) -> Iterator[Sequence[tuple[str, ...]]]:
@@ -91,59 +111,26 @@ def _pages(table: Table) -> Iterator[Sequence[tuple[str, ...]]]:
     yield page
 
 
-def _float(
-    table: Table, rows: Sequence[tuple[str, ...]], label: str, number: int, *, last: bool
-) -> str:
-    continued = " (continued)" if number else ""
-    long = _long(table)
-    lines = [
-        r"\begin{table}[htbp]",
-        r"\addtocounter{table}{-1}" if number else "",
-        r"\centering",
-        rf"\caption{{{prose(table.title)}{continued}}}",
-        "" if number else rf"\label{{{label}}}",
-        r"\medskip",
-        r"\setbox0=\hbox{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{@{{}}{_columns(table, long)}@{{}}}}",
-        r"\toprule",
-        _line([escape(name) for name in table.columns]),
-        r"\midrule",
-        *(_line(_cells(row, table.labels, long)) for row in rows),
-        r"\bottomrule",
-        r"\end{tabular}}}%",
-        r"\leavevmode\copy0",
-    ]
-    if last and table.notes:
-        lines.append(r"\par\smallskip")
-        # As wide as the table, which makes no narrow column of a narrow table's notes.
-        width = r"\ifdim\wd0<0.6\linewidth 0.6\linewidth\else\wd0\fi"
-        lines.append(rf"\begin{{minipage}}{{{width}}}\footnotesize\raggedright")
-        lines += [prose(note) + r"\par" for note in table.notes]
-        lines.append(r"\end{minipage}")
-    lines.append(r"\end{table}")
-    return "\n".join(line for line in lines if line) + "\n"
+def _tabular(table: Table, rows: Sequence[Sequence[str]]) -> str:
+    from pandas import DataFrame
+
+    long = [max(map(len, labels), default=0) > WIDE for labels in _label_columns(table)]
+    figures = len(table.columns) - table.labels
+    columns = "".join([*(PARAGRAPH if is_long else "l" for is_long in long), "r" * figures])
+    setters = [*(breakable if is_long else escape for is_long in long), *[figure] * figures]
+    cells = [[set_(cell) for set_, cell in zip(setters, row, strict=True)] for row in rows]
+    titles, *cells = map(_begun, [[escape(title) for title in table.columns], *cells])
+    style = DataFrame(cells, columns=titles).style.hide(axis="index")
+    text: str = style.to_latex(hrules=True, column_format=f"@{{}}{columns}@{{}}")
+    return text.removesuffix("\n")
 
 
-def _long(table: Table) -> frozenset[int]:
-    """The label columns that are set as paragraphs."""
-    longest = {n: max((len(row[n]) for row in table.rows), default=0) for n in range(table.labels)}
-    return frozenset(number for number, length in longest.items() if length > WIDE)
+def _label_columns(table: Table) -> Iterator[list[str]]:
+    for number in range(table.labels):
+        yield [row[number] for row in table.rows]
 
 
-def _columns(table: Table, long: frozenset[int]) -> str:
-    kinds = ["l"] * table.labels + ["r"] * (len(table.columns) - table.labels)
-    return "".join(PARAGRAPH if n in long else kind for n, kind in enumerate(kinds))
-
-
-def _cells(row: Sequence[str], labels: int, long: frozenset[int]) -> Iterator[str]:
-    for number, cell in enumerate(row):
-        if number in long:
-            yield breakable(cell)
-        else:
-            yield escape(cell) if number < labels else _figure(cell)
-
-
-def _line(cells: Iterable[str]) -> str:
-    r"""One row. ``[`` and ``*`` at its start would be arguments of the ``\\`` before it."""
-    line = " & ".join(cells)
-    return ("{}" if line[:1] in ("[", "*") else "") + line + r" \\"
+def _begun(cells: list[str]) -> list[str]:
+    r"""A row. ``[`` and ``*`` at its start would be arguments of the ``\\`` before it."""
+    first, *others = cells
+    return ["{}" + first if first[:1] in ("[", "*") else first, *others]

@@ -2,46 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Protocol
-
 from tabulate import tabulate
 
-from bench.report.table import Table
+from bench.report.table import Shown, Table
 
-
-class Shown(Protocol):
-    """What Markdown shows of a report: made now, or kept."""
-
-    @property
-    def title(self) -> str:
-        """Names the run."""
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """What was found."""
-
-    @property
-    def lead(self) -> tuple[str, ...]:
-        """Sentences above the tables."""
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """All that are shown."""
-
-
-_READ = re.compile(
-    r"[\\|<`]"
-    r"|&(?=#?\w+;)"  # an entity
-    r"|\*(?=\S)|(?<=\S)\*|~(?=~)|(?<=~)~"  # emphasis
-    r"|(?<![^\W_])_|_(?![^\W_])"  # the same, which is not read within a word
-    r"|\](?=[(\[:])"  # a link
-)
-_PROSE = re.compile(rf"`[^`]+`|{_READ.pattern}")
-_ENTITIES = {"<": "&lt;", "&": "&amp;"}
-_BLOCK = re.compile(r"(?:[-+*]|#{1,6})(?: |$)|>|-[- ]*$|\[[ xX]\]")
-"""A bullet, a heading, a quotation, a rule, a box to tick: read so where a line begins only."""
-_NUMBER = re.compile(r"^(\d{1,9})([.)])(?= |$)")
+ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
 def render(report: Shown) -> str:
@@ -78,10 +43,17 @@ def prose(text: str) -> str:
     >>> prose("* was chosen, run `bench ls *`")
     '\\* was chosen, run `bench ls *`'
     """
-    made = _PROSE.sub(_literal, " ".join(text.split()))
-    if _BLOCK.match(made):
-        return "\\" + made
-    return _NUMBER.sub(r"\1\\\2", made)
+    line = " ".join(text.split())
+    parts = line.split("`")
+    if len(parts) % 2 == 0 or not all(parts[1::2]):
+        return _paragraph(escape(line))
+    ends = [" ", *["`"] * (len(parts) - 1), " "]
+    parts[::2] = [
+        _escaped(part, ends[place], ends[place + 1])
+        for place, part in enumerate(parts)
+        if place % 2 == 0
+    ]
+    return _paragraph("`".join(parts))
 
 
 def escape(text: str) -> str:
@@ -90,9 +62,43 @@ def escape(text: str) -> str:
     >>> escape("a|b <c> k_max, [0.1, 0.2]\n*x* [all](y)")
     'a\\|b &lt;c> k_max, [0.1, 0.2] \\*x\\* [all\\](y)'
     """
-    return _READ.sub(_literal, " ".join(text.split()))
+    return _escaped(" ".join(text.split()), " ", " ")
 
 
-def _literal(found: re.Match[str]) -> str:
-    """What Markdown shows as the sign that was found; code stays."""
-    return found[0] if len(found[0]) > 1 else _ENTITIES.get(found[0], f"\\{found[0]}")
+def _escaped(text: str, before: str, after: str) -> str:
+    around = zip(before + text, text, text[1:] + after, strict=False)
+    return "".join(
+        ENTITIES.get(sign, f"\\{sign}") if _is_read(left, sign, right) else sign
+        for left, sign, right in around
+    )
+
+
+def _is_read(left: str, sign: str, right: str) -> bool:
+    """Whether Markdown may take a sign for more than itself, by what stands beside it."""
+    match sign:
+        case "\\" | "|" | "<" | "`":
+            return True
+        case "&":  # an entity
+            return right == "#" or right.isalnum()
+        case "*":  # emphasis
+            return not (left.isspace() and right.isspace())
+        case "~":
+            return "~" in (left, right)
+        case "_":  # emphasis, which is not read within a word
+            return not (left.isalnum() and right.isalnum())
+        case "]":  # a link
+            return right in "([:"
+    return False
+
+
+def _paragraph(line: str) -> str:
+    """The line with a backslash where its beginning would make it another block."""
+    word, _, _ = line.partition(" ")
+    number, mark = word[:-1], word[-1:]
+    if mark in (".", ")") and number.isdecimal() and len(number) < 10:
+        return f"{number}\\{line[len(number) :]}"
+    bullet = word in ("-", "+", "*")
+    heading = set(word) == {"#"} and len(word) <= 6
+    rule = line.startswith("-") and not line.strip("- ")
+    box = line[:3] in ("[ ]", "[x]", "[X]")
+    return f"\\{line}" if bullet or heading or rule or box or line.startswith(">") else line
