@@ -60,7 +60,7 @@ CONFIG: dict[str, Any] = {
 }
 
 _DROPPED = re.compile(
-    r' (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
+    r' aria-label="Title text [^"]*"| (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
     r'| aria-hidden="true"| pointer-events="none"| opacity="1"| stroke-miterlimit="10"'
     r'|<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>'
 )
@@ -91,7 +91,8 @@ def panels(picture: Picture) -> list[str]:
     import vl_convert
 
     whole = _spec(picture.draw(picture.frame), legend=False)
-    shared = {name: whole[name] for name in ("config", "datasets")}
+    # Altair keeps the data of a lone panel beside it.
+    shared = {name: whole[name] for name in ("config", "datasets", "data") if name in whole}
     return [on_page(vl_convert.vegalite_to_svg({**one, **shared})) for one in whole["concat"]]
 
 

@@ -174,6 +174,7 @@ def numeric(channel: str, axis: Axis, marks: Marks, *names: str) -> Any:
     import altair as alt
 
     values = [mark[name] for mark in marks for name in names if mark.get(name) is not None]
+    values = [value for value in values if value > 0 or not axis.log]
     low, high = min(values, default=1), max(values, default=1)
     if low == high:
         low, high = (low / 2, high * 2) if axis.log else (low - 1, high + 1)
@@ -222,7 +223,7 @@ def rules(marks: Marks, channel: str, axis: Axis) -> tuple[list[Any], list[Any]]
         look: Mark = {"align": "right", "x": "width", "dx": -3}
         look = look if number % 2 else {"align": "left", "x": 3}
         look |= {"baseline": "bottom", "dy": -2, "fontSize": 10, "aria": False}
-        halo: Mark = {"stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round"}
+        halo: Mark = {"color": PAPER, "stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round"}
         for paint in (halo, {"color": INK}) if text else ():
             words.append(base.mark_text(text=text, **look, **paint))
     return lines, words

@@ -47,7 +47,7 @@ class Grid:
         chosen = where("x", text="datum.chosen").encode(x=x, y=y)
         return alt.layer(
             fields.mark_rect(fill=SERIES[5]).encode(fillOpacity=depth, description=said()),
-            chosen.mark_rect(fillOpacity=0, stroke=INK, strokeWidth=2, aria=False),
+            chosen.mark_rect(filled=False, stroke=INK, strokeWidth=2, aria=False),
             fields.mark_text(color=INK, fontSize=10.5, aria=False).encode(
                 text=alt.Text("label", type="nominal")
             ),

@@ -46,27 +46,22 @@ class Points:
     def _panel(self, marks: Marks, looks: Looks, width: int) -> Any:
         import altair as alt
 
-        shown = [mark for mark in marks if self._fits(mark)]
-        x, y = self._across(shown), numeric("y", self.y, shown, "y", "low", "high", "rule")
+        fits = " && ".join(f"datum.{n} > 0" for n, a in (("x", self.x), ("y", self.y)) if a.log)
+        x, y = self._across(marks), numeric("y", self.y, marks, "y", "low", "high", "rule")
         both, colour = {"x": x, "y": y}, {"color": looks.colour}
-        levels, words = rules(shown, "y", self.y)
-        ends = where("x", "low").mark_rule(aria=False)
+        levels, words = rules(marks, "y", self.y)
+        ends = where("x", "low", text=fits).mark_rule(aria=False)
         layers = [*levels, ends.encode(x=x, y=from_field(y, "low"), y2="high", **colour)]
         if self.joined:
             line = where("x").mark_line(aria=False, strokeWidth=1.8)
             layers.append(line.encode(strokeDash=looks.dash, **both, **colour))
-        if any(mark.get("front") for mark in shown):
+        if any(mark.get("front") for mark in marks):
             front = where("x", "y", text="datum.front").mark_line(aria=False, color=INK)
             layers.append(front.encode(**both))
         layers += words
-        points = where("x", "y").mark_point(filled=True, size=45, opacity=1)
+        points = where("x", "y", text=fits).mark_point(filled=True, size=45, opacity=1)
         layers.append(points.encode(shape=looks.shape, description=said(), **both, **colour))
         return alt.layer(*layers, width=width, height=HIGH)
-
-    def _fits(self, mark: dict[str, Any]) -> bool:
-        """Whether log axes can show a mark."""
-        pairs = ((self.x, mark.get("x")), (self.y, mark.get("y")))
-        return not any(a.log and isinstance(v, int | float) and v <= 0 for a, v in pairs)
 
     def _across(self, marks: Marks) -> Any:
         import altair as alt
