@@ -11,7 +11,7 @@ import click
 from bench.cli.command import command
 from bench.cli.console import show_report, written
 from bench.cli.run import _list
-from bench.report.server import PORT
+from bench.report.render.server import PORT
 
 if TYPE_CHECKING:
     from bench.report.request import Request
@@ -43,7 +43,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     callback=_list,
     help="a,b of md, tidy, csv, parquet, latex, json, html  [default: md,tidy,json,html]",
 )
-@click.option("--figures", multiple=True, callback=_list, help="Files of each picture: svg,png.")
+@click.option(
+    "--figures", multiple=True, callback=_list, help="Files of each picture: svg,png,pdf."
+)
 @click.option(
     "--select",
     "chosen",
@@ -125,7 +127,7 @@ def _write(request: Request, folder: Path, formats: list[str], figures: list[str
         written("up to date in", folder, [folder / name for name, _ in earlier.files])
         return
     shown, whole = request.make()
-    source = files.Source(shown, whole, line, request)
+    source = files.Source(shown, whole, line)
     paths = files.write(folder, files.contents(source, wanted, pictures))
     kept.keep(folder, stamp, shown, paths)
     show_report(shown)
@@ -138,8 +140,9 @@ def _serve(request: Request, port: int) -> None:
     Raises:
         UserError: if the port is in use.
     """
-    from bench.report import kept, old_page, server
-    from bench.report.page import render
+    from bench.report import kept
+    from bench.report.render import server
+    from bench.report.render.html import render
 
     line = command()
 
@@ -148,7 +151,7 @@ def _serve(request: Request, port: int) -> None:
 
     def make() -> tuple[Any, bool, float]:
         began = perf_counter()
-        shown, whole = old_page.of(request), request.make()[1]
+        shown, whole = request.make()
         return shown, whole.unfinished, perf_counter() - began
 
     def page() -> str:

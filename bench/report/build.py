@@ -193,7 +193,7 @@ def parts(
     for section in sections:
         frame = inputs.frame(section)
         views = tuple(section.views(frame, inputs))
-        part = Part(section, frame, views, tuple(section.pictures(inputs)))
+        part = Part(section, frame, views, tuple(section.pictures(frame, inputs)))
         made.append(part.titled(f" {MINI}") if mini and not section.about else part)
     return tuple(made)
 

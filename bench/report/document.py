@@ -110,7 +110,6 @@ def _section(part: contents.Part, made: contents.Contents) -> Section:
         name=part.name,
         title=part.title,
         tables=tuple(table for table in part.tables() if table is not None),
-        figures=made.pictured.get(part.name, ()),
         records=tuple(part.records or ()),
         about=part.about,
     )
@@ -118,13 +117,12 @@ def _section(part: contents.Part, made: contents.Contents) -> Section:
 
 
 def marked(section: Section, records: Sequence[Record]) -> Section:
-    """Every table and picture with figures of the embedded suite says what they are."""
+    """Every table with figures of the embedded suite says what they are."""
     if all(record.suite != "mini" for record in records):
         return section
     what = "(mini tasks are generated, not GLUE)"
     tables = tuple(replace(table, title=f"{table.title} {what}") for table in section.tables)
-    figures = tuple(replace(one, title=f"{one.title} {what}") for one in section.figures)
-    return replace(section, tables=tables, figures=figures)
+    return replace(section, tables=tables)
 
 
 def _plain(found: Iterable[Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from reaugkd.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from bench.report.build import Report
-    from bench.report.request import Request
 
 RUNS = Path("results/runs")
 """Where ``bench run`` puts its runs unless told otherwise."""
@@ -62,7 +61,6 @@ class Source:
     shown: Report
     whole: Report
     command: str = "bench report"
-    request: Request | None = None
 
 
 def _markdown(of: Source) -> Iterator[Content]:
@@ -110,19 +108,17 @@ def _json(of: Source) -> Iterator[Content]:
 
 
 def _html(of: Source) -> Iterator[Content]:
-    from bench.report import old_page, page
+    from bench.report.render.html import render
 
-    if of.request is not None:
-        yield PurePath(HTML), page.render(old_page.of(of.request), command=of.command)
+    yield PurePath(HTML), render(of.shown, command=of.command)
 
 
 def _drawn(of: Source, kind: str) -> Iterator[Content]:
-    from bench.report import old_page
-    from bench.report.drawing import drawn_as
+    from bench.report.charts.export import drawn_as
 
-    for section in old_page.of(of.request).sections if of.request else ():
-        for figure in section.figures:
-            yield PurePath(FIGURES, f"{figure.name}.{kind}"), drawn_as(figure, kind)
+    for part in of.shown.parts:
+        for picture in part.pictures:
+            yield PurePath(FIGURES, f"{picture.name}.{kind}"), drawn_as(picture, kind)
 
 
 FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
@@ -139,7 +135,7 @@ FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
 USUAL = ("md", "tidy", "json", "html")
 """Formats that are written unless told otherwise."""
 
-PICTURES = ("svg", "png")
+PICTURES = ("svg", "png", "pdf")
 
 
 def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ FOLDERS = ("cells", "measurements")
 """What a report reads of a folder. Its own files may lie beside them and are not looked at."""
 
 LIBRARIES = (
-    "altair", "jinja2", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic",
+    "altair", "jinja2", "numpy", "pandas", "pyarrow", "pydantic",
     "pylatexenc", "scipy", "tabulate", "vl-convert-python",
 )  # fmt: skip
 """Libraries that compute, draw or write what a report holds."""

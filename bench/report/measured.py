@@ -14,9 +14,6 @@ from bench.report import flat, latency, memory, origin, verdicts
 from bench.report import history as courses
 from bench.report import lead as leads
 from bench.report.document import Report
-from bench.report.figures.gate import gate_history
-from bench.report.figures.overhead import overhead
-from bench.report.figures.recall import recall_by_added_time
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import markdown
 from bench.report.sectioned import Section
@@ -92,15 +89,11 @@ def _sections(
 ) -> Iterator[Section]:
     if timed:
         tables = (*latency.matrices(timed), latency.table(timed))
-        pictures = (overhead(timed), recall_by_added_time(timed))
-        shown = tuple(one for one in pictures if one is not None)
-        yield Section("latency", latency.TITLE, tables, shown, tuple(timed))
+        yield Section("latency", latency.TITLE, tables, tuple(timed))
     if weighed:
         yield Section("memory", memory.TITLE, (memory.table(weighed),), records=tuple(weighed))
     if past:
-        course = gate_history(past)
-        drawn = () if course is None else (course,)
-        yield Section("gate", courses.TITLE, (courses.table(past),), drawn, tuple(past))
+        yield Section("gate", courses.TITLE, (courses.table(past),), tuple(past))
     if unusable := file_table(tuple(problems)):
         yield Section("cells", "Cells", (unusable,), about=True)
     if timed or weighed:

@@ -146,10 +146,14 @@ class View:
 
     def of(self, lines: Sequence[Row]) -> Table:
         """The table of some lines."""
-        columns = [column for column in self.columns if _there(column, lines)]
+        columns = self.shown(lines)
         cells = tuple(tuple(column.cell(line) for column in columns) for line in lines)
         titles = tuple(column.title for column in columns)
         return Table(self.title, titles, cells, len(self.labels), self.notes)
+
+    def shown(self, lines: Sequence[Row]) -> list[Column]:
+        """The columns that have anything to show in some lines."""
+        return [column for column in self.columns if _there(column, lines)]
 
     def split(self, frame: DataFrame, label: Column) -> Iterator[View]:
         """One view per value of a label, which goes into the title unless it is the only one."""
@@ -223,7 +227,7 @@ class Section(Generic[InputsT]):
         title: heading.
         rows: the typed frame, in full precision.
         views: its tables; none where there is nothing to show.
-        pictures: below the tables.
+        pictures: above the tables, of the whole frame.
         under: name of the section whose heading this one stands under.
         about: whether it is about the run instead of what was measured; shown last.
         page_only: whether only the page shows it.
@@ -237,7 +241,7 @@ class Section(Generic[InputsT]):
     title: str
     rows: Callable[[InputsT], DataFrame]
     views: Callable[[DataFrame, InputsT], Iterable[View]] = field(default=lambda *_: ())
-    pictures: Callable[[InputsT], Iterable[Picture]] = field(default=lambda _: ())
+    pictures: Callable[[DataFrame, InputsT], Iterable[Picture]] = field(default=lambda *_: ())
     under: str | None = None
     about: bool = False
     page_only: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.figure import Figure
 from bench.report.table import Table
 
 
@@ -17,7 +16,6 @@ class Section:
         name: of its files, its anchor and for ``--select``: lower case and ``-``.
         title: heading.
         tables: in the order they are shown.
-        figures: below the tables.
         records: dataclasses behind the tables, in full precision; for CSV, Parquet and JSON.
         about: whether it is about the run instead of what was measured; shown last.
     """
@@ -25,6 +23,5 @@ class Section:
     name: str
     title: str
     tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
     records: tuple[Any, ...] = ()
     about: bool = False

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.report.charts import differences
 from bench.report.examples import BySeed
 from bench.report.examples import Column as At
 from bench.report.frame import Row, rows, typed
@@ -217,4 +218,10 @@ def _notes(lines: Sequence[Row], what: str) -> Iterator[str]:
         )
 
 
-SECTION = Section("comparisons", "Comparisons", _rows, _views)
+SECTION = Section(
+    "comparisons",
+    "Comparisons",
+    _rows,
+    _views,
+    pictures=lambda frame, _: differences.pictures(frame),
+)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bench.records.run import Record, Scores
+from bench.report.charts import seeds
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.results import HELD_OUT
@@ -110,4 +111,6 @@ def _student(row: Row) -> bool:
     return row.method not in CONTROLS
 
 
-SECTION = Section("scores", "Scores", _rows, _views)
+SECTION = Section(
+    "scores", "Scores", _rows, _views, pictures=lambda _, inputs: seeds.pictures(inputs.results)
+)

@@ -42,7 +42,7 @@ def pivot() -> Section[Inputs]:
 def pictured() -> Section[Inputs]:
     """A section with a picture of its rows."""
     picture = Picture("points", "Points", "Points.", typed(LINES), lambda frame: len(frame))
-    return section(pictures=lambda _: (picture,))
+    return section(pictures=lambda *_: (picture,))
 
 
 def report(*sections: Section[Inputs], **more: Any) -> Report:
