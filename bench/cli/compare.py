@@ -56,12 +56,11 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     else:
         show_report(made, as_markdown=None if form is None else form == "md")
     if out is not None:
-        from bench.report.legacy import of_runs
         from bench.report.render.html import render
 
         contents = [
             (PurePath(MARKDOWN), markdown.render(made)),
             (PurePath(JSON), json_text(made.data)),
-            (PurePath(HTML), render(of_runs(made), command=command())),
+            (PurePath(HTML), render(made, command=command())),
         ]
         written("wrote", out, write(out, contents))

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.report import headline, run_settings, verdicts
+from bench.report import claim, headline
 from bench.report import lead as leads
 from bench.report.frame import plain, trees
 from bench.report.inputs import Inputs, MeasuredInputs, RunInputs
-from bench.report.latency import ordered
 from bench.report.names import Names
 from bench.report.section import Picture, Section, View
-from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS
+from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS, latency, settings
 from bench.report.table import Table
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class Report:
 def of_run(inputs: RunInputs) -> Report:
     """The report of a run, finished or not."""
     results, baseline = inputs.results, inputs.baseline
-    sections = _completed(parts(OF_A_RUN, inputs, mini=inputs.mini), inputs)
+    sections = parts(OF_A_RUN, inputs, mini=inputs.mini)
     missing = sum(cell.status == "missing" for cell in results.cells)
     frames = {part.section.name: part.frame for part in sections}
     sentences = headline.of_run(frames, baseline, missing)
@@ -130,7 +129,7 @@ def of_run(inputs: RunInputs) -> Report:
     about = {
         "run": {name: value for name, value in results.run.items() if name != "cells"},
         "baseline": baseline,
-        "settings": run_settings.of_methods(results),
+        "settings": settings.of_methods(results),
         **_about(inputs, sentences, lead),
     }
     plans = [cell.plan for cell in results.cells]
@@ -148,7 +147,7 @@ def of_run(inputs: RunInputs) -> Report:
 
 def of_measurements(inputs: MeasuredInputs) -> Report:
     """The report of a folder of measurements, finished or not."""
-    sentences = tuple(verdicts.headline(ordered(inputs.latency)))
+    sentences = tuple(claim.headline(inputs.frame(latency.SECTION)))
     lead = tuple(leads.of_measurements(inputs))
     title, keys = inputs.folder.resolve().name, {record.key for record in inputs.records}
     about = {
@@ -160,7 +159,7 @@ def of_measurements(inputs: MeasuredInputs) -> Report:
         title=title,
         headline=sentences,
         lead=lead,
-        parts=_completed(parts(OF_MEASUREMENTS, inputs), inputs),
+        parts=parts(OF_MEASUREMENTS, inputs),
         about=about,
         unfinished=any(key not in keys for plan in inputs.plans for key in plan.cells),
     )
@@ -173,16 +172,8 @@ def _about(
         "schema_version": SCHEMA,
         "headline": sentences,
         "lead": lead,
-        "unusable_files": [{"file": p.path.name, "reason": p.reason} for p in inputs.problems],
         "provenance": inputs.facts,
     }
-
-
-def _completed(sections: tuple[Part, ...], inputs: RunInputs | MeasuredInputs) -> tuple[Part, ...]:
-    """With the sections that are not ported yet."""
-    from bench.report import legacy
-
-    return legacy.completed(sections, inputs)
 
 
 def parts(

@@ -69,6 +69,14 @@ def trees(frame: DataFrame) -> list[dict[str, Any]]:
     return [_tree(record) for record in flat] if any("." in name for name in frame) else flat
 
 
+def flat(frame: DataFrame) -> list[dict[str, Any]]:
+    """The rows as plain values under their dotted names."""
+    plain_frame = frame.astype(object).where(frame.notna(), None)
+    return [
+        {str(name): value for name, value in row.items()} for row in plain_frame.to_dict("records")
+    ]
+
+
 def as_text(frame: DataFrame) -> DataFrame:
     """The frame with every list as JSON text, for formats that have no lists."""
     lists = [name for name in frame if frame[name].dtype == object]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bench.records.run import Provenance, Record
-from bench.report.table import Table
 
 Facts = dict[str, list[str]]
 
@@ -35,12 +34,6 @@ def facts(records: Iterable[Record]) -> Facts:
         times = sorted(p.time for p in found)
         values["finished"] = [" to ".join(dict.fromkeys((times[0], times[-1])))]
     return values
-
-
-def origin_table(found: Facts) -> Table:
-    """One row per distinct value."""
-    rows = tuple((name, value) for name, values in found.items() for value in values if value)
-    return Table("Provenance", ("what", "value"), rows, labels=2)
 
 
 def _source(provenance: Provenance) -> str:

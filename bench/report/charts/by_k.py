@@ -41,10 +41,7 @@ def pictures(frame: DataFrame) -> Iterator[Picture]:
 
 def behind_first(lines: Sequence[Row]) -> list[Row]:
     """Of each task and method the rows of its first index; others approximate its answers."""
-    first: dict[tuple[str, str], str] = {}
-    return [
-        row for row in lines if row.index == first.setdefault((row.task, row.method), row.index)
-    ]
+    return [row for row in lines if row.first]
 
 
 def _marks(shown: Sequence[Row]) -> Iterator[Mark]:

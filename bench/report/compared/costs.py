@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.records.run import Record, TrainingResult
-from bench.report import costs
 from bench.report.compared.differences import RUN
 from bench.report.compared.inputs import CompareInputs
 from bench.report.frame import typed
 from bench.report.section import METHOD, TASK, Column, Section, View
+from bench.report.sections import costs
 from bench.report.summary import number, size
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def _searched(inputs: CompareInputs) -> DataFrame:
     lines: dict[Any, list[Line]] = {}
     for run in inputs.runs:
         places = {(at[0], at[1], name): at for at, (name, _) in run.columns.items()}
-        for cost in costs.costs(run.results):
-            at = places[cost.task, cost.method, cost.index]
+        for cost in costs.lines(run.results):
+            at = places[cost["task"], cost["method"], cost["index"]]
             lines.setdefault(at, []).append({"run": run.name, "cost": cost, "relative": None})
-    return typed(_shared(lines.values(), inputs, lambda line: line["cost"].search_us_p50))
+    return typed(_shared(lines.values(), inputs, lambda line: line["cost"]["search_us_p50"]))
 
 
 def _shared(

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.records.run import Record
 from bench.records.store import Problem
+from bench.report.charts import differences
 from bench.report.compared.inputs import ComparedRun, CompareInputs
 from bench.report.examples import BySeed
 from bench.report.frame import Row, rows, typed
@@ -209,5 +210,11 @@ def _indexes(row: Row) -> str:
     return "; ".join(one.retrieval for one in row.group)
 
 
-SECTION = Section("comparisons", "Comparisons", _rows, _views)
+SECTION = Section(
+    "comparisons",
+    "Comparisons",
+    _rows,
+    _views,
+    pictures=lambda frame, _: differences.between_runs(frame),
+)
 UNMATCHED = Section("only-in-one", "Comparisons", _unmatched, _unmatched_views, under="comparisons")

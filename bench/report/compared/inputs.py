@@ -11,7 +11,7 @@ from bench.records.store import Problem
 from bench.report.examples import BySeed, Examples
 from bench.report.inputs import Inputs, by_file
 from bench.report.results import Results
-from bench.report.sections.scores import OFF
+from bench.report.scores import OFF
 from bench.union import names
 from reaugkd.errors import UserError
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.paired import Paired
+from bench.report.scores import OFF
 from bench.report.section import METHOD, TASK, Column, Section, View
 from bench.report.sections import attribution
 from bench.report.sections.attribution import BySeed, Changed, answers_of, loss_of, reference_of
-from bench.report.sections.scores import OFF
 from bench.report.summary import nats, points, summarise
 from bench.report.verdict import marked
 from bench.stats.difference import LEVEL, RESAMPLES, Difference, holm

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.pipeline.knowledge_base import NONE, percent
 from bench.records.run import Record, RetrievalResult, Scores
+from bench.report.charts import attribution as chart
 from bench.report.examples import SECOND_HEAD, TEMPERATURE, Answer, with_base, with_control
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
@@ -254,4 +255,6 @@ def _notes(tests: int) -> tuple[str, ...]:
     )
 
 
-SECTION = Section("attribution", "Attribution", _rows, _views)
+SECTION = Section(
+    "attribution", "Attribution", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+)

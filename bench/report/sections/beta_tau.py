@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.report.charts import beta_tau as chart
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.section import INDEX, METHOD, TASK, Column, Section, View
@@ -97,4 +98,6 @@ def _notes(lines: Sequence[Row]) -> Iterator[str]:
         yield f"tau = {ANY}: it changes no score; of a single neighbour it cannot."
 
 
-SECTION = Section("beta-tau", "beta and tau", _rows, _views)
+SECTION = Section(
+    "beta-tau", "beta and tau", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+)

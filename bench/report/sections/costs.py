@@ -7,11 +7,13 @@ query. Data only: the table of indexes shows them.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
+from bench.report.results import Results
 from bench.report.section import Section
 
 if TYPE_CHECKING:
@@ -24,9 +26,10 @@ MEDIANS = {name: name for name in ("entries", "width", "kb_bytes")} | {
 """Figure -> where a result of retrieval has it."""
 
 
-def _rows(inputs: RunInputs) -> DataFrame:
-    return typed(
-        {
+def lines(results: Results) -> Iterator[dict[str, Any]]:
+    """The rows of one run, as plain values."""
+    for (task, method, index), pairs in results.by_index.items():
+        yield {
             "task": task,
             "title": pairs[0][0].title,
             "method": method,
@@ -38,8 +41,10 @@ def _rows(inputs: RunInputs) -> DataFrame:
             },
             "largest_k": max(max(result.ks) for _, result in pairs),
         }
-        for (task, method, index), pairs in inputs.results.by_index.items()
-    )
+
+
+def _rows(inputs: RunInputs) -> DataFrame:
+    return typed(lines(inputs.results))
 
 
 SECTION = Section("costs", "Costs of retrieval", _rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.report.charts import curves as chart
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
 from bench.report.section import Section
@@ -59,4 +60,6 @@ def _rows(inputs: RunInputs) -> DataFrame:
     )
 
 
-SECTION = Section("curves", "Training curves", _rows)
+SECTION = Section(
+    "curves", "Training curves", _rows, pictures=lambda frame, _: chart.pictures(frame)
+)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.measure.gate import percent
 from bench.measure.history import Entry
 from bench.records.latency_cell import LatencyCell
+from bench.report.charts import gate as chart
 from bench.report.frame import Row, typed
 from bench.report.gate import interval
 from bench.report.inputs import MeasuredInputs
@@ -106,4 +107,10 @@ def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
         yield View("History of the gate", COLUMNS, NOTES, by=SERIES)
 
 
-SECTION = Section("gate", "History of the gate", _rows, _views)
+SECTION = Section(
+    "gate",
+    "History of the gate",
+    _rows,
+    _views,
+    pictures=lambda _, inputs: chart.pictures(inputs.past),
+)

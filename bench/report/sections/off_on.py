@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from bench.report.charts import off_on as chart
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import CONTROLS, OFF, ON
@@ -194,4 +195,6 @@ def _average_notes(frame: DataFrame) -> Iterator[str]:
         yield f"Left out, for want of a score of: {left_out}."
 
 
-SECTION = Section("off-on", "Retrieval off and on", _rows, _views)
+SECTION = Section(
+    "off-on", "Retrieval off and on", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bench.records.run import Record, TeacherFacts, TrainingResult
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
+from bench.report.scores import TEACHER
 from bench.report.section import METHOD, TASK, Column, Section, View
-from bench.report.sections.scores import TEACHER
 from bench.report.summary import Spread, each, number, summarise
 
 if TYPE_CHECKING:

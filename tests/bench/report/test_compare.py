@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.report.legacy import of_comparison
 
 from bench.report.build import NOT_GLUE, Report
 from bench.report.compare import NOTHING, build
@@ -16,7 +17,6 @@ from bench.report.compared import CompareError, CompareInputs
 from bench.report.compared.differences import OTHER_ROWS, SECTION, UNMATCHED
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.legacy import of_comparison
 from bench.report.render.data import as_json
 from bench.report.results import Results, load
 from bench.report.sections import comparisons

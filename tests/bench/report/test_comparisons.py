@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from bench.report.document import build
+
 from bench.report.frame import Row, typed
 from bench.report.inputs import RunInputs
 from bench.report.results import load

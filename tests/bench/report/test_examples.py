@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.report.document import build
 
 from bench.records.store import Problem, Store
-from bench.report.document import build
 from bench.report.examples import Examples
 from bench.report.results import load
 from bench.report.scores import OFF

@@ -8,10 +8,10 @@ from random import Random
 
 import numpy as np
 import pytest
+from bench.report.document import NOT_GLUE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.document import NOT_GLUE
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
 from bench.report.scores import MAJORITY, OFF, TEACHER

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.report.students import training_table, trainings
+
 from tests.bench.report import factory
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.report.document import build
 from numpy.typing import NDArray
 
 from bench.records.store import Store
-from bench.report.document import build
 from bench.report.results import HELD_OUT, load
 from bench.report.sweeps import Sweep, sweeps
 from tests.bench.report import swept
