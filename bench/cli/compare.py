@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
 from bench.cli.command import command
-from bench.cli.console import console, show
+from bench.cli.console import show_report, written
 
 EXAMPLES = """
 \b
@@ -43,41 +42,25 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     labels differ are not comparable and say so. Settings, machines and versions that differ, and
     times and sizes, are shown beside. The exit code is 0 whatever the differences are.
     """
+    from bench.records.results import load
     from bench.records.store import Store
-    from bench.report import markdown
     from bench.report.compare import build
-    from bench.report.files import find
-    from bench.report.results import load
+    from bench.report.compared import CompareInputs
+    from bench.report.files import find, write
+    from bench.report.render import markdown
+    from bench.report.render.data import json_text
 
-    made = build([load(Store(find(run))) for run in runs])
-    out_to = console()
-    form = form or ("table" if out_to.is_terminal else "md")
+    made = build(CompareInputs([load(Store(find(run))) for run in runs]))
     if form == "json":
-        click.echo(_json(made.data), nl=False)
-    elif form == "md":
-        click.echo(markdown.render(made), nl=False)
+        click.echo(json_text(made.data), nl=False)
     else:
-        out_to.print(made.title, style="bold")
-        out_to.print("", *made.headline, *made.lead, "", sep="\n")
-        show(*made.tables)
+        show_report(made, as_markdown=None if form is None else form == "md")
     if out is not None:
-        from bench.report.page import render
+        from bench.report.render.html import render
 
-        page = render(made, command=command())
-        _write(out, {MARKDOWN: markdown.render(made), JSON: _json(made.data), HTML: page})
-        click.echo(f"wrote {out}: {MARKDOWN}, {JSON}, {HTML}", err=True)
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _write(folder: Path, texts: dict[str, str]) -> None:
-    from bench.records.store import StoreError
-    from bench.report.files import put
-
-    try:
-        for name, text in texts.items():
-            put(folder / name, text)
-    except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}") from error
+        contents = [
+            (PurePath(MARKDOWN), markdown.render(made)),
+            (PurePath(JSON), json_text(made.data)),
+            (PurePath(HTML), render(made, command=command())),
+        ]
+        written("wrote", out, write(out, contents))

@@ -53,7 +53,7 @@ def latency(dry_run: bool, explain: bool, **given: Any) -> int:
 
     with measuring.terminable():
         measurements, records = measuring.run_latency(given, made, measuring.error_console())
-    show_and_write(measurements)
+    show_and_write(measurements, "latency")
     return 0 if records and all(record.status == "ok" for record in records) else 1
 
 

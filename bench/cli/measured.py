@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 
-import click
-
-from bench.cli.console import console, show
+from bench.cli.console import show_report, written
 from bench.records.measurements import Kind, Measurements
-from bench.report import markdown, measured
+from bench.report import build, files
+from bench.report.build import Report
+from bench.report.inputs import MeasuredInputs
+from bench.report.render import data, markdown
 
 
-def show_and_write(
-    measurements: Measurements,
-    kinds: Sequence[Kind] = ("latency",),
-    *,
-    name: str = "latency",
-    folder: Path | None = None,
-) -> None:
-    """Print the tables of ``kinds`` and write ``<name>.md`` with the CSV files.
-
-    Args:
-        measurements: the folder that is shown.
-        kinds: records to show.
-        name: of the Markdown file.
-        folder: where files go, by default beside the measurements.
+def show_and_write(measurements: Measurements, kind: Kind) -> None:
+    """Print the tables of ``kind`` and write ``<kind>.md`` and ``<kind>.csv`` beside the cells.
 
     Raises:
         StoreError: if the files cannot be written.
     """
-    made = measured.build(measurements, kinds)
-    paths = measured.write(made, measurements, folder or measurements.folder, name)
-    out = console()
-    if out.is_terminal:
-        out.print(made.title, style="bold")
-        out.print(*made.lead, "", sep="\n")
-        show(*made.tables)
-    else:
-        click.echo(markdown.render(made), nl=False)
-    click.echo(f"wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", err=True)
+    report = build.of_measurements(MeasuredInputs(measurements, (kind,)))
+    folder: Path = measurements.folder
+    paths = files.write(folder, _contents(report, kind))
+    show_report(report)
+    written("wrote", folder, paths)
+
+
+def _contents(report: Report, kind: Kind) -> Iterator[files.Content]:
+    yield PurePath(f"{kind}.md"), markdown.render(report)
+    for name, frame in data.tidy(report):
+        yield PurePath(name), data.as_csv(frame)

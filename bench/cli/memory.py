@@ -70,7 +70,7 @@ def memory(dry_run: bool, **given: Any) -> int:
             )
     finally:
         reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
-    show_and_write(measurements, ("memory",), name="memory")
+    show_and_write(measurements, "memory")
     return 0 if records and all(record.status == "ok" for record in records) else 1
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.command import command
+from bench.cli.console import show_report, written
 from bench.cli.options import names
-from bench.report.server import PORT
+from bench.report.render.server import PORT
+
+if TYPE_CHECKING:
+    from bench.report.request import Request
 
 EXAMPLES = """
 \b
@@ -36,9 +43,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     callback=names,
     help="a,b of md, tidy, csv, parquet, latex, json, html  [default: md,tidy,json,html]",
 )
-@click.option("--figures", multiple=True, callback=names, help="Files of each picture: svg,png.")
+@click.option(
+    "--figures", multiple=True, callback=names, help="Files of each picture: svg,png,pdf."
+)
 @click.option(
     "--select",
+    "chosen",
     multiple=True,
     help="Show only these sections (scores,k) or rows (task=mrpc,rte); may be repeated.",
 )
@@ -58,7 +68,7 @@ def report(
     baseline: str | None,
     formats: list[str],
     figures: list[str],
-    select: tuple[str, ...],
+    chosen: tuple[str, ...],
     group_by: str | None,
     beside: tuple[Path, ...],
     out: Path | None,
@@ -77,17 +87,82 @@ def report(
     file per section in full precision); latex (tables/*.tex, booktabs); json (everything); html
     (the page, one file).
     """
-    from bench.cli import reporting
-    from bench.report import files, selection
+    from bench.report import files, select
     from bench.report.request import Request
 
     request = Request(
         folder=files.find(run, files.RUNS),
-        beside=tuple(map(reporting.folder, beside)),
+        beside=tuple(map(_folder, beside)),
         baseline=baseline,
-        selection=selection.parse(select, group_by),
+        selection=select.parse(chosen, group_by),
     )
     if serve:
-        reporting.serve(request, port)
+        _serve(request, port)
     else:
-        reporting.write(request, out or request.folder, formats, figures)
+        _write(request, out or request.folder, formats, figures)
+
+
+def _folder(name: Path) -> Path:
+    """A folder, or the name of one in results/runs."""
+    from bench.report.files import RUNS
+
+    return RUNS / name if not name.is_dir() and (RUNS / name).is_dir() else name
+
+
+def _write(request: Request, folder: Path, formats: list[str], figures: list[str]) -> None:
+    """Print the tables and write the files, unless both are there already.
+
+    Raises:
+        UserError: for a format that does not exist, or a folder that cannot be written.
+    """
+    from bench.report import files, kept
+
+    wanted = files.known("format", formats, files.FORMATS) or files.USUAL
+    pictures = files.known("picture format", figures, files.PICTURES)
+    line = command()
+    options = {**request.options, "formats": wanted, "pictures": pictures, "command": line}
+    stamp = kept.stamp(request.folders, options)
+    if (earlier := kept.find(folder, stamp)) is not None:
+        show_report(earlier)
+        written("up to date in", folder, [folder / name for name, _ in earlier.files])
+        return
+    shown, whole = request.make()
+    source = files.Source(shown, whole, line)
+    paths = files.write(folder, files.contents(source, wanted, pictures))
+    kept.keep(folder, stamp, shown, paths)
+    show_report(shown)
+    written("wrote", folder, paths)
+
+
+def _serve(request: Request, port: int) -> None:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        UserError: if the port is in use.
+    """
+    from bench.report import kept
+    from bench.report.render import server
+    from bench.report.render.html import render
+
+    line = command()
+
+    def stamp() -> str:
+        return kept.stamp(request.folders, request.options)
+
+    def make() -> tuple[Any, bool, float]:
+        began = perf_counter()
+        shown, whole = request.make()
+        return shown, whole.unfinished, perf_counter() - began
+
+    def page() -> str:
+        now = stamp()
+        shown, live, seconds = ready.pop(now) if now in ready else make()
+        ready.clear()
+        return render(shown, command=line, live=live, seconds=seconds)
+
+    def announce(url: str) -> None:
+        click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)
+
+    # Made before anything is announced: a mistake is told here and not in the browser.
+    ready = {stamp(): make()}
+    server.serve(page, port, announce, stamp=stamp)

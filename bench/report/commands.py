@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.records.measurement import LatencyRecord, MemoryRecord
-from bench.report import latency, memory
-from bench.report.document import Report
-from bench.report.section import Section
-from bench.report.table import Table
-
-FRESH = {
-    "--out": True,
-    "--overwrite": True,
-    "--cells": True,
-    "--dry-run": False,
-    "--history": True,
-    "--json": True,
-    "--junit": True,
-    "--summary": True,
-}
-"""Flags that are left out, and whether a value follows. Into the folder of the run itself nothing
-would be made again: its cells have their records. Nor are the files of a gate written again."""
+from bench.report.build import Part, Report
+from bench.report.command_line import restricted, words
+from bench.report.frame import Row
+from bench.report.section import View
 
 RUN = ["bench", "run"]
 
@@ -33,7 +18,7 @@ Named = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A run whose cells the report shows; a merged one shows those of several.
 
     Attributes:
@@ -57,175 +42,51 @@ class _Source:
 
 
 class Commands:
-    """Finds the command of each row of a report."""
+    """Finds the command of each line of a report's tables."""
 
     def __init__(self, report: Report) -> None:
-        run = report.data.get("run") or {}
-        found = [
-            _Source(one["command"], one.get("config") or {})
+        run = report.about.get("run") or {}
+        sources = [
+            Source(one["command"], one.get("config") or {})
             for one in (run.get("merged") or [run])
             if isinstance(one.get("command"), str)
         ]
-        self._sources = [source for source in found if words(source.command)[:2] == RUN]
-        cells = _dicts(report.data.get("cells"))
-        self._methods = {cell["method"] for cell in cells}
-        self._tasks = _tasks(report.data, cells)
-        self._measured = _measured(report)
+        self._sources = [source for source in sources if words(source.command)[:2] == RUN]
+        self._methods = set(report.methods)
+        self._backends = report.backends
 
-    def row(self, section: Section, table: Table, row: tuple[str, ...]) -> Named | None:
-        """The command that makes ``row`` again, None if nothing more exact is known of it.
+    def line(self, part: Part, view: View, row: Row) -> Named | None:
+        """The command that makes a line again, None if nothing more exact is known of it.
 
-        A row with cells of several runs has a command for each of them, joined by ``&&``.
+        A line with cells of several runs has a command for each of them, joined by ``&&``.
         """
-        if (found := self._measured.get((table.columns, row))) is not None:
-            return found
-        if section.about and "key" not in table.columns:
+        section = part.section
+        if section.command is not None:
+            command = section.command(row)
+            return restricted(command.line, command.only), command.what
+        titles = {label.title for label in view.labels}
+        if section.about and "key" not in titles:
             return None
-        cells = dict(zip(table.columns, row, strict=True))
-        methods = self._named_methods(cells.get("method", ""))
-        task = self._tasks.get(cells.get("task", ""))
+        methods = [*section.methods(row)] if "method" in titles else []
+        task = getattr(row, "task", None) if "task" in titles else None
+        if not set(methods) <= self._methods or not (methods or task):
+            return None
+        seed = getattr(row, "seed", None) if "seed" in {c.title for c in view.columns} else None
         only = {
             "--methods": methods,
             "--tasks": [task] if task else [],
-            "--seeds": [cells["seed"]] if cells.get("seed", "").isdigit() else [],
+            "--seeds": [] if seed is None else [str(seed)],
         }
-        if not methods and not task:
-            return None
-        index = cells.get("index", cells.get("retrieval", ""))
+        backend = self._backends.get(self._index(row, titles))
         commands: dict[str, None] = {}
-        spec = None
+        spec: list[str] = []
         for source in self._sources:
             if all(source.has(flag[2:], values) for flag, values in only.items()):
-                spec = _spec(index, source.specs)
-                ann = {"--ann": [spec] if spec else []}
-                commands.setdefault(restricted(source.command, only | ann))
-        told = [", ".join(values) for values in only.values() if values]
-        what = " · ".join([*told, *([spec] if spec else [])])
-        return (" && ".join(commands), what) if commands else None
+                spec = [backend] if backend in source.specs else []
+                commands.setdefault(restricted(source.command, only | {"--ann": spec}))
+        told = [", ".join(values) for values in (*only.values(), spec) if values]
+        return (" && ".join(commands), " · ".join(told)) if commands else None
 
-    def _named_methods(self, cell: str) -> list[str]:
-        names = cell.split(" - ")  # a difference of two methods needs both
-        return names if all(name in self._methods for name in names) else []
-
-
-def _spec(index: str, specs: Iterable[str]) -> str | None:
-    """The backend that an index begins with, as the run's settings name it."""
-    fitting = [spec for spec in specs if index == spec or index.startswith(f"{spec}, ")]
-    return max(fitting, key=len, default=None)
-
-
-def restricted(command: str, only: Mapping[str, Sequence[str]]) -> str:
-    """``command`` with other values for some of its flags, and nothing of :data:`FRESH`.
-
-    Repeated flags add up, so what the command says of a flag is replaced, never followed.
-
-    >>> restricted("bench run --methods all --out DIR --tasks=mrpc", {"--methods": ["kd", "rkd"]})
-    'bench run --tasks=mrpc --methods kd,rkd'
-
-    Args:
-        command: a command line.
-        only: flag -> its values; a flag without values stays as it is.
-    """
-    dropped = FRESH | {flag: True for flag, values in only.items() if values}
-    kept: list[str] = []
-    skip = False
-    for word in words(command):
-        flag, equals, _ = word.partition("=")
-        flag = flag.replace("_", "-")
-        if skip:
-            skip = False
-        elif flag in dropped:
-            skip = dropped[flag] and not equals
-        else:
-            kept.append(word)
-    for flag, values in only.items():
-        if values:
-            kept += [flag, ",".join(values)]
-    return shlex.join(kept)
-
-
-def words(command: str) -> list[str]:
-    """The words of a command line; one with an odd number of quotes is taken apart at blanks."""
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return command.split()
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _tasks(data: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What tables call a task (its name, its title, a title with a split) -> its name."""
-    found = {cell["task"]: cell["task"] for cell in cells}
-    for value in data.values():
-        for one in _dicts(value):
-            if one.get("task") in found and isinstance(one.get("title"), str):
-                found.setdefault(one["title"], one["task"])
-    return found
-
-
-def _measured(report: Report) -> dict[tuple[tuple[str, ...], tuple[str, ...]], Named]:
-    """Columns and row of each measured cell -> its command.
-
-    The tables are made again from the records, so that their rows need not be taken apart.
-    """
-    records = [record for section in report.sections for record in section.records]
-    timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
-    table = latency.table(timed)
-    named = map(_of_latency, timed)
-    found = {(table.columns, row): one for row, one in zip(table.rows, named, strict=True)}
-    weighed = [one for one in records if isinstance(one, MemoryRecord)]
-    table = memory.table(weighed)
-    for record in weighed:
-        # A row also holds a ratio to another record, so its labels tell whose it is.
-        labels = memory.table([record]).rows[0][: table.labels]
-        rows = [row for row in table.rows if row[: table.labels] == labels]
-        found |= {(table.columns, row): _of_memory(record) for row in rows}
-    return found
-
-
-def _of_latency(record: LatencyRecord) -> Named:
-    cell = record.cell
-    only: dict[str, list[str]] = {
-        "--bases": _base(cell.base, record.provenance.command),
-        "--ann": [cell.backend],
-        "--k": [str(cell.k)],
-        "--threads": [str(cell.threads)],
-        "--batch": [str(cell.batch)],
-        "--precision": [cell.precision],
-        "--lengths": _lengths(cell.lengths, record.provenance.command),
-    }
-    return restricted(record.provenance.command, only), cell.label
-
-
-def _of_memory(record: MemoryRecord) -> Named:
-    only = {
-        "--bases": _base(record.base, record.provenance.command),
-        "--ann": [record.backend],
-        "--k": [str(record.k)],
-    }
-    what = f"{record.base} ({record.size:,}) {record.backend} k {record.k}"
-    return restricted(record.provenance.command, only), what
-
-
-def _base(name: str, command: str) -> list[str]:
-    """The base for ``--bases``; none where the command takes it from a run or a classifier."""
-    return [] if _has(command, "--run") or _has(command, "--classifier") else [name]
-
-
-def _lengths(name: str, command: str) -> list[str]:
-    """``--lengths`` for the name of lengths in a cell, where the command gives any.
-
-    >>> _lengths("fixed 32", "bench latency --lengths 16,32"), _lengths("fixed 32", "bench latency")
-    (['32'], [])
-    """
-    if not _has(command, "--lengths"):
-        return []
-    kind, _, what = name.partition(" ")
-    return [what] if kind == "fixed" else [f"{kind}:{what}" if what else kind]
-
-
-def _has(command: str, flag: str) -> bool:
-    return any(word.partition("=")[0] == flag for word in words(command))
+    def _index(self, row: Row, titles: set[str]) -> str:
+        name = next((name for name in ("index", "retrieval") if name in titles), None)
+        return getattr(row, name, None) or "" if name else ""

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.records.results import Results
 from bench.records.run import ControlResult, Record, RetrievalResult, Scores, TrainingResult
 from bench.records.store import Problem, Store, StoreError
-from bench.report.results import Results
 from bench.report.scores import OFF
 
 LOGITS, OUTPUTS, TEMPERATURE, SECOND_HEAD = "logits", "outputs", "temperature", "mixed"
 """Arrays of final outputs [N, C] by split: of a student alone, with a knowledge base, controls."""
 
 LABELS = "labels"
+ARRAYS = (LOGITS, LABELS, OUTPUTS, TEMPERATURE, SECOND_HEAD)
 Answers = NDArray[Any]
 """Class ids [N] of the smallest integer type; of a regression scores [N] as they were stored.
 
@@ -70,44 +71,10 @@ def with_base(record: Record, result: RetrievalResult) -> Answer:
 
 def with_control(record: Record, result: ControlResult) -> dict[str, Answer]:
     """The student with what could do as well: array -> answer."""
-    found = {SECOND_HEAD: Answer(record, SECOND_HEAD, result.second_head.mixed.scores)}
+    answers = {SECOND_HEAD: Answer(record, SECOND_HEAD, result.second_head.mixed.scores)}
     if result.temperature:
-        found[TEMPERATURE] = Answer(record, TEMPERATURE, result.temperature.answers.scores)
-    return found
-
-
-def columns(results: Results) -> dict[Column, BySeed]:
-    """Every planned (task, method, retrieval); empty where no cell of it has finished.
-
-    Tasks and methods stand in the order of the plan; the student alone before its indexes.
-    """
-    tasks = _places(cell.plan.task for cell in results.cells)
-    methods = _places(cell.plan.method for cell in results.cells)
-    found: dict[Column, BySeed] = {}
-    for cell in results.cells:
-        plan = cell.plan
-        if plan.kind == "training":
-            found.setdefault((plan.task, plan.method, OFF), {})
-        elif plan.kind == "retrieval" and results.shown(plan):
-            found.setdefault((plan.task, plan.method, results.index_name(plan)), {})
-    for record, training in results.trained:
-        found[record.task, record.method, OFF][record.seed] = alone(record, training)
-    for at, pairs in results.by_index.items():
-        found[at] = {record.seed: with_base(record, result) for record, result in pairs}
-    order = sorted(found, key=lambda at: (tasks[at[0]], methods[at[1]], at[2] != OFF))
-    return {at: found[at] for at in order}
-
-
-def _places(names: Any) -> dict[str, int]:
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """Arrays of a file that are read: those of the test splits."""
-
-    names: tuple[str, ...]
-    regression: bool
+        answers[TEMPERATURE] = Answer(record, TEMPERATURE, result.temperature.answers.scores)
+    return answers
 
 
 class Examples:
@@ -120,35 +87,43 @@ class Examples:
     def __init__(self, results: Results) -> None:
         self._store = Store(results.folder)
         self._results = results
-        self._wanted: dict[str, _Wanted] = {}
+        self._records: dict[str, Record] = {}  # key of a file -> a record of what it is about
         self._students: dict[str, dict[str, None]] = {}  # task -> keys of files with labels
         for record in results.records:
             if record.status == "ok":
-                self._want(record)
+                self._records[record.key] = record
+                if not record.controls:  # labels are there even where that record is not usable
+                    self._records.setdefault(_student(record), record)
+                    self._students.setdefault(record.task, {})[_student(record)] = None
         self._files: dict[str, dict[str, Answers] | Problem] = {}
         self._labels: dict[tuple[str, str], Answers | None] = {}
         self._rejected: dict[tuple[str, str, str], Problem] = {}
         self._others: dict[tuple[str, str], Problem] = {}  # students that answered other rows
         self._problems: dict[Path, Problem] = {}
 
-    def _want(self, record: Record) -> None:
-        arrays = [LOGITS, LABELS] if record.training else []
-        arrays += [OUTPUTS] if record.retrieval else []
-        arrays += list(with_control(record, record.controls)) if record.controls else []
-        names = tuple(f"{array}.{split}" for array in arrays for split in record.tests)
-        self._wanted[record.key] = _Wanted(names, record.regression)
-        student = record.key if record.training else None
-        if record.retrieval:  # the labels are there even where that record cannot be used
-            student = record.retrieval.training_key
-            labels = tuple(f"{LABELS}.{split}" for split in record.tests)
-            self._wanted.setdefault(student, _Wanted(labels, record.regression))
-        if student:
-            self._students.setdefault(record.task, {})[student] = None
-
     @cached_property
     def columns(self) -> dict[Column, BySeed]:
-        """What :func:`columns` finds."""
-        return columns(self._results)
+        """Every planned (task, method, retrieval); empty where no cell of it has finished.
+
+        Tasks and methods stand in the order of the plan; the student alone before its indexes.
+        """
+        results, planned = self._results, [cell.plan for cell in self._results.cells]
+        columns: dict[Column, BySeed] = {}
+        for plan in planned:
+            if plan.kind == "training":
+                columns.setdefault((plan.task, plan.method, OFF), {})
+            elif plan.kind == "retrieval" and results.shown(plan):
+                columns.setdefault((plan.task, plan.method, results.index_name(plan)), {})
+        for record, training in results.trained:
+            columns[record.task, record.method, OFF][record.seed] = alone(record, training)
+        for at, pairs in results.by_index.items():
+            columns[at] = {record.seed: with_base(record, result) for record, result in pairs}
+        tasks = [*dict.fromkeys(plan.task for plan in planned)]
+        methods = [*dict.fromkeys(plan.method for plan in planned)]
+        order = sorted(
+            columns, key=lambda at: (tasks.index(at[0]), methods.index(at[1]), at[2] != OFF)
+        )
+        return {at: columns[at] for at in order}
 
     @cached_property
     def kept(self) -> bool:
@@ -163,12 +138,6 @@ class Examples:
         """
         return tuple(self._problems[path] for path in sorted(self._problems))
 
-    def column(self, task: str, method: str, retrieval: str, split: str) -> dict[int, Answers]:
-        """Seed -> answers [N] on ``split``, of the seeds whose outputs can be used."""
-        answers = self.columns.get((task, method, retrieval), {})
-        found = {seed: self.answers(answer, split) for seed, answer in answers.items()}
-        return {seed: one for seed, one in found.items() if not isinstance(one, Problem)}
-
     def answers(self, answer: Answer, split: str) -> Answers | Problem:
         """The answers [N] to the examples of a test split, or why they cannot be used."""
         key, array = answer.name
@@ -180,15 +149,15 @@ class Examples:
         file = self._file(key)
         if isinstance(file, Problem):
             return file
-        found = file.get(f"{array}.{split}")
-        if found is None:
+        answers = file.get(f"{array}.{split}")
+        if answers is None:
             return self.reject(answer, split, f"has no usable {array}.{split}")
         if labels is None:
             return self.reject(answer, split, f"nothing to compare {array}.{split} with: no labels")
-        if found.shape != labels.shape:
-            rows = f"{array}.{split} has {len(found):,} rows, the labels {len(labels):,}"
+        if answers.shape != labels.shape:
+            rows = f"{array}.{split} has {len(answers):,} rows, the labels {len(labels):,}"
             return self.reject(answer, split, rows)
-        return found
+        return answers
 
     def reject(self, answer: Answer, split: str, reason: str) -> Problem:
         """Say that the answers to ``split`` cannot be used; they are not given any more."""
@@ -212,20 +181,20 @@ class Examples:
         return self._labels[task, split]
 
     def _agreed(self, task: str, split: str) -> Answers | None:
-        found: dict[str, Answers] = {}
+        labels: dict[str, Answers] = {}
         for key in self._students.get(task, {}):
             file = self._file(key)
             if not isinstance(file, Problem) and f"{LABELS}.{split}" in file:
-                found[key] = file[f"{LABELS}.{split}"]
-        if not found:
+                labels[key] = file[f"{LABELS}.{split}"]
+        if not labels:
             return None
-        contents = {key: labels.tobytes() for key, labels in found.items()}
+        contents = {key: own.tobytes() for key, own in labels.items()}
         (most, _), *_ = Counter(contents.values()).most_common(1)
         for key, content in contents.items():
             if content != most:
                 reason = f"{LABELS}.{split} differ from those of other cells: other rows"
                 self._others[key, split] = self._named(key, reason)
-        return next(found[key] for key, content in contents.items() if content == most)
+        return next(labels[key] for key, content in contents.items() if content == most)
 
     def _file(self, key: str) -> dict[str, Answers] | Problem:
         if key not in self._files:
@@ -233,27 +202,27 @@ class Examples:
         return self._files[key]
 
     def _read(self, key: str) -> dict[str, Answers] | Problem:
-        wanted, path = self._wanted[key], self._store.cells / f"{key}.npz"
+        record, path = self._records[key], self._store.cells / f"{key}.npz"
         try:
-            arrays = self._store.arrays(key, wanted.names)
+            arrays = self._store.arrays(key, [f"{a}.{s}" for a in ARRAYS for s in record.tests])
         except StoreError as error:
             return self._named(key, str(error).removeprefix(f"{path} is "))
         if not path.is_file():
             return self._named(key, "missing: no outputs beside its record")
-        found = {}
+        answers = {}
         for name, array in arrays.items():
-            reason = _unfit(name, array, wanted.regression)
+            reason = _unfit(name, array, record.regression)
             if reason:
                 self._named(key, reason)
             else:
-                found[name] = _compact(name, array, wanted.regression)
-        return found
+                answers[name] = _compact(name, array, record.regression)
+        return answers
 
 
 def _student(record: Record) -> str:
     """The key of the training cell that a record is about."""
-    found = record.retrieval or record.controls
-    return found.training_key if found else record.key
+    about = record.retrieval or record.controls
+    return about.training_key if about else record.key
 
 
 def _unfit(name: str, array: NDArray[Any], regression: bool) -> str | None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from bench.records.measurement import LatencyRecord, MemoryRecord
 from bench.records.measurements import FOLDER as MEASURED
 from bench.records.store import RUN, StoreError
-from bench.report import flat, latency, latex, markdown, memory, tidy
-from bench.report.document import Report
 from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from bench.report.build import Report
 
 RUNS = Path("results/runs")
 """Where ``bench run`` puts its runs unless told otherwise."""
 
-MARKDOWN, CSV, JSON, HTML = "report.md", "results.csv", "results.json", "report.html"
+MARKDOWN, JSON, HTML = "report.md", "results.json", "report.html"
 TABLES, FIGURES = "tables", "figures"
 """Folders below that of the report."""
 
@@ -33,18 +33,18 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
         StoreError: if there are no runs.
         UnknownNameError: with the nearest run's name.
     """
-    known = {path.parent.name: path for path in runs.glob(f"*/{RUN}")}
+    folders = {path.parent.name: path for path in runs.glob(f"*/{RUN}")}
     if name is not None:
         for folder in (Path(name), runs / name):
             if folder.is_dir():
                 return folder
-        if Path(name).name != name or not known:
+        if Path(name).name != name or not folders:
             raise StoreError(f"no run at {name}: expected {Path(name) / RUN}")
         measured = {path.parent.name for path in runs.glob(f"*/{MEASURED}")}
-        raise UnknownNameError("run", name, known.keys() | measured)
-    if not known:
+        raise UnknownNameError("run", name, folders.keys() | measured)
+    if not folders:
         raise StoreError(f"no runs in {runs}: `bench run` makes one")
-    return max(known.values(), key=lambda path: path.stat().st_mtime).parent
+    return max(folders.values(), key=lambda path: path.stat().st_mtime).parent
 
 
 @dataclass(frozen=True)
@@ -54,58 +54,71 @@ class Source:
     Attributes:
         shown: the report, or the part of it that was asked for.
         whole: all of it; what serves as data is never a part.
-        command: that makes the report.
+        command: that makes the report; the page says it.
+        request: what was asked for; for the page and the pictures as they were.
     """
 
     shown: Report
     whole: Report
-    command: str
+    command: str = "bench report"
 
 
 def _markdown(of: Source) -> Iterator[Content]:
+    from bench.report.render import markdown
+
     yield PurePath(MARKDOWN), markdown.render(of.shown)
 
 
 def _tidy(of: Source) -> Iterator[Content]:
     """A row per score of a run, per cell of measurements."""
-    if "rows" in of.whole.data:
-        yield PurePath(CSV), tidy.as_csv(of.whole.rows)
-    records = [record for section in of.whole.sections for record in section.records]
-    if timed := [record for record in records if isinstance(record, LatencyRecord)]:
-        yield PurePath("latency.csv"), latency.as_csv(timed)
-    if weighed := [record for record in records if isinstance(record, MemoryRecord)]:
-        yield PurePath("memory.csv"), memory.as_csv(weighed)
+    from bench.report.render import data
+
+    for name, frame in data.tidy(of.whole):
+        yield PurePath(name), data.as_csv(frame)
 
 
 def _csv(of: Source) -> Iterator[Content]:
+    from bench.report.render import data
+
     yield from _tidy(of)
-    for section in of.shown.sections:
-        if section.records:
-            yield PurePath(TABLES, f"{section.name}.csv"), flat.as_csv(section.records)
+    for name, frame in data.sections(of.shown):
+        yield PurePath(TABLES, f"{name}.csv"), data.as_csv(frame)
 
 
 def _parquet(of: Source) -> Iterator[Content]:
-    if "rows" in of.whole.data:
-        yield PurePath(CSV).with_suffix(".parquet"), tidy.as_parquet(of.whole.rows)
-    for section in of.shown.sections:
-        if section.records:
-            yield PurePath(TABLES, f"{section.name}.parquet"), flat.as_parquet(section.records)
+    from bench.report.render import data
+
+    for name, frame in data.tidy(of.whole):
+        yield PurePath(name).with_suffix(".parquet"), data.as_parquet(frame)
+    for name, frame in data.sections(of.shown):
+        yield PurePath(TABLES, f"{name}.parquet"), data.as_parquet(frame)
 
 
 def _latex(of: Source) -> Iterator[Content]:
+    from bench.report.render import latex
+
     for name, text in latex.files(of.shown).items():
         yield TABLES / name, text
 
 
 def _json(of: Source) -> Iterator[Content]:
-    text = json.dumps(of.whole.data, indent=1, sort_keys=True, allow_nan=False)
-    yield PurePath(JSON), text + "\n"
+    from bench.report.render import data
+
+    yield PurePath(JSON), data.json_text(of.whole.data)
 
 
 def _html(of: Source) -> Iterator[Content]:
-    from bench.report.page import render
+    from bench.report.render.html import render
 
     yield PurePath(HTML), render(of.shown, command=of.command)
+
+
+def _drawn(of: Source, kind: str) -> Iterator[Content]:
+    from bench.report.charts.export import drawn_as
+
+    for part in of.shown.parts:
+        for picture in part.pictures:
+            yield PurePath(FIGURES, f"{picture.name}.{kind}"), drawn_as(picture, kind)
 
 
 FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
@@ -122,7 +135,7 @@ FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
 USUAL = ("md", "tidy", "json", "html")
 """Formats that are written unless told otherwise."""
 
-PICTURES = ("svg", "png")
+PICTURES = ("svg", "png", "pdf")
 
 
 def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, ...]:
@@ -131,71 +144,46 @@ def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, .
     Raises:
         UnknownNameError: for one that is not ``among`` them, e.g. ``format 'pdf'``.
     """
-    found = tuple(dict.fromkeys(name.lower() for name in names))
-    for name in found:
-        if name not in (allowed := tuple(among)):
+    distinct, allowed = dict.fromkeys(name.lower() for name in names), tuple(among)
+    for name in distinct:
+        if name not in allowed:
             raise UnknownNameError(what, name, allowed)
-    return found
+    return tuple(distinct)
 
 
-def write(
-    report: Report,
-    folder: Path,
-    formats: Sequence[str] = USUAL,
-    pictures: Sequence[str] = (),
-    *,
-    whole: Report | None = None,
-    command: str = "bench report",
-) -> dict[Path, str]:
-    """Write the report into ``folder``, made if needed; each file appears whole or not at all.
+def contents(of: Source, formats: Sequence[str], pictures: Sequence[str] = ()) -> Iterator[Content]:
+    """Every file of a report below its folder.
 
     Args:
-        report: what is shown.
-        folder: where.
+        of: the report.
         formats: of :data:`FORMATS`.
-        pictures: of :data:`PICTURES`; the kinds of file each figure is drawn as.
-        whole: the report that ``report`` is a part of, for the files that are data.
-        command: that makes the report; the page says it.
+        pictures: of :data:`PICTURES`; the kinds of file each picture is drawn as.
+    """
+    for name in formats:
+        yield from FORMATS[name](of)
+    for kind in pictures:
+        yield from _drawn(of, kind)
+
+
+def write(folder: Path, contents: Iterable[Content]) -> Mapping[Path, str]:
+    """Write files into ``folder``, made if needed; each appears whole or not at all.
 
     Returns:
-        The files, in their order, with the checksum of what was written to each.
+        The files, in their order, with the checksum of what was written to each, whoever writes
+        there next.
 
     Raises:
-        StoreError: if it cannot be written.
+        StoreError: if one cannot be written.
     """
     written: dict[Path, str] = {}
-    source = Source(report, whole or report, command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in formats:
-            for file, content in FORMATS[name](source):
-                written[folder / file] = put(folder / file, content)
-        for kind in pictures:
-            for file, content in _drawn(report, kind):
-                written[folder / file] = put(folder / file, content)
+        for name, content in contents:
+            raw = content.encode("utf-8") if isinstance(content, str) else content
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, raw)
+            written[path] = hashlib.sha256(raw).hexdigest()
     except OSError as error:
         raise StoreError(f"cannot write the report to {folder}: {error.strerror}") from error
     return written
-
-
-def put(path: Path, content: str | bytes) -> str:
-    """Write one file, whole or not at all, and its folder if needed.
-
-    Returns:
-        The checksum of what was written, whoever writes there next.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def _drawn(report: Report, kind: str) -> Iterator[Content]:
-    from bench.report.drawing import drawn_as
-
-    for section in report.sections:
-        for figure in section.figures:
-            yield PurePath(FIGURES, f"{figure.name}.{kind}"), drawn_as(figure, kind)

@@ -7,7 +7,9 @@ from typing import get_args
 
 from bench.measure.gate import ERROR, HOLDS, OUTCOMES, UNDECIDED, Judged, Outcome, Ruling, percent
 from bench.records.measurement import Interval
-from bench.report.markdown import escape, grid
+from bench.report.frame import Row, typed
+from bench.report.render.markdown import escape, grid
+from bench.report.section import Column, View
 from bench.report.table import EMPTY, Table
 
 
@@ -31,9 +33,9 @@ def line(cell: Judged) -> str:
     return " ".join(("  ".join(parts) + reason).split("\n"))
 
 
-def backend(cell: Judged) -> str:
+def backend(cell: Judged | Row) -> str:
     """The backend, and for ``auto`` what it stood for."""
-    asked = cell.cell.backend
+    asked: str = cell.cell.backend
     if cell.index is None or cell.index.spec == asked:
         return asked
     return f"{asked} ({cell.index.spec})"
@@ -74,44 +76,26 @@ def counts(outcome: Outcome) -> list[str]:
     ]
 
 
+COLUMNS = (
+    Column("base", "cell.base", label=True),
+    Column("backend", backend, label=True),
+    Column("precision", "cell.precision", label=True),
+    Column("lengths", "cell.lengths", label=True),
+    Column("student", "cell.student", label=True),
+    Column("verdict", "verdict", label=True),
+    Column("entries", "cell.size", "{:,}".format),
+    Column("k", "cell.k"),
+    Column("batch", "cell.batch"),
+    Column("threads", "cell.threads"),
+    Column("overhead [95 %]", "ratio", interval),
+    Column("noise [95 %]", "noise", interval),
+    Column("reason", "reason"),
+)
+
+
 def table(outcome: Outcome) -> Table:
     """One row per cell."""
-    rows = tuple(_row(cell) for cell in outcome.cells)
-    columns = (
-        "base",
-        "backend",
-        "precision",
-        "lengths",
-        "student",
-        "verdict",
-        "entries",
-        "k",
-        "batch",
-        "threads",
-        "overhead [95 %]",
-        "noise [95 %]",
-        "reason",
-    )
-    return Table("Cells", columns, rows, labels=6, notes=outcome.notes)
-
-
-def _row(cell: Judged) -> tuple[str, ...]:
-    what = cell.cell
-    return (
-        what.base,
-        backend(cell),
-        what.precision,
-        what.lengths,
-        what.student,
-        cell.verdict,
-        f"{what.size:,}",
-        str(what.k),
-        str(what.batch),
-        str(what.threads),
-        interval(cell.ratio),
-        interval(cell.noise),
-        cell.reason or EMPTY,
-    )
+    return View("Cells", COLUMNS, outcome.notes).table(typed(outcome.cells))
 
 
 MARKS = {HOLDS: "✅", ERROR: "⚠️", UNDECIDED: "❔"}

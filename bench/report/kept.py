@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,8 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import bench
 import reaugkd
 from bench.records.store import RUN, StoreError
-from bench.report.document import Report
-from bench.report.section import Section
+from bench.report.table import Shown, Table
 from reaugkd import __version__
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.atomic import write_bytes
@@ -40,7 +38,10 @@ FILES = (RUN, "latency.json", "memory.json", "history.jsonl")
 FOLDERS = ("cells", "measurements")
 """What a report reads of a folder. Its own files may lie beside them and are not looked at."""
 
-LIBRARIES = ("jinja2", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "scipy")
+LIBRARIES = (
+    "altair", "jinja2", "numpy", "pandas", "pyarrow", "pydantic",
+    "pylatexenc", "scipy", "tabulate", "vl-convert-python",
+)  # fmt: skip
 """Libraries that compute, draw or write what a report holds."""
 
 
@@ -105,83 +106,53 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-@dataclass(frozen=True)
-class Found:
-    """A report that is up to date.
+class Kept(BaseModel):
+    """A report as far as it is shown in a terminal; all else stands in its files.
 
     Attributes:
-        report: as far as it is shown: title, headline, lead, tables and figures. It has no
-            records, rows or data; those stand in the files.
-        files: that were written, in their order; each holds what was written then.
+        title, headline, lead, tables: of the report.
+        files: path of each file that was written, from the folder of the report, and its checksum.
     """
-
-    report: Report
-    files: tuple[Path, ...]
-
-
-class _Kept(BaseModel):
-    """What a kept file holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     headline: tuple[str, ...]
     lead: tuple[str, ...]
-    sections: tuple[Section, ...]
+    tables: tuple[Table, ...]
     files: tuple[tuple[str, str], ...]
 
 
-class Kept:
-    """The reports that are kept beside their files.
+def find(folder: Path, stamp: str) -> Kept | None:
+    """The report of ``stamp`` whose files lie in ``folder``, or None if it has to be made."""
+    try:
+        kept = Kept.model_validate_json((folder / FOLDER / f"{stamp}.json").read_bytes())
+        unchanged = all(checksum(folder / name) == written for name, written in kept.files)
+    except (OSError, ValidationError):
+        return None  # not there, damaged, or a file was deleted: all mended by making it
+    return kept if unchanged else None
 
-    Args:
-        folder: where the files of the report go.
+
+def keep(folder: Path, stamp: str, report: Shown, files: Mapping[Path, str]) -> None:
+    """Keep what ``report`` shows, and the checksums of the ``files`` that were written.
+
+    Raises:
+        StoreError: if the folder cannot be written.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.kept = folder / FOLDER
-
-    def find(self, stamp: str) -> Found | None:
-        """The report of ``stamp``, or None if it has to be made."""
-        try:
-            kept = _Kept.model_validate_json((self.kept / f"{stamp}.json").read_bytes())
-            files = tuple(self.folder / name for name, _ in kept.files)
-            if [checksum(path) for path in files] != [sum_ for _, sum_ in kept.files]:
-                return None
-        except (OSError, ValidationError):
-            return None  # not there, damaged, or a file was deleted: all mended by making it
-        report = Report(kept.title, kept.lead, kept.sections, [], {}, kept.headline)
-        return Found(report, files)
-
-    def keep(self, stamp: str, report: Report, files: Mapping[Path, str]) -> None:
-        """Keep what ``report`` shows, and the checksums of the ``files`` that were written.
-
-        Raises:
-            StoreError: if the folder cannot be written.
-        """
-        try:
-            kept = _Kept(
-                title=report.title,
-                headline=report.headline,
-                lead=report.lead,
-                sections=tuple(replace(section, records=()) for section in report.sections),
-                files=tuple((self._name(path), found) for path, found in files.items()),
-            )
-            self.kept.mkdir(parents=True, exist_ok=True)
-            (self.kept / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
-            # An int where a figure says float is no mistake to warn of.
-            content = kept.model_dump_json(warnings=False).encode("utf-8")
-            write_bytes(self.kept / f"{stamp}.json", content)
-            self._trim()
-        except OSError as error:
-            raise StoreError(f"cannot write to {self.kept}: {error.strerror}") from error
-
-    def _name(self, path: Path) -> str:
-        inside = path.is_relative_to(self.folder)
-        return str(path.relative_to(self.folder) if inside else path.resolve())
-
-    def _trim(self) -> None:
-        kept = sorted(self.kept.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        for path in kept[:-NEWEST]:
+    kept = Kept(
+        title=report.title,
+        headline=report.headline,
+        lead=report.lead,
+        tables=report.tables,
+        files=tuple((str(path.relative_to(folder)), written) for path, written in files.items()),
+    )
+    own = folder / FOLDER
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        (own / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
+        write_bytes(own / f"{stamp}.json", kept.model_dump_json().encode("utf-8"))
+        by_age = sorted(own.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        for path in by_age[:-NEWEST]:
             path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {own}: {error.strerror}") from error

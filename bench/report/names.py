@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 
@@ -24,7 +23,8 @@ class Names:
 
     def of(self, text: str) -> str:
         """A name like ``text`` that was not given before."""
-        plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or self._nameless
+        signs = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in text.lower())
+        plain = "-".join(signs.split()) or self._nameless
         name, number = plain, 1
         while name in self._given:
             number += 1

@@ -63,25 +63,25 @@ class Paired:
         labels = None
         for answer in {answer.name: answer for answer in answers}.values():
             score = answer.scores.get(split, {}).get(metric)
-            found = examples.answers(answer, split)
+            outputs = examples.answers(answer, split)
             if score is None or not math.isfinite(score):
                 self._reasons[answer.name] = f"its record has no {metric}"
-            elif isinstance(found, Problem):
-                reason = found.reason if examples.kept else "no outputs beside the cells"
+            elif isinstance(outputs, Problem):
+                reason = outputs.reason if examples.kept else "no outputs beside the cells"
                 self._reasons[answer.name] = reason
             else:
                 labels = examples.labels(answer.record.task, split)
                 usable.append(answer)
-                rows.append(found)
+                rows.append(outputs)
                 recorded.append(score)
         if not usable or labels is None:
             return
         predictions, self.examples = np.stack(rows), len(labels)
         self._observed = observed(metric, predictions, labels)
         for place, (answer, score) in enumerate(zip(usable, recorded, strict=True)):
-            own = float(self._observed[place])
-            if abs(own - score) > TOLERANCE:
-                wrong = f"outputs score {own:.4f} on {split}, the record says {score:.4f}"
+            scored = float(self._observed[place])
+            if abs(scored - score) > TOLERANCE:
+                wrong = f"outputs score {scored:.4f} on {split}, the record says {score:.4f}"
                 self._reasons[answer.name] = examples.reject(answer, split, wrong).reason
             else:
                 self._row[answer.name] = place
@@ -107,7 +107,7 @@ class Paired:
         if not pairs:
             return Outcome((), None, (), self._reason(ones, others, against))
         one, other = map(list, zip(*pairs.values(), strict=True))
-        found = difference(
+        whole = difference(
             self._observed[one] - against._observed[other],
             (self._drawn[one] - against._drawn[other]).T,
             self.examples,
@@ -116,7 +116,7 @@ class Paired:
         chances: tuple[float, ...] = ()
         if right is not None and theirs is not None:
             chances = tuple(mcnemar(right[a], theirs[b]) for a, b in pairs.values())
-        return Outcome(tuple(pairs), found, chances, "")
+        return Outcome(tuple(pairs), whole, chances, "")
 
     def contrast(self, *columns: tuple[int, BySeed]) -> Difference | None:
         """A sum of columns, each with its sign, paired on the seeds and examples that all have.

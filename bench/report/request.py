@@ -1,21 +1,22 @@
-"""What ``bench report`` is asked for, and the report that answers it."""
+"""What ``bench report`` is asked for, and the report that answers it.
+
+What computes a report is imported when one is made: a report that is up to date needs none of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.records.measurements import Measurements
 from bench.records.store import RUN, Store, StoreError
-from bench.report import document, measured, selection
-from bench.report.document import Report
-from bench.report.figures.added import with_added_time
-from bench.report.joined import join
-from bench.report.results import load
-from bench.report.selection import EVERYTHING, Selection
+from bench.report import select
+from bench.report.select import EVERYTHING, Selection
 from reaugkd.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.report.build import Report
+    from bench.report.inputs import MeasuredInputs
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Request:
     """One report.
 
     Attributes:
-        folder: of a run or of measurements.
+        folder: of a run or of measurements; one that holds both gives one report of both.
         beside: folders of measurements whose sections join those of ``folder``.
         baseline: the method that differences refer to; None for the usual one.
         selection: what of it is shown.
@@ -56,44 +57,41 @@ class Request:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
-        beside = [(one.resolve().name, _measured(one)) for one in self.beside]
-        whole = with_added_time(join(self._own(), beside))
-        shown = selection.apply(whole, self.selection) if self.selection else whole
-        return shown, whole
+        from bench.records.results import load
+        from bench.report import build
+        from bench.report.inputs import RunInputs
 
-    def _own(self) -> Report:
-        """The report of the folder; of one that holds a run and measurements, both."""
-        run, measurements = (self.folder / RUN).is_file(), is_measured(self.folder)
-        if run or not measurements:
-            made = document.build(load(Store(self.folder)), baseline=self.baseline)
-            own = [(self.folder.resolve().name, _measured(self.folder))] if measurements else []
-            return join(made, own)
-        if self.baseline is not None:
+        measured = [(folder.resolve().name, _measured(folder)) for folder in self.beside]
+        is_run = (self.folder / RUN).is_file() or not is_measured(self.folder)
+        if is_run and is_measured(self.folder):
+            measured.insert(0, (self.folder.resolve().name, _measured(self.folder)))
+        if is_run:
+            results, beside = load(Store(self.folder)), [inputs for _, inputs in measured]
+            report = build.of_run(RunInputs(results, self.baseline, beside))
+        elif self.baseline is not None:
             raise UserError(
                 f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
             )
-        return _measured(self.folder)
+        else:
+            report = build.of_measurements(_measured(self.folder))
+        others = [(name, build.of_measurements(inputs)) for name, inputs in measured]
+        whole = build.join(report, others)
+        return (select.apply(whole, self.selection) if self.selection else whole), whole
 
 
 def is_measured(folder: Path) -> bool:
     """Whether there are measurements or a history of the gate in ``folder``."""
-    return Measurements.at(folder) or (folder / measured.HISTORY).is_file()
+    from bench.records.measurements import Measurements
+    from bench.report.inputs import HISTORY
+
+    return Measurements.at(folder) or (folder / HISTORY).is_file()
 
 
-def unfinished(report: Report) -> bool:
-    """Whether the run, or what is measured beside it, has cells that are still to come."""
-    cells = report.data.get("cells") or []
-    found = (report.data, *(report.data.get("measured") or {}).values())
-    return any(cell["status"] == "missing" for cell in cells) or any(map(_unmeasured, found))
+def _measured(folder: Path) -> MeasuredInputs:
+    from bench.records.measurements import Measurements
+    from bench.report.inputs import MeasuredInputs
 
-
-def _unmeasured(data: Mapping[str, Any]) -> bool:
-    there = {one["key"] for kind in ("latency", "memory") for one in data.get(kind) or []}
-    return any(key not in there for plan in data.get("plans") or [] for key, _ in plan["cells"])
-
-
-def _measured(folder: Path) -> Report:
     if not is_measured(folder):
         expected = folder / "measurements"
         raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
-    return measured.build(Measurements(folder))
+    return MeasuredInputs(Measurements(folder))

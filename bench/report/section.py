@@ -1,30 +1,261 @@
-"""A part of a report: what was found, the tables and pictures that show it."""
+"""A section of a report: a typed frame, and how its tables show it.
+
+To add a section, write one file in ``sections/`` with a ``SECTION`` and name it in one line of
+``sections/__init__.py``::
+
+    def _rows(inputs: RunInputs) -> DataFrame:
+        return typed({"task": ..., "title": ..., "method": ..., **spread("on", scores)} for ...)
+
+    def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
+        if len(frame):
+            yield View("My table", (TASK, METHOD, Column("on", "on", points)), notes=("...",))
+
+    SECTION = Section("mine", "My section", _rows, _views)
+
+The frame is **long**: a row per task, method, index, split, metric ... in full precision, with
+``task`` (its name), ``title`` (how tables call it), ``method`` and ``seed`` or ``seeds`` as columns
+of their own. CSV, Parquet and JSON are the frame; ``--select`` and ``--group-by`` choose among its
+rows; the command that makes a row again comes from its fields. Strings are made in ``Column.show``
+and by nothing else, and nobody reads them again.
+
+- A section with several tables of one frame yields several views. Tables of *another* frame are a
+  section of their own that stands ``under`` the first one's heading (``over_tasks``).
+- A pivot is a view with ``by``: rows that agree on these fields are one line of the table, and a
+  column with ``at=("header", "MRPC accuracy")`` shows the row of the line that has this value.
+  :func:`across` makes such columns. A callable column sees the first row; ``row.group`` is all.
+- Views, titles and notes are made from the whole frame, then rows are chosen: choosing changes
+  what is shown, never what was computed. A pivot's column without a chosen row is not shown.
+- A frame without a view is data only (``costs``); a view without rows shows its notes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bench.report.figure import Figure
-from bench.report.table import Table
+from bench.report.frame import Row, rows
+from bench.report.table import EMPTY, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+InputsT = TypeVar("InputsT", contravariant=True)
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of a report.
+class Column:
+    """A column of a table.
 
     Attributes:
-        name: of its files, its anchor and for ``--select``: lower case and ``-``.
+        title: its heading; of a label also its name for ``--select`` and ``--group-by``.
+        value: a field of the row (``on``, ``difference.low``), or what makes the value of it.
+        show: the value as text; a missing one is a dash and never gets here.
+        label: whether it tells which row this is, and is set left.
+        at: (field, value) of the row of a line that it shows, in a view with ``by``.
+        keys: fields whose values ``--select`` takes for this label beside the one shown.
+    """
+
+    title: str
+    value: str | Callable[[Row], Any]
+    show: Callable[[Any], str] = str
+    label: bool = False
+    at: tuple[str, Any] | None = None
+    keys: tuple[str, ...] = ()
+
+    def of(self, row: Row) -> Any:
+        """The value in a line of a table, given the first row of it."""
+        if self.at is not None:
+            name, wanted = self.at
+            rows = (one for one in row.group if value_of(one, name) == wanted)
+            if (at := next(rows, None)) is None:
+                return None
+            row = at
+        return value_of(row, self.value) if isinstance(self.value, str) else self.value(row)
+
+    def cell(self, row: Row) -> str:
+        """The text in a line of a table."""
+        value = self.of(row)
+        return EMPTY if value is None else self.show(value) or EMPTY
+
+
+def value_of(row: Row, name: str) -> Any:
+    """The value of a dotted field; None below a part that is missing.
+
+    Raises:
+        AttributeError: if rows have no such field.
+    """
+    value: Any = row
+    for part in name.split("."):
+        value = None if value is None else getattr(value, part)
+    return value
+
+
+def across(
+    frame: DataFrame, field: str, value: str | Callable[[Row], Any], show: Callable[[Any], str]
+) -> tuple[Column, ...]:
+    """A column for every distinct value of ``field``, in the order of the rows."""
+    titles = frame[field].dropna().drop_duplicates() if field in frame else ()
+    return tuple(Column(str(title), value, show, at=(field, title)) for title in titles)
+
+
+TASK = Column("task", "title", label=True, keys=("task",))
+METHOD = Column("method", "method", label=True)
+INDEX = Column("index", "index", label=True)
+RETRIEVAL = Column("retrieval", "retrieval", label=True)
+
+
+@dataclass(frozen=True)
+class View:
+    """A table of a frame.
+
+    Attributes:
         title: heading.
-        tables: in the order they are shown.
-        figures: below the tables.
-        records: dataclasses behind the tables, in full precision; for CSV, Parquet and JSON.
-        about: whether it is about the run instead of what was measured; shown last.
+        columns: labels first.
+        notes: sentences below it.
+        where: which rows of the frame it shows; all by default.
+        by: fields on which rows of one line agree; none: every row is a line of its own.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+    where: Callable[[Row], bool] | None = None
+    by: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[Column, ...]:
+        """The columns that tell which row this is."""
+        return tuple(column for column in self.columns if column.label)
+
+    def lines(self, frame: DataFrame) -> list[Row]:
+        """The first row of every line, with the others of it as ``group``."""
+        groups: dict[Any, list[Row]] = {}
+        for place, row in enumerate(rows(frame)):
+            if self.where is None or self.where(row):
+                # As text, for a list is no key.
+                at = tuple(str(value_of(row, name)) for name in self.by) if self.by else place
+                groups.setdefault(at, []).append(row)
+        for group in groups.values():
+            group[0].group = tuple(group)
+        return [group[0] for group in groups.values()]
+
+    def table(self, frame: DataFrame) -> Table:
+        """The view of ``frame`` as strings, ready to be shown."""
+        return self.of(self.lines(frame))
+
+    def of(self, lines: Sequence[Row]) -> Table:
+        """The table of some lines."""
+        columns = self.shown(lines)
+        cells = tuple(tuple(column.cell(line) for column in columns) for line in lines)
+        titles = tuple(column.title for column in columns)
+        return Table(self.title, titles, cells, len(self.labels), self.notes)
+
+    def shown(self, lines: Sequence[Row]) -> list[Column]:
+        """The columns that have anything to show in some lines."""
+        return [column for column in self.columns if _there(column, lines)]
+
+    def split(self, frame: DataFrame, label: Column) -> Iterator[View]:
+        """One view per value of a label, which goes into the title unless it is the only one."""
+        lines = self.lines(frame)
+        left = tuple(one for one in self.columns if one is not label)
+        columns = self.columns if len(self.labels) == 1 else left
+        for text in dict.fromkeys(label.cell(line) for line in lines):
+            yield replace(
+                self,
+                title=f"{self.title}, {label.title} {text}",
+                columns=columns,
+                where=_both(self.where, label, text),
+            )
+
+
+def _there(column: Column, lines: Sequence[Row]) -> bool:
+    """Whether a column has anything to show: a pivot's may have lost its rows to a selection."""
+    if column.at is None or not lines:
+        return True
+    name, wanted = column.at
+    return any(value_of(row, name) == wanted for line in lines for row in line.group)
+
+
+def _both(where: Callable[[Row], bool] | None, label: Column, text: str) -> Callable[[Row], bool]:
+    return lambda row: (where is None or where(row)) and label.cell(row) == text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: its values as a typed frame, and how they are drawn.
+
+    Attributes:
+        name: of its files and its anchor: lower case and ``-``.
+        title: heading.
+        alt: what it shows, in a sentence or two, for whoever cannot see it.
+        frame: what is drawn, a row per point; ``task`` and ``method`` are there for ``--select``.
+        draw: makes the Altair chart of the rows that are left.
+        notes: sentences below it.
     """
 
     name: str
     title: str
-    tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    records: tuple[Any, ...] = ()
+    alt: str
+    frame: DataFrame
+    draw: Callable[[DataFrame], Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """What makes a row again: a command line, with other values for some of its flags.
+
+    Attributes:
+        line: the command that made the row, among others.
+        only: flag -> its values; a flag without values stays as it is.
+        what: the row in words.
+    """
+
+    line: str
+    only: Mapping[str, Sequence[str]]
+    what: str
+
+
+@dataclass(frozen=True)
+class Section(Generic[InputsT]):
+    """A section of a report.
+
+    Attributes:
+        name: of its files, its anchor and for ``--select``: lower case and ``-``. With ``_`` it is
+            the key of its rows in JSON.
+        title: heading.
+        rows: the typed frame, in full precision.
+        views: its tables; none where there is nothing to show.
+        pictures: above the tables, of the whole frame.
+        under: name of the section whose heading this one stands under.
+        about: whether it is about the run instead of what was measured; shown last.
+        page_only: whether only the page shows it.
+        data: whether its rows are in JSON, CSV and Parquet.
+        command: what makes a row again, where that is not the run held to its task and method.
+        methods: those that a row needs, where that is not its ``method``.
+        tidy: the file of ``--format tidy``, and what goes into it.
+    """
+
+    name: str
+    title: str
+    rows: Callable[[InputsT], DataFrame]
+    views: Callable[[DataFrame, InputsT], Iterable[View]] = field(default=lambda *_: ())
+    pictures: Callable[[DataFrame, InputsT], Iterable[Picture]] = field(default=lambda *_: ())
+    under: str | None = None
     about: bool = False
+    page_only: bool = False
+    data: bool = True
+    command: Callable[[Row], Command] | None = None
+    methods: Callable[[Row], Sequence[str]] = field(default=lambda row: _method(row))
+    tidy: tuple[str, Callable[[DataFrame], DataFrame]] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The name that ``--select`` and the files of its tables know it by."""
+        return self.under or self.name
+
+
+def _method(row: Row) -> list[str]:
+    method = getattr(row, "method", None)
+    return [method] if method else []

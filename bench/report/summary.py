@@ -6,9 +6,25 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bench.report.table import EMPTY
+
+
+class Spread(Protocol):
+    """What a figure over seeds has: a :class:`Summary`, or that part of a frame's row."""
+
+    @property
+    def mean(self) -> float | None:
+        """A share; None where there is none."""
+
+    @property
+    def sd(self) -> float | None:
+        """Sample standard deviation; None of one value."""
+
+    @property
+    def n(self) -> int:
+        """How many values."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,7 @@ def summarise(values: Iterable[float | None]) -> Summary:
     )
 
 
-def points(summary: Summary | None, *, sign: bool = False, digits: int = 2) -> str:
+def points(summary: Spread | None, *, sign: bool = False, digits: int = 2) -> str:
     """The summary in percent (points), without n.
 
     >>> points(Summary(0.8431, 0.0052, 3)), points(Summary(0.0123, None, 1), sign=True)
@@ -49,7 +65,7 @@ def points(summary: Summary | None, *, sign: bool = False, digits: int = 2) -> s
     return mean if summary.sd is None else f"{mean} ± {100 * summary.sd:.{digits}f}"
 
 
-def nats(summary: Summary, *, sign: bool = False) -> str:
+def nats(summary: Spread, *, sign: bool = False) -> str:
     """A loss with four digits.
 
     >>> nats(Summary(0.51234, None, 1)), nats(Summary(-0.01, 0.002, 3), sign=True)

@@ -1,17 +1,21 @@
-"""The sweep over k, beta and tau of every student with a knowledge base, as its cell left it."""
+"""Sweeps over k, beta and tau of every student with a knowledge base, as cells left them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.records.results import HELD_OUT, Results
 from bench.records.run import Record, RetrievalResult
 from bench.records.store import Problem, Store, StoreError
-from bench.report.results import HELD_OUT, Results
+from bench.report.summary import Summary
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,26 +23,16 @@ class Sweep:
     """One student behind one index on one split, by the task's selection metric.
 
     Attributes:
-        title: of the task, with the split where a task has several test splits.
         split: ``held_out`` or a test split.
-        ks, betas, taus: what was tried, ascending.
-        values: [taus, ks, betas] float64, the score (a share) of every setting.
-        chosen: (tau, k, beta) that was chosen on the held-out split.
+        values: [taus, ks, betas] float64, the score (a share) of every setting of ``result``.
         off: the score of the student alone.
     """
 
-    task: str
-    title: str
-    method: str
+    record: Record
+    result: RetrievalResult
     index: str
-    seed: int
     split: str
-    metric: str
-    ks: tuple[int, ...]
-    betas: tuple[float, ...]
-    taus: tuple[float, ...]
-    values: NDArray[np.float64]
-    chosen: tuple[float, int, float]
+    values: Floats
     off: float
 
 
@@ -53,21 +47,21 @@ def sweeps(results: Results) -> tuple[list[Sweep], list[Problem]]:
     store = Store(results.folder)
     if next(store.cells.glob("*.npz"), None) is None:
         return [], []
-    found: list[Sweep] = []
+    read: list[Sweep] = []
     problems: list[Problem] = []
     for (_, _, index), pairs in results.by_index.items():
         for record, result in pairs:
             try:
                 splits = (HELD_OUT, *record.tests)
                 arrays = store.arrays(record.key, [f"sweep.{split}" for split in splits])
-                found += [
+                read += [
                     _sweep(record, result, index, split, arrays.get(f"sweep.{split}"))
                     for split in splits
                 ]
             except (StoreError, _UnfitError) as error:
                 path = store.cells / f"{record.key}.npz"
                 problems.append(Problem(path, str(error).removeprefix(f"{path} is ")))
-    return found, problems
+    return read, problems
 
 
 class _UnfitError(ValueError):
@@ -78,6 +72,8 @@ def _sweep(
     record: Record, result: RetrievalResult, index: str, split: str, values: NDArray[Any] | None
 ) -> Sweep:
     name, shape = f"sweep.{split}", (len(result.taus), len(result.ks), len(result.betas))
+    off = result.off[split][record.select_on]
+    tau, k, beta = chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
     if values is None:
         raise _UnfitError(f"holds no {name}")
     if values.shape != shape or values.dtype.kind != "f":
@@ -86,25 +82,33 @@ def _sweep(
         )
     if not np.isfinite(values).all():
         raise _UnfitError(f"{name} has values that are not numbers")
-    chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
-    off = result.off[split][record.select_on]
     if not math.isfinite(off):
         raise _UnfitError(f"its record says that the student alone scored {off} on {split}")
-    tau, k, beta = chosen
     if tau not in result.taus or k not in result.ks or beta not in result.betas:
         raise _UnfitError(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
-    return Sweep(
-        task=record.task,
-        title=record.heading(split),
-        method=record.method,
-        index=index,
-        seed=record.seed,
-        split=split,
-        metric=record.select_on,
-        ks=tuple(result.ks),
-        betas=tuple(result.betas),
-        taus=tuple(result.taus),
-        values=values,
-        chosen=chosen,
-        off=off,
-    )
+    return Sweep(record, result, index, split, values, off)
+
+
+def by_row(read: Iterable[Sweep]) -> list[tuple[list[Sweep], list[Sweep]]]:
+    """Pairs of (held-out, test) sweeps, one per seed each, of one (task, method, index, split).
+
+    Seeds that swept other settings (of a merged run) do not form one row.
+    """
+    held_out: dict[str, Sweep] = {}
+    groups: dict[Any, list[Sweep]] = {}
+    for sweep in read:
+        record, result = sweep.record, sweep.result
+        if sweep.split == HELD_OUT:
+            held_out[record.key] = sweep
+        else:
+            grid = (*result.ks, None, *result.betas, None, *result.taus)
+            at = (record.task, record.method, sweep.index, sweep.split, grid)
+            groups.setdefault(at, []).append(sweep)
+    return [([held_out[one.record.key] for one in test], test) for test in groups.values()]
+
+
+def over_seeds(values: Floats) -> list[Summary]:
+    """The summary of every column of ``values`` [seeds, n], as ``summarise`` gives it."""
+    seeds, means = len(values), values.mean(axis=0).tolist()
+    sds = values.std(axis=0, ddof=1).tolist() if seeds > 1 else [None] * len(means)
+    return [Summary(mean, sd, seeds) for mean, sd in zip(means, sds, strict=True)]

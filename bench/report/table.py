@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 EMPTY = "–"
 """What stands in a cell that has no value."""
@@ -30,3 +31,23 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"{self.title}: {len(row)} cells for {len(self.columns)} columns")
+
+
+class Shown(Protocol):
+    """What is shown of a report: made now, or kept."""
+
+    @property
+    def title(self) -> str:
+        """Names the run."""
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """What was found."""
+
+    @property
+    def lead(self) -> tuple[str, ...]:
+        """Sentences above the tables."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All that are shown."""

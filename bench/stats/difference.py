@@ -270,23 +270,3 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
         least = max(least, min(1.0, (len(known) - place) * value))
         adjusted[at] = least
     return adjusted
-
-
-def average_ranks(scores: ArrayLike) -> Floats:
-    """The mean rank [methods] over tasks; the best of a task has 1, equal ones share their mean.
-
-    Args:
-        scores: [methods, tasks], higher is better, every method on every task.
-
-    Raises:
-        ValueError: the shape is another, or a score is NaN.
-
-    >>> average_ranks([[0.9, 0.7], [0.8, 0.7], [0.7, 0.6]])
-    array([1.25, 1.75, 3.  ])
-    """
-    values = np.asarray(scores, np.float64)
-    if values.ndim != 2 or not values.size or np.isnan(values).any():
-        raise ValueError(f"scores {values.shape} must be [methods, tasks] without a NaN")
-    better = (values[None] > values[:, None]).sum(axis=1)
-    same = (values[None] == values[:, None]).sum(axis=1)
-    return np.asarray((better + (same + 1) / 2).mean(axis=1), np.float64)

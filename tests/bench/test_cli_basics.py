@@ -19,7 +19,7 @@ from baselines import METHODS
 from bench.cli import ls
 from bench.cli.console import console
 from bench.cli.main import COMMANDS, main
-from bench.report import terminal
+from bench.report.render import terminal
 from bench.report.table import Table
 from reaugkd import __version__
 from reaugkd.errors import DataError, UserError

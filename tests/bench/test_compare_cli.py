@@ -88,6 +88,6 @@ def test_a_full_disk_leaves_the_files_of_before(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("os.fsync", full)
     done = bench("two", "one", "--out", "made")
     assert (done.exit_code, done.stderr) == (
-        2, "error: cannot write to made: No space left on device\n"
+        2, "error: cannot write the report to made: No space left on device\n"
     )  # fmt: skip
     assert {path.name: path.read_bytes() for path in Path("made").iterdir()} == before

@@ -15,11 +15,12 @@ import pytest
 from bench.measure import history
 from bench.records.measurement import SCHEMA as MEASURED
 from bench.records.measurements import Kind, Measurements, PlanFile
+from bench.records.results import load
 from bench.records.run import SCHEMA
 from bench.records.store import Store
-from bench.report import markdown, measured
-from bench.report.document import Report, build
-from bench.report.results import load
+from bench.report.build import Report, of_measurements, of_run
+from bench.report.inputs import HISTORY, MeasuredInputs, RunInputs
+from bench.report.render import markdown
 from bench.report.table import Table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -112,15 +113,14 @@ def _answers(cell: dict[str, Any]) -> tuple[str, dict[str, dict[str, float]]]:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return build(load(Store(NOW)))
+    return of_run(RunInputs(load(Store(NOW))))
 
 
 def test_the_report_has_every_section_that_the_cells_can_fill(report: Report) -> None:
-    names = [section.name for section in report.sections]
-    assert len(set(names)) == len(names)
+    names = {part.section.heading for part in report.shown}
     wanted = {"scores", "comparisons", "off-on", "retrieval", "ann", "k", "beta-tau"}
-    wanted |= {"effort", "training", "curves", "cells", "provenance"}
-    assert set(names) >= wanted
+    wanted |= {"effort", "training", "cells", "provenance"}
+    assert names >= wanted
     text = markdown.render(report)
     for one in report.tables:
         assert markdown.escape(one.title) in text
@@ -180,7 +180,7 @@ def test_another_schema_is_named_and_passed_over(version: object, tmp_path: Path
     path = folder / "cells" / f"{keys[0]}.json"
     content = json.loads(path.read_bytes()) | {"schema_version": version}
     path.write_text(json.dumps(content), encoding="utf-8")
-    made = build(load(Store(folder)))
+    made = of_run(RunInputs(load(Store(folder))))
     (unusable,) = table(made, "Unusable files").rows
     assert unusable[0] == path.name
     assert f"schema version {version}, this is {SCHEMA}" in unusable[1]
@@ -206,7 +206,7 @@ def test_every_file_of_a_measurement_is_read(folder: Path) -> None:
     plans = [store.read_plan(kind) for kind in kinds]
     keys = {key for plan in plans if isinstance(plan, PlanFile) for key in plan.cells}
     assert keys == {one.key for one in found}
-    past = history.read(folder / measured.HISTORY)
+    past = history.read(folder / HISTORY)
     assert past.problems == ()
     assert [one.limit for one in past.entries] == [1.5, 1.5, 0.1, 0.1]
     assert {one.verdict for one in past.entries} >= {"holds", "fails"}
@@ -216,8 +216,8 @@ def test_nothing_of_a_measurement_is_lost_or_added() -> None:
     for key, content in raw(NOW_MEASURED / "measurements").items():
         found = Measurements(NOW_MEASURED).get(key)
         assert found.model_dump(mode="json") == content  # type: ignore[union-attr]
-    lines = (NOW_MEASURED / measured.HISTORY).read_text(encoding="utf-8").splitlines()
-    past = history.read(NOW_MEASURED / measured.HISTORY)
+    lines = (NOW_MEASURED / HISTORY).read_text(encoding="utf-8").splitlines()
+    past = history.read(NOW_MEASURED / HISTORY)
     assert [one.line for one in past.entries] == lines
 
 
@@ -234,8 +234,8 @@ def test_the_measured_figures_are_those_of_the_raw_nanoseconds(folder: Path) -> 
 
 
 def test_the_report_of_measurements_shows_their_figures() -> None:
-    made = measured.build(Measurements(NOW_MEASURED))
-    assert {section.name for section in made.sections} >= {"latency", "memory", "gate"}
+    made = of_measurements(MeasuredInputs(Measurements(NOW_MEASURED)))
+    assert {part.section.heading for part in made.shown} >= {"latency", "memory", "gate"}
     text = markdown.render(made)
     for content in raw(NOW_MEASURED / "measurements").values():
         result = content["result"]
@@ -257,8 +257,8 @@ def test_another_schema_of_measurements_is_named_and_passed_over(
     for path in paths:
         content = json.loads(path.read_bytes()) | {"schema_version": version}
         path.write_text(json.dumps(content), encoding="utf-8")
-    made = measured.build(Measurements(folder))
+    made = of_measurements(MeasuredInputs(Measurements(folder)))
     rows = dict(table(made, "Unusable files").rows)
     assert rows.keys() == {path.name for path in paths}
     assert all(f"schema version {version}, this is {MEASURED}" in why for why in rows.values())
-    assert "latency" not in {section.name for section in made.sections}
+    assert "latency" not in {part.section.heading for part in made.shown}

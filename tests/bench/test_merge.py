@@ -20,10 +20,11 @@ from bench.cli.main import main
 from bench.merge import ConflictError, Merge, MergeError, merge, preview
 from bench.records.choice import Prefer
 from bench.records.recipes import recipe
+from bench.records.results import load
 from bench.records.run import Record, comparable
 from bench.records.store import Store, StoreError
-from bench.report.document import build
-from bench.report.results import load
+from bench.report.build import of_run
+from bench.report.inputs import RunInputs
 from tests.bench.report import factory
 
 COMMAND = "bench merge all a b"
@@ -91,13 +92,13 @@ def test_parts_of_a_run_make_the_run_in_whatever_order(draw: int, tmp_path: Path
     whole = [record for record in whole if record.key in known]
     alone = run(tmp_path / "alone" / "all", whole)
     folders = [run(tmp_path / f"part-{n}", part) for n, part in enumerate(parts)]
-    expected = build(load(Store(alone)))
+    expected = of_run(RunInputs(load(Store(alone))))
     for number, order in enumerate((folders, folders[::-1])):
         into = tmp_path / str(number) / "all"
         done = united(into, *order)
         assert cells(into) == cells(alone)
         assert (counts(done), done.conflicts) == ((len(whole), 0, 0), ())
-        made = build(load(Store(into)))
+        made = of_run(RunInputs(load(Store(into))))
         for name in ("scores", "retrieval", "costs", "training"):
             assert _sorted(made.data[name]) == _sorted(expected.data[name])
 
@@ -176,7 +177,7 @@ def test_a_preference_settles_it_and_is_kept(prefer: Prefer, later: str, tmp_pat
         assert Store(into).read_run()["conflicts"]
         with pytest.raises(ConflictError):
             united(into, *folders)
-    lead = " ".join(build(load(Store(into))).lead)
+    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
     assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead
 
 
@@ -287,7 +288,7 @@ def test_the_merged_plan_says_where_its_cells_come_from(tmp_path: Path) -> None:
         "seeds": ("[0]", "[1]"),
         "data.limit": ("100", "none"),
     }
-    lead = " ".join(build(load(Store(into))).lead)
+    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
     assert "Merged from 2 runs: a, b." in lead
     assert "data.limit: 100 in a, none in b" in lead
     # a run that is merged of merged ones names those that were run
@@ -444,7 +445,7 @@ def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
         for _ in range(2):  # the same command again stays with it
             united(into, *order, prefer="first")
             assert students(into) == {("kd", seed) for seed in seeds}
-        lead = " ".join(build(load(Store(into))).lead)
+        lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
         assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead
     late = factory.provenance(time="2026-01-01T00:00:00+00:00")
     run(two, [*later, made_by(5, 5e-5, provenance=late)])
@@ -507,8 +508,29 @@ def test_methods_that_were_not_made_alike_are_no_conflict_and_a_warning(tmp_path
         "5e-05 (rkd); teacher.data: t (kd, pkd), u (rkd)."
     )
     assert united(into, one, two).notes == (said,)
-    assert said in build(load(Store(into))).lead
+    assert said in of_run(RunInputs(load(Store(into)))).lead
     assert not united(tmp_path / "alone", one).notes
+
+
+def test_limits_of_all_runs_are_told_with_their_names(tmp_path: Path) -> None:
+    configs = {
+        "a": {"data": {"limit": None}},
+        "b": {"data": {"limit": 100}},
+        "c": {"data": {"limit": 100}, "task": {"mrpc": {"data": {"limit": 5}}}},
+    }
+    folders = [
+        run(tmp_path / name, [factory.training(seed=seed)], config=configs[name])
+        for seed, name in enumerate(configs)
+    ]
+    united(tmp_path / "all", *folders)
+    for folder, said in (
+        (tmp_path / "all", ["train was limited to 100 rows (--limit) in b, c.",
+                            "mrpc: train was limited to 5 rows (--limit) in c."]),
+        (folders[0], []),
+        (folders[1], ["train was limited to 100 rows (--limit)."]),
+    ):  # fmt: skip
+        lead = of_run(RunInputs(load(Store(folder)))).lead
+        assert [line for line in lead if "--limit" in line] == said
 
 
 def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
@@ -524,7 +546,7 @@ def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
 
     united(into, *folders, prefer="first")
     assert settled() == [("a", "b"), ("a", "c")]
-    lead = " ".join(build(load(Store(into))).lead)
+    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
     assert lead.count("mrpc kd seed 0 is that of a") == 1
     fourth = run(tmp_path / "d", [scored(record, 0.5, "2027-01-01T00:00:00+00:00")])
     united(into, fourth, prefer="first")

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from bench.records.results import load
 from bench.records.run import VOLATILE, comparable
 from bench.records.store import Store
-from bench.report.document import Report, build
-from bench.report.results import load
+from bench.report.build import Report, of_run
+from bench.report.inputs import RunInputs
 from tests.bench import runs
 from tests.bench.test_kill import PATIENCE, started, wait_for
 
@@ -36,7 +37,7 @@ def steady(value: Any) -> Any:
 
 
 def report(folder: Path) -> Report:
-    return build(load(Store(folder)))
+    return of_run(RunInputs(load(Store(folder))))
 
 
 def assert_same(one: Report, other: Report) -> None:
@@ -44,13 +45,15 @@ def assert_same(one: Report, other: Report) -> None:
     assert left.keys() == right.keys()
     for name in left:
         assert left[name] == right[name], name
-    names = [section.name for section in other.sections]
-    assert [section.name for section in one.sections] == names
-    for mine, theirs in zip(one.sections, other.sections, strict=True):
-        if mine.name in STEADY:
+    names = [part.section.name for part in other.parts]
+    assert [part.section.name for part in one.parts] == names
+    for mine, theirs in zip(one.parts, other.parts, strict=True):
+        if mine.section.heading in STEADY:
             assert mine.tables == theirs.tables
-        if mine.name in DRAWN:
-            assert mine.figures == theirs.figures
+        if mine.section.heading in DRAWN:
+            assert [drawn.name for drawn in mine.pictures] == [p.name for p in theirs.pictures]
+            for left_picture, right_picture in zip(mine.pictures, theirs.pictures, strict=True):
+                assert left_picture.frame.equals(right_picture.frame)
 
 
 @pytest.fixture(scope="module")

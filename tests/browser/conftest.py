@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-
 from bench.report.document import Report
 from bench.report.page import render
 

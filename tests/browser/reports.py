@@ -6,7 +6,8 @@ from random import Random
 
 from bench.report.document import Report
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
-from bench.report.section import Section
+from bench.report.sectioned import Section
+
 from bench.report.table import EMPTY, Table
 
 MIXED = (

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from bench.report.page import render
-from bench.report.section import Section
+from bench.report.sectioned import Section
+
 from bench.report.table import EMPTY
 from tests.bench.report import factory
 from tests.bench.report.test_page import hostile

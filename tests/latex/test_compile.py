@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from bench.records.measurements import Measurements
-from bench.report import files, latex, measured, tex
-from bench.report.document import Report
-from bench.report.section import Section
+from bench.report import build, files
+from bench.report.build import Report
+from bench.report.inputs import MeasuredInputs
+from bench.report.render import latex, tex
 from bench.report.table import Table
 from tests.bench.measure import judged
-from tests.bench.report import factory
+from tests.bench.report import factory, small
 
 pytestmark = pytest.mark.latex
 
@@ -23,7 +24,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 
 def compiled(report: Report, folder: Path) -> str:
     """Write and compile all tables twice, for the references; what TeX said."""
-    files.write(report, folder, ["latex"])
+    files.write(folder, files.contents(files.Source(report, report), ["latex"]))
     for _ in range(2):
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
@@ -59,12 +60,19 @@ def test_committed_results_compile_and_fit(name: str, tmp_path: Path) -> None:
 
 
 def test_every_sign_and_every_printable_character_compiles(tmp_path: Path) -> None:
-    signs = [*tex.SIGNS, *map(chr, range(0x20, 0x24F)), "中", "🙂", "\x07", "\u0301"]
+    signs = [
+        *tex.OURS,
+        *"≤≥≠≈∞→←√–—…‘’“”§†‡•−×±β",
+        *map(chr, range(0x20, 0x24F)),
+        "中",
+        "🙂",
+        "\x07",
+        "\u0301",
+    ]
     rows = tuple((f"{sign} {sign}{sign}", f"U+{ord(sign):04X}", f"-{sign}1") for sign in signs)
     notes = tuple(f"`{sign}` {sign}" for sign in signs if sign != "`")
     table = Table("All of " + "".join(signs[:40]), ("a_b", "c&d", "%"), rows, 2, notes[:60])
-    report = Report("r_1", (), (Section("scores", "s", (table,)),), [], {})
-    compiled(report, tmp_path)
+    compiled(small.tables(table), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +89,7 @@ def test_every_sign_and_every_printable_character_compiles(tmp_path: Path) -> No
 def test_hostile_names_compile_in_every_place(name: str, tmp_path: Path) -> None:
     table = Table(name, (name, name, "x"), ((name, "y" * 100 + name, name),) * 3, 2, (name,))
     empty = Table(name, (name,), ())
-    report = Report(name, (name,), (Section("scores", name, (table, empty)),), [], {})
-    compiled(report, tmp_path)
+    compiled(small.tables(table, empty), tmp_path)
 
 
 def test_measurements_compile(tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_measurements_compile(tmp_path: Path) -> None:
     store.create()
     store.write(judged.record())
     store.write(judged.failed("killed: 50 % of_it"))
-    assert fits(compiled(measured.build(store), tmp_path))
+    assert fits(compiled(build.of_measurements(MeasuredInputs(store)), tmp_path))
 
 
 def test_a_table_alone_goes_into_a_plain_document(tmp_path: Path) -> None:

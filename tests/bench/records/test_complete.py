@@ -12,11 +12,12 @@ import pytest
 from bench.progress.course import Course
 from bench.progress.lines import outcome
 from bench.records.complete import lacking
+from bench.records.results import load
 from bench.records.run import Record
 from bench.records.store import Problem, Store
-from bench.report import markdown
-from bench.report.document import build
-from bench.report.results import load
+from bench.report.build import of_run
+from bench.report.inputs import RunInputs
+from bench.report.render import markdown
 from tests.bench.report import factory
 from tests.bench.report.test_attribution import controls
 
@@ -79,7 +80,7 @@ def test_a_record_that_lacks_any_one_thing_is_used_by_all_or_named(
         assert isinstance(record, Record)
         outcome(record)
         Course([], [], [record])
-        markdown.render(build(load(store)))
+        markdown.render(of_run(RunInputs(load(store))))
     assert len(named) > 5
 
 
@@ -140,10 +141,10 @@ def test_a_record_at_odds_with_its_plan_or_its_task_is_unreadable(
         store = factory.store(tmp_path / str(number), [*good, odd])
         store.write(odd.model_copy(update=change))
         (name,) = change
-        made = build(load(store))
+        made = of_run(RunInputs(load(store)))
         (file,) = made.data["unusable_files"]
         assert file["file"] == f"{odd.key}.json"
         assert file["reason"].startswith(f"{name}: ")
         assert {cell["key"]: cell["status"] for cell in made.data["cells"]}[odd.key] == "unreadable"
-        alone = build(load(factory.store(tmp_path / f"{number} alone", good)))
+        alone = of_run(RunInputs(load(factory.store(tmp_path / f"{number} alone", good))))
         assert made.data["scores"] == alone.data["scores"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.records.results import Results, load
 from bench.records.run import (
     Choice,
     Cost,
@@ -22,8 +23,9 @@ from bench.records.run import (
     TrainingResult,
 )
 from bench.records.store import Store
-from bench.report.document import Report, build
-from bench.report.results import Results, load
+from bench.report import build
+from bench.report.build import Report
+from bench.report.inputs import RunInputs
 from reaugkd.tasks import get_task, metrics
 
 
@@ -264,7 +266,7 @@ def results(folder: Path, records: Iterable[Record], **more: Any) -> Results:
 
 
 def report(folder: Path, records: Iterable[Record], **more: Any) -> Report:
-    return build(results(folder, records, **more))
+    return build.of_run(RunInputs(results(folder, records, **more)))
 
 
 def strict(text: str) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.records.results import HELD_OUT, Results, load
 from bench.records.run import Record
 from bench.records.store import Store
-from bench.report.results import HELD_OUT, Results, load
 from reaugkd.retrieval.sweep import Grid, choose
 from tests.bench.report import factory
 

@@ -1,19 +1,34 @@
-"""What a gain is made of: paired differences, the reference, the controls."""
+"""What a gain is made of: paired differences, the reference, the controls, and alignment."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.records.planned import Planned
+from bench.records.results import CellState, Results
 from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
-from bench.report.alignment import corner_table, corners
-from bench.report.attribution import NO_BASE, REFERENCE, factors, gain_table, loss_table, worth
-from bench.report.results import CellState, Planned, Results
-from bench.report.scores import headline, scores
+from bench.records.store import Store
+from bench.report.examples import Examples
+from bench.report.frame import Row
+from bench.report.inputs import RunInputs
+from bench.report.paired import Paired
+from bench.report.sections import alignment, scores
+from bench.report.sections.alignment import BETWEEN
+from bench.report.sections.attribution import HEAD, NO_BASE, REFERENCE, SCALED, SECTION, worth
+from bench.report.sections.scores import OFF
 from bench.report.table import EMPTY
+from bench.stats.difference import holm
 from tests.bench.report import factory
+from tests.bench.report.factory import Kept
+from tests.bench.report.frames import lines, tables
+
+LABELS = factory.truth()
+AXES = ("backend", "keys", "values", "share", "control")
+SEEDS = (0, 1, 2)
 
 
 def base(on: float, seed: int = 0, method: str = "reaugkd", off: float = 0.8, **own: Any) -> Record:
@@ -23,6 +38,14 @@ def base(on: float, seed: int = 0, method: str = "reaugkd", off: float = 0.8, **
     result = made.retrieval.model_copy(update=own)
     key = f"{made.key}-{'-'.join(map(str, own.values()))}".replace(" ", "").replace("-none", "")
     return made.model_copy(update={"retrieval": result, "key": key})
+
+
+def right(chance: float, seeds: Sequence[int] = SEEDS, **own: Any) -> list[Kept]:
+    """The same with answers that are right as often as ``chance`` says."""
+    return [
+        factory.answered(base(0.8, s, **own), factory.guesses(LABELS, chance, s), LABELS)
+        for s in seeds
+    ]
 
 
 def controls(seed: int = 0, temperature: float | None = 1.7) -> Record:
@@ -56,41 +79,42 @@ def controls(seed: int = 0, temperature: float | None = 1.7) -> Record:
     )
 
 
-def found(folder: Path, *records: Record) -> Results:
-    """As they would be read; keys and plans of such records are not the factory's."""
-    cells = tuple(_cell(record) for record in records)
-    return Results(folder, {}, cells, 0, ())
+def inputs(
+    folder: Path, *cells: Record | Kept | CellState, design: str = "one-at-a-time"
+) -> RunInputs:
+    """As they would be read; the factory's plan does not know of such changes."""
+    store = Store(folder)
+    store.create()
+    planned = []
+    for cell in cells:
+        if isinstance(cell, tuple):
+            store.write(*cell)
+        planned.append(cell if isinstance(cell, CellState) else _cell(cell))
+    run = {"config": {"retrieval": {"design": design}}}
+    return RunInputs(Results(folder, run, tuple(planned), 0, ()))
 
 
-def _cell(record: Record) -> CellState:
-    result = record.retrieval
-    names = ("backend", "keys", "values", "share", "control")
-    own = {name: getattr(result, name) for name in names} if result else {}
-    plan = Planned(
-        key=record.key,
-        kind=record.kind,
-        task=record.task,
-        method=record.method,
-        seed=record.seed,
-        **own,
-    )
+def _cell(cell: Record | Kept) -> CellState:
+    record = cell[0] if isinstance(cell, tuple) else cell
+    own = {name: getattr(record.retrieval, name) for name in AXES} if record.retrieval else {}
+    names = ("key", "kind", "task", "method", "seed")
+    plan = Planned(**{name: getattr(record, name) for name in names}, **own)
     return CellState(plan, "ok", "", record)
 
 
 def test_a_change_is_compared_with_the_reference_of_the_same_seed(tmp_path: Path) -> None:
-    rows = factors(
-        found(
+    reference, hard = lines(
+        SECTION,
+        inputs(
             tmp_path,
             base(0.82),
             base(0.84, values="hard"),
             base(0.70, seed=1, off=0.7),
             base(0.71, seed=1, off=0.7, values="hard"),
-        )
+        ),
     )
-    reference, hard = rows
     assert (reference.factor, reference.to_reference, reference.n) == (REFERENCE, None, 2)
     assert (hard.factor, hard.level) == ("values", "hard labels")
-    assert hard.to_reference is not None
     assert hard.to_reference.mean == pytest.approx((0.02 + 0.01) / 2)
     assert hard.gain.mean == pytest.approx((0.04 + 0.01) / 2)
     assert hard.loss_change.mean == pytest.approx(-(0.04 + 0.01) / 2)
@@ -109,87 +133,185 @@ def test_a_change_is_compared_with_the_reference_of_the_same_seed(tmp_path: Path
 def test_what_was_changed_is_named(
     change: dict[str, Any], factor: str, level: str, tmp_path: Path
 ) -> None:
-    rows = factors(found(tmp_path, base(0.82), base(0.81, **change)))
-    assert [(row.factor, row.level) for row in rows[1:]] == [(factor, level)]
-    assert worth(rows) == (factor != "backend")
+    made = inputs(tmp_path, base(0.82), base(0.81, **change))
+    assert [(row.factor, row.level) for row in lines(SECTION, made)[1:]] == [(factor, level)]
+    assert worth(made.frame(SECTION)) == (factor != "backend") == bool(tables(SECTION, made))
 
 
 def test_a_reference_that_failed_is_not_replaced_by_another(tmp_path: Path) -> None:
-    made = found(tmp_path, base(0.82), base(0.84, values="hard"), base(0.83, share=0.5))
-    first = made.cells[0]
-    broken = CellState(first.plan, "failed", "no", factory.failed(base(0.82), "no"))
-    rows = factors(Results(tmp_path, {}, (broken, *made.cells[1:]), 0, ()))
-    assert [(row.factor, row.to_reference.mean) for row in rows if row.to_reference] == [
-        ("values", None),
-        ("share", None),
-    ]
-    assert corners(Results(tmp_path, {}, (broken, *made.cells[1:]), 0, ())) == []
+    broken = CellState(_cell(base(0.82)).plan, "failed", "no", factory.failed(base(0.82), "no"))
+    made = inputs(tmp_path, broken, base(0.84, values="hard"), base(0.83, share=0.5))
+    found = [(row.factor, row.to_reference.mean) for row in lines(SECTION, made)]
+    assert found == [("values", None), ("share", None)]
+    assert lines(alignment.SECTION, made) == []
 
 
-def test_scores_of_an_ablation_show_the_reference_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("design", "shown"), [("one-at-a-time", 2), ("product", 3)])
+def test_scores_of_an_ablation_show_the_reference_alone(
+    design: str, shown: int, tmp_path: Path
+) -> None:
     records = [base(0.82), base(0.84, backend="hnswlib"), base(0.9, share=0.5)]
-    cells = found(tmp_path, factory.training(method="reaugkd"), *records).cells
-    for design, expected in (("one-at-a-time", 2), ("product", 3)):
-        run = {"config": {"retrieval": {"design": design}}}
-        rows = headline(scores(Results(tmp_path, run, cells, 0, ()))).rows
-        assert len([row for row in rows if row[0] == "reaugkd" and row[1] != "off"]) == expected
+    made = inputs(tmp_path, factory.training(method="reaugkd"), *records, design=design)
+    rows = tables(scores.SECTION, made)["Scores"].rows
+    assert len([row for row in rows if row[0] == "reaugkd" and row[1] != OFF]) == shown
 
 
 def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:
-    rows = factors(found(tmp_path, base(0.82), controls()))
-    scaled, head = (row for row in rows if row.factor == NO_BASE)
+    made = inputs(tmp_path, base(0.82), controls())
+    scaled, head = (row for row in lines(SECTION, made) if row.factor == NO_BASE)
     assert scaled.gain.mean == 0
     assert scaled.loss_change.mean == pytest.approx(-0.05)
     assert head.gain.mean == pytest.approx(0.005)
-    assert head.to_reference is not None
     assert head.to_reference.mean == pytest.approx(-0.015)
     assert (scaled.beta, head.beta) == ([None], [0.3])
 
 
 def test_controls_stand_without_any_knowledge_base_that_worked(tmp_path: Path) -> None:
-    rows = factors(found(tmp_path, controls()))
-    assert [row.level for row in rows] == ["temperature-scaled student", "second head"]
+    made = inputs(tmp_path, controls())
+    assert [row.level for row in lines(SECTION, made)] == [SCALED, HEAD]
+    none = inputs(tmp_path, base(0.82), controls(temperature=None))
+    assert [row.level for row in lines(SECTION, none)][1:] == [HEAD]
 
 
-def test_a_control_that_does_not_apply_has_no_row(tmp_path: Path) -> None:
-    rows = factors(found(tmp_path, base(0.82), controls(temperature=None)))
-    assert [row.level for row in rows if row.factor == NO_BASE] == ["second head"]
-
-
-def test_alignment_and_its_interaction_with_retrieval(tmp_path: Path) -> None:
-    rows = corners(
-        found(tmp_path, base(0.79, method="kd", off=0.78), base(0.83, method="reaugkd", off=0.8))
+def test_tables_have_a_row_per_change_and_a_column_per_method(tmp_path: Path) -> None:
+    made = inputs(
+        tmp_path, base(0.82), base(0.8, share=0.1), controls(), base(0.79, method="kd", off=0.78)
     )
-    kd, reaugkd, difference = rows
-    assert (kd.method, reaugkd.method) == ("kd", "reaugkd")
-    assert difference.method == "reaugkd - kd"
-    assert difference.off.mean == pytest.approx(0.02)
-    assert difference.on.mean == pytest.approx(0.04)
-    assert difference.gain.mean == pytest.approx(0.02)
-    assert corner_table(rows).rows[2][2:5] == ("+2.00", "+4.00", "+2.00")
-
-
-def test_the_tables_stand_in_the_report_only_if_there_is_something_to_attribute(
-    tmp_path: Path,
-) -> None:
-    titles = {table.title for table in factory.report(tmp_path, factory.matrix()).tables}
-    assert not {"Alignment and retrieval", "Attribution of the gain"} & titles
-
-
-def test_the_tables_have_a_row_per_change_and_a_column_per_method(tmp_path: Path) -> None:
-    rows = factors(
-        found(
-            tmp_path,
-            base(0.82),
-            base(0.8, share=0.1),
-            controls(),
-            base(0.79, method="kd", off=0.78),
-        )
-    )
-    gains = gain_table(rows)
+    gains = tables(SECTION, made)["Attribution of the gain"]
     assert gains.columns == ("task", "changed", "to", "reaugkd", "kd", "n")
     assert [row[1] for row in gains.rows] == [REFERENCE, "share", NO_BASE, NO_BASE]
     assert gains.rows[0][3:] == ("+2.00", "+1.00", "1")
     assert gains.rows[1][3:] == ("+0.00", EMPTY, "1")
     assert "must not help" in " ".join(gains.notes)
-    assert loss_table(rows).rows[2][3] == "-0.0500"
+    assert tables(SECTION, made)["Change of the loss"].rows[2][3] == "-0.0500"
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def students(seeds: Sequence[int] = SEEDS) -> list[Kept]:
+    return factory.contest({"reaugkd": 0.7}, seeds)
+
+
+def test_the_interval_is_around_the_paired_mean(tmp_path: Path) -> None:
+    made = inputs(tmp_path, *students(), *right(0.8), *right(0.7, values="hard"))
+    reference, hard = lines(SECTION, made)
+    assert reference.from_reference is None
+    one = hard.from_reference
+    assert one.estimate == pytest.approx(hard.to_reference.mean, abs=1e-9)
+    assert one.sd == pytest.approx(hard.to_reference.sd, abs=1e-9)
+    assert one.low < one.estimate < one.high < 0
+
+
+def test_the_same_answers_do_not_differ_and_the_table_says_so(tmp_path: Path) -> None:
+    two = (0, 1)
+    made = inputs(tmp_path, *students(two), *right(0.8, two), *right(0.8, two, share=0.5))
+    table = tables(SECTION, made)["Difference from the reference"]
+    assert table.rows == (("MRPC", "share", "50 %", "+0.00 [+0.00, +0.00]", "2"),)
+
+
+def test_one_seed_has_no_interval_and_no_table(tmp_path: Path) -> None:
+    made = inputs(tmp_path, *students([0]), *right(0.8, [0]), *right(0.7, [0], share=0.5))
+    difference = lines(SECTION, made)[1].from_reference
+    assert (difference.seeds, difference.low) == (1, None)
+    assert "Difference from the reference" not in tables(SECTION, made)
+
+
+def test_outputs_that_are_missing_leave_the_means_as_they_are(tmp_path: Path) -> None:
+    cells = [*students(), *right(0.8), *right(0.7, share=0.5)]
+    whole = lines(SECTION, inputs(tmp_path, *cells))[1]
+    made = inputs(tmp_path, *cells)
+    for path in (tmp_path / "cells").glob("r-*0.5.npz"):
+        path.unlink()
+    row = lines(SECTION, made)[1]
+    assert (row.gain, row.to_reference) == (whole.gain, whole.to_reference)
+    assert (row.from_reference, row.adjusted) == (None, None) != whole.from_reference
+
+
+def test_what_holds_beside_all_others_is_marked_and_nothing_else(tmp_path: Path) -> None:
+    cells = [*right(0.8), *right(0.4, values="hard"), *right(0.8, share=0.5)]
+    made = inputs(tmp_path, *students(), *cells)
+    rows = lines(SECTION, made)
+    tested = [row.from_reference.p for row in rows if row.from_reference]
+    assert [row.adjusted for row in rows] == [None, *holm(tested)]
+    table = tables(SECTION, made)["Difference from the reference"]
+    assert [row[3].endswith(" *") for row in table.rows] == [True, False]
+    assert "for the 2 tests of this table" in table.notes[1]
+
+
+# --- alignment ------------------------------------------------------------------------------------
+
+
+def contest(folder: Path, shares: dict[str, tuple[float, float]]) -> RunInputs:
+    """Method -> how often its student is right alone, and with the reference knowledge base."""
+    changed = [base(0.8, method="rkd"), base(0.8, method="rkd", share=0.5)]  # worth a table
+    cells: list[Kept | Record] = [*changed]
+    for method, (off, on) in shares.items():
+        for student in factory.contest({method: off}, SEEDS):
+            assert student[0].training is not None
+            (based,) = right(on, [student[0].seed], method=method)
+            assert based[0].retrieval is not None
+            result = based[0].retrieval.model_copy(update={"off": student[0].training.scores})
+            cells += [student, (based[0].model_copy(update={"retrieval": result}), based[1])]
+    return inputs(folder, *cells)
+
+
+def added(made: RunInputs) -> Row:
+    (row,) = [row for row in lines(alignment.SECTION, made) if row.method == BETWEEN]
+    return row
+
+
+def test_alignment_and_its_interaction_with_retrieval(tmp_path: Path) -> None:
+    cells = [base(0.79, method="kd", off=0.78), base(0.83), base(0.7, share=0.5)]
+    made = inputs(tmp_path, *cells)
+    assert [row.method for row in lines(alignment.SECTION, made)] == ["kd", "reaugkd", BETWEEN]
+    row = added(made)
+    assert (row.off.mean, row.on.mean, row.gain.mean) == pytest.approx((0.02, 0.04, 0.02))
+    (table,) = tables(alignment.SECTION, made).values()
+    assert table.rows[2][2:5] == ("+2.00", "+4.00", "+2.00")
+    assert alignment.SECTION.methods(row) == ["reaugkd", "kd"]
+
+
+def test_intervals_are_around_the_paired_means(tmp_path: Path) -> None:
+    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
+    row = added(made)
+    for name in alignment.TESTED:
+        value, one = getattr(row, name), getattr(row, f"{name}_tested").difference
+        assert one.estimate == pytest.approx(value.mean, abs=1e-9)
+        assert one.sd == pytest.approx(value.sd, abs=1e-9)
+        assert one.low < one.estimate < one.high
+
+
+def test_two_columns_are_compared_as_everywhere(tmp_path: Path) -> None:
+    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
+    columns = Examples(made.results).columns
+    one, other = columns["mrpc", "reaugkd", OFF], columns["mrpc", "kd", OFF]
+    paired = Paired(made.examples, [*one.values(), *other.values()], "dev", "accuracy")
+    known = paired.compare(one, other).difference
+    assert paired.contrast((1, one), (-1, other)) == known
+    assert known is not None
+    assert added(made).off_tested.difference.low == known.low
+
+
+def test_the_gain_of_a_gain_is_exactly_0_where_retrieval_does_nothing(tmp_path: Path) -> None:
+    one = added(contest(tmp_path, {"kd": (0.6, 0.6), "reaugkd": (0.7, 0.7)})).gain_tested.difference
+    assert (one.estimate, one.low, one.high, one.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_star_is_a_p_that_holds_after_the_correction(tmp_path: Path) -> None:
+    made = contest(tmp_path, {"kd": (0.5, 0.55), "reaugkd": (0.95, 0.97)})
+    tests = [getattr(added(made), f"{name}_tested") for name in alignment.TESTED]
+    assert [one.adjusted for one in tests] == holm([one.difference.p for one in tests])
+    (table,) = tables(alignment.SECTION, made).values()
+    assert [cell.endswith(" *") for cell in table.rows[-1][2:5]] == [True, True, False]
+    assert "for the 3 tests of this table" in table.notes[-1]
+
+
+def test_without_outputs_the_means_of_alignment_stand_as_they_are(tmp_path: Path) -> None:
+    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
+    for path in (tmp_path / "cells").glob("t-mrpc-kd-*.npz"):
+        path.unlink()
+    assert (added(made).off_tested, added(made).gain_tested) == (None, None)
+    (table,) = tables(alignment.SECTION, made).values()
+    assert "±" in table.rows[-1][2]
+    assert "[" in table.rows[-1][3]

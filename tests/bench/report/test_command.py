@@ -13,10 +13,12 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import main
 from bench.records.measurements import Measurements, PlanFile
-from bench.report import tex
-from bench.report.files import CSV, FORMATS, HTML, JSON, MARKDOWN, RUNS, TABLES, USUAL
+from bench.report.files import FORMATS, HTML, JSON, MARKDOWN, RUNS, TABLES, USUAL
+from bench.report.render import tex
 from tests.bench.measure import judged
 from tests.bench.report import factory
+
+CSV = "results.csv"
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +216,7 @@ def test_a_mistake_is_one_line_and_leaves_no_file(arguments: list[str], said: st
 def test_what_has_not_changed_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     small()
     first = report()
-    monkeypatch.setattr("bench.report.document.build", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr("bench.report.build.of_run", lambda *_, **__: pytest.fail("made again"))
     again = report()
     assert again.exit_code == 0, again.stderr
     assert again.stdout == first.stdout

@@ -17,15 +17,18 @@ from bench.cli.memory import memory as memory_command
 from bench.cli.run import flags
 from bench.cli.run import run as run_command
 from bench.config import RunConfig
-from bench.report import latency, memory
-from bench.report.commands import Commands, restricted
-from bench.report.document import Report, build
-from bench.report.results import load
-from bench.report.section import Section
-from bench.report.table import Table
+from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurements import Measurements
+from bench.records.results import load
+from bench.report import build
+from bench.report.build import Report
+from bench.report.command_line import restricted
+from bench.report.commands import Commands
+from bench.report.inputs import MeasuredInputs, RunInputs
+from bench.report.section import METHOD, TASK, Column
 from bench.settings import Resolved
 from tests.bench.measure import judged
-from tests.bench.report import factory, test_memory_table
+from tests.bench.report import factory, small, test_memory_table
 
 RUN = (
     "bench run --preset glue-minilm --methods all --tasks mrpc,sst2 --tasks=stsb --data_dir GLUE "
@@ -56,19 +59,18 @@ def report(folder: Path, command: str = RUN, **config: Any) -> Report:
     found = resolved(command).whole.model_dump(mode="json")
     found["retrieval"] |= config
     store.write_run(store.read_run() | {"command": command, "config": found})
-    return build(load(store))
+    return build.of_run(RunInputs(load(store)))
 
 
 def lines(made: Report, title: str) -> dict[tuple[str, ...], str]:
-    """First labels of each row of a table -> its command."""
+    """Labels of each row of a table -> its command."""
     commands = Commands(made)
     found = {}
-    for section in made.sections:
-        for table in section.tables:
-            if table.title == title:
-                for row in table.rows:
-                    if named := commands.row(section, table, row):
-                        found[row[: table.labels]] = named[0]
+    for part in made.parts:
+        for view in (view for view in part.views if view.title == title):
+            for row in view.lines(part.frame):
+                if named := commands.line(part, view, row):
+                    found[tuple(label.cell(row) for label in view.labels)] = named[0]
     return found
 
 
@@ -130,11 +132,17 @@ def test_rows_of_a_run_ask_for_their_method_task_and_index(tmp_path: Path) -> No
         assert found.whole.methods == (method,)
         assert found.whole.tasks == ("mrpc", "sst2", "stsb")
         assert found.whole.retrieval.ann == (("exact", "hnswlib") if index == "off" else (index,))
-    for (title, method, index), line in lines(made, "Retrieval").items():
-        found = resolved(line)
-        assert found.whole.tasks == ({"MRPC": "mrpc", "STS-B": "stsb"}[title],)
-        assert (found.whole.methods, found.whole.retrieval.ann) == ((method,), (index,))
-        assert found.whole.seeds == (0, 1, 2)
+
+
+TITLES = {"MRPC": "mrpc", "STS-B": "stsb"}
+
+
+@pytest.mark.parametrize("title", ["Differences from kd", "Retrieval", "Cost of training"])
+def test_rows_of_a_task_ask_for_that_task(title: str, tmp_path: Path) -> None:
+    for (task, method, *_), line in lines(report(tmp_path), title).items():
+        found = resolved(line).whole
+        assert (found.methods, found.tasks) == ((method,), (TITLES[task],))
+        assert found.seeds == (0, 1, 2)
 
 
 def test_one_axis_at_a_time_keeps_all_backends(tmp_path: Path) -> None:
@@ -144,37 +152,43 @@ def test_one_axis_at_a_time_keeps_all_backends(tmp_path: Path) -> None:
         assert resolved(line).whole.retrieval.ann == ("exact", "hnswlib")
 
 
-def test_a_cell_that_failed_has_the_command_of_that_cell(tmp_path: Path) -> None:
-    bad = factory.failed(factory.retrieval(seed=1, backend="hnswlib"), "no")
-    store = factory.store(tmp_path, [factory.training(seed=1, method="reaugkd"), bad])
-    config = resolved(RUN).whole.model_dump(mode="json")
-    store.write_run(store.read_run() | {"command": RUN, "config": config})
-    (line,) = lines(build(load(store)), "Cells that are not ok").values()
+COLUMNS = (TASK, METHOD, Column("index", "index", label=True), Column("seed", "seed", label=True))
+
+
+def named(made: Report, *labels: Column, **row: Any) -> str | None:
+    """The command of one row of a section that there might be."""
+    section = small.section([row], labels, methods=lambda row: (row.method or "").split("+"))
+    (part,) = small.report(section).parts
+    (view,) = part.views
+    (line,) = view.lines(part.frame)
+    found = Commands(made).line(part, view, line)
+    return found[0] if found else None
+
+
+def test_a_row_of_one_cell_asks_for_that_cell(tmp_path: Path) -> None:
+    row = {"task": "mrpc", "title": "MRPC", "method": "reaugkd", "index": "hnswlib", "seed": 1}
+    line = named(report(tmp_path), *COLUMNS, **row)
+    assert line is not None
     found = resolved(line).whole
     assert (found.methods, found.tasks, found.seeds) == (("reaugkd",), ("mrpc",), (1,))
     assert found.retrieval.ann == ("hnswlib",)
 
 
 def test_a_difference_of_two_methods_needs_both(tmp_path: Path) -> None:
-    made = report(tmp_path)
-    table = Table("t", ("task", "method", "gain"), (("MRPC", "reaugkd - kd", "+1"),), 2)
-    named = Commands(made).row(Section("t", "t", (table,)), table, table.rows[0])
-    assert named is not None
-    assert resolved(named[0]).whole.methods == ("reaugkd", "kd")
+    line = named(report(tmp_path), METHOD, method="reaugkd+kd")
+    assert line is not None
+    assert resolved(line).whole.methods == ("reaugkd", "kd")
 
 
-@pytest.mark.parametrize("row", [("majority class", "x"), ("nobody", "x"), ("", "x")])
-def test_a_row_that_is_of_no_method_and_no_task_has_no_command(
-    row: tuple[str, str], tmp_path: Path
-) -> None:
-    table = Table("t", ("method", "x"), (row,))
-    assert Commands(report(tmp_path)).row(Section("t", "t", (table,)), table, row) is None
+@pytest.mark.parametrize("method", ["majority class", "nobody", ""])
+def test_a_row_that_is_of_no_method_and_no_task_has_no_command(method: str, tmp_path: Path) -> None:
+    assert named(report(tmp_path), METHOD, method=method) is None
 
 
 @pytest.mark.parametrize("command", [None, "", 7, ["bench run"], "python run.py", "bench"])
 def test_without_a_known_command_there_is_none_for_a_row(command: Any, tmp_path: Path) -> None:
     made = report(tmp_path)
-    made = replace(made, data=made.data | {"run": {"command": command}})
+    made = replace(made, about={**made.about, "run": {"command": command}})
     assert lines(made, "Scores") == {}
 
 
@@ -185,16 +199,24 @@ def test_a_row_with_cells_of_several_runs_has_a_command_for_each(tmp_path: Path)
         for methods in ("kd", "reaugkd", "kd,rkd")
     ]
     merged = {"run": {"command": "bench merge c a b", "merged": runs}}
-    found = lines(replace(made, data=made.data | merged), "Scores")
+    found = lines(replace(made, about={**made.about, **merged}), "Scores")
     assert found[("kd", "off")] == "bench run --methods kd"  # the same for both runs that have it
     assert found[("reaugkd", "off")] == "bench run --methods reaugkd"
     runs[2]["command"] += " --tasks mrpc"
-    found = lines(replace(made, data=made.data | merged), "Scores")
+    found = lines(replace(made, about={**made.about, **merged}), "Scores")
     one, other = found[("kd", "off")].split(" && ")
     assert resolved(one).whole.tasks != resolved(other).whole.tasks == ("mrpc",)
 
 
-def test_rows_of_measured_cells_ask_for_that_cell() -> None:
+def weighed(folder: Path, records: list[LatencyRecord] | list[MemoryRecord]) -> Report:
+    store = Measurements(folder)
+    store.create()
+    for record in records:
+        store.write(record)
+    return build.of_measurements(MeasuredInputs(store))
+
+
+def test_rows_of_timed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
     source = factory.provenance(command=f"{line} --lengths recorded --lengths 32 --max-overhead 1%")
     records = [
@@ -203,33 +225,29 @@ def test_rows_of_measured_cells_ask_for_that_cell() -> None:
         for lengths in ("recorded mrpc", "fixed 32")
         for cell in [{"batch": batch, "lengths": lengths}]
     ]
-    table = latency.table(records)
-    section = Section("latency", "Latency", (table,), records=tuple(records))
-    commands = Commands(Report("t", (), (section,), [], {}))
-    for record, row in zip(latency.ordered(records), table.rows, strict=True):
-        named = commands.row(section, table, row)
-        assert named is not None
-        options, cell = parsed(latency_command, named[0]), record.cell
-        for flag in ("ann", "batch", "threads", "k", "precision"):
-            name = "backend" if flag == "ann" else flag
-            assert options[flag] == [getattr(cell, name)]
-        kind, _, what = cell.lengths.partition(" ")
-        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
+    made = weighed(tmp_path, records)
+    cells = {(record.cell.batch, record.cell.lengths): record.cell for record in records}
+    for command in lines(made, "Latency of retrieval").values():
+        options = parsed(latency_command, command)
+        (batch,), (lengths,) = options["batch"], options["lengths"]
+        kind, _, what = lengths.partition(":")
+        cell = cells.pop((batch, f"{kind} {what}" if what else f"fixed {kind}"))
+        for flag in ("threads", "k", "precision"):
+            assert options[flag] == [getattr(cell, flag)]
+        assert options["ann"] == [cell.backend]
         assert options["bases"] == ["mrpc"]
         assert options["max_overhead"] == "1%"
         assert options["out"] is None
+    assert not cells
 
 
-def test_rows_of_weighed_cells_ask_for_that_cell() -> None:
+def test_rows_of_weighed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     source = factory.provenance(command="bench memory --bases 10000,mrpc --ann exact,hnswlib")
-    records = [test_memory_table.record(b, provenance=source) for b in ("exact", "hnswlib")]
-    table = memory.table(records)
-    section = Section("memory", "Memory", (table,), records=tuple(records))
-    commands = Commands(Report("t", (), (section,), [], {}))
+    records = [
+        test_memory_table.record(backend, provenance=source) for backend in ("exact", "hnswlib")
+    ]
     found = {}
-    for row in table.rows:
-        named = commands.row(section, table, row)
-        assert named is not None
-        options = parsed(memory_command, named[0])
-        found[row[2]] = (options["bases"], options["ann"], options["k"])
+    for labels, line in lines(weighed(tmp_path, records), "Memory of the knowledge base").items():
+        options = parsed(memory_command, line)
+        found[labels[2]] = (options["bases"], options["ann"], options["k"])
     assert found == {name: (["10000"], [name], [10]) for name in ("exact", "hnswlib")}

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bench.report.legacy import of_comparison
 
-from bench.report.across import OTHER_ROWS, SAME, RunComparison, compare, runs, unmatched
-from bench.report.compare import NOTHING, CompareError, build
-from bench.report.comparison_tables import FIGURES, figures
-from bench.report.comparisons import BETTER, NOT_SHOWN, ONE_SEED, WORSE, chance, comparisons
-from bench.report.document import NOT_GLUE, Report
-from bench.report.examples import Examples
-from bench.report.results import Results, load
-from bench.report.table import Table
+from bench.records.results import Results, load
+from bench.report.build import NOT_GLUE, Report
+from bench.report.compare import NOTHING, build
+from bench.report.compared import CompareError, CompareInputs
+from bench.report.compared.differences import OTHER_ROWS, SECTION, UNMATCHED
+from bench.report.frame import Row
+from bench.report.inputs import RunInputs
+from bench.report.render.data import as_json
+from bench.report.sections import comparisons
+from bench.report.table import EMPTY, Table
+from bench.report.verdict import Verdict, chance
 from bench.stats import difference as stats
 from tests.bench.report import factory
 from tests.bench.report.factory import Kept
+from tests.bench.report.frames import lines, tables
 
 LABELS = factory.truth()
 
@@ -30,12 +34,12 @@ def run(folder: Path, found: Iterable[Kept], **more: Any) -> Results:
     return load(factory.kept(folder, found, **more))
 
 
-def pair(folder: Path, one: Iterable[Kept], other: Iterable[Kept]) -> list[Results]:
-    return [run(folder / "first", one), run(folder / "second", other)]
+def pair(folder: Path, one: Iterable[Kept], other: Iterable[Kept]) -> CompareInputs:
+    return CompareInputs([run(folder / "first", one), run(folder / "second", other)])
 
 
-def compared(found: list[Results]) -> list[RunComparison]:
-    return compare(runs(found, [one.folder.name for one in found]))
+def compared(inputs: CompareInputs) -> list[Row]:
+    return lines(SECTION, inputs)
 
 
 def based(seed: int, share: float, **more: Any) -> Kept:
@@ -53,20 +57,19 @@ def test_two_runs_are_compared_as_two_methods_of_one_run_are(tmp_path: Path) -> 
     here, there = factory.contest({"kd": 0.8}, seeds), factory.contest({"kd": 0.7}, seeds)
     (across,) = compared(pair(tmp_path, there, here))
     inside = run(tmp_path / "both", factory.contest({"kd": 0.7, "pkd": 0.8}, seeds))
-    (within,) = comparisons(Examples(inside), "kd")
+    (within,) = lines(comparisons.SECTION, RunInputs(inside, "kd"))
     assert across.difference == within.difference
     assert across.mcnemar == within.mcnemar
     assert (across.seeds, across.adjusted) == (within.seeds, within.adjusted)
-    assert across.verdict == within.verdict == BETTER
+    assert across.outcome == within.outcome == Verdict.BETTER
 
 
 def test_the_other_way_round_it_is_the_opposite(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8}))
-    (one,), (other,) = compared(found), compared(found[::-1])
-    assert one.difference is not None
-    assert other.difference is not None
+    runs = [factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8})]
+    (one,) = compared(pair(tmp_path / "a", *runs))
+    (other,) = compared(pair(tmp_path / "b", *runs[::-1]))
     assert one.difference.estimate == -other.difference.estimate > 0
-    assert (one.verdict, other.verdict) == (BETTER, WORSE)
+    assert (one.verdict, other.verdict) == (Verdict.BETTER, Verdict.WORSE)
     assert (one.here, one.there) == (other.there, other.here)
 
 
@@ -75,13 +78,12 @@ def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
         tmp_path, factory.contest({"kd": 0.7}, (0, 1, 2)), factory.contest({"kd": 0.8}, (1, 2, 3))
     )
     (one,) = compared(found)
-    assert (one.seeds, one.left_out) == ((1, 2), (0, 3))
+    assert (one.seeds, one.left_out) == ([1, 2], [0, 3])
     own = [
         np.mean(factory.guesses(LABELS, 0.8, s) == LABELS)
         - np.mean(factory.guesses(LABELS, 0.7, s) == LABELS)
         for s in one.seeds
     ]
-    assert one.difference is not None
     assert one.difference.estimate == pytest.approx(np.mean(own), abs=1e-9)
     assert table(build(found), "Differences").rows[0][-2] == "2 of 4"
     (apart,) = compared(
@@ -94,8 +96,8 @@ def test_one_seed_has_mcnemars_p_of_that_pair_and_no_test(tmp_path: Path) -> Non
     found = pair(tmp_path, factory.contest({"kd": 0.6}, [0]), factory.contest({"kd": 0.8}, [0]))
     (one,) = compared(found)
     right = [factory.guesses(LABELS, share, 0) == LABELS for share in (0.8, 0.6)]
-    assert one.mcnemar == (stats.mcnemar(*right),)
-    assert (one.verdict, one.adjusted) == (ONE_SEED, None)
+    assert one.mcnemar == [stats.mcnemar(*right)]
+    assert (one.verdict, one.adjusted) == (Verdict.ONE_SEED, None)
     shown = table(build(found), "Differences")
     assert shown.rows[0][-1] == chance(one.mcnemar[0]) != chance(None)
     assert any("of that pair of students" in note for note in shown.notes)
@@ -104,8 +106,7 @@ def test_one_seed_has_mcnemars_p_of_that_pair_and_no_test(tmp_path: Path) -> Non
 def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
     found = [*factory.contest({"kd": 0.7}), based(0, 0.8)]
     (off, on) = compared(pair(tmp_path, found, found))
-    assert (off.verdict, on.verdict) == (SAME, SAME)
-    assert off.difference is not None
+    assert (off.verdict, on.verdict) == (Verdict.SAME, Verdict.SAME)
     assert (off.difference.estimate, off.difference.low, off.difference.high) == (0, 0, 0)
     # as many right answers, but not the same ones
     labels = LABELS.copy()
@@ -114,9 +115,8 @@ def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
     swapped[[right, wrong]] = 1 - swapped[[right, wrong]]
     other = [factory.answered(factory.training(), swapped, labels)]
     (one,) = compared(pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), other))
-    assert one.difference is not None
     assert one.difference.estimate == pytest.approx(0, abs=1e-12)
-    assert one.verdict == ONE_SEED
+    assert one.verdict == Verdict.ONE_SEED
 
 
 def test_other_rows_are_not_comparable(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_other_rows_are_not_comparable(tmp_path: Path) -> None:
 
 def test_outputs_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
-    path = found[1].folder / "cells" / "t-mrpc-kd-0.npz"
+    path = found.runs[1].results.folder / "cells" / "t-mrpc-kd-0.npz"
     path.write_bytes(path.read_bytes()[:-40])
     made = build(found)
     assert table(made, "Differences").rows[0][4].startswith("not comparable: ")
@@ -153,7 +153,7 @@ def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
         for n, scale in enumerate((np.float32(0.5), np.float32(3)))
     )
     (one,) = compared(pair(tmp_path, there, here))
-    assert (one.metric, one.mcnemar, one.verdict) == ("pearson", (), BETTER)
+    assert (one.metric, one.mcnemar, one.verdict) == ("pearson", [], Verdict.BETTER)
 
 
 def test_a_knowledge_base_is_the_same_whatever_its_run_calls_it(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_knowledge_base_is_the_same_whatever_its_run_calls_it(tmp_path: Path) 
     found = pair(tmp_path, one, [*one, (made[0].model_copy(update={"retrieval": varied}), made[1])])
     names = [c.retrieval for c in compared(found)]
     assert names == ["off", "hnswlib, projected keys"]
-    (left,) = unmatched(runs(found, ["first", "second"]))
+    (left,) = lines(UNMATCHED, found)
     assert (left.retrieval, left.has, left.lacks) == ("hnswlib, student keys", "second", "first")
 
 
@@ -182,14 +182,16 @@ def test_every_test_split_is_compared(tmp_path: Path) -> None:
 
 
 def test_more_than_two_are_held_against_the_first(tmp_path: Path) -> None:
-    found = [
-        run(tmp_path / f"run-{n}", factory.contest({"kd": share}))
-        for n, share in enumerate((0.7, 0.8, 0.6))
-    ]
+    found = CompareInputs(
+        [
+            run(tmp_path / f"run-{n}", factory.contest({"kd": share}))
+            for n, share in enumerate((0.7, 0.8, 0.6))
+        ]
+    )
     made = compared(found)
     assert [(one.run, one.first, one.verdict) for one in made] == [
-        ("run-1", "run-0", BETTER),
-        ("run-2", "run-0", WORSE),
+        ("run-1", "run-0", Verdict.BETTER),
+        ("run-2", "run-0", Verdict.WORSE),
     ]
     raw = [one.difference.p for one in made if one.difference]
     assert [one.adjusted for one in made] == stats.holm(raw)
@@ -211,7 +213,7 @@ def test_an_empty_run_and_one_with_failures_make_a_report(tmp_path: Path) -> Non
     broken = factory.failed(factory.training(), "no")
     found = [run(tmp_path / "empty", []), load(factory.store(tmp_path / "failed", [broken]))]
     for order in (found, found[::-1]):
-        made = build(order)
+        made = build(CompareInputs(order))
         assert made.headline == (NOTHING,)
         assert [row[:2] for row in table(made, "Runs").rows] == [
             (one.folder.name, f"0 of {len(one.cells)}") for one in order
@@ -234,7 +236,8 @@ def test_settings_by_which_cells_of_one_name_differ_are_listed(tmp_path: Path) -
         ("settings.temperature", "second", "4.0", "2.0", "mrpc kd"),
     )
     again = run(tmp_path / "again", [student(seed, 2.0, f"cold{seed}") for seed in (0, 1)])
-    assert not any(one.title.startswith("Settings") for one in build([found[0], again]).tables)
+    alike = build(CompareInputs([found.first.results, again]))
+    assert not any(one.title.startswith("Settings") for one in alike.tables)
 
 
 def test_machines_and_versions_are_listed_where_they_differ(tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def test_machines_and_versions_are_listed_where_they_differ(tmp_path: Path) -> N
         ("torch", "2.13.0", "2.14.0"),
     )
     assert any("CPU, torch differ" in line for line in made.lead)
-    again = build([found[0], run(tmp_path / "again", students())])
+    again = build(CompareInputs([found.first.results, run(tmp_path / "again", students())]))
     assert not any(one.title.startswith("Machines") for one in again.tables)
 
 
@@ -292,8 +295,8 @@ def test_tasks_that_are_generated_are_said_to_be(tmp_path: Path) -> None:
 def test_the_data_is_strict_json_with_every_comparison(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8}))
     made = build(found)
-    data = factory.strict(json.dumps(made.data, allow_nan=False))
-    assert data == json.loads(json.dumps(made.data))
+    data = factory.strict(json.dumps(as_json(made), allow_nan=False))
+    assert data == as_json(made)
     (one,) = data["comparisons"]
     assert one["difference"]["estimate"] > 0
     assert [run["name"] for run in data["runs"]] == ["first", "second"]
@@ -304,15 +307,15 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> Non
         run(tmp_path / where / "mini", factory.contest({"kd": share}, [0]))
         for where, share in (("old", 0.7), ("new", 0.7))
     ]
-    assert build(found).title == "new/mini against old/mini"
+    assert build(CompareInputs(found)).title == "new/mini against old/mini"
 
 
 def test_fewer_than_two_runs_and_one_twice_are_mistakes(tmp_path: Path) -> None:
     one = run(tmp_path / "one", [])
     with pytest.raises(CompareError, match="at least two runs"):
-        build([one])
+        CompareInputs([one])
     with pytest.raises(CompareError, match="one is given twice"):
-        build([one, one])
+        CompareInputs([one, one])
 
 
 def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
@@ -330,7 +333,7 @@ def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
         for n in range(2)
     ]
     made = build(pair(tmp_path, *found))
-    assert table(made, "Differences").rows[0][4] == NOT_SHOWN
+    assert table(made, "Differences").rows[0][4] == Verdict.NOT_SHOWN
     assert made.headline == ("second against first: 1 comparison: 1 without a difference shown.",)
 
 
@@ -339,13 +342,11 @@ def test_the_picture_has_every_interval_and_says_what_holds(tmp_path: Path) -> N
         tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}), factory.contest({"kd": 0.8, "pkd": 0.7})
     )
     made = build(found)
-    (figure,) = [one for section in made.sections for one in section.figures]
+    (figure,) = [one for section in of_comparison(made).sections for one in section.figures]
     (panel,) = figure.panels
     (series,) = panel.series
     assert series.x == ("kd", "pkd")
     for at, one in enumerate(compared(found)):
-        assert one.difference is not None
-        assert one.difference.low is not None
         assert series.y[at] == 100 * one.difference.estimate
         assert series.low[at] == 100 * one.difference.low
     assert [rule.y for rule in panel.rules] == [0.0]
@@ -354,27 +355,29 @@ def test_the_picture_has_every_interval_and_says_what_holds(tmp_path: Path) -> N
 
 
 def test_intervals_of_several_runs_do_not_lie_on_each_other(tmp_path: Path) -> None:
-    found = [run(tmp_path / f"run-{n}", factory.contest({"kd": 0.7})) for n in range(3)]
-    (figure,) = [one for section in build(found).sections for one in section.figures]
+    found = CompareInputs(
+        [run(tmp_path / f"run-{n}", factory.contest({"kd": 0.7})) for n in range(3)]
+    )
+    (figure,) = [one for section in of_comparison(build(found)).sections for one in section.figures]
     places = [place for series in figure.panels[0].series for place in series.x]
     assert places == ["kd, run-1", "kd, run-2"]
 
 
 def test_without_an_interval_there_is_no_picture(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.8}, [0]))
-    assert not any(section.figures for section in build(found).sections)
+    assert not any(section.figures for section in of_comparison(build(found)).sections)
 
 
 def test_files_of_one_name_that_cannot_be_used_are_told_apart_by_their_run(tmp_path: Path) -> None:
     found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
     name = "t-mrpc-kd-0.npz"
-    for one in found:
-        (one.folder / "cells" / name).write_bytes(b"no")
+    for one in found.runs:
+        (one.results.folder / "cells" / name).write_bytes(b"no")
     made = build(found)
     assert [row[:2] for row in table(made, "Unusable files").rows] == [
         ("first", name), ("second", name)
     ]  # fmt: skip
-    unusable = [(one["run"], one["file"]) for one in made.data["unusable_files"]]
+    unusable = [(one["run"], one["file"]) for one in as_json(made)["unusable_files"]]
     assert unusable == [("first", name), ("second", name)]
 
 
@@ -387,8 +390,7 @@ def test_a_cell_and_its_copy_are_no_test_of_the_others(tmp_path: Path) -> None:
         [*copies, *factory.contest({"kd": 0.8})],
     )
     (*same, one) = compared(found)
-    assert {(other.verdict, other.adjusted) for other in same} == {(SAME, None)}
-    assert one.difference is not None
+    assert {(other.verdict, other.adjusted) for other in same} == {(Verdict.SAME, None)}
     assert one.adjusted == one.difference.p
     rows = table(build(found), "Differences").rows
     assert rows[0][7:10] == ("+0.00", "[+0.00, +0.00]", chance(None))
@@ -400,7 +402,7 @@ def test_the_same_answers_of_other_cells_are_a_test(tmp_path: Path) -> None:
         for record, arrays in factory.contest({"kd": 0.7})
     ]
     (one,) = compared(pair(tmp_path, factory.contest({"kd": 0.7}), again))
-    assert (one.verdict, one.adjusted) == (SAME, 1.0)
+    assert (one.verdict, one.adjusted) == (Verdict.SAME, 1.0)
 
 
 def test_figures_are_those_of_a_report(tmp_path: Path) -> None:
@@ -410,8 +412,10 @@ def test_figures_are_those_of_a_report(tmp_path: Path) -> None:
     across = pair(
         tmp_path, factory.contest({"kd": 0.7}, seeds), factory.contest({"kd": 0.8}, seeds)
     )
-    (one,), (other,) = compared(across), comparisons(Examples(inside), "kd")
-    assert figures(one) == figures(other)
-    assert set(figures(one)) == set(FIGURES)
-    alike = replace(one, difference=replace(one.difference, detectable=0.0))
-    assert figures(alike)["detectable"] == chance(None)
+    one = tables(SECTION, across)["Differences from first"]
+    other = tables(comparisons.SECTION, RunInputs(inside, "kd"))["Differences from kd"]
+    assert (one.columns[-7:], one.rows[0][-7:]) == (other.columns[-7:], other.rows[0][-7:])
+    (row,) = compared(across)
+    row.difference.detectable = 0.0
+    (detectable,) = [one for one in comparisons.FIGURES if one.title == "detectable"]
+    assert detectable.cell(row) == EMPTY

@@ -9,102 +9,76 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from bench.report.comparison_tables import SMALLEST, baseline_table, retrieval_table
-from bench.report.comparisons import (
-    BETTER,
-    NOT_COMPARABLE,
-    NOT_SHOWN,
-    ONE_SEED,
-    WORSE,
-    Comparison,
-    baseline_of,
-    chance,
-    comparisons,
-)
 from bench.report.document import build
-from bench.report.examples import Examples
-from bench.report.over_tasks import OverTasks, over_table, over_tasks
-from bench.report.pairs import pairs
-from bench.report.results import Results, load
-from bench.report.scores import OFF, scores
+
+from bench.records.results import load
+from bench.report.frame import Row, typed
+from bench.report.inputs import RunInputs
+from bench.report.scores import OFF
+from bench.report.sections.comparisons import SECTION
+from bench.report.verdict import SMALLEST, Verdict, chance
 from bench.stats import difference as stats
 from reaugkd.errors import UnknownNameError
 from reaugkd.tasks import metrics
-from tests.bench.report import factory
+from tests.bench.report import factory, shown
 
 LABELS = factory.truth()
 
 
-def compared(results: Results, baseline: str | None = "kd") -> list[Comparison]:
-    return comparisons(Examples(results), baseline)
-
-
-def run(folder: Path, found: list[factory.Kept]) -> Results:
-    return load(factory.kept(folder, found))
-
-
-def with_base(seed: int, share: float, method: str = "reaugkd", task: str = "mrpc") -> factory.Kept:
-    made = factory.retrieval(task, method=method, seed=seed)
+def with_base(seed: int, share: float, method: str = "reaugkd") -> factory.Kept:
+    made = factory.retrieval("mrpc", method=method, seed=seed)
     return factory.answered(made, factory.guesses(LABELS, share, seed), LABELS)
 
 
-def only(found: list[Comparison], method: str, retrieval: str = OFF) -> Comparison:
-    (one,) = [
-        c for c in found if (c.kind, c.method, c.retrieval) == ("baseline", method, retrieval)
+def only(run: RunInputs, method: str, retrieval: str = OFF, kind: str = "baseline") -> Row:
+    (row,) = [
+        row
+        for row in shown.lines(SECTION, run)
+        if (row.kind, row.method, row.retrieval) == (kind, method, retrieval)
     ]
-    return one
+    return row
 
 
 def test_the_difference_is_that_of_the_scores_over_shared_seeds(tmp_path: Path) -> None:
     found = factory.contest({"kd": 0.7}, (0, 1, 2, 3)) + factory.contest({"pkd": 0.8}, (1, 2, 3, 4))
-    one = only(compared(run(tmp_path, found)), "pkd")
-    assert (one.seeds, one.left_out) == ((1, 2, 3), (0, 4))
-    own = [
+    run = shown.answered(tmp_path, found)
+    row = only(run, "pkd")
+    assert (row.seeds, row.left_out) == ([1, 2, 3], [0, 4])
+    gains = [
         np.mean(factory.guesses(LABELS, 0.8, s) == LABELS)
         - np.mean(factory.guesses(LABELS, 0.7, s) == LABELS)
-        for s in one.seeds
+        for s in row.seeds
     ]
-    assert one.difference is not None
-    assert one.difference.estimate == pytest.approx(np.mean(own), abs=1e-9)
-    assert one.difference.sd == pytest.approx(np.std(own, ddof=1), abs=1e-9)
-    assert (one.difference.seeds, one.difference.examples) == (3, len(LABELS))
-    assert baseline_table([one]).rows[0][-2] == "3 of 5"  # type: ignore[union-attr]
+    assert row.difference.estimate == pytest.approx(np.mean(gains), abs=1e-9)
+    assert row.difference.sd == pytest.approx(np.std(gains, ddof=1), abs=1e-9)
+    assert (row.difference.seeds, row.difference.examples) == (3, len(LABELS))
+    assert shown.tables(SECTION, run)[0].rows[0][-2] == "3 of 5"
 
 
 def test_a_method_that_answers_the_same_does_not_differ(tmp_path: Path) -> None:
-    results = run(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}))
-    one = only(compared(results), "pkd")
-    assert one.difference is not None
-    assert (one.difference.estimate, one.difference.low, one.difference.high) == (0, 0, 0)
-    assert (one.difference.p, one.mcnemar, one.verdict) == (1, (1, 1, 1), NOT_SHOWN)
+    row = only(shown.answered(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7})), "pkd")
+    assert (row.difference.estimate, row.difference.low, row.difference.high) == (0, 0, 0)
+    assert (row.difference.p, row.mcnemar) == (1, [1, 1, 1])
+    assert row.outcome == row.verdict == Verdict.NOT_SHOWN
 
 
 def test_the_other_way_round_the_sign_changes(tmp_path: Path) -> None:
-    results = run(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.9}))
-    one, other = only(compared(results), "pkd"), only(compared(results, "pkd"), "kd")
-    assert (one.verdict, other.verdict) == (BETTER, WORSE)
-    first, second = one.difference, other.difference
-    assert first is not None
-    assert second is not None
-    assert first.low is not None
-    assert second.high is not None
-    assert first.estimate == pytest.approx(-second.estimate, abs=1e-12)
-    assert first.low == pytest.approx(-second.high, abs=1e-9)
-    assert one.mcnemar == other.mcnemar
+    results = load(factory.kept(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.9})))
+    row, other = only(RunInputs(results), "pkd"), only(RunInputs(results, "pkd"), "kd")
+    assert (row.outcome, other.outcome) == (Verdict.BETTER, Verdict.WORSE)
+    assert row.difference.estimate == pytest.approx(-other.difference.estimate, abs=1e-12)
+    assert row.difference.low == pytest.approx(-other.difference.high, abs=1e-9)
+    assert row.mcnemar == other.mcnemar
 
 
 def test_one_seed_has_no_test_but_mcnemars(tmp_path: Path) -> None:
-    results = run(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.9}, [0]))
-    one = only(compared(results), "pkd")
-    assert one.verdict == ONE_SEED
-    assert one.difference is not None
-    assert (one.difference.low, one.difference.p, one.adjusted) == (None, None, None)
+    run = shown.answered(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.9}, [0]))
+    row = only(run, "pkd")
+    assert (row.difference.low, row.difference.p, row.adjusted) == (None, None, None)
     right = [factory.guesses(LABELS, share, 0) == LABELS for share in (0.9, 0.6)]
-    assert one.mcnemar == (stats.mcnemar(*right),)
-    table = baseline_table([one])
-    assert table is not None
-    assert table.rows[0][3] == ONE_SEED
+    assert row.mcnemar == [stats.mcnemar(*right)]
+    (table,) = shown.tables(SECTION, run)
+    assert table.rows[0][3] == row.outcome == Verdict.ONE_SEED
     assert not {"95 % interval", "p", "p Holm"} & set(table.columns)
     assert any("One seed" in note for note in table.notes)
 
@@ -112,10 +86,9 @@ def test_one_seed_has_no_test_but_mcnemars(tmp_path: Path) -> None:
 def test_one_seed_of_accuracy_has_the_binomial_standard_error(tmp_path: Path) -> None:
     # minus a student that is always right, the difference is the accuracy minus 1
     found = factory.contest({"kd": 1.0, "pkd": 0.7}, [0], "rte", examples=400)
-    one = only(compared(run(tmp_path, found)), "pkd")
-    assert one.difference is not None
-    se = metrics.accuracy_standard_error(1 + one.difference.estimate, 400)
-    assert one.difference.se == pytest.approx(se, rel=0.03)
+    difference = only(shown.answered(tmp_path, found), "pkd").difference
+    se = metrics.accuracy_standard_error(1 + difference.estimate, 400)
+    assert difference.se == pytest.approx(se, rel=0.03)
 
 
 def test_p_is_corrected_over_the_whole_table_and_by_kind(tmp_path: Path) -> None:
@@ -125,34 +98,26 @@ def test_p_is_corrected_over_the_whole_table_and_by_kind(tmp_path: Path) -> None
         *(with_base(seed, 0.9, "kd") for seed in range(3)),
         *(with_base(seed, 0.9, "pkd") for seed in range(3)),
     ]
-    all_of_them = compared(run(tmp_path, found))
-    for kind in ("baseline", "retrieval"):
-        own = [one for one in all_of_them if one.kind == kind]
-        raw = [one.difference.p for one in own if one.difference]
-        assert [one.adjusted for one in own] == stats.holm(raw)
-        assert len(own) == {"baseline": 5, "retrieval": 2}[kind]
-    for one in all_of_them:
-        assert one.difference is not None
-        assert one.adjusted is not None
-        assert one.verdict == (
-            NOT_SHOWN if one.adjusted >= 0.05 else BETTER if one.difference.estimate > 0 else WORSE
-        )
+    rows = shown.lines(SECTION, shown.answered(tmp_path, found))
+    for kind, count in {"baseline": 5, "retrieval": 2}.items():
+        of_kind = [row for row in rows if row.kind == kind]
+        assert len(of_kind) == count
+        assert [row.adjusted for row in of_kind] == stats.holm([r.difference.p for r in of_kind])
+    for row in rows:
+        sign = Verdict.BETTER if row.difference.estimate > 0 else Verdict.WORSE
+        assert row.outcome == (Verdict.NOT_SHOWN if row.adjusted >= stats.LEVEL else sign)
 
 
 def test_a_gain_of_retrieval_is_minus_the_same_method_alone(tmp_path: Path) -> None:
     found = factory.contest({"kd": 0.6, "reaugkd": 0.75}) + [with_base(s, 0.85) for s in range(3)]
-    made = compared(run(tmp_path, found))
-    (gain,) = [one for one in made if one.kind == "retrieval"]
-    assert (gain.method, gain.retrieval, gain.baseline) == ("reaugkd", "hnswlib", "reaugkd")
-    over_kd, alone = only(made, "reaugkd", "hnswlib"), only(made, "reaugkd")
-    assert gain.difference
-    assert over_kd.difference
-    assert alone.difference
+    run = shown.answered(tmp_path, found)
+    gain = only(run, "reaugkd", "hnswlib", "retrieval")
+    assert gain.baseline == "reaugkd"
+    over_kd, alone = only(run, "reaugkd", "hnswlib"), only(run, "reaugkd")
     assert gain.difference.estimate == pytest.approx(
         over_kd.difference.estimate - alone.difference.estimate
     )
-    table = retrieval_table(made)
-    assert table is not None
+    _, table = shown.tables(SECTION, run)
     assert [row[:3] for row in table.rows] == [("MRPC", "reaugkd", "hnswlib")]
 
 
@@ -165,23 +130,21 @@ def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
         for method, noise in (("finetune", 1.5), ("reaugkd", 0.3))
         for seed in range(3)
     ]
-    one = only(compared(run(tmp_path, found), "finetune"), "reaugkd")
-    assert (one.metric, one.mcnemar, one.verdict) == ("pearson", (), BETTER)
+    run = shown.answered(tmp_path, found, "finetune")
+    row = only(run, "reaugkd")
+    assert (row.metric, row.mcnemar, row.outcome) == ("pearson", [], Verdict.BETTER)
     means: dict[str, list[float]] = {}
     for record, _ in found:
         assert record.training is not None
         means.setdefault(record.method, []).append(record.training.scores["dev"]["pearson"])
     lead = np.mean(means["reaugkd"]) - np.mean(means["finetune"])
-    assert one.difference is not None
-    assert one.difference.estimate == pytest.approx(lead)
-    table = baseline_table([one])
-    assert table is not None
-    assert "McNemar p" not in table.columns
+    assert row.difference.estimate == pytest.approx(lead)
+    assert "McNemar p" not in shown.tables(SECTION, run)[0].columns
 
 
 def test_every_test_split_is_a_row(tmp_path: Path) -> None:
-    made = compared(run(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}, task="mnli")))
-    assert [one.title for one in made] == ["MNLI matched", "MNLI mismatched"]
+    run = shown.answered(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}, task="mnli"))
+    assert [row.title for row in shown.lines(SECTION, run)] == ["MNLI matched", "MNLI mismatched"]
 
 
 @pytest.mark.parametrize(
@@ -197,20 +160,16 @@ def test_the_baseline_is_kd_else_finetune_else_the_first(
     methods: list[str], expected: str | None, tmp_path: Path
 ) -> None:
     results = factory.results(tmp_path, [factory.training(method=m) for m in methods])
-    assert baseline_of(results) == expected
-    assert all(baseline_of(results, name) == name for name in methods)
+    assert RunInputs(results).baseline == expected
+    assert all(RunInputs(results, name).baseline == name for name in methods)
 
 
 def test_a_baseline_that_did_not_run_is_not_taken_unless_named(tmp_path: Path) -> None:
     records = [factory.failed(factory.training(method="kd"), "no"), factory.training(method="pkd")]
     results = factory.results(tmp_path, records)
-    assert (baseline_of(results), baseline_of(results, "kd")) == ("pkd", "kd")
-
-
-def test_an_unknown_baseline_gets_the_nearest_name(tmp_path: Path) -> None:
-    results = factory.results(tmp_path, factory.matrix([0]))
-    with pytest.raises(UnknownNameError, match="unknown baseline 'reugkd': did you mean 'reaugkd'"):
-        build(results, baseline="reugkd")
+    assert (RunInputs(results).baseline, RunInputs(results, "kd").baseline) == ("pkd", "kd")
+    with pytest.raises(UnknownNameError, match="unknown baseline 'pdk': did you mean 'pkd'"):
+        RunInputs(results, "pdk")
 
 
 def test_a_row_says_why_there_is_no_difference(tmp_path: Path) -> None:
@@ -221,19 +180,22 @@ def test_a_row_says_why_there_is_no_difference(tmp_path: Path) -> None:
     store = factory.kept(tmp_path, [*found, (lost, {})])
     for seed in range(3):
         (store.cells / f"t-mrpc-rkd-{seed}.npz").unlink()
-    made = compared(load(store))
-    reasons = {one.method: one.verdict for one in made if one.difference is None}
+    rows = shown.lines(SECTION, RunInputs(load(store)))
+    reasons = {row.method: row.reason for row in rows if row.difference is None}
     assert reasons.keys() == {"rkd", "takd", "rco"}
-    assert all(reason.startswith(NOT_COMPARABLE) for reason in reasons.values())
     assert "missing" in reasons["rkd"]
     assert "no seed in common" in reasons["takd"]
     assert "no finished student" in reasons["rco"]
-    without = compared(load(store), "rco")
-    assert {one.verdict for one in without} == {f"{NOT_COMPARABLE}: no finished student of rco"}
+    for row in rows:
+        if row.method in reasons:
+            assert row.outcome == Verdict.NOT_COMPARABLE
+            assert row.verdict == f"{Verdict.NOT_COMPARABLE}: {row.reason}"
+    without = shown.lines(SECTION, RunInputs(load(store), "rco"))
+    assert {row.reason for row in without} == {"no finished student of rco"}
 
 
 def test_a_score_that_is_no_number_is_a_reason_not_a_crash(tmp_path: Path) -> None:
-    results = run(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.8, "rkd": 0.8}))
+    results = load(factory.kept(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.8, "rkd": 0.8})))
     cells = []
     for cell in results.cells:
         record = cell.record
@@ -244,8 +206,8 @@ def test_a_score_that_is_no_number_is_a_reason_not_a_crash(tmp_path: Path) -> No
         cells.append(cell)
     made = build(replace(results, cells=tuple(cells)))
     verdicts = {row["method"]: row["verdict"] for row in made.data["comparisons"]}
-    assert verdicts["pkd"] == f"{NOT_COMPARABLE}: its record has no accuracy"
-    assert not verdicts["rkd"].startswith(NOT_COMPARABLE)
+    assert verdicts["pkd"] == f"{Verdict.NOT_COMPARABLE}: its record has no accuracy"
+    assert not verdicts["rkd"].startswith(Verdict.NOT_COMPARABLE)
     assert factory.strict(json.dumps(made.data, allow_nan=False)) == made.data
 
 
@@ -258,7 +220,9 @@ def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_one_method_alone_has_nothing_to_compare(tmp_path: Path) -> None:
-    report = build(run(tmp_path, factory.contest({"kd": 0.7})))
+    tasks = ("mrpc", "rte")
+    found = [one for task in tasks for one in factory.contest({"kd": 0.7}, task=task)]
+    report = build(load(factory.kept(tmp_path, found)))
     assert "comparisons" not in {section.name for section in report.sections}
     assert report.headline == ()
 
@@ -268,96 +232,15 @@ def test_a_printed_p_never_contradicts_the_level(p: float) -> None:
     assert (float(chance(p)) < stats.LEVEL) == (p < stats.LEVEL)
 
 
-def over(results: Results) -> list[OverTasks]:
-    examples = Examples(results)
-    return over_tasks(results, pairs(results, scores(results)), comparisons(examples, "kd"))
-
-
-def test_averages_and_ranks_are_over_tasks_that_every_row_has(tmp_path: Path) -> None:
-    found = [
-        *factory.contest({"kd": 0.70, "pkd": 0.9, "reaugkd": 0.8}, task="mrpc"),
-        *factory.contest({"kd": 0.85, "pkd": 0.8, "reaugkd": 0.95}, task="rte"),
-        *factory.contest({"kd": 0.70, "reaugkd": 0.9}, task="sst2"),
-    ]
-    results = run(tmp_path, found)
-    rows = {one.method: one for one in over(results)}
-    means: dict[str, list[float]] = {}
-    for task in ("mrpc", "rte"):
-        for method in rows:
-            own = [
-                r.training.scores["dev"]["accuracy"]
-                for r, _ in found
-                if r.training and (r.task, r.method) == (task, method)
-            ]
-            means.setdefault(method, []).append(float(np.mean(own)))
-    for method, one in rows.items():
-        assert (one.tasks, one.left_out) == (("mrpc", "rte"), ("sst2",))
-        assert one.average == pytest.approx(np.mean(means[method]))
-    assert {m: one.rank for m, one in rows.items()} == {"kd": 2.5, "pkd": 2.0, "reaugkd": 1.5}
-    table = over_table(list(rows.values()), {"sst2": "SST-2"}, "kd")
-    assert table is not None
-    assert any("Left out, as not every row has a score: SST-2." in note for note in table.notes)
-
-
-def test_wins_are_differences_that_hold(tmp_path: Path) -> None:
-    found = [
-        *factory.contest({"kd": 0.7, "pkd": 0.95, "rkd": 0.7}, task="mrpc"),
-        *factory.contest({"kd": 0.9, "pkd": 0.9, "rkd": 0.5}, task="rte"),
-        *factory.contest({"kd": 0.9, "pkd": 0.9}, [0], task="sst2"),
-    ]
-    rows = {one.method: one for one in over(run(tmp_path, found))}
-    pkd, rkd = rows["pkd"], rows["rkd"]
-    assert (pkd.better, pkd.not_shown, pkd.worse, pkd.untested) == (1, 1, 0, 1)
-    assert (rkd.better, rkd.not_shown, rkd.worse, rkd.untested) == (0, 1, 1, 0)
-    assert (rows["kd"].better, rows["kd"].untested) == (0, 0)
-
-
-def test_one_task_has_no_average(tmp_path: Path) -> None:
-    assert over(run(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.8}))) == []
-
-
-def test_no_task_in_common_has_no_average(tmp_path: Path) -> None:
-    found = factory.contest({"kd": 0.7}) + factory.contest({"pkd": 0.7}, task="rte")
-    rows = over(run(tmp_path, found))
-    assert {(one.average, one.rank) for one in rows} == {(None, None)}
-    table = over_table(rows, {}, "kd")
-    assert table is not None
-    assert table.notes[0].startswith("No average")
-
-
 def test_the_smallest_p_is_what_a_certain_difference_gets() -> None:
     certain = stats.difference([0.5] * 3, np.full((stats.RESAMPLES, 3), 0.5), 100)
     assert certain.p == pytest.approx(SMALLEST)
 
 
 def test_so_many_tests_that_none_can_hold_is_said(tmp_path: Path) -> None:
-    (one,) = compared(run(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.95})))
+    run = shown.answered(tmp_path, factory.contest({"kd": 0.6, "pkd": 0.95}))
+    (row,) = run.frame(SECTION).to_dict("records")
     needed = math.ceil(stats.LEVEL / SMALLEST)
     for count, said in ((needed, True), (needed - 1, False)):
-        table = baseline_table([one] * count)
-        assert table is not None
-        assert any("So many tests" in note for note in table.notes) == said
-
-
-def test_a_task_with_two_splits_has_two_chances_to_win_and_an_index_beside_the_first_has_none(
-    tmp_path: Path,
-) -> None:
-    labels = factory.truth(classes=3)
-    wrong = (labels + 1) % 3
-    half = np.where(np.arange(len(labels)) % 2, labels, wrong)
-    found = factory.contest({"kd": 0.6, "reaugkd": 0.6}, task="mrpc")
-    for seed in (0, 1, 2):
-        found += [
-            factory.answered(factory.training("mnli", "kd", seed), half, labels),
-            factory.answered(factory.training("mnli", "reaugkd", seed), labels, labels),
-            *(
-                factory.answered(
-                    factory.retrieval("mnli", "reaugkd", seed, backend=backend), labels, labels
-                )
-                for backend in ("exact", "hnswlib")
-            ),
-        ]
-    rows = {(one.method, one.retrieval): one for one in over(run(tmp_path, found))}
-    assert rows.keys() == {("kd", OFF), ("reaugkd", OFF), ("reaugkd", "exact")}
-    assert (rows["reaugkd", "exact"].better, rows["reaugkd", "exact"].untested) == (2, 0)
-    assert rows["reaugkd", OFF].better == 2
+        (view,) = SECTION.views(typed([row] * count), run)
+        assert any("So many tests" in note for note in view.notes) == said

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from bench.records.store import Problem, Store
 from bench.report.document import build
+
+from bench.records.results import load
+from bench.records.store import Problem, Store
 from bench.report.examples import Examples
-from bench.report.results import load
 from bench.report.scores import OFF
 from tests.bench.report import factory
 
@@ -33,14 +33,23 @@ def examples(folder: Path, found: list[factory.Kept]) -> Examples:
     return Examples(load(factory.kept(folder, found)))
 
 
+def column(made: Examples, task: str, method: str, retrieval: str, split: str) -> dict[int, Any]:
+    """Seed -> answers, of the seeds whose outputs can be used."""
+    read = {
+        seed: made.answers(answer, split)
+        for seed, answer in made.columns.get((task, method, retrieval), {}).items()
+    }
+    return {seed: answers for seed, answers in read.items() if not isinstance(answers, Problem)}
+
+
 def test_a_column_holds_what_was_answered_by_seed(tmp_path: Path) -> None:
     made = examples(tmp_path, [*students(0, 1), with_base(1)])
     assert np.array_equal(made.labels("mrpc", "dev"), LABELS)
-    off = made.column("mrpc", "kd", OFF, "dev")
+    off = column(made, "mrpc", "kd", OFF, "dev")
     assert {seed: list(found) for seed, found in off.items()} == {
         seed: list(factory.guesses(LABELS, 0.7, seed)) for seed in (0, 1)
     }
-    on = made.column("mrpc", "kd", "hnswlib", "dev")
+    on = column(made, "mrpc", "kd", "hnswlib", "dev")
     assert {seed: list(found) for seed, found in on.items()} == {
         1: list(factory.guesses(LABELS, 0.8, 1))
     }
@@ -52,7 +61,7 @@ def test_scores_of_a_regression_stay_as_they_are(tmp_path: Path) -> None:
     answers = labels[::-1] * np.float32(0.37)
     found = factory.answered(factory.training("stsb", "finetune"), answers, labels)
     made = examples(tmp_path, [found])
-    assert np.array_equal(made.column("stsb", "finetune", OFF, "dev")[0], answers)
+    assert np.array_equal(column(made, "stsb", "finetune", OFF, "dev")[0], answers)
 
 
 def test_every_test_split_has_its_own_answers(tmp_path: Path) -> None:
@@ -60,8 +69,8 @@ def test_every_test_split_has_its_own_answers(tmp_path: Path) -> None:
     other = factory.truth(60)
     arrays |= {"labels.dev_mismatched": other, "logits.dev_mismatched": np.eye(3)[other]}
     made = examples(tmp_path, [(record, arrays)])
-    assert len(made.column("mnli", "kd", OFF, "dev_matched")[0]) == len(LABELS)
-    assert np.array_equal(made.column("mnli", "kd", OFF, "dev_mismatched")[0], other)
+    assert len(column(made, "mnli", "kd", OFF, "dev_matched")[0]) == len(LABELS)
+    assert np.array_equal(column(made, "mnli", "kd", OFF, "dev_mismatched")[0], other)
 
 
 def test_a_file_is_read_when_asked_for_and_once(
@@ -79,7 +88,7 @@ def test_a_file_is_read_when_asked_for_and_once(
     assert not reads
     for _ in range(2):
         for split in ("dev_matched", "dev_mismatched"):
-            made.column("mnli", "kd", OFF, split)
+            column(made, "mnli", "kd", OFF, split)
     assert reads == {"t-mnli-kd-0": 1, "t-mnli-kd-1": 1}
 
 
@@ -151,7 +160,7 @@ def test_whoever_answered_other_rows_is_not_paired_with_a_knowledge_base_either(
     store = factory.kept(tmp_path, [*students(0, 1, 2), *(with_base(seed) for seed in range(3))])
     _rewritten(**{"labels.dev": 1 - LABELS})(store.cells / "t-mrpc-kd-1.npz")
     made = Examples(load(store))
-    assert made.column("mrpc", "kd", "hnswlib", "dev").keys() == {0, 2}
+    assert column(made, "mrpc", "kd", "hnswlib", "dev").keys() == {0, 2}
     assert [problem.path.name for problem in made.problems] == ["t-mrpc-kd-1.npz"]
 
 
@@ -160,21 +169,21 @@ def test_the_labels_of_most_students_count(tmp_path: Path) -> None:
     _rewritten(**{"labels.dev": 1 - LABELS})(store.cells / "t-mrpc-kd-0.npz")
     made = Examples(load(store))
     assert np.array_equal(made.labels("mrpc", "dev"), LABELS)
-    assert made.column("mrpc", "kd", OFF, "dev").keys() == {1, 2}
+    assert column(made, "mrpc", "kd", OFF, "dev").keys() == {1, 2}
 
 
 def test_labels_are_found_beside_a_student_whose_record_is_lost(tmp_path: Path) -> None:
     store = factory.kept(tmp_path, [*students(0), with_base(0)])
     (store.cells / "t-mrpc-kd-0.json").unlink()
     made = Examples(load(store))
-    assert made.column("mrpc", "kd", "hnswlib", "dev").keys() == {0}
+    assert column(made, "mrpc", "kd", "hnswlib", "dev").keys() == {0}
 
 
 def test_a_run_without_any_outputs_says_so_once(tmp_path: Path) -> None:
     results = factory.results(tmp_path, factory.matrix())
     made = Examples(results)
     assert not made.kept
-    assert made.column("mrpc", "kd", OFF, "dev") == {}
+    assert column(made, "mrpc", "kd", OFF, "dev") == {}
     assert made.problems == ()
     report = build(results)
     (section,) = [section for section in report.sections if section.name == "comparisons"]
@@ -216,7 +225,7 @@ def test_labels_of_a_regression_are_the_same_rows_whatever_their_type(
     ]
     found[1][1]["labels.dev"] = labels.astype(others)
     made = examples(tmp_path, found)
-    assert made.column("stsb", "kd", OFF, "dev").keys() == {0, 1}
+    assert column(made, "stsb", "kd", OFF, "dev").keys() == {0, 1}
     assert made.problems == ()
 
 
@@ -237,4 +246,4 @@ def test_classes_stored_as_floats_are_those_classes(tmp_path: Path) -> None:
     store = factory.kept(tmp_path, students(0, 1))
     _rewritten(**{"labels.dev": LABELS.astype(np.float64)})(store.cells / "t-mrpc-kd-1.npz")
     made = Examples(load(store))
-    assert made.column("mrpc", "kd", OFF, "dev").keys() == {0, 1}
+    assert column(made, "mrpc", "kd", OFF, "dev").keys() == {0, 1}

@@ -8,10 +8,13 @@ import pytest
 
 from bench.measure import history
 from bench.measure.gate import decide
-from bench.report import gate, markdown
-from bench.report.history import BARS, GAP, LAST, sparkline, table
+from bench.report import gate
+from bench.report.frame import typed
+from bench.report.render import markdown
+from bench.report.sections.gate import BARS, GAP, LAST, SECTION, of_entries, sparkline
 from tests.bench.measure.judged import cell, failed, index, record
 from tests.bench.measure.test_gate import BROKEN, CASES
+from tests.bench.report.frames import of_frame
 
 
 def test_a_line_says_what_was_measured_against_what() -> None:
@@ -49,7 +52,7 @@ def test_the_answer_counts_every_cell_and_says_what_was_let_pass() -> None:
 def test_the_summary_has_one_row_per_cell_and_names_files_and_notes() -> None:
     outcome = decide([*CASES.values(), failed("a|b <c>")], [BROKEN], 0.03, tree="another")
     text = gate.markdown(outcome)
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == len(outcome.cells) + 2
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert text.startswith("## ❌ Overhead of retrieval: fails\n")
@@ -84,7 +87,7 @@ def test_the_history_has_one_row_per_cell_with_its_last_figures() -> None:
         ran = [record(0.001 * day, 0.001 * day + 0.002, key="a")]
         ran.append(failed("died", key="b", cell=cell(batch=32)))
         found += history.entries(decide(ran, [], 0.03), f"2025-01-{day + 1:02d}T00:00:00+00:00")
-    made = table(reversed(found))
+    (made,) = of_frame(SECTION, of_entries(reversed(found))).values()
     rows = {row[0].split(" batch ")[1].split()[0]: row for row in made.rows}
     shown = dict(zip(made.columns, rows["1"], strict=True))
     assert len(shown["course"]) == LAST
@@ -97,5 +100,5 @@ def test_the_history_has_one_row_per_cell_with_its_last_figures() -> None:
     assert shown["course"] in markdown.grid(made)
 
 
-def test_an_empty_history_is_an_empty_table() -> None:
-    assert table([]).rows == ()
+def test_an_empty_history_has_no_table() -> None:
+    assert of_frame(SECTION, typed(())) == {}

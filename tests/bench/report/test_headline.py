@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import markdown
-from bench.report.document import NOT_GLUE, Report, build
-from bench.report.results import load
+from bench.records.results import load
+from bench.report import build
+from bench.report.build import Report
+from bench.report.inputs import RunInputs
+from bench.report.lead import NOT_GLUE
+from bench.report.render import markdown
 from tests.bench.report import factory
 
 LABELS = factory.truth()
 
 
 def report(folder: Path, found: list[factory.Kept], baseline: str | None = None) -> Report:
-    return build(load(factory.kept(folder, found)), baseline=baseline)
+    return build.of_run(RunInputs(load(factory.kept(folder, found)), baseline))
 
 
 def bases(share: float, seeds: tuple[int, ...] = (0, 1, 2)) -> list[factory.Kept]:
@@ -135,9 +138,9 @@ def test_without_outputs_it_names_the_best_and_says_that_nothing_was_tested(tmp_
 def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
     found = factory.contest({"kd": 0.6, "pkd": 0.9})
     plan = [record for record, _ in found] + [factory.training("rte", "kd")]
-    made = build(load(factory.kept(tmp_path / "a", found, plan=plan)))
+    made = build.of_run(RunInputs(load(factory.kept(tmp_path / "a", found, plan=plan))))
     assert made.headline[-1] == "The run is not finished; cells that are missing: 1."
-    whole = build(load(factory.kept(tmp_path / "b", found)))
+    whole = report(tmp_path / "b", found)
     assert not any("not finished" in sentence for sentence in whole.headline)
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from bench.records.store import Store, StoreError
-from bench.report import kept, markdown
-from bench.report.document import Report
-from bench.report.figure import Axis, Figure, Panel, Rule, Series
+from bench.report import kept
 from bench.report.files import write
-from bench.report.kept import FOLDER, NEWEST, Kept, stamp
+from bench.report.kept import FOLDER, NEWEST, find, keep, stamp
+from bench.report.render import markdown
 from reaugkd.artifacts.store import checksum
-from tests.bench.report import factory
+from tests.bench.report import factory, small
 
 OPTIONS = {"formats": ["md"], "baseline": None}
 
@@ -33,14 +31,7 @@ def sums(*paths: Path) -> dict[Path, str]:
     return {path: checksum(path) for path in paths}
 
 
-def made(folder: Path) -> Report:
-    report = factory.report(folder, factory.matrix([0]))
-    series = Series("s", ("a", 1.0, None), (0.5, None, 1.0), texts=("x", "<y>", ""))
-    panel = Panel("", Axis("k", log=True), Axis("score"), (series,), (Rule("3 %", 3.0),))
-    figures = (Figure("k", "K", "Nothing is shown.", (panel,), ("a note",)),)
-    first, *others = report.sections
-    sections = (replace(first, figures=figures), *others)
-    return replace(report, headline=("KD won | or not.",), sections=sections)
+REPORT = small.report()
 
 
 def test_nothing_new_gives_the_same_stamp(run: Store) -> None:
@@ -82,7 +73,7 @@ def test_what_a_report_writes_and_what_is_half_written_does_not(run: Store) -> N
     for name in ("report.md", "results.csv", "report.html", "cells/.x.json.12.tmp"):
         (run.folder / name).write_text("x")
     (run.folder / "tables").mkdir()
-    Kept(run.folder).keep(before, made(run.folder / "other"), sums(run.folder / "report.md"))
+    keep(run.folder, before, REPORT, sums(run.folder / "report.md"))
     assert stamp([run.folder], OPTIONS) == before
 
 
@@ -132,24 +123,17 @@ def test_a_template_counts_as_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_shown_is_found_as_it_was(tmp_path: Path) -> None:
-    report, out = made(tmp_path / "run"), tmp_path / "out"
-    out.mkdir()
-    files = [out / "report.md", out / "tables" / "scores.csv"]
+    files = [tmp_path / "report.md", tmp_path / "tables" / "scores.csv"]
     files[1].parent.mkdir()
     for path in files:
         path.write_text(path.name)
-    Kept(out).keep("abc", report, sums(*files))
-    found = Kept(out).find("abc")
-    assert found is not None
-    assert found.files == tuple(files)
-    bare = tuple(replace(section, records=()) for section in report.sections)
-    assert found.report == replace(report, sections=bare, rows=[], data={})
-    assert markdown.render(found.report) == markdown.render(report)
-    assert Kept(out).find("abd") is None
-
-
-def test_git_does_not_see_it(tmp_path: Path) -> None:
-    Kept(tmp_path).keep("abc", made(tmp_path / "run"), {})
+    keep(tmp_path, "abc", REPORT, sums(*files))
+    kept = find(tmp_path, "abc")
+    assert kept is not None
+    assert [tmp_path / name for name, _ in kept.files] == files
+    assert kept.tables == REPORT.tables
+    assert markdown.render(kept) == markdown.render(REPORT)
+    assert find(tmp_path, "abd") is None
     assert (tmp_path / FOLDER / ".gitignore").read_text() == "*\n"
 
 
@@ -160,52 +144,47 @@ def test_a_file_that_was_changed_or_deleted_is_made_again(
     files = [tmp_path / "report.md", tmp_path / "results.csv"]
     for path in files:
         path.write_text("text")
-    store = Kept(tmp_path)
-    store.keep("abc", made(tmp_path / "run"), sums(*files))
+    keep(tmp_path, "abc", REPORT, sums(*files))
     os.utime(files[1], (1, 1))  # another time alone is no other file
-    assert store.find("abc") is not None
+    assert find(tmp_path, "abc") is not None
     harm(files[1])
-    assert store.find("abc") is None
+    assert find(tmp_path, "abc") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"title": 1}', "\x00", "null"])
 def test_a_damaged_kept_file_is_as_none(text: str, tmp_path: Path) -> None:
-    store = Kept(tmp_path)
-    store.keep("abc", made(tmp_path / "run"), {})
+    keep(tmp_path, "abc", REPORT, {})
     path = tmp_path / FOLDER / "abc.json"
     whole = path.read_text()
     for content in (text, whole[: len(whole) // 2], whole[:-1], whole + "x"):
         path.write_text(content)
-        assert store.find("abc") is None
+        assert find(tmp_path, "abc") is None
     path.write_text(whole)
-    assert store.find("abc") is not None
+    assert find(tmp_path, "abc") is not None
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    store, report = Kept(tmp_path), made(tmp_path / "run")
     for number in range(NEWEST + 3):
-        store.keep(f"s{number}", report, {})
+        keep(tmp_path, f"s{number}", REPORT, {})
         os.utime(tmp_path / FOLDER / f"s{number}.json", (number, number))
-    there = [number for number in range(NEWEST + 3) if store.find(f"s{number}")]
+    there = [number for number in range(NEWEST + 3) if find(tmp_path, f"s{number}")]
     assert there == list(range(3, NEWEST + 3))
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot write to .*\.report: "):
-        Kept(tmp_path).keep("abc", made(tmp_path / "run"), {})
+        keep(tmp_path, "abc", REPORT, {})
 
 
 def test_what_is_kept_is_what_was_written_and_not_what_another_wrote_then(tmp_path: Path) -> None:
     """Two reports into one folder at a time: the files are of the one that wrote last."""
-    report = made(tmp_path / "run")
-    first = write(report, tmp_path / "out", ["md"])
-    second = write(replace(report, title="other"), tmp_path / "out", ["md"])
-    store = Kept(tmp_path / "out")
-    store.keep("first", report, first)
-    store.keep("second", report, second)
-    assert store.find("first") is None
-    assert store.find("second") is not None
+    first = write(tmp_path, [(PurePath("report.md"), "first")])
+    second = write(tmp_path, [(PurePath("report.md"), "second")])
+    keep(tmp_path, "first", REPORT, first)
+    keep(tmp_path, "second", REPORT, second)
+    assert find(tmp_path, "first") is None
+    assert find(tmp_path, "second") is not None
 
 
 @pytest.mark.parametrize("package", ["bench", "reaugkd"])

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench.report import markdown
+from bench.report.render import markdown
 from bench.report.table import Table
 
 SIGNS = "ab1 *_[]()<>&;#|\\~!:.-+=x`"

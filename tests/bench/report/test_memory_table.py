@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.records.measurement import MemoryRecord, MemoryResult
-from bench.report import markdown, memory
+from bench.report import memory
+from bench.report.render import markdown
 from bench.report.table import EMPTY, Table
 from tests.bench.report.factory import provenance
 

@@ -11,17 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from bench.report import interactive
 from bench.report.document import Report, build
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 from bench.report.page import PATIENCE, REFRESH, as_json, packed, render
-from bench.report.results import load
-from bench.report.section import Section
+from bench.report.sectioned import Section
+from tests.bench.report.test_document import RUNS
+
+from bench.records.results import load
+from bench.report import interactive
 from bench.report.table import Table
 from tests.bench.report import factory
 from tests.bench.report.pages import Node, cells, parse
-from tests.bench.report.test_document import RUNS
 
 COMMAND = "bench report results/runs/mini"
 HOSTILE = (

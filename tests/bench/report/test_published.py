@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from baselines import METHODS
 from bench.layers import read
 from bench.records.run import Record, TeacherFacts, TrainingResult
-from bench.report.document import build
-from bench.report.literature import Beside, beside, published_table
+from bench.report.frame import Row
 from bench.report.published import Published, Result, published
-from bench.report.scores import TEACHER, scores
+from bench.report.scores import TEACHER
+from bench.report.sections.published import SECTION
 from reaugkd.models.spec import ModelSpec
-from tests.bench.report import factory
+from tests.bench.report import factory, shown
 
 BASE, L6 = "google-bert/bert-base-uncased", "google/bert_uncased_L-6_H-768_A-12"
 FIRST_6 = f"{BASE}@0,1,2,3,4,5"
@@ -190,9 +190,8 @@ def trained(
     )
 
 
-def rows(folder: Path, *records: Record) -> list[Beside]:
-    results = factory.results(folder, records)
-    return beside(results, scores(results), published())
+def rows(folder: Path, *records: Record) -> list[Row]:
+    return shown.lines(SECTION, shown.inputs(folder, records))
 
 
 def test_ours_stands_beside_the_number_of_the_same_student(tmp_path: Path) -> None:
@@ -208,26 +207,27 @@ def test_ours_stands_beside_the_number_of_the_same_student(tmp_path: Path) -> No
     assert row.difference == pytest.approx(0.8 - 0.8284)
 
 
-def test_recalled_numbers_are_starred_and_said_to_have_no_source(tmp_path: Path) -> None:
-    known = published()
-    for name, student, starred in (("l6", L6, True), ("cut", FIRST_6, False)):
-        found = [
-            row for row in rows(tmp_path / name, trained("kd", student=student)) if row.student
-        ]
-        table = published_table(found, known)
-        assert all(("*" in row[6]) is starred for row in table.rows)
-        assert any("not found in a source" in note for note in table.notes) is starred
+@pytest.mark.parametrize(("student", "starred"), [(L6, True), (FIRST_6, False)])
+def test_recalled_numbers_are_starred_and_said_to_have_no_source(
+    student: str, starred: bool, tmp_path: Path
+) -> None:
+    (table,) = shown.tables(SECTION, shown.inputs(tmp_path, [trained("kd", student=student)]))
+    own = [row for row in table.rows if row[1] != TEACHER]
+    assert all(row[6].endswith(" *") is starred for row in own)
+    assert all(row[6].endswith(" *") is (row[4] == "recalled") for row in table.rows)
+    recalled = any(row[4] == "recalled" for row in table.rows)
+    assert any("not found in a source" in note for note in table.notes) is recalled
 
 
 def test_rows_stand_task_by_task_with_the_digits_that_were_printed(tmp_path: Path) -> None:
     records = [trained("kd", task, student=FIRST_6) for task in ("rte", "mrpc")]
-    table = published_table(rows(tmp_path, *records), published())
+    (table,) = shown.tables(SECTION, shown.inputs(tmp_path, records))
     headers = list(dict.fromkeys(row[0] for row in table.rows))
     assert headers == ["RTE accuracy", "MRPC accuracy", "MRPC f1"]
     assert [row[0] for row in table.rows] == sorted((r[0] for r in table.rows), key=headers.index)
-    shown = {(row[0], row[1], row[3]): row[6] for row in table.rows}
-    assert shown["RTE accuracy", "kd", "PKD repository"] == "67.51"
-    assert shown["RTE accuracy", "teacher", "MetaDistil issue 5"] == "73.3"
+    printed = {(row[0], row[1], row[3]): row[6] for row in table.rows}
+    assert printed["RTE accuracy", "kd", "PKD repository"] == "67.51"
+    assert printed["RTE accuracy", "teacher", "MetaDistil issue 5"] == "73.3"
 
 
 MISMATCHES: dict[str, Record] = {
@@ -294,8 +294,7 @@ def test_an_index_beside_the_first_of_the_plan_never_stands_for_retrieval(tmp_pa
     assert not any(row.method == "reaugkd" for row in rows(tmp_path, *records))
 
 
-def test_there_is_a_section_only_where_something_matches(tmp_path: Path) -> None:
+def test_there_is_a_table_only_where_something_matches(tmp_path: Path) -> None:
     for name, record in (("match", trained("kd")), ("none", factory.training(method="kd"))):
-        made = build(factory.results(tmp_path / name, [record]))
-        shown = [section for section in made.sections if section.name == "published"]
-        assert bool(shown) is bool(made.data["published"]) is (name == "match")
+        made = shown.inputs(tmp_path / name, [record])
+        assert len(shown.tables(SECTION, made)) == (name == "match")

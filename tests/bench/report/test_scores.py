@@ -8,25 +8,30 @@ from random import Random
 
 import numpy as np
 import pytest
+from bench.report.document import NOT_GLUE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.document import NOT_GLUE
-from bench.report.scores import MAJORITY, OFF, TEACHER, Score, all_metrics, headline, scores
+from bench.report.frame import Row
+from bench.report.inputs import RunInputs
+from bench.report.scores import MAJORITY, OFF, TEACHER
+from bench.report.sections.scores import SECTION
 from bench.report.summary import Summary, points, summarise
-from tests.bench.report import factory
+from tests.bench.report import factory, shown
 
 shares = st.floats(-1, 1, allow_nan=False)
 
 
-def cell(found: list[Score], method: str, retrieval: str, task: str = "mrpc") -> Summary:
-    return next(
-        score.value
-        for score in found
-        if (score.method, score.retrieval, score.task) == (method, retrieval, task)
-        and score.test
-        and score.selects
-    )
+def value(run: RunInputs, method: str, retrieval: str) -> Row:
+    """Of MRPC's test split by its own metric."""
+    (row,) = [
+        row
+        for row in shown.lines(SECTION, run)
+        if (row.method, row.retrieval, row.task) == (method, retrieval, "mrpc")
+        and row.test
+        and row.selects
+    ]
+    return row.value  # type: ignore[no-any-return]
 
 
 @given(st.lists(shares, min_size=2, max_size=10))
@@ -53,17 +58,18 @@ def test_a_gain_of_nothing_has_no_minus() -> None:
     assert points(Summary(-1e-17, None, 1), sign=True) == "+0.00"
 
 
-def test_a_cell_is_the_mean_over_its_seeds(tmp_path: Path) -> None:
-    found = scores(factory.results(tmp_path, factory.matrix()))
+def test_a_cell_is_the_mean_over_its_seeds_and_the_teachers_counts_once(tmp_path: Path) -> None:
+    run = shown.inputs(tmp_path, factory.matrix())
     off = [0.8 + 0.01 * seed**2 for seed in range(3)]
-    value = cell(found, "reaugkd", OFF)
-    assert value.n == 3
-    assert value.mean == pytest.approx(np.mean(off))
-    assert value.sd == pytest.approx(np.std(off, ddof=1))
+    cell = value(run, "reaugkd", OFF)
+    assert cell.n == 3
+    assert cell.mean == pytest.approx(np.mean(off))
+    assert cell.sd == pytest.approx(np.std(off, ddof=1))
+    assert value(run, TEACHER, "").n == value(run, MAJORITY, "").n == 1
 
 
 def test_controls_come_first_and_then_the_order_of_the_plan(tmp_path: Path) -> None:
-    table = headline(scores(factory.results(tmp_path, factory.matrix())))
+    table, more = shown.tables(SECTION, shown.inputs(tmp_path, factory.matrix()))
     assert [row[:2] for row in table.rows] == [
         (MAJORITY, "–"),
         (TEACHER, "–"),
@@ -73,21 +79,17 @@ def test_controls_come_first_and_then_the_order_of_the_plan(tmp_path: Path) -> N
         ("reaugkd", "hnswlib"),
     ]
     assert table.columns[2:] == ("MRPC accuracy", "STS-B pearson")
-
-
-def test_the_teacher_of_many_students_counts_once(tmp_path: Path) -> None:
-    found = scores(factory.results(tmp_path, factory.matrix()))
-    assert cell(found, TEACHER, "").n == cell(found, MAJORITY, "").n == 1
+    assert more.columns[2:4] == ("MRPC accuracy", "MRPC f1")
 
 
 def test_a_run_without_teacher_has_no_row_for_it(tmp_path: Path) -> None:
-    records = [factory.training(method="finetune", teacher=False)]
-    table = headline(scores(factory.results(tmp_path, records)))
+    records = [factory.training("rte", "finetune", teacher=False)]
+    (table,) = shown.tables(SECTION, shown.inputs(tmp_path, records))  # RTE has one metric
     assert [row[0] for row in table.rows] == [MAJORITY, "finetune"]
 
 
 def test_mnli_has_a_column_per_test_split(tmp_path: Path) -> None:
-    table = headline(scores(factory.results(tmp_path, [factory.training("mnli")])))
+    (table,) = shown.tables(SECTION, shown.inputs(tmp_path, [factory.training("mnli")]))
     assert table.columns[2:] == ("MNLI accuracy matched", "MNLI accuracy mismatched")
 
 
@@ -96,44 +98,32 @@ def test_held_out_scores_are_in_no_table(tmp_path: Path) -> None:
     assert record.training is not None
     flattering = record.training.scores | {"held_out": {"accuracy": 0.99, "f1": 0.99}}
     result = record.training.model_copy(update={"scores": flattering})
-    found = scores(factory.results(tmp_path, [factory.training(training=result)]))
-    assert 0.99 in [score.value.mean for score in found if not score.test]
-    for table in (headline(found), all_metrics(found)):
-        assert table is not None
+    run = shown.inputs(tmp_path, [factory.training(training=result)])
+    assert 0.99 in [row.value.mean for row in shown.lines(SECTION, run) if not row.test]
+    for table in shown.tables(SECTION, run):
         assert table.rows[-1][2] == "80.00 (1)"
         assert "99" not in "".join(map("".join, table.rows))
 
 
-def test_all_metrics_are_shown_where_a_task_has_several(tmp_path: Path) -> None:
-    table = all_metrics(scores(factory.results(tmp_path / "two", factory.matrix())))
-    assert table is not None
-    assert table.columns[2:4] == ("MRPC accuracy", "MRPC f1")
-    assert all_metrics(scores(factory.results(tmp_path / "one", [factory.training("rte")]))) is None
-
-
-def test_one_seed_is_said_to_be_one_seed(tmp_path: Path) -> None:
-    one, three = (
-        headline(scores(factory.results(tmp_path / str(len(seeds)), factory.matrix(seeds))))
-        for seeds in ([0], [0, 1, 2])
-    )
-    assert any("One seed" in note for note in one.notes)
-    assert not any("One seed" in note for note in three.notes)
-    assert "±" not in "".join(map("".join, one.rows))
-
-
-def test_unequal_numbers_of_seeds_are_pointed_out(tmp_path: Path) -> None:
-    records = [factory.training(seed=seed) for seed in range(3)]
-    records += [factory.training(method="finetune", seed=0)]
-    table = headline(scores(factory.results(tmp_path, records)))
-    assert any("n differs" in note for note in table.notes)
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_numbers_of_seeds_that_matter_are_pointed_out(seeds: list[int], tmp_path: Path) -> None:
+    records = [factory.training(seed=seed) for seed in seeds]
+    records.append(factory.training(method="finetune"))
+    run = shown.inputs(tmp_path, records)
+    told = shown.notes(SECTION, run)
+    assert "One seed" in told
+    assert ("n differs" in told) == (len(seeds) > 1)
+    cells = "".join("".join(row) for table in shown.tables(SECTION, run) for row in table.rows)
+    assert ("±" in cells) == (len(seeds) > 1)
 
 
 def test_knowledge_bases_of_different_keys_are_never_averaged(tmp_path: Path) -> None:
     records = [factory.training("mrpc", "reaugkd")]
     records += [factory.retrieval(on=0.7, keys="student"), factory.retrieval(on=0.9)]
-    found = scores(factory.results(tmp_path, records))
-    assert cell(found, "reaugkd", "hnswlib, student keys") == Summary(0.7, None, 1)
-    assert cell(found, "reaugkd", "hnswlib, projected keys") == Summary(0.9, None, 1)
+    run = shown.inputs(tmp_path, records)
+    for keys, mean in (("student", 0.7), ("projected", 0.9)):
+        cell = value(run, "reaugkd", f"hnswlib, {keys} keys")
+        assert (cell.mean, cell.n) == (mean, 1)
 
 
 def test_what_is_not_glue_says_so_above_and_in_every_table_of_figures(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
-
 from bench.report.server import HEADERS, Fresh, ServeError, Server
+
 from reaugkd.errors import UserError
 
 PAGE = "<!doctype html><title>µ ± –</title>"

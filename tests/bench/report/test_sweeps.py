@@ -10,25 +10,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.report.document import build
 from numpy.typing import NDArray
 
+from bench.records.results import HELD_OUT, load
 from bench.records.store import Store
-from bench.report.document import build
-from bench.report.results import HELD_OUT, load
 from bench.report.sweeps import Sweep, sweeps
-from tests.bench.report import factory, swept
+from tests.bench.report import swept
 
 REAL = Path(__file__).parents[3] / "results" / "glue-minilm-retrieval"
 
 
-def holds(sweep: Sweep, chosen: float) -> None:
+def holds(sweep: Sweep) -> None:
     """What must be true of any sweep of a real cell."""
-    tau, k, beta = sweep.chosen
-    at = sweep.taus.index(tau), sweep.ks.index(k), sweep.betas.index(beta)
-    assert sweep.values.shape == (len(sweep.taus), len(sweep.ks), len(sweep.betas))
+    result, choice = sweep.result, sweep.result.chosen
+    at = (
+        result.taus.index(choice.tau),
+        result.ks.index(choice.k),
+        result.betas.index(choice.beta),
+    )
+    assert sweep.values.shape == (len(result.taus), len(result.ks), len(result.betas))
+    chosen = choice.scores[sweep.split][sweep.record.select_on]
     assert sweep.values[at] == pytest.approx(chosen, abs=1e-9)
-    if 0.0 in sweep.betas:
-        alone = sweep.values[:, :, sweep.betas.index(0.0)]
+    if 0.0 in result.betas:
+        alone = sweep.values[:, :, result.betas.index(0.0)]
         assert alone == pytest.approx(np.full_like(alone, sweep.off), abs=1e-9)
 
 
@@ -36,22 +41,14 @@ def test_every_split_of_every_cell_is_read(tmp_path: Path) -> None:
     cells = swept.matrix()
     found, problems = sweeps(swept.results(tmp_path, cells))
     assert problems == []
-    by_cell = {(r.task, r.method, r.seed, r.retrieval.backend): a for r, a in cells if r.retrieval}
+    by_key = {record.key: arrays for record, arrays in cells}
     splits = {"mrpc": [HELD_OUT, "dev"], "mnli": [HELD_OUT, "dev_matched", "dev_mismatched"]}
     assert len(found) == sum(len(splits[record.task]) for record, _ in cells)
     for sweep in found:
-        arrays = by_cell[sweep.task, sweep.method, sweep.seed, sweep.index]
+        arrays = by_key[sweep.record.key]
         np.testing.assert_array_equal(sweep.values, arrays[f"sweep.{sweep.split}"])
-        assert sweep.split in splits[sweep.task]
-
-
-def test_the_chosen_setting_scores_what_the_record_says(tmp_path: Path) -> None:
-    cells = swept.matrix([0])
-    records = {(r.task, r.method, r.retrieval.backend): r for r, _ in cells if r.retrieval}
-    for sweep in sweeps(swept.results(tmp_path, cells))[0]:
-        result = records[sweep.task, sweep.method, sweep.index].retrieval
-        assert result is not None
-        holds(sweep, result.chosen.scores[sweep.split][sweep.metric])
+        assert sweep.split in splits[sweep.record.task]
+        holds(sweep)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="committed results are not part of the package")
@@ -59,22 +56,18 @@ def test_real_cells_scored_their_choice_and_nothing_with_beta_0() -> None:
     results = load(Store(REAL))
     found, problems = sweeps(results)
     assert problems == []
-    chosen = {
-        (at[0], at[1], at[2], record.seed, split): result.chosen.scores[split][record.select_on]
-        for at, pairs in results.by_index.items()
-        for record, result in pairs
-        for split in (HELD_OUT, *record.tests)
-    }
-    assert len(found) == len(chosen)
-    for one in found:
-        holds(one, chosen[one.task, one.method, one.index, one.seed, one.split])
+    assert len(found) == sum(
+        1 + len(record.tests) for pairs in results.by_index.values() for record, _ in pairs
+    )
+    for sweep in found:
+        holds(sweep)
 
 
-def test_seeds_are_in_order_and_titles_name_the_split_of_mnli(tmp_path: Path) -> None:
+def test_seeds_are_in_order(tmp_path: Path) -> None:
     cells = [swept.cell("mnli", seed=seed) for seed in (2, 0, 1)]
     found, _ = sweeps(swept.results(tmp_path, cells))
-    assert [sweep.seed for sweep in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [sweep.title for sweep in found[:3]] == ["MNLI", "MNLI matched", "MNLI mismatched"]
+    assert [sweep.record.seed for sweep in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [sweep.split for sweep in found[:3]] == [HELD_OUT, "dev_matched", "dev_mismatched"]
 
 
 Damage = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
@@ -98,7 +91,7 @@ def test_arrays_that_are_no_sweep_are_named_and_the_others_used(
         swept.results(tmp_path, [(good, arrays), (bad, damage(dict(others)))])
     )
     assert (problem.path.stem, problem.reason[: len(said)]) == (bad.key, said)
-    assert {sweep.seed for sweep in found} == {0}
+    assert {sweep.record.seed for sweep in found} == {0}
 
 
 def test_a_truncated_or_missing_file_is_in_the_report_and_costs_no_other_cell(
@@ -130,12 +123,6 @@ def test_a_choice_that_was_never_tried_is_named(tmp_path: Path) -> None:
     assert "which was not tried" in problem.reason
 
 
-def test_a_run_copied_without_arrays_has_no_section_and_no_complaint(tmp_path: Path) -> None:
-    made = build(factory.results(tmp_path, factory.matrix()))
-    assert {section.name for section in made.sections}.isdisjoint({"k", "beta-tau"})
-    assert made.data["unusable_files"] == []
-
-
 def test_a_student_alone_without_a_score_is_no_sweep_and_no_nan_in_a_table(tmp_path: Path) -> None:
     cells = [swept.cell(seed=0), swept.cell(seed=1)]
     store = swept.store(tmp_path, cells)
@@ -144,7 +131,7 @@ def test_a_student_alone_without_a_score_is_no_sweep_and_no_nan_in_a_table(tmp_p
     content["retrieval"]["off"]["dev"]["accuracy"] = math.nan  # no file of ours has one
     path.write_text(json.dumps(content), encoding="utf-8")
     found, (problem,) = sweeps(load(store))
-    assert {sweep.seed for sweep in found} == {0}
+    assert {sweep.record.seed for sweep in found} == {0}
     assert problem.reason == "its record says that the student alone scored nan on dev"
     shown = [table for table in build(load(store)).tables if "Unusable" not in table.title]
     assert not any("nan" in cell for table in shown for row in table.rows for cell in row)

@@ -15,7 +15,6 @@ from scipy import stats as scipy_stats
 from bench.stats.bootstrap import counts, observed, replicates
 from bench.stats.difference import (
     Difference,
-    average_ranks,
     degrees_of_freedom,
     difference,
     holm,
@@ -262,20 +261,6 @@ def test_holm_refuses_what_is_no_p() -> None:
         holm([0.5, 1.5])
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm([float("nan"), 0.5])
-
-
-@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10**6))
-def test_average_ranks_are_scipy_s(methods: int, tasks: int, seed: int) -> None:
-    scores = np.random.default_rng(seed).integers(0, 4, (methods, tasks)) / 4
-    expected = scipy_stats.rankdata(-scores, axis=0).mean(axis=1)
-    found = average_ranks(scores)
-    np.testing.assert_allclose(found, expected)
-    assert found.mean() == pytest.approx((methods + 1) / 2)
-
-
-def test_average_ranks_refuse_a_method_without_a_score() -> None:
-    with pytest.raises(ValueError, match="without a NaN"):
-        average_ranks([[0.5, np.nan], [0.4, 0.6]])
 
 
 def test_a_true_difference_of_the_detectable_size_is_shown_four_times_in_five() -> None:

@@ -1,0 +1,215 @@
+"""Latency of retrieval: a row per measured cell, the smallest base first, exact before the others.
+
+A row is the record of its cell with ``label``, the cell in a few words, and ``setting``: batch,
+precision and what else varies between the cells, bases and backends apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import LatencyRecord
+from bench.report.charts import overhead, recall
+from bench.report.command_line import bases, has
+from bench.report.frame import Row, rows, typed
+from bench.report.inputs import MeasuredInputs
+from bench.report.section import Column, Command, Section, View
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+EXACT = "exact"
+MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+
+NOTES = (
+    "Protocol 1: fresh processes per cell, each on its own cores; every batch is run plain and "
+    "with retrieval, in alternating order, and what is added is timed right after its own forward.",
+    "forward, added: milliseconds per batch of the student's forward, and of everything retrieval "
+    "adds after it (search, gathering, mixing, conversions): median, p95 and p99.",
+    "overhead: added / forward of the same batch, mean over processes of their medians over "
+    "inputs, with a 95 % bootstrap interval over processes and inputs; the verdict is on it: "
+    "holds if its upper end is at most the limit, fails if its lower end is above, else undecided.",
+    "end to end: (forward + added) / plain forward - 1, interleaved; a cross-check that does not "
+    "decide. noise: forward / plain forward - 1, which would be 0 on a silent machine.",
+    "recall, agreement: of the neighbours and of the final class with exact retrieval, on queries "
+    "that the search effort was not tuned on; effort: the backend's own knob, tuned to the target.",
+    "build: seconds of the index, on the cores it was built with.",
+)
+GENERATED = (
+    "Bases marked * are generated with the structure of a teacher's embeddings (class clusters, a "
+    "spread of low rank, duplicates), in the size of the task's train set."
+)
+
+
+def _rows(inputs: MeasuredInputs) -> DataFrame:
+    return of_records(inputs.latency)
+
+
+def of_records(records: Iterable[LatencyRecord]) -> DataFrame:
+    """The frame of some cells."""
+    records = sorted(records, key=_place)
+    cells = [record.cell for record in records]
+    return typed(
+        {**dict(record), "label": record.cell.label, "setting": _setting(record.cell, cells)}
+        for record in records
+    )
+
+
+def _place(record: LatencyRecord) -> tuple[Any, ...]:
+    cell = record.cell
+    return (
+        *(cell.size, cell.base, cell.batch, cell.precision != "fp32", cell.precision),
+        *(cell.backend != EXACT, cell.backend, cell.k, cell.threads, cell.lengths),
+        *(cell.student, record.key),
+    )
+
+
+def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
+    """Batch and precision, and those of the other axes that vary between the cells."""
+    texts = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
+    varying = [t for name, t in texts.items() if len({getattr(one, name) for one in among}) > 1]
+    lengths = {(one.base, one.lengths) for one in among}
+    if len(lengths) > len({one.base for one in among}):  # each base has its own by default
+        varying.append(cell.lengths)
+    return ", ".join((f"batch {cell.batch}", cell.precision, *varying))
+
+
+def backend(row: Row) -> str:
+    """The backend, and for ``auto`` what it stood for."""
+    asked: str = row.cell.backend
+    return asked if row.index is None or row.index.spec == asked else f"{asked} -> {row.index.spec}"
+
+
+def percent(interval: Any) -> str:
+    """An estimate with its interval in percent, e.g. ``0.61 [0.58, 0.66]``."""
+    return f"{_percent(interval.estimate)} [{_percent(interval.low)}, {_percent(interval.high)}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _base(row: Row) -> str:
+    return f"{row.cell.base}{'*' if row.cell.generated else ''} ({row.cell.size:,})"
+
+
+def verdict(row: Row) -> str:
+    """The verdict; of a cell without one, what became of it."""
+    return str(row.verdict or row.status)
+
+
+def _limit(row: Row) -> float | None:
+    return row.limit if row.result else None
+
+
+BASE = Column("base", _base, label=True, keys=("cell.base",))
+
+
+def _times(name: str, show: str) -> Iterator[Column]:
+    for title, part in (("ms", "p50"), ("p95", "p95"), ("p99", "p99")):
+        yield Column(f"{name} {title}", f"result.{name}.{part}", show.format)
+
+
+COLUMNS = (
+    BASE,
+    Column("backend", backend, label=True, keys=("cell.backend",)),
+    Column("precision", "cell.precision", label=True),
+    Column("lengths", "cell.lengths", label=True),
+    Column("student", "cell.student", label=True),
+    Column("verdict", verdict, label=True),
+    Column("k", "cell.k"),
+    Column("batch", "cell.batch"),
+    Column("threads", "cell.threads"),
+    *_times("forward", "{:.2f}"),
+    *_times("added", "{:.3f}"),
+    Column("overhead %", "result.ratio", percent),
+    Column("limit %", _limit, lambda limit: f"{100 * limit:g}"),
+    Column("end to end %", "result.end_to_end", percent),
+    Column("noise %", "result.noise", percent),
+    Column("recall", "index.recall", "{:.4f}".format),
+    Column("agreement", "index.agreement", "{:.4f}".format),
+    Column("effort", "index.effort"),
+    Column("build s", "index.build_seconds", "{:.1f}".format),
+)
+
+
+def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
+    """The overheads of all backends side by side, a table per setting; then every cell."""
+    lines = rows(frame)
+    for setting in dict.fromkeys(row.setting for row in lines):
+        yield _matrix(setting, [row for row in lines if row.setting == setting])
+    if lines:
+        generated = [GENERATED] if any(row.cell.generated for row in lines) else []
+        missed = (
+            f"{row.label}: full effort missed {row.index.target}"
+            for row in lines
+            if row.index and not row.index.target_met
+        )
+        reasons = (f"{r.label}: {r.status}, {r.reason}" for r in lines if r.result is None)
+        notes = (*NOTES, *generated, *missed, *reasons)
+        yield View("Latency of retrieval", COLUMNS, notes)
+
+
+def _matrix(setting: str, lines: Sequence[Row]) -> View:
+    backends = sorted({row.cell.backend for row in lines}, key=lambda b: (b != EXACT, b))
+    overheads = (Column(b, lambda row: row, _overhead, at=("cell.backend", b)) for b in backends)
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    limits = ", ".join(f"{100 * limit:g} %" for limit in sorted({row.limit for row in lines}))
+    return View(
+        f"Overhead %, {setting}",
+        (BASE, *overheads),
+        (f"Overhead in percent of the forward, against {limits}: {marks}.",),
+        where=lambda row: bool(row.setting == setting),
+        by=("cell.base", "cell.generated", "cell.size"),
+    )
+
+
+def _overhead(row: Row) -> str:
+    if row.result is None or row.verdict is None:
+        return str(row.status)
+    return f"{_percent(row.result.ratio.estimate)} {MARKS[row.verdict]}"
+
+
+def _command(row: Row) -> Command:
+    line, cell = row.provenance.command, row.cell
+    axes = {"ann": "backend", "k": "k", "threads": "threads", "batch": "batch"}
+    only = {f"--{flag}": [str(getattr(cell, name))] for flag, name in axes.items()}
+    only |= {"--bases": bases(cell.base, line), "--precision": [cell.precision]}
+    return Command(line, only | {"--lengths": _lengths(cell.lengths, line)}, row.label)
+
+
+def _lengths(name: str, command: str) -> list[str]:
+    """``--lengths`` for the name of lengths in a cell, where the command gives any.
+
+    >>> _lengths("fixed 32", "bench latency --lengths 16,32"), _lengths("fixed 32", "bench latency")
+    (['32'], [])
+    """
+    if not has(command, "--lengths"):
+        return []
+    kind, _, what = name.partition(" ")
+    return [what] if kind == "fixed" else [f"{kind}:{what}" if what else kind]
+
+
+def tidy(frame: DataFrame) -> DataFrame:
+    """Every cell in full precision under short names."""
+    hidden = ("index.params", "index.build_load", "index.key", "result.environments")
+    names = {"key": "key"} | {f"cell.{name}": name for name in LatencyCell.model_fields}
+    names |= {name: name for name in ("status", "reason", "limit", "verdict")}
+    for part, prefix in (("result.", ""), ("index.", "index_")):
+        for name in map(str, frame):
+            if name.startswith(part) and not name.startswith(hidden):
+                names[name] = prefix + name.removeprefix(part).replace(".", "_")
+    return frame[list(names)].rename(columns=names)
+
+
+SECTION = Section(
+    "latency",
+    "Latency of retrieval",
+    _rows,
+    _views,
+    pictures=lambda frame, _: (*overhead.pictures(frame), *recall.by_added_time(frame)),
+    command=_command,
+    tidy=("latency.csv", tidy),
+)

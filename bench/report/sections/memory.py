@@ -1,0 +1,158 @@
+"""Memory of a knowledge base by backend: a row per measured cell, in bytes and seconds.
+
+``resident``: anonymous and mapped bytes after load and queries; ``x_exact``: that over the same of
+exact search of the same knowledge base, missing where either was not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.records.measurement import MemoryRecord, MemoryResult
+from bench.report.charts import memory
+from bench.report.command_line import bases
+from bench.report.frame import Row, rows, typed
+from bench.report.inputs import MeasuredInputs
+from bench.report.section import Column, Command, Section, View
+from bench.report.summary import number
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+REFERENCE = "exact"
+
+NOTES = (
+    "MB (10^6 bytes). Formula: the backend's own, with soft labels and ids. Disk: the saved index "
+    "(for exact the keys), soft labels and ids; a lower bound. RSS: growth of anonymous memory in "
+    "a fresh process after load and one pass of the queries; an upper bound. Mapped: growth of "
+    "pages of mapped files, which the system can take back. Peak: the highest resident memory on "
+    "the way, mapped pages included.",
+    "Resident is RSS and mapped together, per entry in bytes, and as a multiple of that of exact "
+    "over the same knowledge base.",
+)
+
+
+def _rows(inputs: MeasuredInputs) -> DataFrame:
+    """The smallest knowledge base first, exact before the others."""
+    records = sorted(
+        inputs.memory, key=lambda r: (r.size, r.base, r.dim, r.k, r.backend != REFERENCE, r.backend)
+    )
+    return typed(
+        {
+            **dict(record),
+            "resident": resident(record.result) if record.result else None,
+            "x_exact": _relative(record, records),
+        }
+        for record in records
+    )
+
+
+def resident(result: MemoryResult) -> int:
+    """Bytes in memory after load and queries: anonymous and mapped."""
+    return result.rss_growth + result.mapped
+
+
+def _relative(record: MemoryRecord, records: Sequence[MemoryRecord]) -> float | None:
+    exact = [
+        other.result
+        for other in records
+        if other.backend == REFERENCE
+        and other.identity.get("base") == record.identity.get("base")
+        and other.k == record.k
+        and other.result is not None
+    ]
+    if not exact or record.result is None or resident(exact[0]) <= 0:
+        return None
+    return resident(record.result) / resident(exact[0])
+
+
+def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
+    """One line per cell; a cell without figures says why below."""
+    if len(frame):
+        reasons = (
+            f"{row.base} {row.backend} k {row.k}: {row.status}, {row.reason}"
+            for row in rows(frame)
+            if row.result is None
+        )
+        yield View("Memory of the knowledge base", COLUMNS, (*NOTES, *reasons))
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f}"
+
+
+def _per_entry(row: Row, count: int | None) -> float | None:
+    return None if count is None else count / row.size
+
+
+def _backend(row: Row) -> str:
+    spec = row.index.spec if row.index else row.backend
+    return row.backend if spec == row.backend else f"{row.backend} ({spec})"
+
+
+COLUMNS = (
+    Column("KB", "base", label=True),
+    Column("entries", lambda row: f"{row.size:,} x {row.dim}", label=True),
+    Column("backend", _backend, label=True, keys=("backend",)),
+    Column("k", "k", label=True),
+    Column("formula MB", "result.formula", _megabytes),
+    Column("disk MB", "result.serialized", _megabytes),
+    Column("RSS MB", "result.rss_growth", _megabytes),
+    Column("mapped MB", "result.mapped", _megabytes),
+    Column("peak MB", "result.peak_growth", _megabytes),
+    Column(
+        "disk B/entry",
+        lambda row: _per_entry(row, row.result.serialized if row.result else None),
+        "{:,.0f}".format,
+    ),
+    Column("resident B/entry", lambda row: _per_entry(row, row.resident), "{:,.0f}".format),
+    Column("x exact", "x_exact", "{:.2f}".format),
+    Column(
+        "recall",
+        lambda row: row.index.recall if row.index and row.result else None,
+        "{:.4f}".format,
+    ),
+    Column("load s", "result.load_seconds", number),
+)
+
+
+def _command(row: Row) -> Command:
+    line = row.provenance.command
+    return Command(
+        line=line,
+        only={"--bases": bases(row.base, line), "--ann": [row.backend], "--k": [str(row.k)]},
+        what=f"{row.base} ({row.size:,}) {row.backend} k {row.k}",
+    )
+
+
+def _tidy(frame: DataFrame) -> DataFrame:
+    """Every cell in bytes and seconds under short names."""
+    about = (
+        "key",
+        "base",
+        "size",
+        "dim",
+        "classes",
+        "generated",
+        "backend",
+        "k",
+        "status",
+        "reason",
+    )
+    index = ("spec", "effort", "target", "target_met", "recall", "agreement")
+    names = {name: name for name in about} | {f"index.{name}": name for name in index}
+    names |= {f"result.{name}": name for name in MemoryResult.model_fields}
+    names |= {"resident": "resident", "x_exact": "x_exact"}
+    return frame.reindex(columns=list(names)).rename(columns=names)
+
+
+SECTION = Section(
+    "memory",
+    "Memory of the knowledge base",
+    _rows,
+    _views,
+    pictures=lambda frame, _: memory.pictures(frame),
+    command=_command,
+    tidy=("memory.csv", _tidy),
+)

@@ -1,0 +1,93 @@
+"""Laws of colours: seen on both papers, by colour-blind eyes and in grey."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+
+from bench.report.charts.palette import COLOURS, DISTINCT, SERIES, style, styles
+
+THEMES = {"light": 0, "dark": 1}
+
+# Machado, Oliveira & Fernandes (2009), severity 1, for linear RGB.
+EYES = {
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def linear(colour: str) -> np.ndarray:
+    share = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* of linear RGB, white D65."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ np.clip(rgb, 0, 1) / np.array([0.9505, 1.0, 1.089])
+    root = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio (WCAG 2), from 1 to 21."""
+    low, high = sorted(linear(c) @ [0.2126, 0.7152, 0.0722] + 0.05 for c in (one, other))
+    return float(high / low)
+
+
+def series(theme: str) -> list[str]:
+    return [pair[THEMES[theme]] for pair in COLOURS.values() if pair[0] in SERIES]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_colour_stands_out_from_the_paper_and_words_more_so(theme: str) -> None:
+    paper, ink, soft = (COLOURS[name][THEMES[theme]] for name in ("paper", "ink", "soft"))
+    assert min(contrast(colour, paper) for colour in series(theme)) >= 3
+    assert contrast(ink, paper) >= 7
+    assert contrast(soft, paper) >= 4.5
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_neighbours_differ_in_grey(theme: str) -> None:
+    colours = series(theme)
+    for one, after in pairwise([*colours, colours[0]]):
+        assert contrast(one, after) >= 1.4, (one, after)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("eye", ["any", *EYES])
+def test_no_two_colours_look_the_same_to_any_eye(theme: str, eye: str) -> None:
+    seen = np.array(EYES[eye]) if eye != "any" else np.eye(3)
+    places = {colour: lab(seen @ linear(colour)) for colour in series(theme)}
+    # A difference of about 2.3 is just noticeable.
+    near = {
+        (one, other): float(np.linalg.norm(places[one] - places[other]))
+        for one, other in combinations(places, 2)
+    }
+    assert min(near.values()) >= 14, min(near, key=near.__getitem__)
+
+
+def test_series_differ_in_colour_or_shape_as_long_as_there_are_pairs_of_them() -> None:
+    assert len({style(number)[:2] for number in range(DISTINCT)}) == DISTINCT
+    for number in range(DISTINCT):
+        pairs = zip(style(number), style(number + 1), strict=True)
+        assert all(one != after for one, after in pairs)
+
+
+def test_a_label_has_one_look_wherever_it_appears() -> None:
+    assert styles(["a", "b", "a", "c"]) == {"a": style(0), "b": style(1), "c": style(2)}

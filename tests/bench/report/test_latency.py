@@ -1,0 +1,252 @@
+"""Latency: every cell stands in its tables, in order, with its verdict in words or signs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli.latency import latency as latency_command
+from bench.cli.main import main
+from bench.records.measurement import LatencyRecord
+from bench.records.measurements import Measurements, PlanFile
+from bench.report import claim, measured
+from bench.report.command_line import restricted
+from bench.report.frame import rows
+from bench.report.render import data, markdown
+from bench.report.sections import latency
+from bench.report.sections.latency import SECTION, of_records
+from bench.report.table import EMPTY, Table
+from tests.bench.measure import judged
+from tests.bench.records.test_measurements import memory
+from tests.bench.report import factory
+from tests.bench.report.frames import column, of_frame
+
+TITLE = "Latency of retrieval"
+
+
+def of(base: str, size: int, ratio: float = 0.006, **changes: Any) -> LatencyRecord:
+    key = "-".join(map(str, (base, *changes.values())))
+    made: LatencyRecord = judged.record(
+        ratio,
+        ratio,
+        key=key,
+        cell=judged.cell(base=base, size=size, **changes),
+        verdict="holds" if ratio <= 0.03 else "fails",
+    )
+    return made
+
+
+def tables(records: Iterable[LatencyRecord]) -> dict[str, Table]:
+    return of_frame(SECTION, of_records(records))
+
+
+def test_rows_are_sorted_by_size_batch_precision_and_backend_with_exact_first() -> None:
+    expected = [
+        of("wnli", 635, batch=batch, precision=precision, backend=backend)
+        for batch in (1, 32)
+        for precision in ("fp32", "bf16")
+        for backend in ("exact", "annoy", "hnswlib")
+    ] + [of("mnli", 392_702, backend="exact")]
+    shuffled = random.Random(0).sample(expected, len(expected))
+    assert list(of_records(shuffled)["key"]) == [record.key for record in expected]
+    assert tables(shuffled) == tables(expected)
+
+
+def test_a_row_shows_the_figures_of_its_record() -> None:
+    made = judged.record(0.0058, 0.0066, cell=judged.cell(backend="auto", generated=True))
+    table = tables([made])[TITLE]
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert row["base"] == "mrpc* (3,668)"
+    assert row["backend"] == "auto -> hnswlib"
+    assert [row[f"forward {name}"] for name in ("ms", "p95", "p99")] == ["20.00", "25.00", "30.00"]
+    assert [row[f"added {name}"] for name in ("ms", "p95", "p99")] == ["0.200", "0.300", "0.400"]
+    assert row["overhead %"] == "0.62 [0.58, 0.66]"
+    assert row["noise %"] == "0.00 [-2.00, 2.00]"
+    assert (row["limit %"], row["verdict"]) == ("3", "holds")
+    assert (row["recall"], row["agreement"], row["effort"]) == ("0.9920", "0.9990", "64")
+
+
+def test_generated_bases_are_marked_and_explained_and_real_ones_are_not() -> None:
+    generated, real = of("mrpc", 10), of("mrpc (real)", 10, generated=False)
+    assert latency.GENERATED in tables([generated, real])[TITLE].notes
+    assert latency.GENERATED not in tables([real])[TITLE].notes
+    assert column(tables([real])[TITLE], "base") == ["mrpc (real) (10)"]
+
+
+def test_a_cell_without_figures_stands_in_the_table_with_its_reason_below() -> None:
+    matrix, table = tables([judged.failed("the measuring process was ended by SIGKILL")]).values()
+    assert column(table, "verdict") == [matrix.rows[0][1]] == ["failed"]
+    assert column(table, "overhead %") == column(table, "limit %") == [EMPTY]
+    assert any("ended by SIGKILL" in note for note in table.notes)
+
+
+def test_the_protocol_the_figures_and_a_missed_target_are_told() -> None:
+    made = judged.record(index=judged.index(target_met=False))
+    notes = " ".join(tables([made])[TITLE].notes)
+    names = ("forward", "added", "overhead", "end to end", "noise", "recall", "effort", "build")
+    for what in ("Protocol 1", *names, "full effort missed recall 0.99"):
+        assert what in notes
+    assert not tables([])
+
+
+def test_there_is_one_matrix_per_batch_and_precision_with_a_sign_per_verdict() -> None:
+    verdicts = [
+        (of("wnli", 635, backend="exact"), "fails"),
+        (of("wnli", 635, backend="hnswlib"), "undecided"),
+        (of("mrpc", 3668, backend="hnswlib"), "holds"),
+        (of("mrpc", 3668, backend="hnswlib", batch=32), "holds"),
+    ]
+    made = tables(one.model_copy(update={"verdict": verdict}) for one, verdict in verdicts)
+    first, second = made["Overhead %, batch 1, fp32"], made["Overhead %, batch 32, fp32"]
+    assert first.columns == ("base", "exact", "hnswlib")
+    assert first.rows == (("wnli* (635)", "0.60 ✗", "0.60 ?"), ("mrpc* (3,668)", EMPTY, "0.60 ✓"))
+    assert second.rows == (("mrpc* (3,668)", "0.60 ✓"),)
+    assert all(mark in first.notes[0] for mark in latency.MARKS.values())
+
+
+@pytest.mark.parametrize(
+    "axis", [{"k": 5}, {"threads": 1}, {"student": "x"}, {"lengths": "fixed 8"}]
+)
+def test_no_two_cells_share_a_place_in_a_matrix(axis: dict[str, object]) -> None:
+    made = tables([of("mrpc", 3668), of("mrpc", 3668, **axis)])
+    matrices = [table for title, table in made.items() if title != TITLE]
+    assert sum(cell != EMPTY for one in matrices for row in one.rows for cell in row[1:]) == 2
+
+
+def test_bases_with_lengths_of_their_own_share_a_matrix() -> None:
+    records = [of("wnli", 635, lengths="recorded wnli"), of("mrpc", 3668, lengths="recorded mrpc")]
+    assert len(tables(records)) == 2
+
+
+def test_the_csv_holds_every_cell_in_full_precision() -> None:
+    frame = latency.tidy(of_records([judged.record(0.005, 0.007), judged.failed("killed")]))
+    by_key = {row["key"]: row for row in csv.DictReader(io.StringIO(data.as_csv(frame)))}
+    ok, failed = by_key["c1"], by_key["f1"]
+    assert float(ok["ratio_low"]) == 0.005
+    assert float(ok["forward_p99"]) == 30.0
+    assert (ok["index_effort"], ok["status"]) == ("64", "ok")
+    assert (failed["reason"], failed["ratio_low"]) == ("killed", "")
+
+
+@pytest.mark.parametrize("lengths", ["recorded mrpc", "fixed 32"])
+@pytest.mark.parametrize("flags", ["", " --lengths recorded --lengths 32"])
+def test_the_command_of_a_row_measures_its_cell_alone(lengths: str, flags: str) -> None:
+    line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
+    source = factory.provenance(command=f"{line}{flags} --max-overhead 1%")
+    made = judged.changed(judged.record(provenance=source), batch=32, lengths=lengths)
+    (row,) = rows(of_records([made]))
+    assert SECTION.command is not None
+    command = SECTION.command(row)
+    _, _, *words = shlex.split(restricted(command.line, command.only))
+    context = main.make_context("bench", [])
+    options = latency_command.make_context("latency", words, parent=context).params
+    for flag in ("ann", "batch", "threads", "k", "precision"):
+        assert options[flag] == [getattr(made.cell, "backend" if flag == "ann" else flag)]
+    kind, _, what = lengths.partition(" ")
+    if flags:
+        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
+    assert (options["bases"], options["max_overhead"], options["out"]) == (["mrpc"], "1%", None)
+
+
+# --- the headline ---------------------------------------------------------------------------------
+
+FAST = [of(base, 10, 0.01, backend="hnswlib") for base in ("wnli", "mrpc")]
+SLOW = [of("wnli", 10, 0.02, backend="exact"), of("mrpc", 10, 0.05, backend="exact")]
+
+
+def headline(records: list[LatencyRecord]) -> list[str]:
+    return list(claim.headline(of_records(records)))
+
+
+def serves(records: list[LatencyRecord]) -> list[str]:
+    return [line for line in headline(records) if "serves best" in line]
+
+
+def test_verdicts_are_counted_and_nothing_is_said_of_nothing() -> None:
+    assert headline([]) == []
+    failed = judged.record(status="failed", reason="no", result=None, verdict=None)
+    start = "Overhead of retrieval against a limit of 3 %: of"
+    assert headline([failed]) == [f"{start} 1 cells, failed in 1."]
+    first, *_, last = headline([*FAST, *SLOW])
+    assert first == f"{start} 4 cells, holds in 3, fails in 1."
+    assert last.startswith("It lies between 1.00 [1.00, 1.00] % (mrpc (10) hnswlib k 10 batch 1")
+    assert "5.00 [5.00, 5.00] % (mrpc (10) exact" in last
+
+
+def test_the_backend_that_holds_for_the_most_bases_serves_best() -> None:
+    (line,) = serves([*SLOW, *FAST])
+    expected = "of 2 backends hnswlib serves best, within the limit for 2 of 2 knowledge bases."
+    assert line == f"batch 1, fp32: {expected}"
+    cheap = [of("wnli", 10, 0.001, backend="exact"), of("mrpc", 10, 0.031, backend="exact")]
+    near = [of(base, 10, 0.029, backend="hnswlib") for base in ("wnli", "mrpc")]
+    assert "hnswlib serves best" in serves([*cheap, *near])[0]  # holding counts before the sum
+
+
+def test_among_equals_the_cheaper_one_serves_best() -> None:
+    cheaper = [of(base, 10, 0.009, backend="faiss") for base in ("wnli", "mrpc")]
+    assert "faiss serves best" in serves([*FAST, *cheaper])[0]
+
+
+def test_a_backend_that_lacks_a_base_is_not_compared() -> None:
+    assert serves([*FAST, of("wnli", 10, 0.001, backend="faiss")]) == []
+
+
+def test_every_setting_has_its_own_sentence() -> None:
+    bf16 = [
+        of(base, 10, 0.04, backend=name, precision="bf16")
+        for base in ("wnli", "mrpc")
+        for name in ("annoy", "faiss")
+    ]
+    found = serves([*SLOW, *FAST, *bf16])
+    assert [line.partition(":")[0] for line in found] == ["batch 1, fp32", "batch 1, bf16"]
+    assert "0 of 2" in found[1]
+
+
+# --- a folder -------------------------------------------------------------------------------------
+
+
+def test_a_report_of_a_folder_shows_both_kinds_and_what_is_missing(tmp_path: Path) -> None:
+    store = Measurements(tmp_path / "out")
+    store.create()
+    store.write(judged.record())
+    store.write(memory())
+    (store.cells / "bad.json").write_text("{")
+    cells = {"c1": "first", "c2": "second of two"}
+    store.write_plan(PlanFile(kind="latency", command="bench latency --k 3", cells=cells))
+    made = measured.build(store)
+    titles = [table.title for table in made.tables]
+    assert titles[:2] == ["Overhead %, batch 1, fp32", TITLE]
+    assert {"Memory of the knowledge base", "Unusable files", "Provenance"} <= set(titles)
+    lead = " ".join(made.lead)
+    assert "1 of 2 cells measured by `bench latency --k 3`" in lead
+    assert "Not measured yet: second of two." in lead
+
+
+def test_a_busy_machine_is_told(tmp_path: Path) -> None:
+    from tests.bench.measure.fake_worker import ENVIRONMENT
+
+    store = Measurements(tmp_path)
+    store.create()
+    busy = {**ENVIRONMENT, "load_before": [9.0, 1.0, 1.0]}
+    result = judged.result(0.01, 0.02).model_dump() | {"environments": [ENVIRONMENT, busy]}
+    store.write(LatencyRecord.model_validate(judged.record().model_dump() | {"result": result}))
+    assert any(
+        "1 of 2 processes began on a busy machine" in text for text in measured.build(store).lead
+    )
+
+
+def test_a_history_of_another_schema_does_not_take_the_report_with_it(tmp_path: Path) -> None:
+    measurements = Measurements(tmp_path)
+    measurements.create()
+    measurements.write(of("mrpc", 3668), None)
+    (tmp_path / "history.jsonl").write_text('{"schema_version": 99}\n', encoding="utf-8")
+    text = markdown.render(measured.build(measurements))
+    assert "mrpc" in text
+    assert "history.jsonl" in text
