@@ -24,8 +24,11 @@ LARGE = 2**63
 """Integers below it fit into a column."""
 
 
-PLAIN = (str, int, bool, NoneType)
-"""Types of values that are what they are."""
+PLAIN = frozenset((str, int, float, bool, NoneType))
+"""Types of values that go into a column as they are; most do, and large frames take their time."""
+
+Plan = dict[str, "int | Plan"]
+"""Name -> place of its column, or the names of a part."""
 
 
 class Row(SimpleNamespace):
@@ -45,7 +48,7 @@ def typed(records: Iterable[Any]) -> DataFrame:
     """A frame of dataclasses, pydantic models or mappings; columns in order of appearance."""
     import pandas
 
-    leaves = [dict(_leaves(record)) for record in records]
+    leaves = [_flat(record) for record in records]
     names: dict[str, None] = {}
     for leaf in leaves:
         names.update(dict.fromkeys(leaf))
@@ -64,9 +67,15 @@ def rows(frame: DataFrame) -> list[Row]:
 
 def trees(frame: DataFrame) -> list[dict[str, Any]]:
     """The rows as nested plain values: strict JSON, None where there is nothing."""
-    plain_frame = frame.astype(object).where(frame.notna(), None)
-    flat: list[dict[Any, Any]] = plain_frame.to_dict("records")
-    return [_tree(record) for record in flat] if any("." in name for name in frame) else flat
+    plan: Plan = {}
+    for place, name in enumerate(frame):
+        *above, last = str(name).split(".")
+        part = plan
+        for head in above:
+            part = part.setdefault(head, {})  # type: ignore[assignment]  # never a leaf, by typed
+        part[last] = place
+    columns = [frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame]
+    return [_tree(plan, values) for values in zip(*columns, strict=True)]
 
 
 def flat(frame: DataFrame) -> list[dict[str, Any]]:
@@ -107,9 +116,16 @@ def _members(record: Any) -> list[tuple[str, Any]] | None:
     return None
 
 
+def _flat(record: Any) -> dict[str, Any]:
+    """The leaves of a record under their dotted names."""
+    if type(record) is dict and PLAIN.issuperset(map(type, record.values())):
+        return record
+    return dict(_leaves(record))
+
+
 def _leaves(record: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in _members(record) or ():
-        if type(value) in PLAIN:  # most are, and large frames take their time
+        if type(value) in PLAIN:
             yield prefix + name, value
         elif _members(value) is None:
             yield prefix + name, plain(value)
@@ -122,6 +138,8 @@ def _column(values: Sequence[Any]) -> Series:
     import pandas
 
     kinds = set(map(type, values)) - {NoneType}
+    if float in kinds:
+        values = [plain(value) for value in values]
     numbers = [value for value in values if type(value) is int] if int in kinds else []
     if kinds <= {int, float} and all(-LARGE <= number < LARGE for number in numbers):
         dtype = "Int64" if kinds == {int} else "Float64"
@@ -132,17 +150,14 @@ def _column(values: Sequence[Any]) -> Series:
     return pandas.Series(list(values), dtype=dtype)
 
 
-def _tree(record: Mapping[str, Any]) -> dict[str, Any]:
+def _tree(plan: Plan, values: Sequence[Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    parts: dict[str, dict[str, Any]] = {}
-    for name, value in record.items():
-        head, dot, rest = name.partition(".")
-        if dot:
-            parts.setdefault(head, {})[rest] = value
+    for name, place in plan.items():
+        if isinstance(place, int):
+            tree[name] = values[place]
         else:
-            tree[head] = value
-    for head, part in parts.items():
-        tree[head] = _tree(part) if any(value is not None for value in part.values()) else None
+            part = _tree(place, values)
+            tree[name] = part if any(value is not None for value in part.values()) else None
     return tree
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
+
 from bench.report.build import Report
 from bench.report.frame import as_text
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def json_text(value: Any) -> str:
-    """Strict JSON with sorted keys."""
-    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    """Strict JSON: null for what is no number."""
+    return to_json(value, indent=1, inf_nan_mode="null").decode("utf-8") + "\n"
 
 
 def sections(report: Report) -> Iterator[tuple[str, DataFrame]]:
