@@ -11,7 +11,7 @@ from bench.measure import environment, options, subjects
 from bench.measure.indexes import index_identity
 from bench.measure.options import Options
 from bench.measure.subjects import Given, Subject
-from bench.records import provenance
+from bench.records import definitions, provenance
 from bench.records.latency_cell import LatencyCell, Precision
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
@@ -25,7 +25,11 @@ DECISIVE = ("numpy", "torch", "transformers")
 """Packages whose version decides a figure; the index's library comes with it."""
 
 CODE = (
-    "reaugkd/retrieval",
+    "reaugkd/retrieval/knowledge_base.py",
+    "reaugkd/retrieval/mixing.py",
+    "reaugkd/retrieval/normalise.py",
+    "reaugkd/retrieval/query.py",
+    "reaugkd/retrieval/ann/*.py",
     "reaugkd/models/encoder.py",
     "reaugkd/models/attention.py",
     "reaugkd/models/dropout.py",
@@ -35,7 +39,7 @@ CODE = (
     "bench/measure/timing.py",
     "bench/measure/worker.py",
 )
-"""Source whose every change gives a cell another key: what is timed, and how."""
+"""Source whose definitions decide a figure: what is timed, and how (docs/decisions/0015)."""
 
 INPUTS, BATCHES = 104, 8
 """At least, per process: 208 distinct inputs over two processes, and batches for a median."""
@@ -163,7 +167,7 @@ def _identity(
         "threads": cell.threads,
         "rounds": wanted.rounds,
         "packages": {name: versions[name] for name in decisive if name in versions},
-        "code": provenance.code(*CODE),
+        "code": definitions.of_files(*CODE),
         "cpu": [name, *flags],
     }
 

@@ -16,10 +16,10 @@ import pytest
 from bench.measure import bases, latency, observed
 from bench.measure.latency import Done, measure, worth_another
 from bench.measure.options import Options
-from bench.measure.plan import CODE, count, plan
+from bench.measure.plan import count, plan
 from bench.measure.prepare import pending
 from bench.measure.process import Launch, Launcher, ProcessError
-from bench.records import provenance
+from bench.records import definitions
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
 from reaugkd.artifacts.store import ArtifactStore
@@ -433,17 +433,11 @@ def test_another_query_path_is_another_cell(
 ) -> None:
     """Or a gate would pass on the figures of the code before."""
     (before,) = plan(asked(), store)
-    monkeypatch.setattr(provenance, "code", lambda *parts: "changed")
+    monkeypatch.setattr(definitions, "of_files", lambda *patterns: "changed")
     (after,) = plan(asked(), store)
     assert before.key != after.key
     changed = {name for name in before.identity if before.identity[name] != after.identity[name]}
     assert changed == {"code"}
-
-
-def test_the_code_that_is_timed_is_part_of_the_key() -> None:
-    files = [Path(__file__).parents[3] / part for part in CODE]
-    assert all(path.exists() for path in files)
-    assert provenance.code(*CODE) != provenance.code(*CODE[1:])
 
 
 @pytest.mark.parametrize(("effort", "started"), [(None, 1), (99, 3)])
