@@ -17,7 +17,7 @@ from pydantic import Field
 from bench.measure import history, junit
 from bench.measure.gate import Outcome
 from bench.measure.history import History
-from bench.records.latency_cell import _Plain
+from bench.records.plain import Plain
 from bench.records.store import make_writable
 from bench.report.gate import markdown
 from reaugkd.artifacts.atomic import write_bytes
@@ -27,7 +27,7 @@ from reaugkd.errors import UserError
 SCHEMA: Literal[1] = 1
 
 
-class Call(_Plain):
+class Call(Plain):
     """One call of the gate."""
 
     time: str = Field(description="UTC, ISO 8601, when the gate ended")
@@ -39,7 +39,7 @@ class Call(_Plain):
     cores: int
 
 
-class GateFile(_Plain):
+class GateFile(Plain):
     """What ``--json`` writes."""
 
     schema_version: Literal[1] = SCHEMA

@@ -209,7 +209,7 @@ def run_latency(
     quieten()
     reporter = progress.reporter(console)
     measurements = Measurements(folder(given, made, kind))
-    for problem in measurements.read()[1]:
+    for problem in measurements.records()[1]:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
     try:
         records = latency.measure(

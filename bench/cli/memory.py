@@ -55,7 +55,7 @@ def memory(dry_run: bool, **given: Any) -> int:
         click.echo(f"{len(cells)} cells, for {folder}")
         return 0
     measurements = Measurements(folder)
-    for problem in measurements.read()[1]:
+    for problem in measurements.records()[1]:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
     try:
         with measuring.terminable():

@@ -13,8 +13,9 @@ from typing import Literal
 from pydantic import Field
 
 from bench.measure.statistics import verdict
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import IndexFacts, Interval, LatencyRecord
+from bench.records.plain import Plain
 from bench.records.store import Problem
 
 OnUndecided = Literal["fail", "pass"]
@@ -34,7 +35,7 @@ BUSY = 0.5
 _MEASURED: tuple[Ruling, ...] = ("holds", "fails", "undecided")
 
 
-class Measured(_Plain):
+class Measured(Plain):
     """Where a cell was measured."""
 
     time: str = Field(description="UTC, ISO 8601, when the cell finished")
@@ -44,7 +45,7 @@ class Measured(_Plain):
     cores: int = Field(description="of the machine; the cell says how many it used")
 
 
-class Answers(_Plain):
+class Answers(Plain):
     """The index behind a cell and how well it answers."""
 
     key: str
@@ -56,7 +57,7 @@ class Answers(_Plain):
     agreement: float
 
 
-class Judged(_Plain):
+class Judged(Plain):
     """One cell before the limit."""
 
     key: str
@@ -72,14 +73,14 @@ class Judged(_Plain):
     measured: Measured
 
 
-class Unusable(_Plain):
+class Unusable(Plain):
     """A file that was passed over."""
 
     file: str
     reason: str
 
 
-class Outcome(_Plain):
+class Outcome(Plain):
     """The gate's answer."""
 
     code: int = Field(description="0 holds, 1 fails, 2 error or nothing measured, 3 undecided")

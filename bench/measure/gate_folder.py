@@ -39,7 +39,7 @@ def read(folder: Path) -> Found:
     if not Measurements.at(folder):
         raise UserError(f"no measurements at {folder}: `bench latency --out {folder}` makes them")
     store = Measurements(folder)
-    found, problems = store.read()
+    found, problems = store.records()
     plan, memory = _plan(store, "latency", problems), _plan(store, "memory", problems)
     records = {record.key: record for record in found if isinstance(record, LatencyRecord)}
     if memory is not None:

@@ -17,8 +17,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from bench.measure.gate import Judged, Outcome, Ruling
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import Interval
+from bench.records.plain import Plain
 from bench.records.store import Problem
 from reaugkd.errors import UserError
 
@@ -32,7 +33,7 @@ class HistoryError(UserError):
     """The history file is of another schema, or no history, or cannot be written."""
 
 
-class Entry(_Plain):
+class Entry(Plain):
     """One cell at one call of the gate."""
 
     schema_version: Literal[1] = SCHEMA

@@ -7,11 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.latency_cell import LatencyCell
+from bench.records.plain import Plain
 from reaugkd.errors import UserError
 
 
-class RandomStudent(_Plain):
+class RandomStudent(Plain):
     """A BERT of these sizes with random weights: latency does not depend on them."""
 
     kind: Literal["random"] = "random"
@@ -27,7 +28,7 @@ class RandomStudent(_Plain):
         return self
 
 
-class FolderStudent(_Plain):
+class FolderStudent(Plain):
     """A student that ``Encoder.save_pretrained`` wrote."""
 
     kind: Literal["folder"] = "folder"
@@ -37,7 +38,7 @@ class FolderStudent(_Plain):
 StudentSource = Annotated[RandomStudent | FolderStudent, Field(discriminator="kind")]
 
 
-class Job(_Plain):
+class Job(Plain):
     """One process of a cell."""
 
     cell: LatencyCell

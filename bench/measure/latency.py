@@ -151,7 +151,7 @@ def finished(
     """
     found: dict[str, LatencyRecord | None] = {}
     for one in planned:
-        record = measurements.get(one.key)
+        record = measurements.read(one.key)
         if record is None or overwrite == "always":
             continue
         if not isinstance(record, LatencyRecord) or record.result is None:
@@ -231,7 +231,7 @@ class _Bench:
         """Processes of an undecided record of this very index: it is measured on."""
         if self.overwrite == "always":
             return []
-        found = self.measurements.get(planned.key)
+        found = self.measurements.read(planned.key)
         if not isinstance(found, LatencyRecord) or found.result is None:
             return []
         if found.index != index.facts:

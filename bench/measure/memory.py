@@ -68,7 +68,7 @@ def measure(
     for _, group in groupby(planned, key=lambda one: id(one.subject)):
         meter: Meter | None = None  # opens the base, which a finished cell does not need
         for one in group:
-            found = measurements.get(one.key)
+            found = measurements.read(one.key)
             kept = found if isinstance(found, MemoryRecord) else None
             if overwrite == "always" or (overwrite == "missing" and not _usable(kept)):
                 again = True

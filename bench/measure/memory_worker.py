@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.measure.indexes import Built
-from bench.records.latency_cell import _Plain
+from bench.records.plain import Plain
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
@@ -34,14 +34,14 @@ _SLACK = 1 << 20
 """By how much a peak that was just reset may exceed what is resident: readings are not at once."""
 
 
-class Saved(_Plain):
+class Saved(Plain):
     """A knowledge base and its index on disk; ``index`` is None where the backend is instant."""
 
     base: str
     index: str | None
 
 
-class Job(_Plain):
+class Job(Plain):
     """What a measured process does."""
 
     spec: str
@@ -55,7 +55,7 @@ class Job(_Plain):
     threads: int
 
 
-class Outcome(_Plain):
+class Outcome(Plain):
     """What it saw, in bytes and seconds."""
 
     rss_growth: int

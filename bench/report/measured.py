@@ -34,7 +34,7 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
         measurements: the folder.
         kinds: which records to show.
     """
-    found, problems = measurements.read()
+    found, problems = measurements.records()
     records = [record for record in found if record.kind in kinds]
     timed = latency.ordered([one for one in records if isinstance(one, LatencyRecord)])
     weighed = [record for record in records if isinstance(record, MemoryRecord)]

@@ -106,7 +106,7 @@ def test_a_clear_cell_stops_after_two_processes_of_different_inputs(
     assert [one["job"]["process"] for one in jobs(log)] == [0, 1]
     assert len({one["job"]["seed"] for one in jobs(log)}) == 1
     assert {one["omp"] for one in jobs(log)} == {"1"}
-    assert measurements.read() == ([record], [])
+    assert measurements.records() == ([record], [])
     assert set(observed.pack(observed.unpack(measurements.arrays(record.key)))) == set(
         measurements.arrays(record.key)
     )
@@ -187,7 +187,7 @@ def test_a_process_that_fails_fails_its_cell_with_the_reason_in_one_line(
     assert (record.status, record.verdict, record.result) == ("failed", None, None)
     assert words in str(record.reason)
     assert "\n" not in str(record.reason)
-    assert measurements.read() == ([record], [])
+    assert measurements.records() == ([record], [])
 
 
 def test_a_process_that_hangs_is_ended_and_fails_its_cell(

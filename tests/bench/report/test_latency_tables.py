@@ -8,13 +8,13 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.bench.measure.test_results import memory
 
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
 from bench.report import latency, markdown, measured
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
+from tests.bench.measure.judged import memory
 
 
 def of(base: str, size: int, **changes: object) -> LatencyRecord:

@@ -1,4 +1,4 @@
-"""Reading what lies beside records: whatever a file holds, the answer is arrays or one line."""
+"""Archives of arrays: whatever a file holds, the answer is arrays or one line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records.measurements import Measurements
-from bench.records.store import Problem, Store, StoreError
-from bench.records.stored import arrays_of
+from bench.records.arrays import DamagedArraysError, read
 from bench.report.document import build
 from bench.report.results import load
 from tests.bench.report import factory
@@ -73,15 +71,12 @@ FOREIGN: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_what_is_no_archive_of_arrays_is_told_by_both_stores(kind: str, tmp_path: Path) -> None:
-    for store in (Store(tmp_path / "run"), Measurements(tmp_path / "measured")):
-        store.create()
-        path = store.cells / "x.npz"
-        path.write_bytes(FOREIGN[kind])
-        with pytest.raises(StoreError) as told:
-            store.arrays("x")
-        assert str(told.value).startswith(f"{path} is damaged: ")
-        assert len(str(told.value).splitlines()) == 1
+def test_what_is_no_archive_of_arrays_is_told_in_one_line(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(FOREIGN[kind])
+    with pytest.raises(DamagedArraysError) as told:
+        read(path)
+    assert len(str(told.value).splitlines()) == 1
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # zipfile and numpy tell what they find odd
@@ -96,10 +91,10 @@ def test_no_single_byte_is_more_than_damage(
         changed[at] ^= change
         path.write_bytes(changed)
         try:
-            found = arrays_of(path)
-        except StoreError:
+            arrays = read(path)
+        except DamagedArraysError:
             continue
-        assert all(isinstance(array, np.ndarray) for array in found.values())
+        assert all(isinstance(array, np.ndarray) for array in arrays.values())
 
 
 def test_a_report_is_made_beside_a_foreign_file(tmp_path: Path) -> None:
@@ -109,17 +104,3 @@ def test_a_report_is_made_beside_a_foreign_file(tmp_path: Path) -> None:
     (file,) = made.data["unusable_files"]
     assert file["file"] == "t-mrpc-kd-1.npz"
     assert made.data["comparisons"][0]["seeds"] == [0, 2]
-
-
-def test_json_that_is_nested_too_deep_is_a_problem(tmp_path: Path) -> None:
-    text = "[" * 100_000
-    for store in (Store(tmp_path / "run"), Measurements(tmp_path / "measured")):
-        store.create()
-        (store.cells / "x.json").write_text(text, encoding="utf-8")
-        _, (problem,) = store.records() if isinstance(store, Store) else store.read()
-        assert isinstance(problem, Problem)
-        assert "not readable as JSON" in problem.reason
-    run = Store(tmp_path / "run")
-    (run.folder / "run.json").write_text(text, encoding="utf-8")
-    with pytest.raises(StoreError, match="is damaged"):
-        run.read_run()
