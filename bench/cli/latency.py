@@ -9,8 +9,6 @@ import click
 from bench.cli.measuring import CASE, TIMED, flags
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bench.measure.options import Options
 
 EXAMPLES = """
@@ -37,71 +35,59 @@ def latency(dry_run: bool, explain: bool, **given: Any) -> int:
 
     Exit code 0 if every cell was measured, whatever its verdict (`bench gate` judges), else 1.
     """
-    from rich.console import Console
-
     from bench.cli import measuring
 
     made = measuring.options(given)
-    console = Console(soft_wrap=True, markup=False, emoji=False)
     if explain:
-        _explain(made, given, console)
-        return 0
-    if dry_run:
-        _plan(made, given, console)
-        return 0
-    from bench.cli.measured import show_and_write
-
-    with measuring.terminable():
-        measurements, records = measuring.run_latency(given, made, measuring.error_console())
-    show_and_write(measurements)
-    return 0 if records and all(record.status == "ok" for record in records) else 1
+        _explain(made, given)
+    elif dry_run:
+        _plan(made, given)
+    else:
+        return measuring.run("latency", given, made)
+    return 0
 
 
-def _plan(made: Options, given: dict[str, Any], console: Console) -> None:
-    from bench.cli.measuring import cache, folder
-    from bench.measure.latency import finished
-    from bench.measure.plan import plan
+def _plan(made: Options, given: dict[str, Any]) -> None:
+    """Print every cell, what has to be built for it, and how long all may take."""
+    from bench.cli import measuring
     from bench.measure.prepare import pending
-    from bench.records.measurements import Measurements
-    from reaugkd.artifacts.store import ArtifactStore
+    from reaugkd.reporter import Silent
 
-    store, measurements = ArtifactStore(cache(given)), Measurements(folder(given, made, "latency"))
-    planned = plan(made, store)
-    there = finished(planned, measurements, made, given["overwrite"], keep=False)
+    meter = measuring.meter("latency", given, made, Silent())
+    plans = meter.plan()
+    kept = meter.finished(plans, keep=False)
     builds = set()
-    for one in planned:
-        state = "there already" if one.key in there else "to measure"
-        cell = one.cell
-        console.print(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
-        if one.key not in there and (missing := pending(one, made.build_threads, store)):
-            builds.add(missing)
-    for spec, size in sorted(builds, key=lambda one: (one[1], one[0])):
-        console.print(f"to build: {spec} over {size:,} vectors")
-    left = len(planned) - len(there)
-    console.print(
-        f"{measurements.folder}: {len(planned)} cells, {len(there)} there already, {left} left, "
-        f"at most about {left * made.budget / 60:.0f} min of measuring"
+    for plan in plans:
+        cell, state = plan.cell, "there already" if plan.key in kept else "to measure"
+        click.echo(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
+        if plan.key not in kept and (build := pending(plan, made.build_threads, meter.store)):
+            builds.add(build)
+    for spec, size in sorted(builds, key=lambda build: (build[1], build[0])):
+        click.echo(f"to build: {spec} over {size:,} vectors")
+    left = len(plans) - len(kept)
+    click.echo(
+        f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
+        f"{left} left, at most about {left * made.budget / 60:.0f} min of measuring"
     )
 
 
-def _explain(made: Options, given: dict[str, Any], console: Console) -> None:
-    from bench.cli.measuring import cache
+def _explain(made: Options, given: dict[str, Any]) -> None:
+    """Print what ``auto`` stands for in every case, and why."""
+    from itertools import product
+
+    from bench.cli.measuring import cache, session
     from bench.measure.subjects import subjects
-    from bench.progress import lines as progress
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann.auto import backend as auto
 
-    reporter = progress.reporter(console)
-    for subject in subjects(made, ArtifactStore(cache(given), reporter), reporter):
-        for threads in made.threads:
-            for batch in made.batch:
-                found = auto.explain(
-                    subject.size,
-                    subject.dim,
-                    batch=batch,
-                    threads=threads,
-                    cache=cache(given),
-                    reporter=reporter,
-                )
-                console.print(f"{subject.name}, batch {batch}, threads {threads}", style="bold")
-                console.print("\n".join(found.lines()), highlight=False, markup=False)
+    with session() as reporter:
+        for subject, threads, batch in product(
+            subjects(made, ArtifactStore(cache(given), reporter), reporter),
+            made.threads,
+            made.batch,
+        ):
+            size, dim, name = subject.source.size, subject.source.dim, subject.source.name
+            places: dict[str, Any] = {"cache": cache(given), "reporter": reporter}
+            choice = auto.explain(size, dim, batch=batch, threads=threads, **places)
+            click.echo(f"{name}, batch {batch}, threads {threads}")
+            click.echo("\n".join(choice.lines()))

@@ -39,11 +39,11 @@ def read(folder: Path) -> Found:
     if not Measurements.at(folder):
         raise UserError(f"no measurements at {folder}: `bench latency --out {folder}` makes them")
     store = Measurements(folder)
-    found, problems = store.records()
+    cells, problems = store.records()
     plan, memory = _plan(store, "latency", problems), _plan(store, "memory", problems)
-    records = {record.key: record for record in found if isinstance(record, LatencyRecord)}
+    records = {record.key: record for record in cells if isinstance(record, LatencyRecord)}
     if memory is not None:
-        problems = [one for one in problems if one.path.stem not in memory.cells]
+        problems = [file for file in problems if file.path.stem not in memory.cells]
     order = list(plan.cells) if plan is not None else []
     planned = [records.pop(key) for key in order if key in records]
     if plan is not None:
@@ -61,11 +61,11 @@ def _plan(store: Measurements, kind: Kind, problems: list[Problem]) -> PlanFile 
 
 
 def _missing(
-    store: Measurements, plan: PlanFile, there: set[str], problems: list[Problem]
+    store: Measurements, plan: PlanFile, measured: set[str], problems: list[Problem]
 ) -> Iterator[Problem]:
-    told = there | {one.path.stem for one in problems}
+    named = measured | {problem.path.stem for problem in problems}
     for key, label in plan.cells.items():
-        if key not in told:
+        if key not in named:
             yield Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
 
 

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench.records.plain import Plain
+from bench.records.frozen import Frozen
 
 Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 
 
-class LatencyCell(Plain):
+class LatencyCell(Frozen):
     """What is measured; the rest of a record is what came out."""
 
     base: str = Field(description="name of the knowledge base: a GLUE task, a number, or a run's")

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bench.records.frozen import Frozen, KeyedRecord
 from bench.records.latency_cell import LatencyCell
-from bench.records.plain import KeyedRecord, Plain
 from bench.records.run import Provenance
 
 SCHEMA: Literal[1] = 1
@@ -19,7 +19,7 @@ Status = Literal["ok", "failed", "skipped"]
 Verdict = Literal["holds", "fails", "undecided"]
 
 
-class Times(Plain):
+class Times(Frozen):
     """Percentiles of a duration, in milliseconds per batch."""
 
     p50: float
@@ -27,7 +27,7 @@ class Times(Plain):
     p99: float
 
 
-class Interval(Plain):
+class Interval(Frozen):
     """An estimate with its 95 % interval."""
 
     estimate: float
@@ -35,7 +35,7 @@ class Interval(Plain):
     high: float
 
 
-class IndexFacts(Plain):
+class IndexFacts(Frozen):
     """The index that was searched, and how well it answers.
 
     Recall, agreement and drift are of queries that its effort was not tuned on.
@@ -58,7 +58,7 @@ class IndexFacts(Plain):
     nbytes: int = Field(description="by the backend's formula")
 
 
-class Environment(Plain):
+class Environment(Frozen):
     """The measuring process as it was."""
 
     affinity: list[int]
@@ -70,7 +70,7 @@ class Environment(Plain):
     peak_bytes: int = Field(description="VmHWM at the end")
 
 
-class LatencyResult(Plain):
+class LatencyResult(Frozen):
     """What the processes of a cell saw. Times are of whole batches."""
 
     forward: Times
@@ -107,7 +107,7 @@ class LatencyRecord(MeasurementRecord):
     result: LatencyResult | None = None
 
 
-class MemoryResult(Plain):
+class MemoryResult(Frozen):
     """Bytes of one knowledge base in one backend, by four rulers."""
 
     formula: int = Field(description="index, soft labels and ids by their formulas")

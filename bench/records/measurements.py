@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_serializer, field_validator
 
+from bench.records.frozen import Frozen
 from bench.records.measurement import SCHEMA, LatencyRecord, MemoryRecord
-from bench.records.plain import Plain
 from bench.records.store import Problem, RecordStore, first_of
 
 Kind = Literal["latency", "memory"]
@@ -22,7 +22,7 @@ _RECORD: TypeAdapter[Measured] = TypeAdapter(Annotated[Measured, Field(discrimin
 FOLDER = "measurements"
 
 
-class PlanFile(Plain):
+class PlanFile(Frozen):
     """What was last asked for, so that a report can say what is missing."""
 
     schema_version: Literal[1] = 1

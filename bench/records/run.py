@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench.records.plain import KeyedRecord, Plain
+from bench.records.frozen import Frozen, KeyedRecord
 
 SCHEMA = 2
 
@@ -21,7 +21,7 @@ Losses = dict[str, dict[str, float]]
 :mod:`reaugkd.retrieval.calibration`), or ``{"mse": ...}`` for a regression. Smaller is better."""
 
 
-class Provenance(Plain):
+class Provenance(Frozen):
     """Where and with what a figure was made."""
 
     command: str
@@ -40,7 +40,7 @@ class Provenance(Plain):
     device: str
 
 
-class TeacherFacts(Plain):
+class TeacherFacts(Frozen):
     """The teacher a cell learned from."""
 
     key: str = Field(description="of the artefact")
@@ -51,7 +51,7 @@ class TeacherFacts(Plain):
     parameters: int
 
 
-class Stage(Plain):
+class Stage(Frozen):
     """What a method did before its student: an assistant, the route of the teacher, ..."""
 
     stage: str
@@ -60,7 +60,7 @@ class Stage(Plain):
     backwards: int
 
 
-class Cost(Plain):
+class Cost(Frozen):
     """What a student cost. Forwards and backwards are counted in examples."""
 
     steps_per_second: float = Field(description="optimiser steps of the student's own training")
@@ -80,7 +80,7 @@ class Cost(Plain):
     stages: list[Stage]
 
 
-class TrainingResult(Plain):
+class TrainingResult(Frozen):
     """One student, before any retrieval."""
 
     source: str = Field(description="where the rows came from, e.g. folder")
@@ -100,7 +100,7 @@ class TrainingResult(Plain):
     cost: Cost
 
 
-class Choice(Plain):
+class Choice(Frozen):
     """One setting of the sweep and what it scores, by the task's selection metric."""
 
     k: int
@@ -111,7 +111,7 @@ class Choice(Plain):
     loss: Losses = Field(description="of the mixed outputs under this setting")
 
 
-class SearchFacts(Plain):
+class SearchFacts(Frozen):
     """What an index costs and how exact it is."""
 
     effort: int | None = Field(description="the backend's search knob after tuning")
@@ -129,7 +129,7 @@ class SearchFacts(Plain):
     params: dict[str, Any]
 
 
-class RetrievalResult(Plain):
+class RetrievalResult(Frozen):
     """One student with one knowledge base behind one index, swept over k, beta and tau."""
 
     training_key: str
@@ -154,14 +154,14 @@ class RetrievalResult(Plain):
     search: SearchFacts
 
 
-class Answers(Plain):
+class Answers(Frozen):
     """How good final outputs are."""
 
     scores: dict[str, Scores] = Field(description="split -> scores")
     loss: Losses
 
 
-class TemperatureResult(Plain):
+class TemperatureResult(Frozen):
     """The student with softmax(logits / T). Its classes, hence its scores, are the student's."""
 
     temperature: float = Field(description="T with the least negative log-likelihood")
@@ -169,7 +169,7 @@ class TemperatureResult(Plain):
     answers: Answers
 
 
-class SecondHeadResult(Plain):
+class SecondHeadResult(Frozen):
     """The student mixed with a linear head over its own embeddings, learned from soft labels."""
 
     strength: float = Field(description="inverse weight of the head's L2 penalty, chosen by loss")
@@ -182,7 +182,7 @@ class SecondHeadResult(Plain):
     mixed: Answers = Field(description="of (1 - beta) student + beta head; what is reported")
 
 
-class ControlResult(Plain):
+class ControlResult(Frozen):
     """One student with what could do as well as a knowledge base."""
 
     training_key: str

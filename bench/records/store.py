@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from bench.records import arrays as archives
 from bench.records.complete import lacking
-from bench.records.plain import KeyedRecord
+from bench.records.frozen import KeyedRecord
 from bench.records.run import SCHEMA, Record
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.measure.gate import percent
-from bench.measure.history import Entry, series
+from bench.measure.history import HistoryEntry, series
 from bench.report.gate import interval
 from bench.report.table import EMPTY, Table
 
@@ -22,7 +22,7 @@ FIGURES = 3
 """Calls whose figures stand beside it."""
 
 
-def table(entries: Iterable[Entry]) -> Table:
+def table(entries: Iterable[HistoryEntry]) -> Table:
     """One row per cell and machine, in the order in which they first appear."""
     rows = tuple(_row(one) for one in series(entries))
     columns = (
@@ -44,7 +44,7 @@ def table(entries: Iterable[Entry]) -> Table:
     return Table(TITLE, columns, rows, labels=4, notes=notes if rows else ())
 
 
-def _row(found: Sequence[Entry]) -> tuple[str, ...]:
+def _row(found: Sequence[HistoryEntry]) -> tuple[str, ...]:
     last, cell = found[-1], found[-1].cell
     ratios = [one.ratio.estimate if one.ratio is not None else None for one in found]
     return (

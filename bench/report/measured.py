@@ -71,7 +71,7 @@ def build(measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memor
     )
 
 
-def _history(path: Path) -> tuple[tuple[history.Entry, ...], list[Problem]]:
+def _history(path: Path) -> tuple[tuple[history.HistoryEntry, ...], list[Problem]]:
     """The entries of a history, none if there is none, and what of it cannot be used."""
     if not path.is_file():
         return (), []
@@ -85,7 +85,7 @@ def _history(path: Path) -> tuple[tuple[history.Entry, ...], list[Problem]]:
 def _sections(
     timed: Sequence[LatencyRecord],
     weighed: Sequence[MemoryRecord],
-    past: Sequence[history.Entry],
+    past: Sequence[history.HistoryEntry],
     problems: Sequence[Problem],
     facts: origin.Facts,
 ) -> Iterator[Section]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.measure import history
-from bench.measure.history import Entry
+from bench.measure.history import HistoryEntry
 from bench.records.latency_cell import LatencyCell
 from bench.report.figure import Axis, Figure, Panel, Rule, Series
 
-Course = tuple[Entry, ...]
+Course = tuple[HistoryEntry, ...]
 
 MOST_TOLD = 4
 """So many cells of a panel are told in words."""
 
 
-def gate_history(entries: Iterable[Entry]) -> Figure | None:
+def gate_history(entries: Iterable[HistoryEntry]) -> Figure | None:
     """A panel per machine, a line per cell, the limits; None where nothing was measured."""
     courses = [one for one in history.series(entries) if any(entry.ratio for entry in one)]
     machines: dict[tuple[str, int], list[Course]] = {}
@@ -52,7 +52,7 @@ def _panel(name: str, courses: Sequence[Course]) -> Panel:
     )
 
 
-def _label(entry: Entry, alone: Iterable[str]) -> str:
+def _label(entry: HistoryEntry, alone: Iterable[str]) -> str:
     """The base and the backend, and what else tells the cell from the others of its panel."""
     cell, alike = entry.cell, {*alone, "base", "backend"}
     told = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
@@ -92,7 +92,7 @@ def _dates(times: Sequence[str]) -> tuple[str, ...]:
     return tuple(times)
 
 
-def _text(label: str, entry: Entry) -> str:
+def _text(label: str, entry: HistoryEntry) -> str:
     ratio = entry.ratio
     told = "nothing measured"
     if ratio is not None:

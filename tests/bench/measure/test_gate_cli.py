@@ -15,11 +15,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.cli.gate_files import Call, GateFile
+from bench.cli.gate import _call
 from bench.cli.main import main
-from bench.measure import history, latency
-from bench.measure.gate import Judged, Measured, Outcome, Ruling, decide
-from bench.measure.plan import plan
+from bench.measure import history
+from bench.measure.gate import Ruling, decide
+from bench.measure.latency import LatencyMeter
+from bench.measure.meter import Done
 from bench.records import provenance
 from bench.records.measurements import Measurements, PlanFile
 from tests.bench.measure.judged import cell, failed, record
@@ -149,10 +150,11 @@ def test_the_files_say_what_the_exit_code_says(
     for _ in range(2):
         assert gate(run, *flags).exit_code == 1
 
-    written = GateFile.model_validate_json(names["json"].read_bytes())
-    assert (written.schema_version, written.outcome.code) == (1, 1)
-    assert [one.verdict for one in written.outcome.cells] == ["holds", "fails"]
-    assert json.loads(names["json"].read_text())["call"]["command"] == "bench gate RUN"
+    written = json.loads(names["json"].read_text())
+    assert (written["schema_version"], written["kind"]) == (1, "gate")
+    assert written["outcome"]["code"] == 1
+    assert [one["verdict"] for one in written["outcome"]["cells"]] == ["holds", "fails"]
+    assert written["call"]["command"] == "bench gate RUN"
     suite = ET.parse(names["junit"]).getroot()[0]
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
     assert names["summary"].read_text().count("## ") == 2  # appended
@@ -163,7 +165,6 @@ def test_the_files_say_what_the_exit_code_says(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ("--bases",)),
         (["nowhere"], ("no measurements at nowhere", "bench latency")),
         (["RUN", "--bases", "mrpc"], ("--bases", "FOLDER")),
         (["RUN", "--time-budget", "5"], ("--time-budget", "FOLDER")),
@@ -213,18 +214,18 @@ class Bench:
     def __init__(self, records: list[Any]) -> None:
         self.records, self.asked, self.calls = records, {}, 0
 
-    def __call__(self, options: Any, measurements: Any, store: Any, **more: Any) -> list[Any]:
+    def run(self, meter: LatencyMeter, done: Callable[[Done[Any]], None]) -> list[Any]:
         self.calls += 1
-        self.asked = {"options": options, "folder": measurements.folder, **more}
-        planned = plan(options, store)
+        self.asked = dict(vars(meter))
+        plans = meter.plan()
         made = [
-            record.model_copy(update={"key": one.key})
-            for one, record in zip(planned, self.records, strict=False)
+            record.model_copy(update={"key": plan.key})
+            for plan, record in zip(plans, self.records, strict=False)
         ]
-        measurements.create()
+        meter.measurements.create()
         for number, one in enumerate(made, start=1):
-            measurements.write(one)
-            more["done"](latency.Done(one, False, number, len(planned), 0.0))
+            meter.measurements.write(one)
+            done(Done(one, False, number, len(plans), 0.0))
         return made
 
 
@@ -232,12 +233,21 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Bench]:
     def install(*records: Any) -> Bench:
         made = Bench([*records])
-        monkeypatch.setattr(latency, "measure", made)
+        monkeypatch.setattr(LatencyMeter, "run", lambda meter, done: made.run(meter, done))
         monkeypatch.setenv("REAUGKD_CACHE", str(tmp_path / "cache"))
         monkeypatch.chdir(tmp_path)
         return made
 
     return install
+
+
+def test_without_anything_named_the_bases_that_help_shows_are_measured(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(*(record(0.01, 0.02) for _ in range(6)))
+    assert gate().exit_code == 0
+    assert made.asked["options"].bases == ("wnli", "mrpc", "cola")
+    assert made.asked["options"].ann == ("exact", "hnswlib")
 
 
 def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
@@ -249,7 +259,7 @@ def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
     assert len(done.stdout.splitlines()) == 5
     assert made.asked["options"].budget == pytest.approx(50)
     assert made.asked["overwrite"] == "always"
-    assert not made.asked["folder"].exists()
+    assert not made.asked["measurements"].folder.exists()
 
 
 def test_measured_here_the_limit_is_the_gates(bench: Callable[..., Bench]) -> None:
@@ -299,7 +309,7 @@ def test_a_crash_is_not_taken_for_a_failure(
         raise ZeroDivisionError("ours")
 
     bench()
-    monkeypatch.setattr(latency, "measure", crash)
+    monkeypatch.setattr(LatencyMeter, "run", crash)
     done = gate("--bases", "20", "--ann", "exact")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "ZeroDivisionError: ours" in done.stderr
@@ -309,6 +319,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from bench.cli import gate_files
+from bench.cli.gate import _call
 from bench.cli.main import main
 
 def die(*_):
@@ -341,13 +352,13 @@ def test_an_interrupted_gate_decides_nothing_and_leaves_nothing(
 ) -> None:
     folders: list[Path] = []
 
-    def interrupted(_: Any, measurements: Measurements, *__: Any, **___: Any) -> None:
-        folders.append(measurements.folder)
-        measurements.create()
+    def interrupted(meter: LatencyMeter, _: Any) -> None:
+        folders.append(meter.measurements.folder)
+        meter.measurements.create()
         os.kill(os.getpid(), number)
 
     bench()
-    monkeypatch.setattr(latency, "measure", interrupted)
+    monkeypatch.setattr(LatencyMeter, "run", interrupted)
     before = signal.getsignal(signal.SIGTERM)
     names = [tmp_path / name for name in ("g.json", "h.jsonl")]
     done = gate("--bases", "20", "--ann", "exact", "--json", names[0], "--history", names[1])
@@ -385,10 +396,11 @@ def test_a_history_of_another_schema_leaves_the_other_files_alone(
 
 def test_the_page_names_every_verdict_every_flag_of_the_gate_and_every_key_of_its_json() -> None:
     page = (ROOT / "docs/gate.md").read_text(encoding="utf-8")
-    (one,) = decide([record(0.01, 0.02)], [], 0.03).cells
-    keys = [*Judged.model_fields, *Outcome.model_fields, *Call.model_fields, *Measured.model_fields]
-    (entry,) = history.entries(decide([record(0.01, 0.02)], [], 0.03), one.measured.time)
-    for name in {*keys, *type(entry).model_fields, *get_args(Ruling)}:
+    outcome = decide([record(0.01, 0.02)], [], 0.03)
+    (entry,) = history.entries(outcome, "2025-01-02")
+    (cell,) = outcome.content()["cells"]
+    parts = (outcome.content(), cell, cell["measured"], _call(), entry.model_dump())
+    for name in {*(key for part in parts for key in part), *get_args(Ruling)}:
         assert f"`{name}" in page or f"{name}," in page or f"{name})" in page, name
     for flag in ("json", "junit", "summary", "history", "on-undecided", "max-overhead"):
         assert f"--{flag}" in page

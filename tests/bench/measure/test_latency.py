@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from bench.measure import bases, latency, observed
-from bench.measure.latency import Done, measure, worth_another
+from bench.measure.latency import LatencyMeter, worth_another
+from bench.measure.meter import Done
 from bench.measure.options import Options
 from bench.measure.plan import count, plan
 from bench.measure.prepare import pending
@@ -91,8 +92,9 @@ def run(
     behaviour: str = "times",
     **more: Any,
 ) -> list[LatencyRecord]:
-    launcher = more.pop("launcher", None) or fake(behaviour)
-    return measure(options, measurements, store, command="test", launcher=launcher, **more)
+    launcher, done = more.pop("launcher", None) or fake(behaviour), more.pop("done", None)
+    meter = LatencyMeter(options, measurements, store, "test", launcher=launcher, **more)
+    return meter.run(done)
 
 
 def test_a_clear_cell_stops_after_two_processes_of_different_inputs(
@@ -289,7 +291,7 @@ def test_all_indexes_of_a_base_are_built_before_its_first_cell_is_measured(
 
     listener = Listener()
 
-    def done(one: Done) -> None:
+    def done(one: Done[LatencyRecord]) -> None:
         listener.told.append(f"cell {one.record.cell.base}")
 
     options = asked(bases=("160", "150"), ann=("exact", "hnswlib"))
@@ -333,8 +335,8 @@ def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothin
 
 def test_the_identity_of_a_plan_is_that_of_what_is_built(store: ArtifactStore) -> None:
     source = bases.generated(store, "150", 16)
-    assert source.identity == bases.generated_identity(150, 16, 2)
     (cell,) = plan(asked(ann=("hnswlib",)), store)
+    assert cell.subject.source.identity == source.identity
     assert pending(cell, 1, store) == ("hnswlib", 150)
     from bench.measure.indexes import Indexes
 
@@ -406,7 +408,7 @@ def test_a_real_worker_measures_a_tiny_student(
     measurements: Measurements, store: ArtifactStore
 ) -> None:
     options = asked(ann=("hnswlib",), batch=(16,), limit=1e6)
-    records = measure(options, measurements, store, command="test")
+    records = LatencyMeter(options, measurements, store, "test").run()
     (record,) = records
     assert (record.status, record.reason, record.verdict) == ("ok", None, "holds")
     assert record.result is not None

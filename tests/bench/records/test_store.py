@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from bench.records.frozen import KeyedRecord
 from bench.records.measurements import Measurements, PlanFile
-from bench.records.plain import KeyedRecord
 from bench.records.store import Problem, RecordStore, Store, StoreError
 from tests.bench.measure import judged
 from tests.bench.report import factory

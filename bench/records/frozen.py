@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Plain(BaseModel):
+class Frozen(BaseModel):
     """Plain values that never change; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class KeyedRecord(Plain):
+class KeyedRecord(Frozen):
     """What a store keeps under its key."""
 
     key: str
