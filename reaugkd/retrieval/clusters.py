@@ -36,13 +36,15 @@ class Clusters:
         self.classes = classes
         self.noise = NOISE / np.sqrt(dim)
 
-    def draw(self, rows: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def draw(self, rows: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Embeddings [rows, dim] of length about 10, and logits [rows, C] that belong to them."""
         random = np.random.default_rng([seed, 1])
         clusters = random.integers(0, len(self.centres), rows)
         spread = random.standard_normal((rows, len(self.directions)), np.float32)
         rest = random.standard_normal((rows, self.centres.shape[1]), np.float32)
-        embeddings = self.centres[clusters] + spread @ self.directions + self.noise * rest
+        embeddings: NDArray[np.float64] = (
+            self.centres[clusters] + spread @ self.directions + self.noise * rest
+        )
         blurred = np.eye(len(self.centres), dtype=np.float32)[clusters]
         blurred += 0.5 * random.standard_normal(blurred.shape, np.float32)
         logits = blurred[:, : self.classes] * (5.0 if self.classes == 1 else 2.0)
