@@ -42,10 +42,10 @@ class Estimate:
         if seconds > 0 and size >= self._built.get(spec, (0, 0.0))[0]:
             self._built[spec] = (size, seconds)
 
-    def build(self, spec: str, size: int) -> float | None:
-        """Seconds a build may take, graphs and trees being n log n; None without a guide."""
-        if spec not in self._built:
-            return None
+    def build(self, spec: str, size: int) -> float:
+        """Seconds a build that is to come may take, graphs and trees being n log n; 0: unknown."""
+        if spec not in self._built or (spec, size) not in self._builds:
+            return 0.0
         before, seconds = self._built[spec]
         return seconds * (size * math.log(size + 1)) / (before * math.log(before + 1))
 
@@ -62,7 +62,7 @@ class Estimate:
             return None
         overall = [fmean([seconds for likes in self._took.values() for seconds in likes])]
         cells = (fmean(self._took.get(likes, overall)) for likes in self._waiting.values())
-        builds = (self.build(spec, size) or 0.0 for spec, size in self._builds)
+        builds = (self.build(spec, size) for spec, size in self._builds)
         return sum(cells) + sum(builds)
 
 

@@ -15,7 +15,7 @@ from bench.measure.job import LatencyJob
 from bench.measure.meter import Arrays, Meter
 from bench.measure.observed import Observed
 from bench.measure.plan import MeasurementPlan
-from bench.measure.prepare import Ready, ReadyIndex
+from bench.measure.prepare import ReadyIndex
 from bench.measure.statistics import LEAST, verdict
 from bench.records.measurement import LatencyRecord, LatencyResult
 from bench.records.measurements import Kind
@@ -67,9 +67,7 @@ class LatencyMeter(Meter[LatencyRecord]):
         judged = verdict(result.ratio, limit) if result else None
         return LatencyRecord(cell=plan.cell, limit=limit, verdict=judged, **common)
 
-    def figures(
-        self, plan: MeasurementPlan, ready: Ready, index: ReadyIndex
-    ) -> tuple[LatencyResult, Arrays]:
+    def figures(self, plan: MeasurementPlan, index: ReadyIndex) -> tuple[LatencyResult, Arrays]:
         """Add processes until the verdict is clear or the budget is spent."""
         processes = self._earlier(plan, index)
         while True:
@@ -77,7 +75,7 @@ class LatencyMeter(Meter[LatencyRecord]):
                 result = observed.result(processes)
                 if not worth_another(result, self.options.limit, self.options.budget):
                     return result, observed.pack(processes)
-            processes.append(self._process(plan, ready, index, len(processes)))
+            processes.append(self._process(plan, index, len(processes)))
 
     def _earlier(self, plan: MeasurementPlan, index: ReadyIndex) -> list[Observed]:
         """Processes of an undecided record of this very index: it is measured on."""
@@ -91,9 +89,7 @@ class LatencyMeter(Meter[LatencyRecord]):
         except StoreError:
             return []  # the record's raw times are damaged: they are measured again
 
-    def _process(
-        self, plan: MeasurementPlan, ready: Ready, index: ReadyIndex, number: int
-    ) -> Observed:
+    def _process(self, plan: MeasurementPlan, index: ReadyIndex, number: int) -> Observed:
         cell, source, inputs = plan.cell, plan.subject.source, plan.inputs
         assert inputs is not None  # a latency cell has some
         job = LatencyJob(
@@ -101,7 +97,7 @@ class LatencyMeter(Meter[LatencyRecord]):
             effort=index.facts.effort,
             index=index.folder,
             spec=plan.spec,
-            base=ready.base,
+            base=str(plan.subject.source.folder),
             queries=str(source.queries_file) if source.generated else None,
             student=plan.subject.student(),
             inputs=str(inputs.path),

@@ -16,7 +16,7 @@ from bench.measure.indexes import Indexes, besides
 from bench.measure.job import MemoryJob
 from bench.measure.meter import Arrays, Meter
 from bench.measure.plan import MeasurementPlan
-from bench.measure.prepare import EXPECTED, Ready, ReadyIndex
+from bench.measure.prepare import EXPECTED, ReadyIndex
 from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.records.measurements import Kind
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
@@ -39,7 +39,7 @@ class MemoryMeter(Meter[MemoryRecord]):
         return MemoryRecord(**plan.cell.model_dump(include=names), **common)
 
     def figures(
-        self, plan: MeasurementPlan, ready: Ready, index: ReadyIndex
+        self, plan: MeasurementPlan, index: ReadyIndex
     ) -> tuple[MemoryResult, Arrays | None]:
         """Serve the base in a process, and add what formulas and files say."""
         base = KnowledgeBase.load(plan.subject.source.folder)
@@ -49,7 +49,7 @@ class MemoryMeter(Meter[MemoryRecord]):
             spec=plan.spec,
             effort=index.facts.effort,
             index=index.folder,
-            base=ready.base,
+            base=str(plan.subject.source.folder),
             queries=str(plan.subject.source.queries_file),
             small_base=small_base,
             small_index=small_index,

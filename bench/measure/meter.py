@@ -22,9 +22,9 @@ from bench.measure.options import Options
 from bench.measure.plan import MeasurementPlan, plan
 from bench.measure.prepare import (
     EXPECTED,
-    Ready,
     ReadyIndex,
     UnreadyError,
+    need,
     pending,
     prepare,
     why,
@@ -90,9 +90,7 @@ class Meter(ABC, Generic[AnyMeasured]):
     RECORD: ClassVar[type[Any]]
 
     @abstractmethod
-    def figures(
-        self, plan: MeasurementPlan, ready: Ready, index: ReadyIndex
-    ) -> tuple[Any, Arrays | None]:
+    def figures(self, plan: MeasurementPlan, index: ReadyIndex) -> tuple[Any, Arrays | None]:
         """The result of a cell and its arrays; whatever is in ``EXPECTED`` fails the cell."""
 
     @abstractmethod
@@ -142,12 +140,16 @@ class Meter(ABC, Generic[AnyMeasured]):
         records: list[AnyMeasured] = []
         for _, group in groupby(plans, key=lambda plan: id(plan.subject)):
             cells = list(group)
-            ready = self._ready([plan for plan in cells if plan.key not in kept], estimate)
+            wanted = [cell for cell in cells if cell.key not in kept]
+            places = (self.options, self.store, self.reporter, estimate)
+            ready = prepare(wanted, *places) if wanted else {}
             for cell in cells:
-                reused = cell.key in kept
-                record = kept[cell.key] if reused else self._measured(cell, ready, estimate)
+                began, reused = time.perf_counter(), cell.key in kept
+                record = kept[cell.key] if reused else self._measured(cell, ready[need(cell)])
                 if record is None:
                     continue  # --overwrite never, and the file is no record of ours
+                if not reused:
+                    estimate.measured(cell, time.perf_counter() - began)
                 records.append(record)
                 if done is not None:
                     done(Done(record, reused, len(records), len(plans), estimate.left()))
@@ -179,26 +181,14 @@ class Meter(ABC, Generic[AnyMeasured]):
                 self.measurements.write(judged)
         return kept
 
-    def _ready(self, plans: Sequence[MeasurementPlan], estimate: Estimate) -> Ready | UnreadyError:
-        if not plans:
-            return UnreadyError("nothing is wanted")
-        try:
-            return prepare(plans, self.options, self.store, self.reporter, estimate)
-        except UnreadyError as error:
-            return error
-
-    def _measured(
-        self, plan: MeasurementPlan, ready: Ready | UnreadyError, estimate: Estimate
-    ) -> AnyMeasured:
+    def _measured(self, plan: MeasurementPlan, index: ReadyIndex | UnreadyError) -> AnyMeasured:
         """Measure a cell and keep its record."""
-        load, began = os.getloadavg(), time.perf_counter()
-        index: ReadyIndex | None = None
+        load = os.getloadavg()
         result, arrays, reason = None, None, None
         try:
-            if isinstance(ready, UnreadyError):
-                raise ready
-            index = ready.index(plan)
-            result, arrays = self.figures(plan, ready, index)
+            if isinstance(index, UnreadyError):
+                raise index
+            result, arrays = self.figures(plan, index)
         except StoreError:
             raise  # a full disk is not this cell's fault
         except EXPECTED as error:
@@ -209,11 +199,10 @@ class Meter(ABC, Generic[AnyMeasured]):
             "identity": dict(plan.identity),
             "status": "failed" if result is None else "ok",
             "reason": reason,
-            "index": index.facts if index else None,
+            "index": None if isinstance(index, UnreadyError) else index.facts,
             "result": result,
             "provenance": origin.model_copy(update={"threads": plan.cell.threads}),
         }
         record = self.record(plan, result, common)
         self.measurements.write(record, arrays)
-        estimate.measured(plan, time.perf_counter() - began)
         return record

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bench.measure.estimate import Estimate, words
 from bench.measure.indexes import Built, Indexes, Target, index_identity
@@ -25,17 +24,8 @@ class UnreadyError(UserError):
     """A cell cannot be measured; the message is the reason."""
 
 
-class Need(NamedTuple):
-    """What decides a tuned index within a base."""
-
-    spec: str
-    k: int
-    threads: int
-
-    @classmethod
-    def of(cls, plan: MeasurementPlan) -> Need:
-        """Of a cell."""
-        return cls(plan.spec, plan.cell.k, plan.cell.threads)
+Need = tuple[str, int, int]
+"""What decides a tuned index within a base: spec, k and threads."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +41,9 @@ class ReadyIndex:
         return None if self.built.folder is None else str(self.built.folder)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A base to measure on.
-
-    Attributes:
-        base: folder of the knowledge base.
-        indexes: by need, the index or the reason why there is none.
-    """
-
-    base: str
-    indexes: Mapping[Need, ReadyIndex | str]
-
-    def index(self, plan: MeasurementPlan) -> ReadyIndex:
-        """The index of a cell.
-
-        Raises:
-            UnreadyError: if it could not be built or tuned.
-        """
-        index = self.indexes[Need.of(plan)]
-        if isinstance(index, str):
-            raise UnreadyError(index)
-        return index
+def need(plan: MeasurementPlan) -> Need:
+    """The index that a cell needs."""
+    return plan.spec, plan.cell.k, plan.cell.threads
 
 
 def prepare(
@@ -81,29 +52,27 @@ def prepare(
     store: ArtifactStore,
     reporter: Reporter,
     estimate: Estimate,
-) -> Ready:
-    """Make the base of some cells, build all their indexes and tune them.
+) -> dict[Need, ReadyIndex | UnreadyError]:
+    """Make the base and the student of some cells, build all their indexes and tune them.
 
-    Raises:
-        UnreadyError: if there is no base or no student.
+    Returns:
+        By need, the index or why there is none.
     """
-    subject = plans[0].subject
+    subject, needs = plans[0].subject, {need(plan): plan for plan in plans}
     try:
-        base = str(subject.source.folder)
+        subject.source.make()
+        indexes = Indexes(store, subject.source, options.build_threads, reporter)
         if plans[0].kind == "latency":
             subject.student()
+        ready = {
+            key: _index(plan, indexes, Target.parse(options.target), reporter, estimate)
+            for key, plan in needs.items()
+        }
     except EXPECTED as error:
-        raise UnreadyError(why(error)) from error
-    indexes = Indexes(store, subject.source, options.build_threads, reporter)
-    target = Target.parse(options.target)
-    needs = {Need.of(plan): plan for plan in plans}
-    ready = {
-        need: _index(plan, indexes, target, store, reporter, estimate)
-        for need, plan in needs.items()
-    }
+        return dict.fromkeys(needs, UnreadyError(why(error)))
     del indexes
     gc.collect()  # what was built lies on disk; the measuring processes need the memory
-    return Ready(base, ready)
+    return ready
 
 
 def pending(
@@ -126,21 +95,19 @@ def _index(
     plan: MeasurementPlan,
     indexes: Indexes,
     target: Target,
-    store: ArtifactStore,
     reporter: Reporter,
     estimate: Estimate,
-) -> ReadyIndex | str:
+) -> ReadyIndex | UnreadyError:
     """The index of a cell, or why there is none."""
-    spec, cell = plan.spec, plan.cell
+    spec, cell, step = plan.spec, plan.cell, "building"
     seconds = estimate.build(spec, cell.size)
-    if seconds and pending(plan, indexes.build_threads, store):
+    if seconds:
         about = words(seconds)
         reporter.note(f"{cell.base}: building {spec} over {cell.size:,} takes about {about}")
-    step = "building"
     try:
         built = indexes.built(spec)
         estimate.built(spec, cell.size, built.seconds)
         step = "tuning"
         return ReadyIndex(indexes.tuned(spec, plan.mixture, target, cell.threads), built)
     except EXPECTED as error:
-        return f"{step} {spec}: {why(error)}"
+        return UnreadyError(f"{step} {spec}: {why(error)}")

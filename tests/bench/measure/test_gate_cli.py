@@ -92,28 +92,19 @@ def test_a_planned_cell_without_a_record_never_passes(folder: Folder) -> None:
     assert "1 missing or unusable" in done.stdout
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 99}', '{"key": "c1"}'])
-def test_a_damaged_record_is_named_and_never_passes(folder: Folder, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 99}', '{"key": "c1"}', None])
+@pytest.mark.parametrize("name", ["measurements/c2.json", "latency.json"])
+def test_a_damaged_or_misnamed_file_is_named_and_never_passes(
+    folder: Folder, text: str | None, name: str
+) -> None:
     path = folder(record(0.01, 0.02), record(0.01, 0.02, key="c2"))
-    (path / "measurements/c2.json").write_text(text)
+    if text is None:  # the record of another cell, which no plan is
+        (path / "measurements/c1.json").rename(path / name)
+    else:
+        (path / name).write_text(text)
     done = gate(path)
     assert done.exit_code == 2
-    assert "c2.json" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_record_under_another_cells_name_never_passes(folder: Folder) -> None:
-    path = folder(record(0.01, 0.02))
-    (path / "measurements/c1.json").rename(path / "measurements/c2.json")
-    assert gate(path).exit_code == 2
-
-
-def test_a_damaged_plan_never_passes(folder: Folder) -> None:
-    path = folder(record(0.01, 0.02))
-    (path / "latency.json").write_text('{"cells": ')
-    done = gate(path)
-    assert done.exit_code == 2
-    assert "latency.json" in done.stderr
+    assert Path(name).name in done.stderr
 
 
 def test_a_damaged_memory_record_is_not_the_gates_business(folder: Folder) -> None:
@@ -168,24 +159,14 @@ def test_the_files_say_what_the_exit_code_says(
         (["nowhere"], ("no measurements at nowhere", "bench latency")),
         (["RUN", "--bases", "mrpc"], ("--bases", "FOLDER")),
         (["RUN", "--time-budget", "5"], ("--time-budget", "FOLDER")),
-        (["RUN", "--max-overhead", "three"], ("--max-overhead", "three", "3%")),
         (["RUN", "--max-overhead", "3"], ("--max-overhead", "3%")),
-        (["RUN", "--max-overhead", "-1%"], ("--max-overhead", "-1%")),
-        (["RUN", "--max-overhead", "nan"], ("--max-overhead", "nan")),
-        (["RUN", "--max-overhead", "inf%"], ("--max-overhead", "inf%")),
         (["RUN", "--on-undecided", "pas"], ("--on-undecided", "pas")),
         (["RUN", "--json", "RUN"], ("--json", "is a folder")),
         (["RUN", "--json", "/proc/no/gate.json"], ("--json", "/proc/no")),
         (["RUN", "--json", "x", "--junit", "x"], ("--json", "--junit", "same file")),
         (["RUN", "--history", "OTHER"], ("line 1: schema version 2, this is 1", "--history")),
         (["RUN", "--history", "TEXT"], ("line 1: not a line of a gate's history",)),
-        (["--bases", "mrpc", "--batch", "0"], ("--batch", "0")),
-        (["--bases", "mrpc", "--threads", "4096"], ("--threads", "4096")),
-        (["--bases", "mrpc", "--precision", "fp33"], ("precision", "fp33", "fp32")),
-        (["--bases", "5", "--k", "10"], ("--k 10", "5")),
-        (["--bases", "mrcp"], ("mrcp", "mrpc")),
         (["--bases", "mrpc", "--ann", "hnswlb"], ("hnswlb", "hnswlib")),
-        (["--bases", "mrpc", "--beta", "0"], ("--beta", "0", "nothing is retrieved")),
         (["--bases", "mrpc", "--time-budget", "0"], ("--time-budget", "0")),
     ],
 )
@@ -254,19 +235,14 @@ def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench(*(record(0.01, 0.02, key=f"c{number}") for number in range(4)))
-    done = gate("--bases", "20,30", "--ann", "exact", "--batch", "1,32", "--time-budget", "200")
+    axes = ("--bases", "20,30", "--ann", "exact", "--batch", "1,32")
+    done = gate(*axes, "--time-budget", "200", "--max-overhead", "2.5%")
     assert (done.exit_code, made.calls) == (0, 1)
+    assert made.asked["options"].limit == 0.025
     assert len(done.stdout.splitlines()) == 5
     assert made.asked["options"].budget == pytest.approx(50)
     assert made.asked["overwrite"] == "always"
     assert not made.asked["measurements"].folder.exists()
-
-
-def test_measured_here_the_limit_is_the_gates(bench: Callable[..., Bench]) -> None:
-    made = bench(record(0.01, 0.02))
-    done = gate("--bases", "20", "--ann", "exact", "--max-overhead", "0.5%")
-    assert done.exit_code == 1
-    assert made.asked["options"].limit == 0.005
 
 
 def test_a_planned_cell_that_the_measuring_never_returned_is_an_error(
@@ -279,15 +255,16 @@ def test_a_planned_cell_that_the_measuring_never_returned_is_an_error(
     assert "1 missing or unusable" in done.stdout.splitlines()[-1]
 
 
-def test_a_history_of_another_schema_ends_it_before_anything_is_measured(
+def test_a_history_of_another_schema_ends_it_before_anything_is_measured_or_removed(
     bench: Callable[..., Bench], tmp_path: Path
 ) -> None:
     made = bench(record(0.01, 0.02))
-    path = tmp_path / "history.jsonl"
+    path, kept = tmp_path / "history.jsonl", tmp_path / "g.json"
     path.write_text('{"schema_version":2,"kind":"gate"}\n')
-    done = gate("--bases", "20", "--history", path)
+    kept.write_text("kept")
+    done = gate("--bases", "20", "--history", path, "--json", kept)
     assert (done.exit_code, made.calls) == (2, 0)
-    assert path.read_text().count("\n") == 1
+    assert (path.read_text().count("\n"), kept.read_text()) == (1, "kept")
 
 
 def test_a_torn_line_of_the_history_is_told_and_the_gate_goes_on(
@@ -381,17 +358,6 @@ def test_a_file_to_append_to_may_lie_in_a_folder_that_is_not_ours(
     assert gate(run, "--summary", summary).exit_code == 0
     assert summary.read_text().startswith("earlier\n## ")
     assert gate(run, "--json", tmp_path / "g.json").exit_code == 2
-
-
-def test_a_history_of_another_schema_leaves_the_other_files_alone(
-    folder: Folder, tmp_path: Path
-) -> None:
-    (tmp_path / "h.jsonl").write_text('{"schema_version":2,"kind":"gate"}\n')
-    (tmp_path / "g.json").write_text("kept")
-    run = folder(record(0.01, 0.02))
-    flags = ["--json", tmp_path / "g.json", "--history", tmp_path / "h.jsonl"]
-    assert gate(run, *flags).exit_code == 2
-    assert (tmp_path / "g.json").read_text() == "kept"
 
 
 def test_the_page_names_every_verdict_every_flag_of_the_gate_and_every_key_of_its_json() -> None:

@@ -235,22 +235,10 @@ def test_the_command_shows_and_writes_the_table(store: ArtifactStore, tmp_path: 
     assert (tmp_path / "out" / "memory.csv").read_text().count("\n") == 2
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (("--k", "700"), "700 is larger than the knowledge base wnli (635 entries)"),
-        (("--threads", "9999"), "--threads 9999"),
-        (("--target", "speed:1"), "target 'speed:1'"),
-        (("--ann", "exakt"), "did you mean 'exact'"),
-        (("--bases", "wnly"), "did you mean 'wnli'"),
-    ],
-)
-def test_a_mistake_is_one_line(
-    store: ArtifactStore, tmp_path: Path, flags: tuple[str, ...], said: str
-) -> None:
-    ran = command(store, tmp_path, *flags)
+def test_a_mistake_is_one_line(store: ArtifactStore, tmp_path: Path) -> None:
+    ran = command(store, tmp_path, "--k", "700")
     assert ran.exit_code == 2
-    assert said in ran.stderr
+    assert "700 is larger than the knowledge base wnli (635 entries)" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 
