@@ -44,7 +44,7 @@ def _shared() -> list[click.Parameter]:
 
     @click.command()
     @measuring.flags(*measuring.CASE, *measuring.TIMED)
-    def command(**given: Any) -> None:
+    def command(**values: Any) -> None:
         """Never run."""
 
     return [parameter for parameter in command.params if parameter.name not in OWN]
@@ -80,14 +80,14 @@ _FILE = click.Path(path_type=Path)
 @click.option("--summary", type=_FILE, help="a Markdown table, appended")
 @click.option("--history", type=_FILE, help="JSON lines, one per cell, appended")
 @click.pass_context
-def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
+def gate(context: click.Context, /, folder: Path | None, **values: Any) -> int:
     """Judge latency cells by a limit: those of a FOLDER of `bench latency`, or measured here.
 
     Prints one line per cell, the answer last. What is measured here is measured anew, whatever
     was measured before; indexes come from the cache.
     """
     try:
-        return _gate(context, folder, given)
+        return _gate(context, folder, values)
     except (UserError, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except KeyboardInterrupt:
@@ -98,24 +98,26 @@ def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
         return ERROR
 
 
-def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:
+def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -> int:
     from bench.cli.gate_files import Files
     from bench.measure.gate import decide
     from bench.measure.options import share
     from bench.records import provenance
     from bench.report.gate import verdict
 
-    limit = share(given["max_overhead"])
+    limit = share(values["max_overhead"])
     _one_source(context, folder)
-    files = Files(*(given[name] for name in ("json", "junit", "summary", "history")))
+    files = Files(*(values[name] for name in ("json", "junit", "summary", "history")))
     for line in files.start().problems:
         click.echo(f"{line.path}: {line.reason}, passed over", err=True)
 
-    cells = _read(folder, limit) if folder is not None else _measure(given, limit)
+    cells = _read(folder, limit) if folder is not None else _measure(values, limit)
     for problem in cells.problems:
         click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
     tree, _ = provenance.source_state()
-    outcome = decide(cells.records, cells.problems, limit, given["on_undecided"], tree, cells.notes)
+    outcome = decide(
+        cells.records, cells.problems, limit, values["on_undecided"], tree, cells.notes
+    )
     files.write(outcome, _call())
     click.echo(verdict(outcome))
     return outcome.code
@@ -126,8 +128,8 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
     only = {*(parameter.name for parameter in MEASURING), "out", "time_budget"}
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if folder is not None and name in only and given:
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if folder is not None and name in only and typed:
             flag = parameter.opts[0]
             raise UserError(f"{flag} is for measuring, FOLDER {folder} is measured: give one")
 
@@ -135,25 +137,25 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
 def _read(folder: Path, limit: float) -> Found:
     from bench.measure import gate_folder
 
-    found = gate_folder.read(folder)
+    cells = gate_folder.read(folder)
     show = _teller(limit)
-    for record in found.records:
+    for record in cells.records:
         show(record)
-    return found
+    return cells
 
 
-def _measure(given: dict[str, Any], limit: float) -> Found:
+def _measure(values: dict[str, Any], limit: float) -> Found:
     """Measure every cell anew, each with its share of the budget."""
     from bench.measure.gate_folder import Found
     from bench.records.store import Problem
 
-    options, show = measuring.options(given), _teller(limit)
+    options, show = measuring.options(values), _teller(limit)
     with (
         tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder,
         measuring.session() as reporter,
     ):
-        places = {"out": given["out"] or Path(folder, "cells"), "overwrite": "always"}
-        meter = measuring.meter("latency", given | places, options, reporter)
+        places = {"out": values["out"] or Path(folder, "cells"), "overwrite": "always"}
+        meter = measuring.meter("latency", values | places, options, reporter)
         labels = {plan.key: plan.label for plan in meter.plan()}
         budget = options.budget / max(1, len(labels))
         meter.options = options.model_copy(update={"budget": budget})

@@ -30,48 +30,48 @@ command resumes what was killed; another --max-overhead measures only what it le
 @flags(*CASE, *TIMED)
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 @click.option("--explain", is_flag=True, help="print what auto chooses and why, and stop")
-def latency(dry_run: bool, explain: bool, **given: Any) -> int:
+def latency(dry_run: bool, explain: bool, **values: Any) -> int:
     """Time everything retrieval adds to a forward, and say whether it stays below a limit.
 
     Exit code 0 if every cell was measured, whatever its verdict (`bench gate` judges), else 1.
     """
     from bench.cli import measuring
 
-    made = measuring.options(given)
+    asked = measuring.options(values)
     if explain:
-        _explain(made, given)
+        _explain(asked, values)
     elif dry_run:
-        _plan(made, given)
+        _plan(asked, values)
     else:
-        return measuring.run("latency", given, made)
+        return measuring.run("latency", values, asked)
     return 0
 
 
-def _plan(made: Options, given: dict[str, Any]) -> None:
+def _plan(asked: Options, values: dict[str, Any]) -> None:
     """Print every cell, what has to be built for it, and how long all may take."""
     from bench.cli import measuring
     from bench.measure.prepare import pending
     from reaugkd.reporter import Silent
 
-    meter = measuring.meter("latency", given, made, Silent())
+    meter = measuring.meter("latency", values, asked, Silent())
     plans = meter.plan()
     kept = meter.finished(plans, keep=False)
     builds = set()
     for plan in plans:
         cell, state = plan.cell, "there already" if plan.key in kept else "to measure"
         click.echo(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
-        if plan.key not in kept and (build := pending(plan, made.build_threads, meter.store)):
+        if plan.key not in kept and (build := pending(plan, asked.build_threads, meter.store)):
             builds.add(build)
     for spec, size in sorted(builds, key=lambda build: (build[1], build[0])):
         click.echo(f"to build: {spec} over {size:,} vectors")
     left = len(plans) - len(kept)
     click.echo(
         f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
-        f"{left} left, at most about {left * made.budget / 60:.0f} min of measuring"
+        f"{left} left, at most about {left * asked.budget / 60:.0f} min of measuring"
     )
 
 
-def _explain(made: Options, given: dict[str, Any]) -> None:
+def _explain(asked: Options, values: dict[str, Any]) -> None:
     """Print what ``auto`` stands for in every case, and why."""
     from itertools import product
 
@@ -82,12 +82,12 @@ def _explain(made: Options, given: dict[str, Any]) -> None:
 
     with session() as reporter:
         for subject, threads, batch in product(
-            subjects(made, ArtifactStore(cache(given), reporter), reporter),
-            made.threads,
-            made.batch,
+            subjects(asked, ArtifactStore(cache(values), reporter), reporter),
+            asked.threads,
+            asked.batch,
         ):
             size, dim, name = subject.source.size, subject.source.dim, subject.source.name
-            places: dict[str, Any] = {"cache": cache(given), "reporter": reporter}
+            places: dict[str, Any] = {"cache": cache(values), "reporter": reporter}
             choice = auto.explain(size, dim, batch=batch, threads=threads, **places)
             click.echo(f"{name}, batch {batch}, threads {threads}")
             click.echo("\n".join(choice.lines()))

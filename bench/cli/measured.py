@@ -30,13 +30,13 @@ def show_and_write(
     Raises:
         StoreError: if the files cannot be written.
     """
-    made = measured.build(measurements, kinds)
-    paths = measured.write(made, measurements, folder or measurements.folder, name)
+    report = measured.build(measurements, kinds)
+    paths = measured.write(report, measurements, folder or measurements.folder, name)
     out = console()
     if out.is_terminal:
-        out.print(made.title, style="bold")
-        out.print(*made.lead, "", sep="\n")
-        show(*made.tables)
+        out.print(report.title, style="bold")
+        out.print(*report.lead, "", sep="\n")
+        show(*report.tables)
     else:
-        click.echo(markdown.render(made), nl=False)
+        click.echo(markdown.render(report), nl=False)
     click.echo(f"wrote {paths[0].parent}: {', '.join(path.name for path in paths)}", err=True)

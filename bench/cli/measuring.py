@@ -118,7 +118,7 @@ def flags(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-def options(given: Mapping[str, Any]) -> Options:
+def options(values: Mapping[str, Any]) -> Options:
     """The options that flags of :data:`CASE` and perhaps :data:`TIMED` make, all checked.
 
     Raises:
@@ -127,48 +127,48 @@ def options(given: Mapping[str, Any]) -> Options:
     from bench.measure import environment, options
 
     chosen: dict[str, Any] = {
-        "bases": options.base_names(given["bases"]),
-        "threads": _distinct(given["threads"]) or (options.cores(),),
+        "bases": options.base_names(values["bases"]),
+        "threads": _distinct(values["threads"]) or (options.cores(),),
         "build_threads": options.cores()
-        if given["build_threads"] is None
-        else given["build_threads"],
-        "k": _distinct(given["k"]),
-        "target": given["target"],
+        if values["build_threads"] is None
+        else values["build_threads"],
+        "k": _distinct(values["k"]),
+        "target": values["target"],
     }
     for name in ("run", "classifier", "task", "method", "seed", "data_dir", "tau", "beta"):
-        chosen[name] = given[name]
+        chosen[name] = values[name]
     if not (chosen["bases"] or chosen["run"] or chosen["classifier"]):
         chosen["bases"] = ("wnli", "mrpc", "cola")
-    if given["ann"]:
-        chosen["ann"] = _distinct(given["ann"])
-    if given["student"]:
-        chosen["student"] = given["student"]
-    if "batch" in given:
-        chosen["limit"] = options.share(given["max_overhead"])
-        chosen["budget"], chosen["rounds"] = given["time_budget"], given["rounds"]
-        chosen["lengths"] = _distinct(given["lengths"])
-        chosen["batch"] = _distinct(given["batch"]) or (1,)
-        chosen["precision"] = options.precisions(given["precision"]) or ("fp32",)
-    made = options.Options(**chosen)
-    options.require(made)
-    for threads in made.threads:
-        for precision in made.precision:
+    if values["ann"]:
+        chosen["ann"] = _distinct(values["ann"])
+    if values["student"]:
+        chosen["student"] = values["student"]
+    if "batch" in values:
+        chosen["limit"] = options.share(values["max_overhead"])
+        chosen["budget"], chosen["rounds"] = values["time_budget"], values["rounds"]
+        chosen["lengths"] = _distinct(values["lengths"])
+        chosen["batch"] = _distinct(values["batch"]) or (1,)
+        chosen["precision"] = options.precisions(values["precision"]) or ("fp32",)
+    asked = options.Options(**chosen)
+    options.require(asked)
+    for threads in asked.threads:
+        for precision in asked.precision:
             environment.require(threads, precision)
-    return made
+    return asked
 
 
 def _distinct(values: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def cache(given: Mapping[str, Any]) -> Path:
+def cache(values: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
     from reaugkd.artifacts.cache import default_cache
 
-    return Path(given["cache"] or default_cache()).expanduser()
+    return Path(values["cache"] or default_cache()).expanduser()
 
 
-def folder(given: Mapping[str, Any], made: Options, kind: str) -> Path:
+def folder(values: Mapping[str, Any], asked: Options, kind: str) -> Path:
     """Folder of the measurements: ``--out``, or one that the same axes always get.
 
     Limit and budget do not name it: another limit may be decided by what was measured already.
@@ -176,33 +176,33 @@ def folder(given: Mapping[str, Any], made: Options, kind: str) -> Path:
     from bench.report.files import RUNS
     from reaugkd.artifacts import fingerprint
 
-    if given["out"] is not None:
-        return Path(given["out"])
-    axes = made.model_dump(mode="json", exclude={"limit", "budget"})
+    if values["out"] is not None:
+        return Path(values["out"])
+    axes = asked.model_dump(mode="json", exclude={"limit", "budget"})
     return RUNS / f"{kind}-{fingerprint.of_json(axes)[:8]}"
 
 
 @overload
 def meter(
-    kind: Literal["latency"], given: Mapping[str, Any], made: Options, reporter: Reporter
+    kind: Literal["latency"], values: Mapping[str, Any], asked: Options, reporter: Reporter
 ) -> LatencyMeter: ...
 
 
 @overload
 def meter(
-    kind: Kind, given: Mapping[str, Any], made: Options, reporter: Reporter
+    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
 ) -> LatencyMeter | MemoryMeter: ...
 
 
 def meter(
-    kind: Kind, given: Mapping[str, Any], made: Options, reporter: Reporter
+    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
 ) -> LatencyMeter | MemoryMeter:
-    """What measures the cells of ``made``.
+    """What measures the cells of ``asked``.
 
     Args:
         kind: of the cells; begins the default name of the folder.
-        given: the flags.
-        made: what :func:`options` made of them.
+        values: the flags.
+        asked: what :func:`options` made of them.
         reporter: told of builds, and of files that are passed over.
     """
     from bench.measure.latency import LatencyMeter
@@ -210,20 +210,20 @@ def meter(
     from bench.records.measurements import Measurements
     from reaugkd.artifacts.store import ArtifactStore
 
-    measurements = Measurements(folder(given, made, kind))
+    measurements = Measurements(folder(values, asked, kind))
     for problem in measurements.records()[1]:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
     return (LatencyMeter if kind == "latency" else MemoryMeter)(
-        made,
+        asked,
         measurements,
-        ArtifactStore(cache(given), reporter),
+        ArtifactStore(cache(values), reporter),
         command(),
-        overwrite=given["overwrite"],
+        overwrite=values["overwrite"],
         reporter=reporter,
     )
 
 
-def run(kind: Kind, given: Mapping[str, Any], made: Options) -> int:
+def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
     """Measure cells with progress on stderr, then show their folder and write its files.
 
     Returns:
@@ -232,7 +232,7 @@ def run(kind: Kind, given: Mapping[str, Any], made: Options) -> int:
     from bench.cli.measured import show_and_write
 
     with session() as reporter:
-        measuring = meter(kind, given, made, reporter)
+        measuring = meter(kind, values, asked, reporter)
         records = measuring.run(lambda done: reporter.note(line(done)))
     show_and_write(measuring.measurements, (kind,), name=kind)
     return 0 if records and all(record.status == "ok" for record in records) else 1

@@ -24,7 +24,7 @@ resumes what was killed; the exit code is 1 if a cell has no figures.
 @click.command(epilog=EXAMPLES)
 @flags(*CASE)
 @click.option("--dry-run", is_flag=True, help="print the cells and stop")
-def memory(dry_run: bool, **given: Any) -> int:
+def memory(dry_run: bool, **values: Any) -> int:
     """Memory of a knowledge base: formula, disk, RSS growth, mapped pages, peak.
 
     The student only gives the width of the keys: nothing is forwarded.
@@ -33,11 +33,11 @@ def memory(dry_run: bool, **given: Any) -> int:
     from bench.measure.plan import require_linux
 
     require_linux()
-    made = measuring.options(given)
+    asked = measuring.options(values)
     if not dry_run:
-        return measuring.run("memory", given, made)
+        return measuring.run("memory", values, asked)
     with measuring.session() as reporter:
-        meter = measuring.meter("memory", given, made, reporter)
+        meter = measuring.meter("memory", values, asked, reporter)
         plans = meter.plan()
     for plan in plans:
         click.echo(plan.label)

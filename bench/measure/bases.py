@@ -68,10 +68,6 @@ class BaseSource:
     def _files(self) -> tuple[Path, Path]:
         return self.files()
 
-    def make(self) -> Path:
-        """Make it if it is not there; the folder of the knowledge base."""
-        return self._files[0]
-
     @property
     def folder(self) -> Path:
         """Of the knowledge base."""

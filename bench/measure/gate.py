@@ -76,7 +76,7 @@ class Judged:
     def load(self) -> float:
         """Highest load average at which one of its processes began."""
         environments = self.record.result.environments if self.record.result else []
-        return max((one.load_before[0] for one in environments), default=0.0)
+        return max((each.load_before[0] for each in environments), default=0.0)
 
     @property
     def seconds(self) -> float:
@@ -250,16 +250,16 @@ def _sound(interval: Interval) -> bool:
 def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
     """What makes the cells less than one table measured on this tree."""
     origins = [cell.record.provenance for cell in cells]
-    machines = sorted({f"{one.cpu} ({one.cores} cores)" for one in origins})
+    machines = sorted({f"{origin.cpu} ({origin.cores} cores)" for origin in origins})
     if len(machines) > 1:
         yield f"Cells of {len(machines)} machines: {', '.join(machines)}."
-    commits = sorted({one.commit or "unknown" for one in origins})
+    commits = sorted({origin.commit or "unknown" for origin in origins})
     if len(commits) > 1:
         yield f"Cells of {len(commits)} commits: {', '.join(commits)}."
-    other = sum(one.commit != tree for one in origins) if tree is not None else 0
+    other = sum(origin.commit != tree for origin in origins) if tree is not None else 0
     if other:
         yield f"{other} of {len(cells)} cells were not measured at this tree's commit, {tree}."
-    changed = sum(one.dirty is True for one in origins)
+    changed = sum(origin.dirty is True for origin in origins)
     if changed:
         yield f"{changed} of {len(cells)} cells were measured with uncommitted changes."
     busy = [cell.load for cell in cells if cell.load > cell.cell.threads + BUSY]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.measurement import LatencyRecord
-from bench.records.measurements import Kind, Measurements, PlanFile
+from bench.records.measurements import Measurements, PlanFile
 from bench.records.store import Problem
 from reaugkd.errors import UserError
 
@@ -40,37 +39,19 @@ def read(folder: Path) -> Found:
         raise UserError(f"no measurements at {folder}: `bench latency --out {folder}` makes them")
     store = Measurements(folder)
     cells, problems = store.records()
-    plan, memory = _plan(store, "latency", problems), _plan(store, "memory", problems)
     records = {record.key: record for record in cells if isinstance(record, LatencyRecord)}
-    if memory is not None:
+    plan, memory = store.read_plan("latency"), store.read_plan("memory")
+    if isinstance(memory, PlanFile):
         problems = [file for file in problems if file.path.stem not in memory.cells]
-    order = list(plan.cells) if plan is not None else []
-    planned = [records.pop(key) for key in order if key in records]
-    if plan is not None:
-        problems += _missing(store, plan, {record.key for record in planned}, problems)
-    return Found((*planned, *records.values()), tuple(problems), tuple(_notes(plan, len(records))))
-
-
-def _plan(store: Measurements, kind: Kind, problems: list[Problem]) -> PlanFile | None:
-    plan = store.read_plan(kind)
-    if isinstance(plan, Problem):
-        if kind == "latency":
-            problems.append(plan)
-        return None
-    return plan
-
-
-def _missing(
-    store: Measurements, plan: PlanFile, measured: set[str], problems: list[Problem]
-) -> Iterator[Problem]:
-    named = measured | {problem.path.stem for problem in problems}
-    for key, label in plan.cells.items():
-        if key not in named:
-            yield Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
-
-
-def _notes(plan: PlanFile | None, others: int) -> Iterator[str]:
-    if plan is None:
-        yield "The folder has no plan: cells that were never measured cannot be missed."
-    elif others:
-        yield f"{others} of the cells are not of the folder's last plan."
+    if not isinstance(plan, PlanFile):
+        note = "The folder has no plan: cells that were never measured cannot be missed."
+        return Found((*records.values(),), (*problems, *filter(None, [plan])), (note,))
+    planned = [records.pop(key) for key in plan.cells if key in records]
+    named = {*(record.key for record in planned), *(file.path.stem for file in problems)}
+    problems += [
+        Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
+        for key, label in plan.cells.items()
+        if key not in named
+    ]
+    more = f"{len(records)} of the cells are not of the folder's last plan."
+    return Found((*planned, *records.values()), tuple(problems), (more,) * bool(records))

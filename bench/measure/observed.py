@@ -122,5 +122,7 @@ def result(processes: Sequence[Observed]) -> LatencyResult:
         inputs=len(np.unique(np.concatenate([process.rows for process in processes]))),
         tokens=float(np.concatenate([process.tokens for process in processes]).mean()),
         seconds=sum(process.seconds for process in processes),
-        environments=[Environment.model_validate_json(one.environment) for one in processes],
+        environments=[
+            Environment.model_validate_json(process.environment) for process in processes
+        ],
     )

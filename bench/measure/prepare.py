@@ -60,8 +60,9 @@ def prepare(
     """
     subject, needs = plans[0].subject, {need(plan): plan for plan in plans}
     try:
-        subject.source.make()
         indexes = Indexes(store, subject.source, options.build_threads, reporter)
+        if len(indexes.base) != subject.source.size:  # made, if need be, before any index
+            raise UnreadyError(f"{subject.source.folder} holds {len(indexes.base):,} entries")
         if plans[0].kind == "latency":
             subject.student()
         ready = {

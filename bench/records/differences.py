@@ -47,23 +47,23 @@ def flat(value: Any, at: str = "") -> dict[str, Any]:
         items = enumerate(value)
     else:
         return {at: value}
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for name, item in items:
-        found |= flat(item, f"{at}.{name}" if at else str(name))
-    return found
+        leaves |= flat(item, f"{at}.{name}" if at else str(name))
+    return leaves
 
 
 def differing(one: Any, other: Any) -> Iterator[Differing]:
     """Every leaf that differs, in the order of ``one``; NaN equals NaN.
 
-    >>> [found.text for found in differing({"a": 1, "b": 2}, {"a": 1, "b": 3})]
+    >>> [leaf.text for leaf in differing({"a": 1, "b": 2}, {"a": 1, "b": 3})]
     ['b: 2 and 3']
     """
     first, second = flat(one), flat(other)
     for path in dict.fromkeys((*first, *second)):
-        here, there = first.get(path, ABSENT), second.get(path, ABSENT)
-        if repr(here) != repr(there):  # 1 and 1.0 differ, two NaN do not
-            yield Differing(path, here, there)
+        left, right = first.get(path, ABSENT), second.get(path, ABSENT)
+        if repr(left) != repr(right):  # 1 and 1.0 differ, two NaN do not
+            yield Differing(path, left, right)
 
 
 def said(value: Any) -> str:

@@ -67,13 +67,13 @@ def collect(command: str, load: tuple[float, float, float], device: str) -> Prov
 @cache
 def packages() -> dict[str, str]:
     """Versions of the libraries that decide figures; those not installed are left out."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @cache

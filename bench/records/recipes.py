@@ -41,16 +41,16 @@ def unlike(records: Iterable[Record]) -> list[str]:
 
     What a method does not depend on (e.g. a teacher) is not held against it.
     """
-    found: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
+    tasks: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
     for record in records:
         if record.kind != "training":
             continue
-        paths = found.setdefault(record.task, {})
+        paths = tasks.setdefault(record.task, {})
         for path, value in recipe(record.identity).items():
             if not path.startswith(OWN_OF_A_METHOD):
                 paths.setdefault(path, {}).setdefault(said(value), {})[record.method] = None
     lines = []
-    for task, paths in found.items():
+    for task, paths in tasks.items():
         mixed = {path: values for path, values in paths.items() if len(values) > 1}
         shown = [f"{path}: {_whose(values)}" for path, values in list(mixed.items())[:SHOWN]]
         more = f"; and {len(mixed) - SHOWN} more" if len(mixed) > SHOWN else ""

@@ -228,8 +228,8 @@ class Auto(AnnIndex):
 
     def params(self) -> dict[str, Any]:
         """The batch and, once it is made, the choice with the chosen backend's own parameters."""
-        own = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
-        return {**own, **super().params()}
+        choice = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
+        return {**choice, **super().params()}
 
     def efforts(self, k: int) -> list[int]:
         """Those of the chosen backend."""

@@ -51,7 +51,9 @@ class SearchCost:
 
 def costs(candidates: Sequence[Candidate], batch: int) -> dict[str, SearchCost]:
     """The fitted cost of a call with ``batch`` queries, for each usable candidate."""
-    usable = {one.spec: _times(one, batch) for one in candidates if one.usable}
+    usable = {
+        candidate.spec: _times(candidate, batch) for candidate in candidates if candidate.usable
+    }
     exponent = growth([times for spec, times in usable.items() if spec != "exact"])
     return {
         spec: _line(*times) if spec == "exact" else _power(*times, exponent)
@@ -101,16 +103,16 @@ def fastest(models: Mapping[str, SearchCost], size: int) -> str:
     return min((spec for spec in models if spec != "exact"), key=lambda spec: models[spec](size))
 
 
-def _times(one: Candidate, batch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _times(candidate: Candidate, batch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sizes and microseconds of a call with ``batch`` queries.
 
     Between two measured batches the time is interpolated, beyond the largest it grows in proportion
     to the batch.
     """
-    sizes = sorted({point.size for point in one.points})
+    sizes = sorted({point.size for point in candidate.points})
     times = []
     for size in sizes:
-        at = {point.batch: point.microseconds for point in one.points if point.size == size}
+        at = {point.batch: point.microseconds for point in candidate.points if point.size == size}
         most = max(at)
         time = np.interp(min(batch, most), sorted(at), [at[b] for b in sorted(at)])
         times.append(time * max(1.0, batch / most))
