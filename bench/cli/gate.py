@@ -16,7 +16,7 @@ from bench.cli.command import command
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.measure.gate_folder import Found
+    from bench.measure.gate_folder import GateCells
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -134,7 +134,7 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
             raise UserError(f"{flag} is for measuring, FOLDER {folder} is measured: give one")
 
 
-def _read(folder: Path, limit: float) -> Found:
+def _read(folder: Path, limit: float) -> GateCells:
     from bench.measure import gate_folder
 
     cells = gate_folder.read(folder)
@@ -144,9 +144,9 @@ def _read(folder: Path, limit: float) -> Found:
     return cells
 
 
-def _measure(values: dict[str, Any], limit: float) -> Found:
+def _measure(values: dict[str, Any], limit: float) -> GateCells:
     """Measure every cell anew, each with its share of the budget."""
-    from bench.measure.gate_folder import Found
+    from bench.measure.gate_folder import GateCells
     from bench.records.store import Problem
 
     options, show = measuring.options(values), _teller(limit)
@@ -166,7 +166,7 @@ def _measure(values: dict[str, Any], limit: float) -> Found:
         Problem(meter.measurements.cells / f"{key}.json", f"planned, never measured: {label}")
         for key, label in labels.items()
     )
-    return Found(tuple(records), tuple(problems), ())
+    return GateCells(tuple(records), tuple(problems), ())
 
 
 def _teller(limit: float) -> Callable[[Any], None]:

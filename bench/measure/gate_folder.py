@@ -12,7 +12,7 @@ from reaugkd.errors import UserError
 
 
 @dataclass(frozen=True)
-class Found:
+class GateCells:
     """What a folder holds.
 
     Attributes:
@@ -26,7 +26,7 @@ class Found:
     notes: tuple[str, ...]
 
 
-def read(folder: Path) -> Found:
+def read(folder: Path) -> GateCells:
     """All latency cells below ``folder``.
 
     Those of earlier plans count as well: nothing that was measured there is hidden from the gate.
@@ -45,7 +45,7 @@ def read(folder: Path) -> Found:
         problems = [file for file in problems if file.path.stem not in memory.cells]
     if not isinstance(plan, PlanFile):
         note = "The folder has no plan: cells that were never measured cannot be missed."
-        return Found((*records.values(),), (*problems, *filter(None, [plan])), (note,))
+        return GateCells((*records.values(),), (*problems, *filter(None, [plan])), (note,))
     planned = [records.pop(key) for key in plan.cells if key in records]
     named = {*(record.key for record in planned), *(file.path.stem for file in problems)}
     problems += [
@@ -54,4 +54,4 @@ def read(folder: Path) -> Found:
         if key not in named
     ]
     more = f"{len(records)} of the cells are not of the folder's last plan."
-    return Found((*planned, *records.values()), tuple(problems), (more,) * bool(records))
+    return GateCells((*planned, *records.values()), tuple(problems), (more,) * bool(records))
