@@ -11,7 +11,7 @@ from reaugkd.retrieval.ann.auto.calibrate import (
     Machine,
     this_machine,
 )
-from reaugkd.retrieval.ann.auto.search_times import CALLS, Measured, Point
+from reaugkd.retrieval.ann.auto.search_times import CALLS, Candidate, SearchTime
 
 Time = Callable[[int, int], float]
 """Microseconds of a call at (size, batch)."""
@@ -30,22 +30,22 @@ def graph(size: int, batch: int) -> float:
 TIMES: dict[str, Time] = {"exact": exact, "hnswlib": graph}
 
 
-def candidate(spec: str, time: Time, recall: float = 1.0) -> Measured:
+def candidate(spec: str, time: Time, recall: float = 1.0) -> Candidate:
     """A candidate that was measured to take exactly ``time``."""
     sizes = EXACT_SIZES if spec == "exact" else GRAPH_SIZES
     points = [
-        Point(size=n, batch=b, microseconds=time(n, b), effort=None, recall=recall)
+        SearchTime(size=n, batch=b, microseconds=time(n, b), effort=None, recall=recall)
         for n in sizes
         for b in CALLS
     ]
-    return Measured(spec=spec, points=tuple(points))
+    return Candidate(spec=spec, points=tuple(points))
 
 
 def calibration(
     dim: int = 12,
     threads: int = 1,
     times: Mapping[str, Time] = TIMES,
-    more: tuple[Measured, ...] = (),
+    more: tuple[Candidate, ...] = (),
 ) -> Calibration:
     """A calibration of this machine with the given times; ``more`` goes last."""
     measured = (*(candidate(spec, time) for spec, time in times.items()), *more)

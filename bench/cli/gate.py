@@ -16,8 +16,7 @@ from bench.cli.command import command
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.cli.gate_files import Call
-    from bench.measure.gate_folder import Found
+    from bench.measure.gate_folder import GateCells
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -45,10 +44,10 @@ def _shared() -> list[click.Parameter]:
 
     @click.command()
     @measuring.flags(*measuring.CASE, *measuring.TIMED)
-    def command(**given: Any) -> None:
+    def command(**values: Any) -> None:
         """Never run."""
 
-    return [one for one in command.params if one.name not in OWN]
+    return [parameter for parameter in command.params if parameter.name not in OWN]
 
 
 MEASURING = _shared()
@@ -81,15 +80,14 @@ _FILE = click.Path(path_type=Path)
 @click.option("--summary", type=_FILE, help="a Markdown table, appended")
 @click.option("--history", type=_FILE, help="JSON lines, one per cell, appended")
 @click.pass_context
-def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
+def gate(context: click.Context, /, folder: Path | None, **values: Any) -> int:
     """Judge latency cells by a limit: those of a FOLDER of `bench latency`, or measured here.
 
     Prints one line per cell, the answer last. What is measured here is measured anew, whatever
     was measured before; indexes come from the cache.
     """
     try:
-        with measuring.terminable():
-            return _gate(context, folder, given)
+        return _gate(context, folder, values)
     except (UserError, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except KeyboardInterrupt:
@@ -100,82 +98,75 @@ def gate(context: click.Context, /, folder: Path | None, **given: Any) -> int:
         return ERROR
 
 
-def _gate(context: click.Context, folder: Path | None, given: dict[str, Any]) -> int:
+def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -> int:
     from bench.cli.gate_files import Files
     from bench.measure.gate import decide
     from bench.measure.options import share
     from bench.records import provenance
     from bench.report.gate import verdict
 
-    limit = share(given["max_overhead"])
-    _one_source(context, folder, given)
-    files = Files(*(given[name] for name in ("json", "junit", "summary", "history")))
+    limit = share(values["max_overhead"])
+    _one_source(context, folder)
+    files = Files(*(values[name] for name in ("json", "junit", "summary", "history")))
     for line in files.start().problems:
         click.echo(f"{line.path}: {line.reason}, passed over", err=True)
 
-    found = _read(folder, limit) if folder is not None else _measure(given, limit)
-    for problem in found.problems:
+    cells = _read(folder, limit) if folder is not None else _measure(values, limit)
+    for problem in cells.problems:
         click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
     tree, _ = provenance.source_state()
-    outcome = decide(found.records, found.problems, limit, given["on_undecided"], tree, found.notes)
+    outcome = decide(
+        cells.records, cells.problems, limit, values["on_undecided"], tree, cells.notes
+    )
     files.write(outcome, _call())
     click.echo(verdict(outcome))
     return outcome.code
 
 
-def _one_source(context: click.Context, folder: Path | None, given: dict[str, Any]) -> None:
-    """Raise unless there is either a folder, or something to measure."""
-    names = {one.name: one.opts[0] for one in (*MEASURING, *context.command.params)}
-    only = [one.name or "" for one in MEASURING] + ["out", "time_budget"]
-    chosen = [
-        names[name]
-        for name in only
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if folder is not None and chosen:
-        raise UserError(f"{chosen[0]} is for measuring, FOLDER {folder} is measured: give one")
-    if folder is None and not (given["bases"] or given["run"] or given["classifier"]):
-        raise UserError(
-            "nothing to judge: give a FOLDER of `bench latency`, --bases, --run or --classifier"
-        )
+def _one_source(context: click.Context, folder: Path | None) -> None:
+    """Raise if there is a folder and something to measure as well."""
+    only = {*(parameter.name for parameter in MEASURING), "out", "time_budget"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if folder is not None and name in only and typed:
+            flag = parameter.opts[0]
+            raise UserError(f"{flag} is for measuring, FOLDER {folder} is measured: give one")
 
 
-def _read(folder: Path, limit: float) -> Found:
+def _read(folder: Path, limit: float) -> GateCells:
     from bench.measure import gate_folder
 
-    found = gate_folder.read(folder)
+    cells = gate_folder.read(folder)
     show = _teller(limit)
-    for record in found.records:
+    for record in cells.records:
         show(record)
-    return found
+    return cells
 
 
-def _measure(given: dict[str, Any], limit: float) -> Found:
+def _measure(values: dict[str, Any], limit: float) -> GateCells:
     """Measure every cell anew, each with its share of the budget."""
-    from bench.measure.gate_folder import Found
-    from bench.measure.plan import plan
+    from bench.measure.gate_folder import GateCells
     from bench.records.store import Problem
-    from reaugkd.artifacts.store import ArtifactStore
 
-    options = measuring.options(given)
-    keys = {one.key: one.cell.label for one in plan(options, ArtifactStore(measuring.cache(given)))}
-    each = options.model_copy(update={"budget": options.budget / max(1, len(keys))})
-    show = _teller(limit)
-    with tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder:
-        out = given["out"] or Path(folder, "cells")
-        store, records = measuring.run_latency(
-            given | {"out": out, "overwrite": "always"},
-            each,
-            measuring.error_console(),
-            done=lambda one: show(one.record),
-        )
+    options, show = measuring.options(values), _teller(limit)
+    with (
+        tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder,
+        measuring.session() as reporter,
+    ):
+        places = {"out": values["out"] or Path(folder, "cells"), "overwrite": "always"}
+        meter = measuring.meter("latency", values | places, options, reporter)
+        labels = {plan.key: plan.label for plan in meter.plan()}
+        budget = options.budget / max(1, len(labels))
+        meter.options = options.model_copy(update={"budget": budget})
+        records = meter.run(lambda done: show(done.record))
     for record in records:
-        keys.pop(record.key, None)
+        labels.pop(record.key, None)
     problems = (
-        Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
-        for key, label in keys.items()
+        Problem(meter.measurements.cells / f"{key}.json", f"planned, never measured: {label}")
+        for key, label in labels.items()
     )
-    return Found(tuple(records), tuple(problems), ())
+    return GateCells(tuple(records), tuple(problems), ())
 
 
 def _teller(limit: float) -> Callable[[Any], None]:
@@ -185,21 +176,21 @@ def _teller(limit: float) -> Callable[[Any], None]:
     return lambda record: click.echo(line(judge(record, limit)))
 
 
-def _call() -> Call:
+def _call() -> dict[str, Any]:
+    """This call, as the JSON file tells it."""
     from datetime import UTC, datetime
     from os import cpu_count
 
-    from bench.cli.gate_files import Call
     from bench.records import provenance
     from reaugkd import __version__
 
     commit, dirty = provenance.source_state()
-    return Call(
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command(),
-        version=__version__,
-        commit=commit,
-        dirty=dirty,
-        cpu=provenance.processor()[0],
-        cores=cpu_count() or 1,
-    )
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(),
+        "version": __version__,
+        "commit": commit,
+        "dirty": dirty,
+        "cpu": provenance.processor()[0],
+        "cores": cpu_count() or 1,
+    }

@@ -6,46 +6,23 @@ to a misspelt folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
+from typing import Any
 
 from bench.measure import history, junit
 from bench.measure.gate import Outcome
 from bench.measure.history import History
-from bench.records.latency_cell import _Plain
 from bench.records.store import make_writable
 from bench.report.gate import markdown
 from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 
-SCHEMA: Literal[1] = 1
-
-
-class Call(_Plain):
-    """One call of the gate."""
-
-    time: str = Field(description="UTC, ISO 8601, when the gate ended")
-    command: str
-    version: str = Field(description="of this project")
-    commit: str | None = Field(description="of the tree that the gate ran from")
-    dirty: bool | None
-    cpu: str
-    cores: int
-
-
-class GateFile(_Plain):
-    """What ``--json`` writes."""
-
-    schema_version: Literal[1] = SCHEMA
-    kind: Literal["gate"] = "gate"
-    call: Call
-    outcome: Outcome
+SCHEMA = 1
+"""Of the JSON file."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +56,7 @@ class Files:
                 raise UserError(f"{flag} {path}: is a folder, expected a file")
         past = History((), ()) if self.history is None else history.read(self.history)
         for flag, path in self._given():
-            with _told(flag, path):
+            with _named_in(flag, path):
                 if path.exists() and path in (self.summary, self.history):
                     path.open("ab").close()  # its folder need not be ours to write
                 else:
@@ -87,21 +64,25 @@ class Files:
                     path.unlink(missing_ok=True)
         return past
 
-    def write(self, outcome: Outcome, call: Call) -> None:
+    def write(self, outcome: Outcome, call: Mapping[str, Any]) -> None:
         """Write what was asked for; JSON and XML appear whole or not at all.
+
+        Args:
+            outcome: of the gate.
+            call: when and where it was called; ``time`` is UTC, ISO 8601.
 
         Raises:
             UserError: naming the flag and the path.
         """
         if self.history is not None:
-            history.append(self.history, history.entries(outcome, call.time))
+            history.append(self.history, history.entries(outcome, call["time"]))
         for flag, path in self._given():
-            with _told(flag, path):
+            with _named_in(flag, path):
                 if path is self.json:
-                    made = GateFile(call=call, outcome=outcome)
-                    write_json(path, made.model_dump(mode="json"))
+                    head = {"schema_version": SCHEMA, "kind": "gate", "call": dict(call)}
+                    write_json(path, {**head, "outcome": outcome.content()})
                 elif path is self.junit:
-                    write_bytes(path, junit.render(outcome, call.time))
+                    write_bytes(path, junit.render(outcome, call["time"]))
                 elif path is self.summary:
                     with path.open("a", encoding="utf-8") as file:
                         file.write(markdown(outcome))
@@ -114,7 +95,7 @@ class Files:
 
 
 @contextmanager
-def _told(flag: str, path: Path) -> Iterator[None]:
+def _named_in(flag: str, path: Path) -> Iterator[None]:
     """Tell an error of the file system as a mistake in ``flag``."""
     try:
         yield

@@ -9,8 +9,6 @@ import click
 from bench.cli.measuring import CASE, TIMED, flags
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bench.measure.options import Options
 
 EXAMPLES = """
@@ -32,76 +30,64 @@ command resumes what was killed; another --max-overhead measures only what it le
 @flags(*CASE, *TIMED)
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 @click.option("--explain", is_flag=True, help="print what auto chooses and why, and stop")
-def latency(dry_run: bool, explain: bool, **given: Any) -> int:
+def latency(dry_run: bool, explain: bool, **values: Any) -> int:
     """Time everything retrieval adds to a forward, and say whether it stays below a limit.
 
     Exit code 0 if every cell was measured, whatever its verdict (`bench gate` judges), else 1.
     """
-    from rich.console import Console
-
     from bench.cli import measuring
 
-    made = measuring.options(given)
-    console = Console(soft_wrap=True, markup=False, emoji=False)
+    asked = measuring.options(values)
     if explain:
-        _explain(made, given, console)
-        return 0
-    if dry_run:
-        _plan(made, given, console)
-        return 0
-    from bench.cli.measured import show_and_write
-
-    with measuring.terminable():
-        measurements, records = measuring.run_latency(given, made, measuring.error_console())
-    show_and_write(measurements, "latency")
-    return 0 if records and all(record.status == "ok" for record in records) else 1
+        _explain(asked, values)
+    elif dry_run:
+        _plan(asked, values)
+    else:
+        return measuring.run("latency", values, asked)
+    return 0
 
 
-def _plan(made: Options, given: dict[str, Any], console: Console) -> None:
-    from bench.cli.measuring import cache, folder
-    from bench.measure.latency import finished
-    from bench.measure.plan import plan
+def _plan(asked: Options, values: dict[str, Any]) -> None:
+    """Print every cell, what has to be built for it, and how long all may take."""
+    from bench.cli import measuring
     from bench.measure.prepare import pending
-    from bench.records.measurements import Measurements
-    from reaugkd.artifacts.store import ArtifactStore
+    from reaugkd.reporter import Silent
 
-    store, measurements = ArtifactStore(cache(given)), Measurements(folder(given, made, "latency"))
-    planned = plan(made, store)
-    there = finished(planned, measurements, made, given["overwrite"], keep=False)
+    meter = measuring.meter("latency", values, asked, Silent())
+    plans = meter.plan()
+    kept = meter.finished(plans, keep=False)
     builds = set()
-    for one in planned:
-        state = "there already" if one.key in there else "to measure"
-        cell = one.cell
-        console.print(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
-        if one.key not in there and (missing := pending(one, made.build_threads, store)):
-            builds.add(missing)
-    for spec, size in sorted(builds, key=lambda one: (one[1], one[0])):
-        console.print(f"to build: {spec} over {size:,} vectors")
-    left = len(planned) - len(there)
-    console.print(
-        f"{measurements.folder}: {len(planned)} cells, {len(there)} there already, {left} left, "
-        f"at most about {left * made.budget / 60:.0f} min of measuring"
+    for plan in plans:
+        cell, state = plan.cell, "there already" if plan.key in kept else "to measure"
+        click.echo(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
+        if plan.key not in kept and (build := pending(plan, asked.build_threads, meter.store)):
+            builds.add(build)
+    for spec, size in sorted(builds, key=lambda build: (build[1], build[0])):
+        click.echo(f"to build: {spec} over {size:,} vectors")
+    left = len(plans) - len(kept)
+    click.echo(
+        f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
+        f"{left} left, at most about {left * asked.budget / 60:.0f} min of measuring"
     )
 
 
-def _explain(made: Options, given: dict[str, Any], console: Console) -> None:
-    from bench.cli.measuring import cache
+def _explain(asked: Options, values: dict[str, Any]) -> None:
+    """Print what ``auto`` stands for in every case, and why."""
+    from itertools import product
+
+    from bench.cli.measuring import cache, session
     from bench.measure.subjects import subjects
-    from bench.progress import live as progress
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann.auto import backend as auto
 
-    reporter = progress.reporter(console)
-    for subject in subjects(made, ArtifactStore(cache(given), reporter), reporter):
-        for threads in made.threads:
-            for batch in made.batch:
-                found = auto.explain(
-                    subject.size,
-                    subject.dim,
-                    batch=batch,
-                    threads=threads,
-                    cache=cache(given),
-                    reporter=reporter,
-                )
-                console.print(f"{subject.name}, batch {batch}, threads {threads}", style="bold")
-                console.print("\n".join(found.lines()), highlight=False, markup=False)
+    with session() as reporter:
+        for subject, threads, batch in product(
+            subjects(asked, ArtifactStore(cache(values), reporter), reporter),
+            asked.threads,
+            asked.batch,
+        ):
+            size, dim, name = subject.source.size, subject.source.dim, subject.source.name
+            places: dict[str, Any] = {"cache": cache(values), "reporter": reporter}
+            choice = auto.explain(size, dim, batch=batch, threads=threads, **places)
+            click.echo(f"{name}, batch {batch}, threads {threads}")
+            click.echo("\n".join(choice.lines()))

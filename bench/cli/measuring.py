@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import click
 
@@ -14,12 +13,13 @@ from bench.cli.command import command
 from bench.cli.options import names, numbers, specs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from bench.measure.latency import Done
+    from bench.measure.latency import LatencyMeter
+    from bench.measure.memory import MemoryMeter
+    from bench.measure.meter import Done
     from bench.measure.options import Options
-    from bench.records.measurement import LatencyRecord
-    from bench.records.measurements import Measurements
+    from bench.records.measurement import LatencyRecord, MemoryResult
+    from bench.records.measurements import Kind
+    from reaugkd.reporter import Reporter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -117,7 +117,7 @@ def flags(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-def options(given: Mapping[str, Any]) -> Options:
+def options(values: Mapping[str, Any]) -> Options:
     """The options that flags of :data:`CASE` and perhaps :data:`TIMED` make, all checked.
 
     Raises:
@@ -126,48 +126,48 @@ def options(given: Mapping[str, Any]) -> Options:
     from bench.measure import environment, options
 
     chosen: dict[str, Any] = {
-        "bases": options.base_names(given["bases"]),
-        "threads": _distinct(given["threads"]) or (options.cores(),),
+        "bases": options.base_names(values["bases"]),
+        "threads": _distinct(values["threads"]) or (options.cores(),),
         "build_threads": options.cores()
-        if given["build_threads"] is None
-        else given["build_threads"],
-        "k": _distinct(given["k"]),
-        "target": given["target"],
+        if values["build_threads"] is None
+        else values["build_threads"],
+        "k": _distinct(values["k"]),
+        "target": values["target"],
     }
     for name in ("run", "classifier", "task", "method", "seed", "data_dir", "tau", "beta"):
-        chosen[name] = given[name]
+        chosen[name] = values[name]
     if not (chosen["bases"] or chosen["run"] or chosen["classifier"]):
         chosen["bases"] = ("wnli", "mrpc", "cola")
-    if given["ann"]:
-        chosen["ann"] = _distinct(given["ann"])
-    if given["student"]:
-        chosen["student"] = given["student"]
-    if "batch" in given:
-        chosen["limit"] = options.share(given["max_overhead"])
-        chosen["budget"], chosen["rounds"] = given["time_budget"], given["rounds"]
-        chosen["lengths"] = _distinct(given["lengths"])
-        chosen["batch"] = _distinct(given["batch"]) or (1,)
-        chosen["precision"] = options.precisions(given["precision"]) or ("fp32",)
-    made = options.Options(**chosen)
-    options.require(made)
-    for threads in made.threads:
-        for precision in made.precision:
+    if values["ann"]:
+        chosen["ann"] = _distinct(values["ann"])
+    if values["student"]:
+        chosen["student"] = values["student"]
+    if "batch" in values:
+        chosen["limit"] = options.share(values["max_overhead"])
+        chosen["budget"], chosen["rounds"] = values["time_budget"], values["rounds"]
+        chosen["lengths"] = _distinct(values["lengths"])
+        chosen["batch"] = _distinct(values["batch"]) or (1,)
+        chosen["precision"] = options.precisions(values["precision"]) or ("fp32",)
+    asked = options.Options(**chosen)
+    options.require(asked)
+    for threads in asked.threads:
+        for precision in asked.precision:
             environment.require(threads, precision)
-    return made
+    return asked
 
 
 def _distinct(values: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def cache(given: Mapping[str, Any]) -> Path:
+def cache(values: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
     from reaugkd.artifacts.cache import default_cache
 
-    return Path(given["cache"] or default_cache()).expanduser()
+    return Path(values["cache"] or default_cache()).expanduser()
 
 
-def folder(given: Mapping[str, Any], made: Options, kind: str) -> Path:
+def folder(values: Mapping[str, Any], asked: Options, kind: str) -> Path:
     """Folder of the measurements: ``--out``, or one that the same axes always get.
 
     Limit and budget do not name it: another limit may be decided by what was measured already.
@@ -175,92 +175,120 @@ def folder(given: Mapping[str, Any], made: Options, kind: str) -> Path:
     from bench.report.files import RUNS
     from reaugkd.artifacts import fingerprint
 
-    if given["out"] is not None:
-        return Path(given["out"])
-    axes = made.model_dump(mode="json", exclude={"limit", "budget"})
+    if values["out"] is not None:
+        return Path(values["out"])
+    axes = asked.model_dump(mode="json", exclude={"limit", "budget"})
     return RUNS / f"{kind}-{fingerprint.of_json(axes)[:8]}"
 
 
-def run_latency(
-    given: Mapping[str, Any],
-    made: Options,
-    console: Console,
-    *,
-    kind: str = "latency",
-    done: Callable[[Done], None] | None = None,
-    delay_us: float = 0.0,
-) -> tuple[Measurements, list[LatencyRecord]]:
-    """Measure the latency cells of ``made`` with progress on ``console``.
+@overload
+def meter(
+    kind: Literal["latency"], values: Mapping[str, Any], asked: Options, reporter: Reporter
+) -> LatencyMeter: ...
+
+
+@overload
+def meter(
+    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
+) -> LatencyMeter | MemoryMeter: ...
+
+
+def meter(
+    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
+) -> LatencyMeter | MemoryMeter:
+    """What measures the cells of ``asked``.
 
     Args:
-        given: the flags.
-        made: what :func:`options` made of them.
-        console: where progress goes.
-        kind: begins the default name of the folder.
-        done: told of every cell; by default it is a line of progress.
-        delay_us: as in :func:`bench.measure.latency.measure`.
+        kind: of the cells; begins the default name of the folder.
+        values: the flags.
+        asked: what :func:`options` made of them.
+        reporter: told of builds, and of files that are passed over.
     """
-    from bench.executors.quiet import quieten
-    from bench.measure import latency
-    from bench.progress import live as progress
+    from bench.measure.latency import LatencyMeter
+    from bench.measure.memory import MemoryMeter
     from bench.records.measurements import Measurements
     from reaugkd.artifacts.store import ArtifactStore
 
-    quieten()
-    reporter = progress.reporter(console)
-    measurements = Measurements(folder(given, made, kind))
-    for problem in measurements.read()[1]:
+    measurements = Measurements(folder(values, asked, kind))
+    for problem in measurements.records()[1]:
         reporter.note(f"{problem.path} is passed over: {problem.reason}")
-    try:
-        records = latency.measure(
-            made,
-            measurements,
-            ArtifactStore(cache(given), reporter),
-            command=command(),
-            overwrite=given["overwrite"],
-            reporter=reporter,
-            done=done or (lambda one: reporter.note(line(one))),
-            delay_us=delay_us,
-        )
-    finally:
-        reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
-    return measurements, records
+    return (LatencyMeter if kind == "latency" else MemoryMeter)(
+        asked,
+        measurements,
+        ArtifactStore(cache(values), reporter),
+        command(),
+        overwrite=values["overwrite"],
+        reporter=reporter,
+    )
 
 
-def line(done: Done) -> str:
+def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
+    """Measure cells with progress on stderr, then show their folder and write its files.
+
+    Returns:
+        Exit code 0 if every cell was measured, else 1.
+    """
+    from bench.cli.measured import show_and_write
+
+    with session() as reporter:
+        measuring = meter(kind, values, asked, reporter)
+        records = measuring.run(lambda done: reporter.note(line(done)))
+    show_and_write(measuring.measurements, kind)
+    return 0 if records and all(record.status == "ok" for record in records) else 1
+
+
+@contextmanager
+def session() -> Iterator[Reporter]:
+    """Progress on stderr, so that stdout holds results alone.
+
+    SIGTERM, with which CI ends a job, is Ctrl-C: the measuring process must end as well.
+    """
+    from rich.console import Console
+
+    from bench.executors.quiet import quieten, terminable
+    from bench.progress import live
+
+    quieten()
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    reporter = live.reporter(console)
+    with terminable():
+        try:
+            yield reporter
+        finally:
+            reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
+
+
+def line(done: Done[Any]) -> str:
     """A cell that has ended, in one line."""
     from bench.measure.estimate import words
 
     record = done.record
-    head = f"[{done.number}/{done.total}] {record.cell.label}"
+    latency = record.kind == "latency"
+    label = record.cell.label if latency else f"{record.base} ({record.size:,}) {record.backend}"
+    head = f"[{done.number}/{done.total}] {label}" + ("" if latency else f" k {record.k}")
     if record.result is None:
-        what = f"{record.status}: {record.reason}"
+        figures = f"{record.status}: {record.reason}"
     else:
-        found, ratio = record.result, record.result.ratio
-        what = (
-            f"{found.added.p50:.3f} of {found.forward.p50:.2f} ms, {100 * ratio.estimate:.2f} % "
-            f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
-            f"[{100 * found.noise.low:.2f}, {100 * found.noise.high:.2f}] {record.verdict}"
-        )
-    tail = "there already" if done.reused else ""
+        figures = _times(record) if latency else _bytes(record.result)
+    tail = ["there already"] * done.reused
     if done.left:
-        tail = f"{tail}, " if tail else ""
-        tail += f"about {words(done.left)} left"
-    return f"{head}: {what}" + (f" ({tail})" if tail else "")
+        tail.append(f"about {words(done.left)} left")
+    return f"{head}: {figures}" + (f" ({', '.join(tail)})" if tail else "")
 
 
-def error_console() -> Console:
-    """Progress on stderr, so that stdout holds results alone."""
-    from rich.console import Console
+def _times(record: LatencyRecord) -> str:
+    result = record.result
+    assert result is not None
+    ratio, noise = result.ratio, result.noise
+    return (
+        f"{result.added.p50:.3f} of {result.forward.p50:.2f} ms, {100 * ratio.estimate:.2f} % "
+        f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
+        f"[{100 * noise.low:.2f}, {100 * noise.high:.2f}] {record.verdict}"
+    )
 
-    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM, with which CI ends a job, is Ctrl-C: the measuring process must end as well."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _bytes(result: MemoryResult) -> str:
+    return (
+        f"RSS {result.rss_growth / 1e6:,.1f} MB, mapped {result.mapped / 1e6:,.1f}, "
+        f"disk {result.serialized / 1e6:,.1f}, peak {result.peak_growth / 1e6:,.1f}"
+    )

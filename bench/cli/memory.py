@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bench.cli.command import command
 from bench.cli.measuring import CASE, flags
-
-if TYPE_CHECKING:
-    from bench.measure.memory import Done
 
 EXAMPLES = """
 \b
@@ -28,61 +24,22 @@ resumes what was killed; the exit code is 1 if a cell has no figures.
 @click.command(epilog=EXAMPLES)
 @flags(*CASE)
 @click.option("--dry-run", is_flag=True, help="print the cells and stop")
-def memory(dry_run: bool, **given: Any) -> int:
+def memory(dry_run: bool, **values: Any) -> int:
     """Memory of a knowledge base: formula, disk, RSS growth, mapped pages, peak.
 
     The student only gives the width of the keys: nothing is forwarded.
     """
     from bench.cli import measuring
-    from bench.cli.measured import show_and_write
-    from bench.executors.quiet import quieten
-    from bench.measure.memory import measure
-    from bench.measure.memory_plan import plan, require_linux
-    from bench.progress import live as progress
-    from bench.records.measurements import Measurements
-    from reaugkd.artifacts.store import ArtifactStore
+    from bench.measure.plan import require_linux
 
     require_linux()
-    wanted = measuring.options(given)
-    quieten()
-    reporter = progress.reporter(measuring.error_console())
-    store = ArtifactStore(measuring.cache(given), reporter)
-    folder = measuring.folder(given, wanted, "memory")
-    if dry_run:
-        cells = plan(wanted, store, reporter)
-        for cell in cells:
-            click.echo(cell.label)
-        click.echo(f"{len(cells)} cells, for {folder}")
-        return 0
-    measurements = Measurements(folder)
-    for problem in measurements.read()[1]:
-        reporter.note(f"{problem.path} is passed over: {problem.reason}")
-    try:
-        with measuring.terminable():
-            records = measure(
-                wanted,
-                measurements,
-                store,
-                command=command(),
-                overwrite=given["overwrite"],
-                reporter=reporter,
-                done=lambda done: reporter.note(_line(done)),
-            )
-    finally:
-        reporter.finish()  # Ctrl-C in a stage: a bar gives the cursor back
-    show_and_write(measurements, "memory")
-    return 0 if records and all(record.status == "ok" for record in records) else 1
-
-
-def _line(done: Done) -> str:
-    """A cell that has ended, in one line."""
-    record = done.record
-    head = f"[{done.number}/{done.total}] {record.base} ({record.size:,}) {record.backend}"
-    if record.result is None:
-        return f"{head} k {record.k}: {record.status}: {record.reason}"
-    found = record.result
-    what = (
-        f"RSS {found.rss_growth / 1e6:,.1f} MB, mapped {found.mapped / 1e6:,.1f}, "
-        f"disk {found.serialized / 1e6:,.1f}, peak {found.peak_growth / 1e6:,.1f}"
-    )
-    return f"{head} k {record.k}: {what}" + (" (there already)" if done.reused else "")
+    asked = measuring.options(values)
+    if not dry_run:
+        return measuring.run("memory", values, asked)
+    with measuring.session() as reporter:
+        meter = measuring.meter("memory", values, asked, reporter)
+        plans = meter.plan()
+    for plan in plans:
+        click.echo(plan.label)
+    click.echo(f"{len(plans)} cells, for {meter.measurements.folder}")
+    return 0

@@ -1,14 +1,14 @@
 """Knowledge bases to measure on: generated ones of any size with the structure of real ones.
 
-A fine-tuned teacher's embeddings are a few class clusters with a spread of low rank around them,
-and training sets hold duplicates. White noise has none of this and would flatter or punish graph
-indexes without meaning anything.
+Their embeddings are those of :mod:`reaugkd.retrieval.clusters`, with duplicates, as training sets
+hold them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from safetensors.numpy import load_file, save_file
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.reporter import Reporter, Silent
+from reaugkd.retrieval import clusters
+from reaugkd.retrieval.clusters import Clusters
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 
@@ -35,12 +37,6 @@ GLUE = {
 }
 """Rows of train and width of the soft labels of the nine tasks, smallest first."""
 
-RANK, DECAY, NOISE = 24, 0.85, 0.1
-"""The spread within a class: directions, how each shrinks against the one before, and the rest."""
-
-SEPARATION = 2.0
-"""Distance of class centres in standard deviations of the first direction of the spread."""
-
 DUPLICATES = 0.02
 QUERIES = 2_000
 _BLOCK = 32_768
@@ -48,28 +44,53 @@ _QUERY_FILE = "queries.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """A knowledge base on disk with queries that are not in it.
+class BaseSource:
+    """A knowledge base with queries that are not in it; made, if need be, when it is first used.
 
     Attributes:
         name: as the cell shows it.
-        folder: what :meth:`KnowledgeBase.load` reads.
-        queries: [m, d] float32, a student's embeddings, not normalised.
-        student: [m, C] float32, its own distributions (scores where C = 1).
-        identity: plain JSON that decides all of them.
-        generated: whether it was made here.
         size, dim, classes: n, d and C.
+        generated: whether it is made here.
+        identity: plain JSON that decides all of it.
+        files: makes or finds the folder that :meth:`KnowledgeBase.load` reads, and a safetensors
+            file of ``queries`` and ``student``.
     """
 
     name: str
-    folder: Path
-    queries: NDArray[np.float32]
-    student: NDArray[np.float32]
-    identity: Mapping[str, Any]
-    generated: bool
     size: int
     dim: int
     classes: int
+    generated: bool
+    identity: Mapping[str, Any]
+    files: Callable[[], tuple[Path, Path]]
+
+    @cached_property
+    def _files(self) -> tuple[Path, Path]:
+        return self.files()
+
+    @property
+    def folder(self) -> Path:
+        """Of the knowledge base."""
+        return self._files[0]
+
+    @property
+    def queries_file(self) -> Path:
+        """Holds :attr:`queries` and :attr:`student`."""
+        return self._files[1]
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.float32]]:
+        return load_file(self.queries_file)
+
+    @property
+    def queries(self) -> NDArray[np.float32]:
+        """[m, d]: a student's embeddings, not normalised."""
+        return self._arrays["queries"]
+
+    @property
+    def student(self) -> NDArray[np.float32]:
+        """[m, C]: the student's own distributions (scores where C = 1)."""
+        return self._arrays["student"]
 
 
 def parse(text: str) -> tuple[str, int, int]:
@@ -92,80 +113,43 @@ def parse(text: str) -> tuple[str, int, int]:
     return name, int(name), 2
 
 
-def generated_identity(size: int, dim: int, classes: int) -> dict[str, dict[str, Any]]:
-    """What decides a generated base; it need not be made yet."""
-    structure = [RANK, DECAY, NOISE, SEPARATION, DUPLICATES, QUERIES]
-    return {"generated": {"size": size, "dim": dim, "classes": classes, "structure": structure}}
-
-
 def generated(
     store: ArtifactStore, text: str, dim: int, reporter: Reporter | None = None
-) -> Source:
-    """The generated base of a size, made once.
+) -> BaseSource:
+    """The generated base of a size and a width.
 
     Raises:
         UserError: as :func:`parse`.
     """
     name, size, classes = parse(text)
-    identity = generated_identity(size, dim, classes)
+    reporter = reporter or Silent()
+    structure = [clusters.RANK, clusters.DECAY, clusters.NOISE, clusters.SEPARATION]
+    identity = {
+        "size": size,
+        "dim": dim,
+        "classes": classes,
+        "structure": [*structure, DUPLICATES, QUERIES],
+    }
 
     def build(folder: Path) -> None:
-        space = _Space(dim, classes)
-        told = reporter or Silent()
-        told.start(f"{name}: generating {size:,} embeddings", size, "vectors")
+        space = Clusters(dim, classes)
+        reporter.start(f"{name}: generating {size:,} embeddings", size, "vectors")
         keys = np.empty((size, dim), np.float32)
         values = np.empty((size, classes), np.float32)
         for number, start in enumerate(range(0, size, _BLOCK)):
             part = slice(start, min(size, start + _BLOCK))
             keys[part], logits = space.draw(part.stop - part.start, seed=number + 1)
             values[part] = probabilities(3.0 * logits)
-            told.advance(part.stop - part.start)
+            reporter.advance(part.stop - part.start)
         copies = np.random.default_rng(0).integers(0, size, (2, int(DUPLICATES * size)))
         keys[copies[0]], values[copies[0]] = keys[copies[1]], values[copies[1]]
-        KnowledgeBase.build(keys, values, np.arange(size), identity["generated"]).save(folder)
+        KnowledgeBase.build(keys, values, np.arange(size), identity).save(folder)
         queries, logits = space.draw(QUERIES, seed=0)
         save_file({"queries": queries, "student": probabilities(logits)}, folder / _QUERY_FILE)
-        told.finish()
+        reporter.finish()
 
-    artifact = store.get("generated-base", identity["generated"], build)
-    arrays = load_file(artifact.path / _QUERY_FILE)
-    return Source(
-        name,
-        artifact.path,
-        arrays["queries"],
-        arrays["student"],
-        identity,
-        True,
-        size,
-        dim,
-        classes,
-    )
+    def files() -> tuple[Path, Path]:
+        folder = store.get("generated-base", identity, build).path
+        return folder, folder / _QUERY_FILE
 
-
-class _Space:
-    """Class centres and directions of spread, the same for every draw of one width."""
-
-    def __init__(self, dim: int, classes: int) -> None:
-        random = np.random.default_rng([dim, classes])
-        clusters = max(classes, 2)
-        rank = max(
-            0, min(RANK, dim - clusters)
-        )  # orthogonal to the centres, as far as there is room
-        basis, _ = np.linalg.qr(random.standard_normal((dim, rank + clusters)))
-        scale = DECAY ** np.arange(rank)
-        self.directions = (basis[:, :rank].T * scale[:, None]).astype(np.float32)
-        self.centres = (SEPARATION * basis[:, rank:].T).astype(np.float32)
-        self.classes = classes
-        self.noise = NOISE / np.sqrt(dim)
-
-    def draw(self, rows: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Embeddings [rows, dim] of length about 10, and logits [rows, C] that belong to them."""
-        random = np.random.default_rng([seed, 1])
-        which = random.integers(0, len(self.centres), rows)
-        spread = random.standard_normal((rows, len(self.directions)), np.float32)
-        rest = random.standard_normal((rows, self.centres.shape[1]), np.float32)
-        embeddings = self.centres[which] + spread @ self.directions + self.noise * rest
-        blurred = np.eye(len(self.centres), dtype=np.float32)[which]
-        blurred += 0.5 * random.standard_normal(blurred.shape, np.float32)
-        logits = blurred[:, : self.classes] * (5.0 if self.classes == 1 else 2.0)
-        return 4.0 * embeddings, logits
+    return BaseSource(name, size, dim, classes, True, {"generated": identity}, files)

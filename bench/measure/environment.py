@@ -125,17 +125,18 @@ def observe(before_load: tuple[float, float, float]) -> Environment:
         ],
         load_before=[round(value, 2) for value in before_load],
         load_after=[round(value, 2) for value in os.getloadavg()],
-        peak_bytes=peak_bytes(),
+        peak_bytes=memory_status().get("VmHWM", 0),
     )
 
 
-def peak_bytes() -> int:
-    """VmHWM of this process; 0 where there is no /proc."""
+def memory_status() -> dict[str, int]:
+    """Sizes of this process in bytes: RssAnon, RssFile, VmRSS, VmHWM; none without /proc."""
     status = Path("/proc/self/status")
     if not status.is_file():
-        return 0
-    lines = status.read_text(encoding="utf-8").splitlines()
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+        return {}
+    lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    sizes = (line.split() for line in lines if line.endswith(" kB"))
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in sizes}
 
 
 @cache

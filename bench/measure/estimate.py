@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from statistics import fmean
 
-from bench.measure.plan import Planned
+from bench.measure.plan import MeasurementPlan
 
 
 def words(seconds: float) -> str:
@@ -20,21 +20,18 @@ def words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
-def scaled(seconds: float, size: int, to: int) -> float:
-    """What ``to`` vectors take if ``size`` took ``seconds``: graphs and trees are n log n."""
-    return seconds * (to * math.log(to + 1)) / (size * math.log(size + 1))
-
-
 class Estimate:
     """Learns from what was built and measured.
 
     Args:
-        cells: that are to be measured.
+        plans: cells that are to be measured.
         builds: (spec, size) of indexes that are to be built.
     """
 
-    def __init__(self, cells: Iterable[Planned], builds: Iterable[tuple[str, int]] = ()) -> None:
-        self._cells = {one.key: _kind(one) for one in cells}
+    def __init__(
+        self, plans: Iterable[MeasurementPlan], builds: Iterable[tuple[str, int]] = ()
+    ) -> None:
+        self._waiting = {plan.key: _likes(plan) for plan in plans}
         self._builds = set(builds)
         self._took: dict[tuple[object, ...], list[float]] = {}
         self._built: dict[str, tuple[int, float]] = {}
@@ -45,34 +42,31 @@ class Estimate:
         if seconds > 0 and size >= self._built.get(spec, (0, 0.0))[0]:
             self._built[spec] = (size, seconds)
 
-    def build(self, spec: str, size: int) -> float | None:
-        """Seconds a build may take; None without anything to go by."""
-        if spec not in self._built:
-            return None
+    def build(self, spec: str, size: int) -> float:
+        """Seconds a build that is to come may take, graphs and trees being n log n; 0: unknown."""
+        if spec not in self._built or (spec, size) not in self._builds:
+            return 0.0
         before, seconds = self._built[spec]
-        return scaled(seconds, before, size)
+        return seconds * (size * math.log(size + 1)) / (before * math.log(before + 1))
 
-    def measured(self, planned: Planned, seconds: float) -> None:
+    def measured(self, plan: MeasurementPlan, seconds: float) -> None:
         """A cell has ended."""
-        kind = self._cells.pop(planned.key, _kind(planned))
-        self._took.setdefault(kind, []).append(seconds)
+        self._waiting.pop(plan.key, None)
+        self._took.setdefault(_likes(plan), []).append(seconds)
 
     def left(self) -> float | None:
         """Seconds until all is done; None while nothing was measured."""
-        if not self._cells:
+        if not self._waiting:
             return 0.0
         if not self._took:
             return None
-        overall = fmean(_flat(self._took.values()))
-        cells = (fmean(self._took.get(kind, [overall])) for kind in self._cells.values())
-        builds = (self.build(spec, size) or 0.0 for spec, size in self._builds)
+        overall = [fmean([seconds for likes in self._took.values() for seconds in likes])]
+        cells = (fmean(self._took.get(likes, overall)) for likes in self._waiting.values())
+        builds = (self.build(spec, size) for spec, size in self._builds)
         return sum(cells) + sum(builds)
 
 
-def _kind(planned: Planned) -> tuple[object, ...]:
-    cell = planned.cell
+def _likes(plan: MeasurementPlan) -> tuple[object, ...]:
+    """Cells of the same take about as long."""
+    cell = plan.cell
     return cell.batch, cell.precision, cell.threads, cell.lengths
-
-
-def _flat(values: Iterable[Sequence[float]]) -> list[float]:
-    return [value for part in values for value in part]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal
-
-from pydantic import Field
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from bench.measure.statistics import verdict
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import IndexFacts, Interval, LatencyRecord
 from bench.records.store import Problem
 
@@ -31,68 +31,112 @@ OUTCOMES = {HOLDS: "holds", FAILS: "fails", ERROR: "error", UNDECIDED: "undecide
 BUSY = 0.5
 """Load above a cell's own threads at which a process began on a busy machine."""
 
-_MEASURED: tuple[Ruling, ...] = ("holds", "fails", "undecided")
+_RULED: tuple[Ruling, ...] = ("holds", "fails", "undecided")
+
+ANSWERS = ("key", "spec", "effort", "target", "target_met", "recall", "agreement")
+"""Of a record's index, what the JSON file repeats."""
+
+MEASURED = ("time", "commit", "dirty", "cpu", "cores")
+"""Of a record's provenance, what the JSON file repeats."""
 
 
-class Measured(_Plain):
-    """Where a cell was measured."""
+@dataclass(frozen=True)
+class Judged:
+    """One cell before the limit: its record, and what the gate says of it."""
 
-    time: str = Field(description="UTC, ISO 8601, when the cell finished")
-    commit: str | None = Field(description="of the source tree, None if installed")
-    dirty: bool | None
-    cpu: str
-    cores: int = Field(description="of the machine; the cell says how many it used")
-
-
-class Answers(_Plain):
-    """The index behind a cell and how well it answers."""
-
-    key: str
-    spec: str
-    effort: int | None
-    target: str
-    target_met: bool
-    recall: float
-    agreement: float
-
-
-class Judged(_Plain):
-    """One cell before the limit."""
-
-    key: str
-    cell: LatencyCell
+    record: LatencyRecord
     verdict: Ruling
-    reason: str | None = Field(description="why it does not hold; None if it does")
-    ratio: Interval | None = Field(description="added / forward; None where nothing was measured")
-    noise: Interval | None = Field(description="A/A: forward / plain forward - 1")
-    load: float = Field(description="highest load average at which one of its processes began")
+    reason: str | None
     limit: float
-    index: Answers | None
-    seconds: float = Field(description="that its processes took")
-    measured: Measured
+
+    @property
+    def cell(self) -> LatencyCell:
+        """What was measured."""
+        return self.record.cell
+
+    @property
+    def index(self) -> IndexFacts | None:
+        """The index behind it and how well it answers."""
+        return self.record.index
+
+    @property
+    def ratio(self) -> Interval | None:
+        """Added / forward; None where nothing was measured."""
+        result = self.record.result
+        measured = self.record.status == "ok" and result is not None and _sound(result.ratio)
+        return result.ratio if measured and result is not None else None
+
+    @property
+    def noise(self) -> Interval | None:
+        """A/A: forward / plain forward - 1."""
+        result = self.record.result
+        return result.noise if result is not None and _sound(result.noise) else None
+
+    @property
+    def load(self) -> float:
+        """Highest load average at which one of its processes began."""
+        environments = self.record.result.environments if self.record.result else []
+        return max((each.load_before[0] for each in environments), default=0.0)
+
+    @property
+    def seconds(self) -> float:
+        """What its processes took."""
+        return self.record.result.seconds if self.record.result else 0.0
+
+    def content(self) -> dict[str, Any]:
+        """The cell as ``bench gate --json`` writes it."""
+        record = self.record.model_dump(mode="json")
+        index = record["index"]
+        return {
+            "key": record["key"],
+            "cell": record["cell"],
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "ratio": self.ratio and self.ratio.model_dump(),
+            "noise": self.noise and self.noise.model_dump(),
+            "load": self.load,
+            "limit": self.limit,
+            "index": index and {name: index[name] for name in ANSWERS},
+            "seconds": self.seconds,
+            "measured": {name: record["provenance"][name] for name in MEASURED},
+        }
 
 
-class Unusable(_Plain):
-    """A file that was passed over."""
+@dataclass(frozen=True)
+class Outcome:
+    """The gate's answer.
 
-    file: str
-    reason: str
+    Attributes:
+        code: 0 holds, 1 fails, 2 error or nothing measured, 3 undecided.
+        limit: highest admissible overhead.
+        on_undecided: what is made of undecided cells.
+        cells: what was judged.
+        unusable: files that were passed over.
+        notes: what to know when reading the cells.
+    """
 
-
-class Outcome(_Plain):
-    """The gate's answer."""
-
-    code: int = Field(description="0 holds, 1 fails, 2 error or nothing measured, 3 undecided")
+    code: int
     limit: float
     on_undecided: OnUndecided
     cells: tuple[Judged, ...]
-    unusable: tuple[Unusable, ...]
-    notes: tuple[str, ...] = Field(description="what to know when reading the cells")
+    unusable: tuple[Problem, ...]
+    notes: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         """Whether the exit code is 0."""
         return self.code == HOLDS
+
+    def content(self) -> dict[str, Any]:
+        """The answer as ``bench gate --json`` writes it."""
+        return {
+            "code": self.code,
+            "limit": self.limit,
+            "on_undecided": self.on_undecided,
+            "cells": [cell.content() for cell in self.cells],
+            "unusable": [{"file": str(file.path), "reason": file.reason} for file in self.unusable],
+            "notes": list(self.notes),
+        }
 
 
 def decide(
@@ -101,7 +145,7 @@ def decide(
     limit: float,
     on_undecided: OnUndecided = "fail",
     tree: str | None = None,
-    told: Iterable[str] = (),
+    more: Iterable[str] = (),
 ) -> Outcome:
     """Judge every record by ``limit``, whatever limit it was measured against.
 
@@ -116,11 +160,11 @@ def decide(
         limit: highest admissible overhead, e.g. 0.03.
         on_undecided: ``pass`` takes undecided cells for held ones.
         tree: commit of the working tree, for the notes.
-        told: further notes.
+        more: further notes.
     """
     cells = tuple(judge(record, limit) for record in records)
     unusable = tuple(
-        Unusable(file=_text(str(one.path)), reason=_text(one.reason)) for one in problems
+        Problem(Path(_text(str(problem.path))), _text(problem.reason)) for problem in problems
     )
     return Outcome(
         code=_code(cells, unusable, on_undecided),
@@ -128,50 +172,22 @@ def decide(
         on_undecided=on_undecided,
         cells=cells,
         unusable=unusable,
-        notes=(*told, *notes(cells, tree)),
+        notes=(*more, *notes(cells, tree)),
     )
 
 
-def _code(cells: Sequence[Judged], unusable: Sequence[Unusable], on_undecided: OnUndecided) -> int:
-    found = {cell.verdict for cell in cells}
-    if "fails" in found:
+def _code(cells: Sequence[Judged], unusable: Sequence[Problem], on_undecided: OnUndecided) -> int:
+    verdicts = {cell.verdict for cell in cells}
+    if "fails" in verdicts:
         return FAILS
-    if not cells or unusable or not found <= {*_MEASURED}:
+    if not cells or unusable or not verdicts <= {*_RULED}:
         return ERROR
-    return UNDECIDED if "undecided" in found and on_undecided == "fail" else HOLDS
+    return UNDECIDED if "undecided" in verdicts and on_undecided == "fail" else HOLDS
 
 
 def judge(record: LatencyRecord, limit: float) -> Judged:
     """One record before ``limit``."""
-    ruling, reason = _ruling(record, limit)
-    made, result, index = record.provenance, record.result, record.index
-    ratio = result.ratio if result is not None and _sound(result.ratio) else None
-    return Judged(
-        key=record.key,
-        cell=record.cell,
-        verdict=ruling,
-        reason=reason,
-        ratio=ratio if record.status == "ok" else None,
-        noise=result.noise if result is not None and _sound(result.noise) else None,
-        load=max((one.load_before[0] for one in result.environments), default=0.0)
-        if result is not None
-        else 0.0,
-        limit=limit,
-        index=index
-        and Answers(
-            key=index.key,
-            spec=index.spec,
-            effort=index.effort,
-            target=index.target,
-            target_met=index.target_met,
-            recall=index.recall,
-            agreement=index.agreement,
-        ),
-        seconds=result.seconds if result is not None else 0.0,
-        measured=Measured(
-            time=made.time, commit=made.commit, dirty=made.dirty, cpu=made.cpu, cores=made.cores
-        ),
-    )
+    return Judged(record, *_ruling(record, limit), limit)
 
 
 def _ruling(record: LatencyRecord, limit: float) -> tuple[Ruling, str | None]:
@@ -181,13 +197,13 @@ def _ruling(record: LatencyRecord, limit: float) -> tuple[Ruling, str | None]:
     if isinstance(shown, str):
         return "nothing measured", shown
     ratio, index = shown
-    found = verdict(ratio, limit)
-    if found == "fails":  # also off target: reaching the target would take longer still
+    ruling = verdict(ratio, limit)
+    if ruling == "fails":  # also off target: reaching the target would take longer still
         return "fails", f"the whole interval is above {percent(limit)}"
     if not index.target_met:
         reached = index.recall if index.target.startswith("recall") else index.agreement
         return "off target", f"{index.spec} never reached {index.target} (held out: {reached:.3f})"
-    if found == "undecided":
+    if ruling == "undecided":
         against = (
             "" if record.limit == limit else f"; it was measured against {percent(record.limit)}"
         )
@@ -233,19 +249,20 @@ def _sound(interval: Interval) -> bool:
 
 def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
     """What makes the cells less than one table measured on this tree."""
-    machines = sorted({f"{one.measured.cpu} ({one.measured.cores} cores)" for one in cells})
+    origins = [cell.record.provenance for cell in cells]
+    machines = sorted({f"{origin.cpu} ({origin.cores} cores)" for origin in origins})
     if len(machines) > 1:
         yield f"Cells of {len(machines)} machines: {', '.join(machines)}."
-    commits = sorted({one.measured.commit or "unknown" for one in cells})
+    commits = sorted({origin.commit or "unknown" for origin in origins})
     if len(commits) > 1:
         yield f"Cells of {len(commits)} commits: {', '.join(commits)}."
-    other = sum(one.measured.commit != tree for one in cells) if tree is not None else 0
+    other = sum(origin.commit != tree for origin in origins) if tree is not None else 0
     if other:
         yield f"{other} of {len(cells)} cells were not measured at this tree's commit, {tree}."
-    changed = sum(one.measured.dirty is True for one in cells)
+    changed = sum(origin.dirty is True for origin in origins)
     if changed:
         yield f"{changed} of {len(cells)} cells were measured with uncommitted changes."
-    busy = [one.load for one in cells if one.load > one.cell.threads + BUSY]
+    busy = [cell.load for cell in cells if cell.load > cell.cell.threads + BUSY]
     if busy:
         yield (
             f"{len(busy)} of {len(cells)} cells were measured on a busy machine (load up to "
@@ -257,10 +274,9 @@ def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
 def _indexes(cells: Sequence[Judged]) -> Iterable[str]:
     """The same base and backend, but more than one index: other vectors or another library."""
     keys: dict[tuple[str, int, int, str], set[str]] = {}
-    for one in cells:
-        if one.index is not None:
-            what = (one.cell.base, one.cell.size, one.cell.dim, one.index.spec)
-            keys.setdefault(what, set()).add(one.index.key)
-    for (base, size, _, spec), found in keys.items():
-        if len(found) > 1:
-            yield f"{base} ({size:,}) {spec}: {len(found)} different indexes, {sorted(found)}."
+    for cell, index in ((judged.cell, judged.index) for judged in cells):
+        if index is not None:
+            keys.setdefault((cell.base, cell.size, cell.dim, index.spec), set()).add(index.key)
+    for (base, size, _, spec), several in keys.items():
+        if len(several) > 1:
+            yield f"{base} ({size:,}) {spec}: {len(several)} different indexes, {sorted(several)}."

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.measurement import LatencyRecord
-from bench.records.measurements import Kind, Measurements, PlanFile
+from bench.records.measurements import Measurements, PlanFile
 from bench.records.store import Problem
 from reaugkd.errors import UserError
 
 
 @dataclass(frozen=True)
-class Found:
+class GateCells:
     """What a folder holds.
 
     Attributes:
@@ -27,7 +26,7 @@ class Found:
     notes: tuple[str, ...]
 
 
-def read(folder: Path) -> Found:
+def read(folder: Path) -> GateCells:
     """All latency cells below ``folder``.
 
     Those of earlier plans count as well: nothing that was measured there is hidden from the gate.
@@ -39,38 +38,20 @@ def read(folder: Path) -> Found:
     if not Measurements.at(folder):
         raise UserError(f"no measurements at {folder}: `bench latency --out {folder}` makes them")
     store = Measurements(folder)
-    found, problems = store.read()
-    plan, memory = _plan(store, "latency", problems), _plan(store, "memory", problems)
-    records = {record.key: record for record in found if isinstance(record, LatencyRecord)}
-    if memory is not None:
-        problems = [one for one in problems if one.path.stem not in memory.cells]
-    order = list(plan.cells) if plan is not None else []
-    planned = [records.pop(key) for key in order if key in records]
-    if plan is not None:
-        problems += _missing(store, plan, {record.key for record in planned}, problems)
-    return Found((*planned, *records.values()), tuple(problems), tuple(_notes(plan, len(records))))
-
-
-def _plan(store: Measurements, kind: Kind, problems: list[Problem]) -> PlanFile | None:
-    plan = store.read_plan(kind)
-    if isinstance(plan, Problem):
-        if kind == "latency":
-            problems.append(plan)
-        return None
-    return plan
-
-
-def _missing(
-    store: Measurements, plan: PlanFile, there: set[str], problems: list[Problem]
-) -> Iterator[Problem]:
-    told = there | {one.path.stem for one in problems}
-    for key, label in plan.cells.items():
-        if key not in told:
-            yield Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
-
-
-def _notes(plan: PlanFile | None, others: int) -> Iterator[str]:
-    if plan is None:
-        yield "The folder has no plan: cells that were never measured cannot be missed."
-    elif others:
-        yield f"{others} of the cells are not of the folder's last plan."
+    cells, problems = store.records()
+    records = {record.key: record for record in cells if isinstance(record, LatencyRecord)}
+    plan, memory = store.read_plan("latency"), store.read_plan("memory")
+    if isinstance(memory, PlanFile):
+        problems = [file for file in problems if file.path.stem not in memory.cells]
+    if not isinstance(plan, PlanFile):
+        note = "The folder has no plan: cells that were never measured cannot be missed."
+        return GateCells((*records.values(),), (*problems, *filter(None, [plan])), (note,))
+    planned = [records.pop(key) for key in plan.cells if key in records]
+    named = {*(record.key for record in planned), *(file.path.stem for file in problems)}
+    problems += [
+        Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
+        for key, label in plan.cells.items()
+        if key not in named
+    ]
+    more = f"{len(records)} of the cells are not of the folder's last plan."
+    return GateCells((*planned, *records.values()), tuple(problems), (more,) * bool(records))

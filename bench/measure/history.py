@@ -17,9 +17,10 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from bench.measure.gate import Judged, Outcome, Ruling
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.frozen import Frozen
+from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import Interval
-from bench.records.store import Problem
+from bench.records.store import Problem, first_of
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1
@@ -32,7 +33,7 @@ class HistoryError(UserError):
     """The history file is of another schema, or no history, or cannot be written."""
 
 
-class Entry(_Plain):
+class HistoryEntry(Frozen):
     """One cell at one call of the gate."""
 
     schema_version: Literal[1] = SCHEMA
@@ -66,30 +67,28 @@ class History:
         problems: lines that were passed over; their path names the line.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
     problems: tuple[Problem, ...]
 
 
-def entries(outcome: Outcome, time: str) -> tuple[Entry, ...]:
+def entries(outcome: Outcome, time: str) -> tuple[HistoryEntry, ...]:
     """What the history keeps of a call at ``time`` (ISO 8601)."""
-    return tuple(_entry(cell, time) for cell in outcome.cells)
+    return tuple(_entry(judged, time) for judged in outcome.cells)
 
 
-def _entry(cell: Judged, time: str) -> Entry:
-    return Entry(
+def _entry(judged: Judged, time: str) -> HistoryEntry:
+    record, origin = judged.record, judged.record.provenance
+    return HistoryEntry(
         time=time,
-        measured=cell.measured.time,
-        commit=cell.measured.commit,
-        dirty=cell.measured.dirty,
-        cpu=cell.measured.cpu,
-        cores=cell.measured.cores,
-        key=cell.key,
-        cell=cell.cell,
-        spec=cell.index.spec if cell.index is not None else None,
-        ratio=cell.ratio,
-        limit=cell.limit,
-        verdict=cell.verdict,
-        reason=cell.reason,
+        measured=origin.time,
+        **origin.model_dump(include={"commit", "dirty", "cpu", "cores"}),
+        key=record.key,
+        cell=record.cell,
+        spec=record.index.spec if record.index is not None else None,
+        ratio=judged.ratio,
+        limit=judged.limit,
+        verdict=judged.verdict,
+        reason=judged.reason,
     )
 
 
@@ -105,19 +104,18 @@ def read(path: Path) -> History:
         return History((), ())
     except OSError as error:
         raise HistoryError(f"cannot read the history {path}: {error.strerror}") from error
-    found, problems = [], []
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        one = _parse(path, number, line)
-        if isinstance(one, Entry):
-            found.append(one)
-        else:
-            problems.append(one)
-    return History(tuple(found), tuple(problems))
+    lines = [
+        _parse(path, number, line)
+        for number, line in enumerate(data.split(b"\n"), start=1)
+        if line.strip()
+    ]
+    return History(
+        tuple(entry for entry in lines if isinstance(entry, HistoryEntry)),
+        tuple(problem for problem in lines if isinstance(problem, Problem)),
+    )
 
 
-def _parse(path: Path, number: int, line: bytes) -> Entry | Problem:
+def _parse(path: Path, number: int, line: bytes) -> HistoryEntry | Problem:
     where = f"{path} line {number}"
     try:
         content = json.loads(line)
@@ -134,13 +132,12 @@ def _parse(path: Path, number: int, line: bytes) -> Entry | Problem:
             f"{where}: schema version {version}, this is {SCHEMA}: give another --history"
         )
     try:
-        return Entry.model_validate(content)
+        return HistoryEntry.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        return Problem(Path(where), f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        return Problem(Path(where), first_of(error))
 
 
-def append(path: Path, added: Sequence[Entry]) -> None:
+def append(path: Path, added: Sequence[HistoryEntry]) -> None:
     """Write the lines of one call behind what is there, all in one write.
 
     Processes that append at the same time wait for each other.
@@ -161,10 +158,10 @@ def append(path: Path, added: Sequence[Entry]) -> None:
         raise HistoryError(f"cannot write the history {path}: {error.strerror}") from error
 
 
-def _append(file: int, added: Iterable[Entry]) -> None:
+def _append(file: int, added: Iterable[HistoryEntry]) -> None:
     size = os.fstat(file).st_size
     torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-    data = b"\n" * torn + "".join(f"{one.line}\n" for one in added).encode()
+    data = b"\n" * torn + "".join(f"{entry.line}\n" for entry in added).encode()
     try:
         if os.write(file, data) < len(data):
             raise OSError(28, "No space left on device")
@@ -174,10 +171,11 @@ def _append(file: int, added: Iterable[Entry]) -> None:
         raise
 
 
-def series(found: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
+def series(entries: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, ...]]:
     """The entries of each cell on each machine, oldest first."""
-    groups: dict[tuple[str, str, int], list[Entry]] = {}
-    for one in found:
-        groups.setdefault((one.cell.model_dump_json(), one.cpu, one.cores), []).append(one)
-    for group in groups.values():
-        yield tuple(sorted(group, key=lambda one: one.time))
+    groups: dict[tuple[str, str, int], list[HistoryEntry]] = {}
+    for entry in entries:
+        group = (entry.cell.model_dump_json(), entry.cpu, entry.cores)
+        groups.setdefault(group, []).append(entry)
+    for entries_of_one in groups.values():
+        yield tuple(sorted(entries_of_one, key=lambda entry: entry.time))

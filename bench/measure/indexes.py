@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from bench.measure.bases import Source
+from bench.measure.bases import BaseSource
 from bench.records.measurement import IndexFacts
 from reaugkd.artifacts import sealed
 from reaugkd.artifacts.store import ArtifactStore, write_json
@@ -29,7 +29,7 @@ from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex, Ids
 from reaugkd.retrieval.knowledge_base import KnowledgeBase, checksum
 from reaugkd.retrieval.normalise import Vectors
-from reaugkd.retrieval.tuning import SENSIBLE, recall_at_k
+from reaugkd.retrieval.tuning import recall_at_k, sensible_efforts
 
 MOST = 32
 """Neighbours of the exact answers that are kept; a larger k asks for its own."""
@@ -115,6 +115,20 @@ class Built:
         index.build(keys)
         return index
 
+    def on_disk(self, base: KnowledgeBase) -> int:
+        """Bytes on disk of the saved index (else of the keys), soft labels and ids.
+
+        A saved classifier also keeps the keys of a base whose index holds vectors of its own.
+        """
+        if self.folder is None:
+            return base.keys.nbytes + besides(base)
+        return sum(path.stat().st_size for path in self.folder.iterdir()) + besides(base)
+
+
+def besides(base: KnowledgeBase) -> int:
+    """Bytes of what every backend needs beside its index: soft labels and ids, n (4 C + 8)."""
+    return base.values.nbytes + base.ids.nbytes
+
 
 def index_identity(spec: str, build_threads: int) -> dict[str, Any]:
     """What decides an index beside its vectors; nothing is built for it."""
@@ -135,7 +149,7 @@ class Indexes:
     def __init__(
         self,
         store: ArtifactStore,
-        source: Source,
+        source: BaseSource,
         build_threads: int,
         reporter: Reporter | None = None,
     ) -> None:
@@ -173,11 +187,10 @@ class Indexes:
                 self._reporter.finish()
             return {"seconds": seconds, "threads": self.build_threads, "load": list(load)}
 
-        made = self._store.get("index", identity, build)
-        facts = made.facts
-        return Built(
-            spec, made.path, made.key, facts["seconds"], facts["threads"], tuple(facts["load"])
-        )
+        artifact = self._store.get("index", identity, build)
+        facts = artifact.facts
+        load = tuple(facts["load"])
+        return Built(spec, artifact.path, artifact.key, facts["seconds"], facts["threads"], load)
 
     def tuned(self, spec: str, mixture: Mixture, target: Target, threads: int) -> IndexFacts:
         """The facts of ``spec`` with the least effort that reaches ``target`` on half the queries.
@@ -214,12 +227,11 @@ class Indexes:
         half = len(self.source.queries) // 2
         tuning, held = slice(0, half), slice(half, None)
         name = f"{self.source.name}: tuning {index.name} to {target}"
-        most = max(SENSIBLE, index.size // 4)
-        efforts: list[int | None] = [e for e in index.efforts(mixture.k) if e <= most]
+        efforts = sensible_efforts(index, mixture.k)
         self._truth(mixture.k)  # a stage of its own
-        self._reporter.start(name, max(1, len(efforts)), "efforts")
+        self._reporter.start(name, len(efforts), "efforts")
         met = False
-        for effort in efforts or [index.effort]:
+        for effort in efforts:
             index.effort = effort
             quality = self._quality(index, mixture, tuning)
             self._reporter.advance(1, quality)
@@ -240,14 +252,14 @@ class Indexes:
 
     def _quality(self, index: AnnIndex, mixture: Mixture, part: slice) -> dict[str, float]:
         queries, student = self.source.queries[part], self.source.student[part]
-        best, there = (array[part, : mixture.k] for array in self._truth(mixture.k))
+        best, nearest = (array[part, : mixture.k] for array in self._truth(mixture.k))
         similarities, ids = index.search(queries, mixture.k)
-        # An index may hold rounded vectors: what it found counts by its true similarity.
-        found = self._exact.similarities(queries, ids)
+        # An index may hold rounded vectors: its answers count by their true similarities.
+        true = self._exact.similarities(queries, ids)
         mixed = self._mixed(student, similarities, ids, mixture)
-        expected = self._mixed(student, best, there, mixture)
+        expected = self._mixed(student, best, nearest, mixture)
         return {
-            "recall": recall_at_k(found, best),
+            "recall": recall_at_k(true, best),
             "agreement": _agreement(mixed, expected),
             "drift": _drift(mixed, expected),
         }

@@ -106,13 +106,13 @@ class Inputs:
             with np.load(path, allow_pickle=False) as stored:
                 types = stored.get("types")
                 ids, offsets = stored["ids"], stored["offsets"]
-                found = cls(ids, offsets, types, int(stored["pad_id"]), str(stored["label"]))
+                inputs = cls(ids, offsets, types, int(stored["pad_id"]), str(stored["label"]))
             whole = offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) > 0).all()
-            if not whole or len(found) < 1:
+            if not whole or len(inputs) < 1:
                 raise ValueError("offsets do not fit")
         except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
             raise UserError(f"{path} holds no inputs: {error}") from error
-        return found
+        return inputs
 
     def draw(self, count: int, seed: int, process: int) -> NDArray[np.int64]:
         """Row numbers [count] for a process: different ones for every process while there are any.
@@ -227,8 +227,10 @@ def tokens(table: Any, tokenizer: PreTrainedTokenizerBase, max_length: int) -> M
     """What a tokenizer makes of the texts of a split, cut at ``max_length``, without padding."""
     names = [name for name in ("text_a", "text_b") if name in table.column_names]
     texts = [table[name].to_pylist() for name in names]
-    found: Mapping[str, Any] = tokenizer(*texts, truncation="longest_first", max_length=max_length)
-    return found
+    encoded: Mapping[str, Any] = tokenizer(
+        *texts, truncation="longest_first", max_length=max_length
+    )
+    return encoded
 
 
 @cache

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.frozen import Frozen
+from bench.records.latency_cell import LatencyCell
 from reaugkd.errors import UserError
 
+_SHAPE = re.compile(r"bert-(\d+)l-(\d+)")
 
-class RandomStudent(_Plain):
+
+class RandomStudent(Frozen):
     """A BERT of these sizes with random weights: latency does not depend on them."""
 
     kind: Literal["random"] = "random"
@@ -26,8 +30,24 @@ class RandomStudent(_Plain):
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
 
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The student ``bert-6l-768`` and its like; None for anything else, a checkpoint.
 
-class FolderStudent(_Plain):
+        Raises:
+            UserError: for a student that cannot be.
+        """
+        match = _SHAPE.fullmatch(text.lower())
+        if not match:
+            return None
+        layers, width = map(int, match.groups())
+        heads = max(1, width // 64)  # 64 wide as in BERT
+        if layers < 1 or width < 1 or width % heads:
+            raise UserError(f"student '{text}': at least 1 layer, and a width of heads of 64")
+        return cls(layers=layers, width=width, heads=heads)
+
+
+class FolderStudent(Frozen):
     """A student that ``Encoder.save_pretrained`` wrote."""
 
     kind: Literal["folder"] = "folder"
@@ -37,16 +57,33 @@ class FolderStudent(_Plain):
 StudentSource = Annotated[RandomStudent | FolderStudent, Field(discriminator="kind")]
 
 
-class Job(_Plain):
+class Job(Frozen):
     """One process of a cell."""
 
     cell: LatencyCell
+    spec: str = Field(description="backend to build where there is no saved index")
     effort: int | None = Field(None, description="set on the index; None: as it was saved")
     index: str | None = Field(
         None, description="folder of the saved index; None: built from the keys at once"
     )
-    spec: str = Field(description="backend to build where there is no saved index")
     base: str = Field(description="folder of the KnowledgeBase")
+
+    @model_validator(mode="after")
+    def _something_to_measure(self) -> Self:
+        cell = self.cell
+        if min(cell.batch, cell.threads, cell.k) < 1:
+            raise ValueError(
+                f"batch, threads and k are at least 1, got {cell.batch}, {cell.threads}, {cell.k}"
+            )
+        if not cell.beta > 0:
+            raise ValueError(f"beta {cell.beta}: nothing is retrieved, so nothing can be measured")
+        return self
+
+
+class LatencyJob(Job):
+    """Time the forwards of a student and what retrieval adds to them."""
+
+    kind: Literal["latency"] = "latency"
     queries: str | None = Field(
         None,
         description="safetensors with 'queries' [m, d] float32 that take the place of the "
@@ -63,29 +100,38 @@ class Job(_Plain):
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
-        cell = self.cell
-        if min(cell.batch, cell.threads, cell.k) < 1:
-            raise ValueError(
-                f"batch, threads and k are at least 1, got {cell.batch}, {cell.threads}, {cell.k}"
-            )
-        if not cell.beta > 0:
-            raise ValueError(f"beta {cell.beta}: nothing is retrieved, so nothing can be measured")
-        if self.count % cell.batch:
-            raise ValueError(f"count {self.count} is not a multiple of batch {cell.batch}")
+        if self.count % self.cell.batch:
+            raise ValueError(f"count {self.count} is not a multiple of batch {self.cell.batch}")
         return self
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a job.
 
-        Raises:
-            UserError: in one line, naming the file and the first field that is wrong.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise UserError(f"cannot read job {path}: {error.strerror}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "job"
-            raise UserError(f"job {path}: {field}: {first['msg']}") from error
+class MemoryJob(Job):
+    """Load a saved index, answer queries, and read what that took."""
+
+    kind: Literal["memory"] = "memory"
+    queries: str = Field(
+        description="safetensors with 'queries' [m, d] and 'student' [m, C], float32"
+    )
+    small_base: str = Field(description="folder of the KnowledgeBase that is served first")
+    small_index: str | None = Field(description="folder of its saved index")
+
+
+_JOB: TypeAdapter[LatencyJob | MemoryJob] = TypeAdapter(
+    Annotated[LatencyJob | MemoryJob, Field(discriminator="kind")]
+)
+
+
+def read(path: Path) -> LatencyJob | MemoryJob:
+    """Read a job.
+
+    Raises:
+        UserError: in one line, naming the file and the first field that is wrong.
+    """
+    try:
+        return _JOB.validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read job {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "job"
+        raise UserError(f"job {path}: {field}: {first['msg']}") from error

@@ -34,8 +34,8 @@ def render(outcome: Outcome, time: str) -> bytes:
         mark = _mark(cell, outcome)
         if mark is not None:
             _add(case, mark, cell.reason or cell.verdict)
-    for one in outcome.unusable:
-        _add(_case(suite, "files", one.file), ("error", "unusable"), one.reason)
+    for file in outcome.unusable:
+        _add(_case(suite, "files", str(file.path)), ("error", "unusable"), file.reason)
     if not outcome.cells and not outcome.unusable:
         _add(_case(suite, "cells", "at least one"), ("error", "nothing measured"), "no cells")
     suite.set("tests", str(len(suite)))

@@ -32,8 +32,8 @@ def record(data_dir: Path, tokenizer_dir: str, tasks: Sequence[str]) -> dict[str
     counts = {}
     for name in tasks:
         train = from_folder(TASKS[name], data_dir).train
-        found = Counter(map(len, tokens(train, tokenizer, MAX_LENGTH)["input_ids"]))
-        counts[name] = {str(length): found[length] for length in sorted(found)}
+        histogram = Counter(map(len, tokens(train, tokenizer, MAX_LENGTH)["input_ids"]))
+        counts[name] = {str(length): histogram[length] for length in sorted(histogram)}
     return {
         "of": "tokens of an input of train, [CLS] and [SEP] included, cut at max_length",
         "tokenizer": f"BERT uncased WordPiece, fingerprint {tokenizer_fingerprint(tokenizer)[:12]}",

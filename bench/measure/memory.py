@@ -7,84 +7,75 @@ answers queries, and the peak on the way. Mapped file pages are told apart: they
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import groupby
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from bench.executors.groups import Overwrite
-from bench.measure.memory_plan import plan
-from bench.measure.meter import WORKER, Meter
-from bench.measure.options import Options
-from bench.measure.process import Launcher
-from bench.records.measurement import MemoryRecord
-from bench.records.measurements import Measurements, PlanFile
-from reaugkd.artifacts.store import ArtifactStore
-from reaugkd.reporter import Reporter
+from bench.measure import bases, environment
+from bench.measure.indexes import Indexes, besides
+from bench.measure.job import MemoryJob
+from bench.measure.meter import Arrays, Meter
+from bench.measure.plan import MeasurementPlan
+from bench.measure.prepare import EXPECTED, ReadyIndex
+from bench.records.measurement import MemoryRecord, MemoryResult
+from bench.records.measurements import Kind
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
-
-@dataclass(frozen=True)
-class Done:
-    """A cell that has just ended; ``number`` of ``total`` planned ones, from 1."""
-
-    record: MemoryRecord
-    reused: bool
-    number: int
-    total: int
+SMALL = 1_000
+"""Entries of the base that is served before the first reading."""
 
 
-def measure(
-    wanted: Options,
-    measurements: Measurements,
-    store: ArtifactStore,
-    *,
-    command: str,
-    overwrite: Overwrite = "missing",
-    reporter: Reporter | None = None,
-    done: Callable[[Done], None] | None = None,
-    launch: Launcher = WORKER,
-) -> list[MemoryRecord]:
-    """Measure what is not there yet; the records of all planned cells that have one.
+class MemoryMeter(Meter[MemoryRecord]):
+    """Reads what a knowledge base takes in memory and on disk."""
 
-    Args:
-        wanted: which cells.
-        measurements: where records are found and kept.
-        store: where knowledge bases and indexes are found and kept.
-        command: the command line, for provenance.
-        overwrite: ``missing`` measures what has no usable record or did not end well, ``never``
-            only what has no file at all, ``always`` everything.
-        reporter: told of builds.
-        done: told of every cell.
-        launch: starts the measuring processes.
+    KIND: ClassVar[Kind] = "memory"
+    RECORD: ClassVar[type[MemoryRecord]] = MemoryRecord
 
-    Raises:
-        UserError: for a mistake in the options, before any work starts; if a record cannot be
-            written.
-    """
-    planned = plan(wanted, store, reporter)
-    measurements.create()
-    labels = {one.key: one.label for one in planned}
-    measurements.write_plan(PlanFile(kind="memory", command=command, cells=labels))
-    records: list[MemoryRecord] = []
-    for _, group in groupby(planned, key=lambda one: id(one.subject)):
-        meter: Meter | None = None  # opens the base, which a finished cell does not need
-        for one in group:
-            found = measurements.get(one.key)
-            kept = found if isinstance(found, MemoryRecord) else None
-            if overwrite == "always" or (overwrite == "missing" and not _usable(kept)):
-                again = True
-            else:
-                again = found is None
-            if again:
-                meter = meter or Meter(store, one, wanted, command, reporter, launch)
-                kept = meter.measure(one)
-                measurements.write(kept)
-            if kept is None:
-                continue  # --overwrite never, and the file is no record of ours
-            records.append(kept)
-            if done is not None:
-                done(Done(kept, not again, len(records), len(planned)))
-    return records
+    def record(
+        self, plan: MeasurementPlan, result: MemoryResult | None, common: Mapping[str, Any]
+    ) -> MemoryRecord:
+        """The record of a cell."""
+        names = {"base", "size", "dim", "classes", "generated", "backend", "k"}
+        return MemoryRecord(**plan.cell.model_dump(include=names), **common)
 
+    def figures(
+        self, plan: MeasurementPlan, index: ReadyIndex
+    ) -> tuple[MemoryResult, Arrays | None]:
+        """Serve the base in a process, and add what formulas and files say."""
+        base = KnowledgeBase.load(plan.subject.source.folder)
+        small_base, small_index = self._small(plan)
+        job = MemoryJob(
+            cell=plan.cell,
+            spec=plan.spec,
+            effort=index.facts.effort,
+            index=index.folder,
+            base=str(plan.subject.source.folder),
+            queries=str(plan.subject.source.queries_file),
+            small_base=small_base,
+            small_index=small_index,
+        )
+        variables = environment.variables(plan.cell.threads)
+        content = self.launcher(job.model_dump_json(), variables)
+        result = MemoryResult(
+            formula=index.facts.nbytes + besides(base),
+            serialized=index.built.on_disk(base),
+            **json.loads(content),
+        )
+        return result, None
 
-def _usable(record: MemoryRecord | None) -> bool:
-    return record is not None and record.status == "ok"
+    def _small(self, plan: MeasurementPlan) -> tuple[str, str | None]:
+        """A base of the same width through the same backend, as small as the backend allows.
+
+        Inverted files want as many vectors as they have lists.
+        """
+        size = max(SMALL, plan.cell.k)
+        while True:
+            source = bases.generated(self.store, str(size), plan.cell.dim, self.reporter)
+            indexes = Indexes(self.store, source, self.options.build_threads, self.reporter)
+            try:
+                folder = indexes.built(plan.spec).folder
+                return str(source.folder), None if folder is None else str(folder)
+            except EXPECTED:
+                if size >= plan.cell.size:
+                    raise
+                size *= 4

@@ -1,4 +1,4 @@
-"""What one measuring process saw, and how a cell's processes are kept and summed up."""
+"""What one latency process saw, and how a cell's processes are kept and summed up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from pydantic import ValidationError
 
 from bench.measure import statistics
 from bench.measure.process import ProcessError
-from bench.measure.statistics import Timings
+from bench.measure.timing import Laps
 from bench.records.measurement import Environment, LatencyResult
 
-TIMES = Timings._fields
 NOTHING_MS = 1e-3
 """A search takes many microseconds: a median below one says that nothing was called."""
 
@@ -60,31 +59,31 @@ class Observed:
     @classmethod
     def _checked(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Raises ValueError (pydantic's too) or KeyError for what is not a result."""
-        made = cls(
-            **{name: arrays[name] for name in (*TIMES, "rows", "tokens")},
+        process = cls(
+            **{name: arrays[name] for name in (*Laps._fields, "rows", "tokens")},
             environment=str(arrays["environment"]),
             seconds=float(arrays["seconds"]),
         )
-        if any(getattr(made, name).dtype != np.int64 for name in TIMES):
+        if any(times.dtype != np.int64 for times in process.laps):
             raise ValueError("times are not whole nanoseconds")
-        if not made.rows.size or made.rows.shape != made.tokens.shape:
+        if not process.rows.size or process.rows.shape != process.tokens.shape:
             raise ValueError("rows and tokens do not fit")
-        statistics.ratio([made.timings] * statistics.LEAST)  # shapes, and times above 0
-        Environment.model_validate_json(made.environment)
-        return made
+        statistics.ratio([process.laps] * statistics.LEAST)  # shapes, and times above 0
+        Environment.model_validate_json(process.environment)
+        return process
 
     @property
-    def timings(self) -> Timings:
+    def laps(self) -> Laps:
         """Its times."""
-        return Timings(self.forward, self.added, self.plain)
+        return Laps(self.forward, self.added, self.plain)
 
 
 def pack(processes: Sequence[Observed]) -> dict[str, NDArray[Any]]:
     """All processes as arrays: ``0.forward``, ``0.added``, ..., ``1.forward``, ..."""
     return {
-        f"{number}.{field.name}": np.asarray(getattr(one, field.name))
-        for number, one in enumerate(processes)
-        for field in fields(one)
+        f"{number}.{field.name}": np.asarray(getattr(process, field.name))
+        for number, process in enumerate(processes)
+        for field in fields(process)
     }
 
 
@@ -108,20 +107,22 @@ def result(processes: Sequence[Observed]) -> LatencyResult:
         ProcessError: if nothing was added in its added part.
         ValueError: for fewer than two processes.
     """
-    timings = [one.timings for one in processes]
-    added = statistics.percentiles([one.added for one in processes])
+    laps = [process.laps for process in processes]
+    added = statistics.percentiles([process.added for process in processes])
     if added.p50 < NOTHING_MS:
         raise ProcessError(f"nothing was measured: retrieval took {added.p50 * 1e6:.0f} ns")
     return LatencyResult(
-        forward=statistics.percentiles([one.forward for one in processes]),
+        forward=statistics.percentiles([process.forward for process in processes]),
         added=added,
-        ratio=statistics.ratio(timings),
-        end_to_end=statistics.end_to_end(timings),
-        noise=statistics.noise(timings),
+        ratio=statistics.ratio(laps),
+        end_to_end=statistics.end_to_end(laps),
+        noise=statistics.noise(laps),
         processes=len(processes),
         rounds=len(processes[0].forward),
-        inputs=len(np.unique(np.concatenate([one.rows for one in processes]))),
-        tokens=float(np.concatenate([one.tokens for one in processes]).mean()),
-        seconds=sum(one.seconds for one in processes),
-        environments=[Environment.model_validate_json(one.environment) for one in processes],
+        inputs=len(np.unique(np.concatenate([process.rows for process in processes]))),
+        tokens=float(np.concatenate([process.tokens for process in processes]).mean()),
+        seconds=sum(process.seconds for process in processes),
+        environments=[
+            Environment.model_validate_json(process.environment) for process in processes
+        ],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench.measure import bases, environment
 from bench.measure.indexes import Target
+from bench.measure.job import RandomStudent
 from bench.records.latency_cell import PRECISIONS, Precision
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.retrieval import ann
 
 STUDENT = "bert-6l-768"
 K, TAU, BETA = 10, 0.1, 0.5
-_SHAPE = re.compile(r"bert-(\d+)l-(\d+)")
 
 
 class Options(BaseModel):
@@ -93,33 +92,6 @@ class Lengths(NamedTuple):
         return cls("recorded" if name == "recorded" else "real", chosen)
 
 
-class Shape(NamedTuple):
-    """A student with random weights; latency does not depend on them."""
-
-    layers: int
-    width: int
-
-    @property
-    def heads(self) -> int:
-        """Attention heads, 64 wide as in BERT."""
-        return max(1, self.width // 64)
-
-
-def shape(student: str) -> Shape | None:
-    """Layers and width of ``bert-6l-768`` and its like; None for anything else, a checkpoint.
-
-    Raises:
-        UserError: for a student that cannot be.
-    """
-    found = _SHAPE.fullmatch(student.lower())
-    if not found:
-        return None
-    made = Shape(*map(int, found.groups()))
-    if made.layers < 1 or made.width < 1 or made.width % made.heads:
-        raise UserError(f"student '{student}': at least 1 layer, and a width of heads of 64")
-    return made
-
-
 def share(text: str, name: str = "--max-overhead") -> float:
     """Read a share: ``3%`` or ``0.03``; a bare ``3`` could be either and is refused.
 
@@ -161,13 +133,13 @@ def precisions(texts: Iterable[str]) -> tuple[Precision, ...]:
     Raises:
         UnknownNameError: with the nearest.
     """
-    found: list[Precision] = []
+    names: dict[str, Precision] = {name: name for name in PRECISIONS}
+    chosen: dict[Precision, None] = {}
     for text in texts:
-        near = [one for one in PRECISIONS if one == text.strip().lower()]
-        if not near:
+        if text.strip().lower() not in names:
             raise UnknownNameError("precision", text, PRECISIONS)
-        found += near
-    return tuple(dict.fromkeys(found))
+        chosen[names[text.strip().lower()]] = None
+    return tuple(chosen)
 
 
 def cores() -> int:
@@ -184,7 +156,7 @@ def require(options: Options) -> None:
     _one_source(options)
     _numbers(options)
     Target.parse(options.target)
-    shape(options.student)
+    random_weights = RandomStudent.parse(options.student) is not None
     for spec in options.ann:
         ann.BACKENDS.require(spec.partition(":")[0])
         ann.make(spec)
@@ -195,7 +167,7 @@ def require(options: Options) -> None:
             continue
         if options.data_dir is None:
             raise UserError(f"--lengths {text} needs --data-dir, the folder of GLUE's files")
-        if shape(options.student) is not None:
+        if random_weights:
             raise UserError(f"--lengths {text} needs a --student with a tokenizer, not random ones")
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise UserError(f"--data-dir {options.data_dir}: no such folder")
@@ -209,13 +181,15 @@ def require_k(ks: Iterable[int], name: str, size: int) -> None:
 
 
 def _one_source(options: Options) -> None:
-    given = {"--bases": options.bases, "--run": options.run, "--classifier": options.classifier}
-    named = [flag for flag, value in given.items() if value]
+    sources = {"--bases": options.bases, "--run": options.run, "--classifier": options.classifier}
+    named = [flag for flag, value in sources.items() if value]
     if len(named) != 1:
-        found = " and ".join(named) or "none of them"
-        raise UserError(f"give one of --bases, --run and --classifier, got {found}")
-    brought = {"--student": options.student != STUDENT, "--lengths": options.lengths}
-    for flag, value in brought.items():
+        said = " and ".join(named) or "none of them"
+        raise UserError(f"give one of --bases, --run and --classifier, got {said}")
+    for flag, value in {
+        "--student": options.student != STUDENT,
+        "--lengths": options.lengths,
+    }.items():
         if options.served and value:
             raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
     if options.classifier is not None and options.task is None:

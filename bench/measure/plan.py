@@ -1,63 +1,91 @@
-"""The latency cells of some options, each with everything that decides its figure."""
+"""The cells of some options, latency or memory, each with everything that decides its figure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from bench.measure import environment, options, subjects
-from bench.measure.indexes import index_identity
+from bench.measure.indexes import Mixture, index_identity
 from bench.measure.options import Options
-from bench.measure.subjects import Given, Subject
-from bench.records import provenance
-from bench.records.latency_cell import LatencyCell, Precision
+from bench.measure.subjects import InputFile, Subject
+from bench.records import definitions, provenance
+from bench.records.latency_cell import LatencyCell
+from bench.records.measurements import Kind
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
+from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann.auto import backend as auto
 
-PROTOCOL = 1
-"""Raised when the loop, the inputs or the statistics would give the same cell another figure."""
+PROTOCOL: Mapping[Kind, int] = {"latency": 1, "memory": 1}
+"""Raised when the process, the inputs or the statistics would give a cell another figure."""
 
 DECISIVE = ("numpy", "torch", "transformers")
-"""Packages whose version decides a figure; the index's library comes with it."""
+"""Packages whose version decides a time; the index's library comes with it."""
 
 CODE = (
-    "reaugkd/retrieval",
+    "reaugkd/retrieval/knowledge_base.py",
+    "reaugkd/retrieval/mixing.py",
+    "reaugkd/retrieval/normalise.py",
+    "reaugkd/retrieval/query.py",
+    "reaugkd/retrieval/ann/*.py",
     "reaugkd/models/encoder.py",
     "reaugkd/models/attention.py",
     "reaugkd/models/dropout.py",
     "bench/measure/environment.py",
     "bench/measure/inputs.py",
     "bench/measure/student.py",
+    "bench/measure/timed.py",
     "bench/measure/timing.py",
     "bench/measure/worker.py",
 )
-"""Source whose every change gives a cell another key: what is timed, and how."""
+"""Source whose definitions decide a time: what is timed, and how (docs/decisions/0015)."""
 
 INPUTS, BATCHES = 104, 8
 """At least, per process: 208 distinct inputs over two processes, and batches for a median."""
 
+MEMORY_BATCH = 32
+"""Queries per search of a memory cell: what a search holds for a batch is part of the peak."""
 
-@dataclass(frozen=True)
-class Planned:
+
+@dataclass(frozen=True, eq=False)
+class MeasurementPlan:
     """A cell to measure.
 
     Attributes:
-        cell: what is measured.
+        kind: latency or memory.
+        cell: what is measured; of a memory cell its precision and lengths do not count.
+        spec: the backend; differs from the cell's for ``auto``.
         key: fingerprint of ``identity``.
         identity: everything that decides the figure.
-        subject: its knowledge base and student.
-        given: its inputs.
+        subject: its knowledge base and student, not necessarily made yet.
+        inputs: of a latency cell.
     """
 
+    kind: Kind
     cell: LatencyCell
+    spec: str
     key: str
     identity: Mapping[str, Any]
     subject: Subject
-    given: Given
+    inputs: InputFile | None
+
+    @property
+    def label(self) -> str:
+        """The cell in a few words."""
+        if self.kind == "latency":
+            return self.cell.label
+        return f"{self.cell.base} ({self.cell.size:,}) {self.cell.backend} k {self.cell.k}"
+
+    @property
+    def mixture(self) -> Mixture:
+        """Neighbours, temperature and share."""
+        return self.subject.mixture(self.cell.k)
 
     @property
     def count(self) -> int:
@@ -82,109 +110,115 @@ def count(batch: int) -> int:
 def plan(
     wanted: Options,
     store: ArtifactStore,
+    kind: Kind = "latency",
     reporter: Reporter | None = None,
     *,
     delay_us: float = 0.0,
-) -> list[Planned]:
+) -> list[MeasurementPlan]:
     """Every cell, one base after another; the same cell only once.
 
+    Batch, precision and lengths do not matter to memory.
+
     Raises:
-        UserError: for the first mistake in the options.
+        UserError: for the first mistake in the options, or where memory cannot be read.
     """
     options.require(wanted)
-    for threads, precision in product(wanted.threads, wanted.precision):
-        environment.require(threads, precision)
-    told = reporter or Silent()
-    cells: dict[str, Planned] = {}
-    for subject in subjects.subjects(wanted, store, told):
+    if kind == "memory":
+        require_linux()
+    else:
+        for threads, precision in product(wanted.threads, wanted.precision):
+            environment.require(threads, precision)
+    reporter = reporter or Silent()
+    plans: dict[str, MeasurementPlan] = {}
+    for subject in subjects.subjects(wanted, store, reporter):
         for spec in wanted.ann:
-            ann.make(spec).check(subject.dim)
-        for given, threads, precision, batch, k, spec in product(
-            subject.given, wanted.threads, wanted.precision, wanted.batch, subject.ks, wanted.ann
-        ):
-            cell = _cell(subject, given, threads, precision, batch, k, spec)
-            identity = _identity(cell, subject, given, wanted, store, told)
+            ann.make(spec).check(subject.source.dim)
+        for cell, inputs in _cells(subject, wanted, kind):
+            spec = auto.resolve(
+                cell.backend,
+                cell.size,
+                cell.dim,
+                batch=cell.batch if kind == "latency" else None,
+                threads=cell.threads,
+                cache=store.root,
+                reporter=reporter,
+            )
+            identity = _identity(kind, cell, spec, subject, wanted)
+            if inputs is not None:
+                identity |= _of_times(cell, subject, inputs, wanted)
             if delay_us:
                 identity["delay_us"] = delay_us
             key = fingerprint.of_json(identity)
-            cells.setdefault(key, Planned(cell, key, identity, subject, given))
-    return list(cells.values())
+            planned = MeasurementPlan(kind, cell, spec, key, identity, subject, inputs)
+            plans.setdefault(key, planned)
+    return list(plans.values())
 
 
-def _cell(
-    subject: Subject,
-    given: Given,
-    threads: int,
-    precision: Precision,
-    batch: int,
-    k: int,
-    spec: str,
-) -> LatencyCell:
-    return LatencyCell(
-        base=subject.name,
-        size=subject.size,
-        dim=subject.dim,
-        classes=subject.classes,
-        generated=subject.generated,
-        backend=spec,
-        k=k,
-        tau=subject.tau,
-        beta=subject.beta,
-        batch=batch,
-        precision=precision,
-        threads=threads,
-        lengths=given.label,
-        student=subject.student_label,
-    )
+def require_linux() -> None:
+    """Raise :class:`UserError` where there is no /proc/self/status to read."""
+    if sys.platform != "linux":
+        raise UserError(f"bench memory reads /proc, which Linux has and {sys.platform} has not")
+
+
+def _cells(
+    subject: Subject, wanted: Options, kind: Kind
+) -> Iterable[tuple[LatencyCell, InputFile | None]]:
+    """The cells of a subject in the order of the work, each with its inputs if it has any."""
+    source = subject.source
+    inputs: Sequence[InputFile | None] = subject.inputs
+    axes: Sequence[Sequence[Any]] = (wanted.threads, wanted.precision, wanted.batch)
+    if kind == "memory":
+        inputs, axes = (None,), (wanted.threads[:1], ("fp32",), (MEMORY_BATCH,))
+    for file, threads, precision, batch, k, spec in product(inputs, *axes, subject.ks, wanted.ann):
+        cell = LatencyCell(
+            base=source.name,
+            size=source.size,
+            dim=source.dim,
+            classes=source.classes,
+            generated=source.generated,
+            backend=spec,
+            k=k,
+            tau=subject.tau,
+            beta=subject.beta,
+            batch=batch,
+            precision=precision,
+            threads=threads,
+            lengths=file.label if file else "",
+            student=subject.student_label,
+        )
+        yield cell, file
 
 
 def _identity(
-    cell: LatencyCell,
-    subject: Subject,
-    given: Given,
-    wanted: Options,
-    store: ArtifactStore,
-    reporter: Reporter,
+    kind: Kind, cell: LatencyCell, spec: str, subject: Subject, wanted: Options
 ) -> dict[str, Any]:
-    versions = provenance.packages()
-    name, flags = provenance.processor()
-    decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
+    """What decides a cell of either kind."""
+    asked = {"asked": cell.backend} if spec != cell.backend else {}
     return {
-        "kind": "latency",
-        "protocol": PROTOCOL,
-        "base": dict(subject.identity),
-        "student": dict(subject.student_identity),
-        "inputs": given.identity,
-        "index": _index(cell, wanted.build_threads, store, reporter),
+        "kind": kind,
+        "protocol": PROTOCOL[kind],
+        "base": dict(subject.source.identity),
+        "index": {**index_identity(spec, wanted.build_threads), **asked},
         "mixture": [cell.k, cell.tau, cell.beta],
         "target": wanted.target,
         "batch": cell.batch,
-        "precision": cell.precision,
         "threads": cell.threads,
-        "rounds": wanted.rounds,
-        "packages": {name: versions[name] for name in decisive if name in versions},
-        "code": provenance.code(*CODE),
-        "cpu": [name, *flags],
     }
 
 
-def _index(
-    cell: LatencyCell, build_threads: int, store: ArtifactStore, reporter: Reporter
+def _of_times(
+    cell: LatencyCell, subject: Subject, inputs: InputFile, wanted: Options
 ) -> dict[str, Any]:
-    """What decides the index; ``auto`` is what it stands for on this machine.
-
-    That is measured now if it has not been.
-    """
-    from reaugkd.retrieval.ann.auto import backend as auto
-
-    spec = auto.resolve(
-        cell.backend,
-        cell.size,
-        cell.dim,
-        batch=cell.batch,
-        threads=cell.threads,
-        cache=store.root,
-        reporter=reporter,
-    )
-    asked = {"asked": cell.backend} if spec != cell.backend else {}
-    return {**index_identity(spec, build_threads), **asked}
+    """What decides a time beyond :func:`_identity`."""
+    versions = provenance.packages()
+    processor, flags = provenance.processor()
+    decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
+    return {
+        "student": dict(subject.student_identity),
+        "inputs": inputs.identity,
+        "precision": cell.precision,
+        "rounds": wanted.rounds,
+        "packages": {name: versions[name] for name in decisive if name in versions},
+        "code": definitions.of_files(*CODE),
+        "cpu": [processor, *flags],
+    }

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from bench.measure.estimate import Estimate, words
 from bench.measure.indexes import Built, Indexes, Target, index_identity
-from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import Options
-from bench.measure.plan import Planned
-from bench.measure.subjects import Subject
+from bench.measure.plan import MeasurementPlan
 from bench.records.measurement import IndexFacts
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.ann.auto import backend as auto
 
 EXPECTED = (UserError, RuntimeError, ValueError, OSError, MemoryError)
 """What libraries raise where an index cannot be built: a reason for a cell to fail, not a crash."""
@@ -28,142 +24,91 @@ class UnreadyError(UserError):
     """A cell cannot be measured; the message is the reason."""
 
 
-class Need(NamedTuple):
-    """What decides a tuned index within a base; the batch only where the backend is ``auto``."""
-
-    backend: str
-    k: int
-    threads: int
-    batch: int | None
-
-    @classmethod
-    def of(cls, planned: Planned) -> Need:
-        """Of a cell."""
-        cell = planned.cell
-        batch = cell.batch if auto.is_auto(cell.backend) else None
-        return cls(cell.backend, cell.k, cell.threads, batch)
+Need = tuple[str, int, int]
+"""What decides a tuned index within a base: spec, k and threads."""
 
 
 @dataclass(frozen=True)
-class Index:
-    """An index that is built and tuned; ``folder`` is None where the worker builds it at once."""
+class ReadyIndex:
+    """An index that is built and tuned."""
 
     facts: IndexFacts
-    folder: str | None
+    built: Built
+
+    @property
+    def folder(self) -> str | None:
+        """Of the saved index, None where a process builds it at once."""
+        return None if self.built.folder is None else str(self.built.folder)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A base to measure on.
-
-    Attributes:
-        base: folder of the knowledge base.
-        queries: file of the queries of a generated base.
-        student: the student.
-        indexes: by need, the index or the reason why there is none.
-    """
-
-    base: str
-    queries: str | None
-    student: RandomStudent | FolderStudent
-    indexes: Mapping[Need, Index | str]
-
-    def index(self, planned: Planned) -> Index:
-        """The index of a cell.
-
-        Raises:
-            UnreadyError: if it could not be built or tuned.
-        """
-        found = self.indexes[Need.of(planned)]
-        if isinstance(found, str):
-            raise UnreadyError(found)
-        return found
+def need(plan: MeasurementPlan) -> Need:
+    """The index that a cell needs."""
+    return plan.spec, plan.cell.k, plan.cell.threads
 
 
 def prepare(
-    cells: Sequence[Planned],
+    plans: Sequence[MeasurementPlan],
     options: Options,
     store: ArtifactStore,
     reporter: Reporter,
     estimate: Estimate,
-) -> Ready:
-    """Generate, build all, then tune all; an index that fails fails its own cells alone.
+) -> dict[Need, ReadyIndex | UnreadyError]:
+    """Make the base and the student of some cells, build all their indexes and tune them.
 
-    Raises:
-        UnreadyError: if there is no base or no student.
+    Returns:
+        By need, the index or why there is none.
     """
-    subject = cells[0].subject
+    subject, needs = plans[0].subject, {need(plan): plan for plan in plans}
     try:
-        source, student = subject.source(), subject.student()
+        indexes = Indexes(store, subject.source, options.build_threads, reporter)
+        if len(indexes.base) != subject.source.size:  # made, if need be, before any index
+            raise UnreadyError(f"{subject.source.folder} holds {len(indexes.base):,} entries")
+        if plans[0].kind == "latency":
+            subject.student()
+        ready = {
+            key: _index(plan, indexes, Target.parse(options.target), reporter, estimate)
+            for key, plan in needs.items()
+        }
     except EXPECTED as error:
-        raise UnreadyError(why(error)) from error
-    indexes = Indexes(store, source, options.build_threads, reporter)
-    needs = {Need.of(one): one for one in cells}
-    found: dict[Need, Built | str] = {}
-    for need, planned in needs.items():
-        try:
-            found[need] = _built(planned, indexes, store, reporter, estimate)
-        except EXPECTED as error:
-            found[need] = f"building {need.backend}: {why(error)}"
-    ready: dict[Need, Index | str] = {}
-    for need, built in found.items():
-        ready[need] = (
-            built
-            if isinstance(built, str)
-            else _tuned(need, built, indexes, subject, Target.parse(options.target))
-        )
-    queries = str(source.folder / "queries.safetensors") if source.generated else None
-    made = Ready(str(source.folder), queries, student, ready)
-    del indexes, source
+        return dict.fromkeys(needs, UnreadyError(why(error)))
+    del indexes
     gc.collect()  # what was built lies on disk; the measuring processes need the memory
-    return made
+    return ready
 
 
-def pending(planned: Planned, build_threads: int, store: ArtifactStore) -> tuple[str, int] | None:
-    """Spec and size of the index that has to be built for a cell; None if it is there, or auto."""
-    cell = planned.cell
-    if auto.is_auto(cell.backend):
-        return None
-    empty = ann.make(cell.backend, build_threads=build_threads)
-    own = index_identity(cell.backend, build_threads)
-    identity = {"base": dict(planned.subject.identity), **own}
-    if empty.instant or store.has("index", identity):
-        return None
-    return cell.backend, cell.size
+def pending(
+    plan: MeasurementPlan, build_threads: int, store: ArtifactStore
+) -> tuple[str, int] | None:
+    """Spec and size of the index that has to be built for a cell; None if it is there."""
+    source = plan.subject.source
+    identity = {"base": dict(source.identity), **index_identity(plan.spec, build_threads)}
+    instant = ann.make(plan.spec, build_threads=build_threads).instant
+    return None if instant or store.has("index", identity) else (plan.spec, source.size)
 
 
 def why(error: BaseException) -> str:
     """An error in one line."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}".rstrip(": ")
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
-def _built(
-    planned: Planned,
+def _index(
+    plan: MeasurementPlan,
     indexes: Indexes,
-    store: ArtifactStore,
+    target: Target,
     reporter: Reporter,
     estimate: Estimate,
-) -> Built:
-    cell = planned.cell
-    places: dict[str, Any] = {"cache": store.root, "reporter": reporter}
-    spec = auto.resolve(
-        cell.backend, cell.size, cell.dim, batch=cell.batch, threads=cell.threads, **places
-    )
+) -> ReadyIndex | UnreadyError:
+    """The index of a cell, or why there is none."""
+    spec, cell, step = plan.spec, plan.cell, "building"
     seconds = estimate.build(spec, cell.size)
-    if seconds and pending(planned, indexes.build_threads, store):
+    if seconds:
         about = words(seconds)
         reporter.note(f"{cell.base}: building {spec} over {cell.size:,} takes about {about}")
-    built = indexes.built(spec)
-    estimate.built(spec, cell.size, built.seconds)
-    return built
-
-
-def _tuned(
-    need: Need, built: Built, indexes: Indexes, subject: Subject, target: Target
-) -> Index | str:
     try:
-        facts = indexes.tuned(built.spec, subject.mixture(need.k), target, need.threads)
+        built = indexes.built(spec)
+        estimate.built(spec, cell.size, built.seconds)
+        step = "tuning"
+        return ReadyIndex(indexes.tuned(spec, plan.mixture, target, cell.threads), built)
     except EXPECTED as error:
-        return f"tuning {built.spec}: {why(error)}"
-    return Index(facts, None if built.folder is None else str(built.folder))
+        return UnreadyError(f"{step} {spec}: {why(error)}")

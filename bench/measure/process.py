@@ -41,7 +41,7 @@ class Launcher:
         """``python -m name`` with this interpreter."""
         return cls((sys.executable, "-m", name), timeout)
 
-    def __call__(self, job: str, variables: Mapping[str, str], result: str = "result.npz") -> bytes:
+    def __call__(self, job: str, variables: Mapping[str, str]) -> bytes:
         """The content of the result file.
 
         Whatever happens, the process has ended when this returns or raises, and nothing of it is
@@ -50,19 +50,18 @@ class Launcher:
         Args:
             job: JSON.
             variables: on top of this process's environment.
-            result: name of the result file, whose ending may matter to the process.
 
         Raises:
             ProcessError: with the last line of its stderr, the signal that killed it, or that it
                 did not end.
         """
         with tempfile.TemporaryDirectory(prefix="reaugkd-") as folder:
-            given, made = Path(folder, "job.json"), Path(folder, result)
-            given.write_text(job, encoding="utf-8")
-            self._run([*self.command, str(given), str(made)], variables)
-            if not made.is_file():
+            asked, result = Path(folder, "job.json"), Path(folder, "result")
+            asked.write_text(job, encoding="utf-8")
+            self._run([*self.command, str(asked), str(result)], variables)
+            if not result.is_file():
                 raise ProcessError("the measuring process ended without a result")
-            return made.read_bytes()
+            return result.read_bytes()
 
     def _run(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         child = subprocess.Popen(
@@ -73,7 +72,7 @@ class Launcher:
             env={**os.environ, **variables},
         )
         try:
-            _, told = child.communicate(timeout=self.timeout)
+            _, stderr = child.communicate(timeout=self.timeout)
         except subprocess.TimeoutExpired as error:
             message = f"the measuring process did not end within {self.timeout:g} s"
             raise ProcessError(message) from error
@@ -82,14 +81,14 @@ class Launcher:
                 child.kill()
                 child.communicate()
         if child.returncode:
-            raise ProcessError(_reason(child.returncode, told.decode(errors="replace")))
+            raise ProcessError(_reason(child.returncode, stderr.decode(errors="replace")))
 
 
 def _reason(code: int, stderr: str) -> str:
     if code < 0:
-        known = {one.value: one.name for one in signal.Signals}
+        names = {number.value: number.name for number in signal.Signals}
         memory = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
-        return f"the measuring process was ended by {known.get(-code, f'signal {-code}')}{memory}"
+        return f"the measuring process was ended by {names.get(-code, f'signal {-code}')}{memory}"
     lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
     last = lines[-1].removeprefix("error: ") if lines else "it said nothing"
     return f"the measuring process failed (exit code {code}): {last}"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from bench.measure.bases import QUERIES, Source
+from bench.measure.bases import QUERIES, BaseSource
 from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
 from reaugkd import tasks
@@ -41,7 +41,7 @@ class Served:
         label: the student in a few words.
     """
 
-    source: Source
+    source: BaseSource
     mixture: Mixture
     student: Path
     inputs: Path
@@ -95,8 +95,8 @@ def of_classifier(folder: Path, task: str, data_dir: str | None, store: Artifact
     data = tasks.load(task, data_dir=data_dir)
     seal = sealed.peek(folder / "knowledge_base", FILE)["payload"]
     student = [path for path in sorted((folder / "student").glob("*")) if path.is_file()]
-    own = fingerprint.of_files([*student, folder / SETTINGS])
-    identity = {"base": seal, "classifier": own, "data": data.fingerprint}
+    files = fingerprint.of_files([*student, folder / SETTINGS])
+    identity = {"base": seal, "classifier": files, "data": data.fingerprint}
 
     def build(work: Path) -> None:
         classifier = RetrievalAugmentedClassifier.from_pretrained(folder)
@@ -122,9 +122,9 @@ def _write(
     parts = [split.select(range(many)) for split in (held, tested)]
     pad = int(classifier.tokenizer.pad_token_id or 0)
     outputs = [inference.run(classifier.encoder, part, pad) for part in parts]
-    own = np.concatenate([probabilities(output.logits) for output in outputs])
+    distributions = np.concatenate([probabilities(output.logits) for output in outputs])
     queries = np.concatenate([output.embedding for output in outputs])
-    save_file({"queries": queries, "student": own}, work / _QUERIES)
+    save_file({"queries": queries, "student": distributions}, work / _QUERIES)
     ids = [row for part in parts for row in part["input_ids"]]
     typed = "token_type_ids" in held.column_names
     types = [row for part in parts for row in part["token_type_ids"]] if typed else None
@@ -135,17 +135,14 @@ def _served(artifact: Artifact, name: str, label: str) -> Served:
     folder = artifact.path / _SERVED
     chosen = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     base = KnowledgeBase.load(folder / "knowledge_base")
-    arrays = load_file(artifact.path / _QUERIES)
-    source = Source(
-        f"{name} (real)",
-        folder / "knowledge_base",
-        arrays["queries"],
-        arrays["student"],
-        {"served": artifact.key},
-        False,
-        len(base),
-        base.keys.shape[1],
-        base.values.shape[1],
+    source = BaseSource(
+        name=f"{name} (real)",
+        size=len(base),
+        dim=base.keys.shape[1],
+        classes=base.values.shape[1],
+        generated=False,
+        identity={"served": artifact.key},
+        files=lambda: (folder / "knowledge_base", artifact.path / _QUERIES),
     )
     mixture = Mixture(chosen["k"], chosen["tau"], chosen["beta"])
     return Served(source, mixture, folder / "student", artifact.path / _INPUTS, label)

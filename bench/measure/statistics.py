@@ -9,35 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.measure.timing import Laps, Nanoseconds
 from bench.records.measurement import Interval, Times, Verdict
 
 RESAMPLES, SEED = 2_000, 0
 LEAST = 2
 """Processes below which nothing is said of the variation between them."""
 
-Nanoseconds = NDArray[np.int64]
 
-
-class Timings(NamedTuple):
-    """What one process timed: int64 [rounds, batches], nanoseconds per batch.
-
-    Attributes:
-        forward: of the run with retrieval.
-        added: everything retrieval adds after it.
-        plain: a forward alone, interleaved.
-    """
-
-    forward: Nanoseconds
-    added: Nanoseconds
-    plain: Nanoseconds
-
-
-def ratio(processes: Sequence[Timings]) -> Interval:
+def ratio(processes: Sequence[Laps]) -> Interval:
     """The overhead: added / forward of the same batch in the same loop.
 
     Raises:
@@ -47,13 +32,13 @@ def ratio(processes: Sequence[Timings]) -> Interval:
     return _interval([_shares(p.added, p.forward) for p in _checked(processes)])
 
 
-def end_to_end(processes: Sequence[Timings]) -> Interval:
+def end_to_end(processes: Sequence[Laps]) -> Interval:
     """(forward + added) / plain forward - 1, the interleaved cross-check; errors as ratio."""
-    found = [_shares(p.forward + p.added, p.plain) for p in _checked(processes)]
-    return _less_one(_interval(found))
+    shares = [_shares(p.forward + p.added, p.plain) for p in _checked(processes)]
+    return _less_one(_interval(shares))
 
 
-def noise(processes: Sequence[Timings]) -> Interval:
+def noise(processes: Sequence[Laps]) -> Interval:
     """A/A: forward / plain forward - 1, which would be 0 without noise; errors as ratio."""
     return _less_one(_interval([_shares(p.forward, p.plain) for p in _checked(processes)]))
 
@@ -83,14 +68,14 @@ def verdict(interval: Interval, limit: float) -> Verdict:
     return "fails" if interval.low > limit else "undecided"
 
 
-def _checked(processes: Sequence[Timings]) -> Sequence[Timings]:
+def _checked(processes: Sequence[Laps]) -> Sequence[Laps]:
     if len(processes) < LEAST:
         raise ValueError(f"an interval needs at least {LEAST} processes, got {len(processes)}")
-    for timings in processes:
-        shapes = {array.shape for array in timings}
-        if len(shapes) != 1 or timings.forward.ndim != 2 or not timings.forward.size:
+    for laps in processes:
+        shapes = {array.shape for array in laps}
+        if len(shapes) != 1 or laps.forward.ndim != 2 or not laps.forward.size:
             raise ValueError(f"times are [rounds, batches] and alike, got {sorted(shapes)}")
-        if any(array.min() <= 0 for array in timings):
+        if any(array.min() <= 0 for array in laps):
             raise ValueError("a time that is not positive: the clock or the loop is broken")
     return processes
 
@@ -116,9 +101,9 @@ def _interval(processes: Sequence[NDArray[Any]]) -> Interval:
     drawn = random.integers(0, len(processes), (RESAMPLES, len(processes) - 1))
     medians = np.empty(drawn.shape)
     for number, values in enumerate(processes):
-        here = drawn == number
-        inputs = random.integers(0, len(values), (int(here.sum()), len(values)))
-        medians[here] = np.median(values[inputs], axis=1)
+        places = drawn == number
+        inputs = random.integers(0, len(values), (int(places.sum()), len(values)))
+        medians[places] = np.median(values[inputs], axis=1)
     low, high = np.percentile(medians.mean(axis=1), (2.5, 97.5))
     estimate = float(np.mean([np.median(values) for values in processes]))
     # With few inputs all resamples can lie on one side of the estimate; the interval holds it.

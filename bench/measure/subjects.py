@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bench.measure import bases, inputs, students
-from bench.measure.bases import Source
+from bench.measure.bases import BaseSource
 from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import BETA, TAU, K, Lengths, Options, require_k
-from bench.measure.students import Checkpoint, Student
+from bench.measure.students import MeasuredStudent
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
@@ -33,7 +33,7 @@ _FILE = "inputs.npz"
 
 
 @dataclass(frozen=True)
-class Given:
+class InputFile:
     """The inputs of a cell.
 
     Attributes:
@@ -47,35 +47,27 @@ class Given:
     identity: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """A knowledge base, not necessarily made yet, and its student.
+    """A knowledge base and its student.
 
     Attributes:
-        name, size, dim, classes, generated: as in :class:`Source`.
-        identity: of the knowledge base.
+        source: the knowledge base.
         student_label, student_identity: of the student.
+        student: makes or finds the student.
         ks: neighbours to measure with.
         tau, beta: of the mixture.
-        given: inputs, one entry per length that was asked for.
-        source: makes or finds the knowledge base.
-        student: makes or finds the student.
+        inputs: one file per length that was asked for.
     """
 
-    name: str
-    size: int
-    dim: int
-    classes: int
-    generated: bool
-    identity: Mapping[str, Any]
+    source: BaseSource
     student_label: str
     student_identity: Mapping[str, Any]
+    student: Callable[[], RandomStudent | FolderStudent]
     ks: tuple[int, ...]
     tau: float
     beta: float
-    given: tuple[Given, ...]
-    source: Callable[[], Source]
-    student: Callable[[], RandomStudent | FolderStudent]
+    inputs: tuple[InputFile, ...]
 
     def mixture(self, k: int) -> Mixture:
         """The setting of a cell with ``k`` neighbours."""
@@ -91,36 +83,30 @@ def subjects(options: Options, store: ArtifactStore, reporter: Reporter) -> list
     if options.served:
         return [_served(options, store, reporter)]
     student = students.find(options.student)
-    found = [_generated(name, options, student, store, reporter) for name in options.bases]
-    return sorted(found, key=lambda subject: subject.size)
+    generated = [_generated(name, options, student, store, reporter) for name in options.bases]
+    return sorted(generated, key=lambda subject: subject.source.size)
 
 
 def _generated(
-    text: str, options: Options, student: Student, store: ArtifactStore, reporter: Reporter
+    name: str, options: Options, student: MeasuredStudent, store: ArtifactStore, reporter: Reporter
 ) -> Subject:
-    name, size, classes = bases.parse(text)
-    wanted = [Lengths.parse(one) for one in options.lengths or ("recorded",)]
+    source = bases.generated(store, name, student.width, reporter)
+    lengths = [Lengths.parse(text) for text in options.lengths or ("recorded",)]
     return Subject(
-        name=name,
-        size=size,
-        dim=student.width,
-        classes=classes,
-        generated=True,
-        identity=bases.generated_identity(size, student.width, classes),
+        source=source,
         student_label=student.label,
         student_identity=student.identity,
+        student=cache(partial(student.source, store, source.classes)),
         ks=options.k or (K,),
         tau=TAU if options.tau is None else options.tau,
         beta=BETA if options.beta is None else options.beta,
-        given=tuple(_given(one, name, options, student, store) for one in wanted),
-        source=partial(bases.generated, store, name, student.width, reporter),
-        student=partial(student.source, store, classes),
+        inputs=tuple(_inputs(each, source.name, options, student, store) for each in lengths),
     )
 
 
-def _given(
-    lengths: Lengths, base: str, options: Options, student: Student, store: ArtifactStore
-) -> Given:
+def _inputs(
+    lengths: Lengths, base: str, options: Options, student: MeasuredStudent, store: ArtifactStore
+) -> InputFile:
     task = lengths.task or (base if base in bases.GLUE else None)
     if lengths.kind == "real":
         identity, make = _real(task, base, options, student)
@@ -132,30 +118,31 @@ def _given(
         identity = {"fixed": lengths.tokens, "pool": [POOL, student.vocabulary]}
         make = partial(inputs.fixed, lengths.tokens, POOL, student.vocabulary)
     artifact = store.get("measured-inputs", identity, lambda folder: make().save(folder / _FILE))
-    found = Inputs.load(artifact.path / _FILE)
-    most = int(found.lengths.max())
+    drawn = Inputs.load(artifact.path / _FILE)
+    most = int(drawn.lengths.max())
     if most > student.longest:
         raise UserError(
-            f"inputs '{found.label}' have up to {most} tokens, student {student.label} takes "
+            f"inputs '{drawn.label}' have up to {most} tokens, student {student.label} takes "
             f"{student.longest}"
         )
-    return Given(artifact.path / _FILE, found.label, artifact.key)
+    return InputFile(artifact.path / _FILE, drawn.label, artifact.key)
 
 
 def _real(
-    task: str | None, base: str, options: Options, student: Student
+    task: str | None, base: str, options: Options, student: MeasuredStudent
 ) -> tuple[dict[str, Any], Callable[[], Inputs]]:
-    if task is None or options.data_dir is None or not isinstance(student, Checkpoint):
+    folder, tokenizer = options.data_dir, student.tokenizer
+    if task is None or folder is None or tokenizer is None:
         raise UserError(
             f"--lengths real for base {base}: name the task (real:mrpc), --data-dir and a "
             "--student with a tokenizer"
         )
     from reaugkd import tasks
 
-    data = tasks.load(task, data_dir=str(options.data_dir))
+    data = tasks.load(task, data_dir=str(folder))
     most = min(LONGEST, student.longest)
     identity = {"real": data.fingerprint, "tokenizer": dict(student.identity), "longest": most}
-    return identity, lambda: inputs.real(task, str(options.data_dir), student.tokenizer(), most)
+    return identity, lambda: inputs.real(task, str(folder), tokenizer(), most)
 
 
 def _served(options: Options, store: ArtifactStore, reporter: Reporter) -> Subject:
@@ -164,31 +151,25 @@ def _served(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
     if options.run is not None:
         wanted: dict[str, Any] = dict.fromkeys(("backend", "keys", "values", "share"))
         wanted |= {"task": options.task, "method": options.method, "seed": options.seed}
-        found = served.of_run(options.run, wanted, store, reporter)
+        student = served.of_run(options.run, wanted, store, reporter)
     else:
         if options.classifier is None or options.task is None:
             raise UserError("--classifier needs --task, whose sentences it is asked")
         data_dir = None if options.data_dir is None else str(options.data_dir)
-        found = served.of_classifier(options.classifier, options.task, data_dir, store)
-    source, chosen = found.source, found.mixture
+        student = served.of_classifier(options.classifier, options.task, data_dir, store)
+    source, chosen = student.source, student.mixture
     beta = chosen.beta if options.beta is None else options.beta
     if not beta:
         raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
     require_k(options.k or (chosen.k,), source.name, source.size)
     # The artefact that holds the knowledge base holds the student and the inputs too.
     return Subject(
-        name=source.name,
-        size=source.size,
-        dim=source.dim,
-        classes=source.classes,
-        generated=False,
-        identity=source.identity,
-        student_label=found.label,
+        source=source,
+        student_label=student.label,
         student_identity=source.identity,
+        student=lambda: FolderStudent(path=str(student.student)),
         ks=options.k or (chosen.k,),
         tau=chosen.tau if options.tau is None else options.tau,
         beta=beta,
-        given=(Given(found.inputs, Inputs.load(found.inputs).label, source.identity),),
-        source=lambda: source,
-        student=lambda: FolderStudent(path=str(found.student)),
+        inputs=(InputFile(student.inputs, Inputs.load(student.inputs).label, source.identity),),
     )

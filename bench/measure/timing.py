@@ -21,7 +21,7 @@ Nanoseconds = NDArray[np.int64]
 
 
 class Laps(NamedTuple):
-    """Nanoseconds [rounds, batches].
+    """What one process timed: nanoseconds per batch, [rounds, batches].
 
     Attributes:
         forward: of a forward that is followed by retrieval.

@@ -28,9 +28,9 @@ def lacking(record: Record) -> str | None:
         "retrieval": record.retrieval,
         "control": record.controls,
     }
-    there = [name for name, result in results.items() if result is not None]
-    if there != [record.kind]:
-        return f"a finished {record.kind} cell with {' and '.join(there) or 'no'} results"
+    present = [name for name, result in results.items() if result is not None]
+    if present != [record.kind]:
+        return f"a finished {record.kind} cell with {' and '.join(present) or 'no'} results"
     if not record.tests:
         return "tests: no split"
     return next(_missing(record), None)
@@ -70,20 +70,20 @@ def _of_controls(record: Record, result: ControlResult) -> Iterator[str]:
     answers: dict[str, Answers] = {"off": result.off, "second_head.mixed": result.second_head.mixed}
     if result.temperature:
         answers["temperature.answers"] = result.temperature.answers
-    for name, own in answers.items():
-        yield from _scores(record, f"controls.{name}.scores", own.scores)
-        yield from _loss(record, f"controls.{name}.loss", own.loss)
+    for name, answer in answers.items():
+        yield from _scores(record, f"controls.{name}.scores", answer.scores)
+        yield from _loss(record, f"controls.{name}.loss", answer.loss)
 
 
 def _scores(
-    record: Record, name: str, found: Mapping[str, Scores], *, held: bool = True
+    record: Record, name: str, scores: Mapping[str, Scores], *, held: bool = True
 ) -> Iterator[str]:
     for split in (*([HELD_OUT] if held else []), *record.tests):
-        if record.select_on not in found.get(split, {}):
+        if record.select_on not in scores.get(split, {}):
             yield f"{name}: no {record.select_on} of {split}"
 
 
-def _loss(record: Record, name: str, found: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _loss(record: Record, name: str, losses: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     for split in record.tests:
-        if not found.get(split):
+        if not losses.get(split):
             yield f"{name}: none of {split}"

@@ -56,14 +56,14 @@ def flat(value: Any, at: str = "") -> dict[str, Any]:
 def differing(one: Any, other: Any) -> Iterator[Differing]:
     """Every leaf that differs, in the order of ``one``; NaN equals NaN.
 
-    >>> [difference.text for difference in differing({"a": 1, "b": 2}, {"a": 1, "b": 3})]
+    >>> [leaf.text for leaf in differing({"a": 1, "b": 2}, {"a": 1, "b": 3})]
     ['b: 2 and 3']
     """
     first, second = flat(one), flat(other)
     for path in dict.fromkeys((*first, *second)):
-        values = first.get(path, ABSENT), second.get(path, ABSENT)
-        if repr(values[0]) != repr(values[1]):  # 1 and 1.0 differ, two NaN do not
-            yield Differing(path, *values)
+        left, right = first.get(path, ABSENT), second.get(path, ABSENT)
+        if repr(left) != repr(right):  # 1 and 1.0 differ, two NaN do not
+            yield Differing(path, left, right)
 
 
 def said(value: Any) -> str:

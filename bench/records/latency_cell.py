@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bench.records.frozen import Frozen
 
 Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LatencyCell(_Plain):
+class LatencyCell(Frozen):
     """What is measured; the rest of a record is what came out."""
 
     base: str = Field(description="name of the knowledge base: a GLUE task, a number, or a run's")

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench.records.latency_cell import LatencyCell, _Plain
+from bench.records.frozen import Frozen, KeyedRecord
+from bench.records.latency_cell import LatencyCell
 from bench.records.run import Provenance
 
 SCHEMA: Literal[1] = 1
@@ -18,7 +19,7 @@ Status = Literal["ok", "failed", "skipped"]
 Verdict = Literal["holds", "fails", "undecided"]
 
 
-class Times(_Plain):
+class Times(Frozen):
     """Percentiles of a duration, in milliseconds per batch."""
 
     p50: float
@@ -26,7 +27,7 @@ class Times(_Plain):
     p99: float
 
 
-class Interval(_Plain):
+class Interval(Frozen):
     """An estimate with its 95 % interval."""
 
     estimate: float
@@ -34,7 +35,7 @@ class Interval(_Plain):
     high: float
 
 
-class IndexFacts(_Plain):
+class IndexFacts(Frozen):
     """The index that was searched, and how well it answers.
 
     Recall, agreement and drift are of queries that its effort was not tuned on.
@@ -57,7 +58,7 @@ class IndexFacts(_Plain):
     nbytes: int = Field(description="by the backend's formula")
 
 
-class Environment(_Plain):
+class Environment(Frozen):
     """The measuring process as it was."""
 
     affinity: list[int]
@@ -69,7 +70,7 @@ class Environment(_Plain):
     peak_bytes: int = Field(description="VmHWM at the end")
 
 
-class LatencyResult(_Plain):
+class LatencyResult(Frozen):
     """What the processes of a cell saw. Times are of whole batches."""
 
     forward: Times
@@ -85,24 +86,28 @@ class LatencyResult(_Plain):
     environments: list[Environment] = Field(description="one per process")
 
 
-class LatencyRecord(_Plain):
-    """One latency cell; the raw nanoseconds lie beside it as ``<key>.npz``."""
+class MeasurementRecord(KeyedRecord):
+    """What every measured cell leaves."""
 
     schema_version: Literal[1] = SCHEMA
-    kind: Literal["latency"] = "latency"
-    key: str
     identity: dict[str, Any] = Field(description="everything that decides the figure")
     status: Status
-    reason: str | None = None
-    cell: LatencyCell
+    reason: str | None = Field(None, description="one line, where there is no figure")
     index: IndexFacts | None = None
-    limit: float = Field(description="that it was measured against, e.g. 0.03")
-    verdict: Verdict | None = None
-    result: LatencyResult | None = None
     provenance: Provenance
 
 
-class MemoryResult(_Plain):
+class LatencyRecord(MeasurementRecord):
+    """One latency cell; the raw nanoseconds lie beside it as ``<key>.npz``."""
+
+    kind: Literal["latency"] = "latency"
+    cell: LatencyCell
+    limit: float = Field(description="that it was measured against, e.g. 0.03")
+    verdict: Verdict | None = None
+    result: LatencyResult | None = None
+
+
+class MemoryResult(Frozen):
     """Bytes of one knowledge base in one backend, by four rulers."""
 
     formula: int = Field(description="index, soft labels and ids by their formulas")
@@ -113,15 +118,10 @@ class MemoryResult(_Plain):
     load_seconds: float
 
 
-class MemoryRecord(_Plain):
+class MemoryRecord(MeasurementRecord):
     """One memory cell."""
 
-    schema_version: Literal[1] = SCHEMA
     kind: Literal["memory"] = "memory"
-    key: str
-    identity: dict[str, Any]
-    status: Status
-    reason: str | None = None
     base: str
     size: int
     dim: int
@@ -129,6 +129,4 @@ class MemoryRecord(_Plain):
     generated: bool
     backend: str
     k: int
-    index: IndexFacts | None = None
     result: MemoryResult | None = None
-    provenance: Provenance

@@ -1,36 +1,19 @@
-"""Measured cells on disk: one file per cell, its raw nanoseconds beside it.
+"""The store of measured cells, with the last plan of each kind.
 
-    <folder>/measurements/<key>.json         a record, latency or memory
-    <folder>/measurements/<key>.npz          its arrays; written first, so a record never lacks them
-    <folder>/latency.json, memory.json       the last plan of each kind: command and keys in order
-
-A file that is truncated, foreign or of another version is named and passed over, never a crash.
+<folder>/measurements/<key>.json     a record, latency or memory; <key>.npz its nanoseconds
+<folder>/latency.json, memory.json   the last plan of each kind: command and keys in order
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    field_serializer,
-    field_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, field_serializer, field_validator
 
+from bench.records.frozen import Frozen
 from bench.records.measurement import SCHEMA, LatencyRecord, MemoryRecord
-from bench.records.store import Problem, StoreError, make_writable
-from bench.records.stored import arrays_of, first_of, record_of
-from reaugkd.artifacts.atomic import replacing
-from reaugkd.artifacts.store import write_json
+from bench.records.store import Problem, RecordStore, first_of
 
 Kind = Literal["latency", "memory"]
 Measured = LatencyRecord | MemoryRecord
@@ -39,10 +22,8 @@ _RECORD: TypeAdapter[Measured] = TypeAdapter(Annotated[Measured, Field(discrimin
 FOLDER = "measurements"
 
 
-class PlanFile(BaseModel):
+class PlanFile(Frozen):
     """What was last asked for, so that a report can say what is missing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     kind: Kind
@@ -63,74 +44,21 @@ class PlanFile(BaseModel):
         return dict(cells)
 
 
-class Measurements:
+class Measurements(RecordStore[Measured]):
     """The measured cells below one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cells = folder / FOLDER
+    PART, SCHEMA, NOUN = FOLDER, SCHEMA, "a measurement"
 
-    @classmethod
-    def at(cls, folder: Path) -> bool:
-        """Whether ``folder`` holds measurements."""
-        return (folder / FOLDER).is_dir()
-
-    def create(self) -> None:
-        """Make the folders and see that they can be written.
-
-        Raises:
-            StoreError: naming the folder.
-        """
-        try:
-            make_writable(self.cells)
-        except OSError as error:
-            raise self._cannot_write(error) from error
-
-    def write(self, record: Measured, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Write the arrays, then the record; both appear whole or not at all.
-
-        Raises:
-            StoreError: if the folder cannot be written, e.g. because the disk is full.
-        """
-        try:
-            if arrays:
-                _write_arrays(self.cells / f"{record.key}.npz", arrays)
-            write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
-        except OSError as error:
-            raise self._cannot_write(error) from error
-
-    def get(self, key: str) -> Measured | Problem | None:
-        """The record of ``key``, None if there is none, or why its file cannot be used."""
-        path = self.cells / f"{key}.json"
-        return _read(path) if path.is_file() else None
-
-    def read(self) -> tuple[list[Measured], list[Problem]]:
-        """All usable records, ordered by key, and the files that could not be used."""
-        records: list[Measured] = []
-        problems: list[Problem] = []
-        for path in sorted(self.cells.glob("*.json")):
-            found = _read(path)
-            if isinstance(found, Problem):
-                problems.append(found)
-            else:
-                records.append(found)
-        return records, problems
+    def _validated(self, content: dict[str, Any]) -> Measured:
+        return _RECORD.validate_python(content)
 
     def latency(self) -> list[LatencyRecord]:
         """The usable records of latency."""
-        return [record for record in self.read()[0] if isinstance(record, LatencyRecord)]
+        return [record for record in self.records()[0] if isinstance(record, LatencyRecord)]
 
     def memory(self) -> list[MemoryRecord]:
         """The usable records of memory."""
-        return [record for record in self.read()[0] if isinstance(record, MemoryRecord)]
-
-    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of ``key``; empty if it has none.
-
-        Raises:
-            StoreError: if the file is damaged.
-        """
-        return arrays_of(self.cells / f"{key}.npz")
+        return [record for record in self.records()[0] if isinstance(record, MemoryRecord)]
 
     def write_plan(self, plan: PlanFile) -> None:
         """Keep what was asked for.
@@ -138,14 +66,11 @@ class Measurements:
         Raises:
             StoreError: if the folder cannot be written.
         """
-        try:
-            write_json(self.folder / f"{plan.kind}.json", plan.model_dump(mode="json"))
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        self._write_json(self._plan(plan.kind), plan.model_dump(mode="json"))
 
     def read_plan(self, kind: Kind) -> PlanFile | Problem | None:
         """The last plan of a kind, None if there is none, or why its file cannot be used."""
-        path = self.folder / f"{kind}.json"
+        path = self._plan(kind)
         if not path.is_file():
             return None
         try:
@@ -155,16 +80,5 @@ class Measurements:
         except ValidationError as error:
             return Problem(path, first_of(error))
 
-    def _cannot_write(self, error: OSError) -> StoreError:
-        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        return StoreError(f"cannot write results to {self.folder}: {error.strerror}{full}")
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    with replacing(path) as file:
-        np.savez_compressed(file, **dict[str, Any](arrays))
-
-
-def _read(path: Path) -> Measured | Problem:
-    check = _RECORD.validate_python
-    return record_of(path, schema=SCHEMA, what="a measurement", check=check)
+    def _plan(self, kind: Kind) -> Path:
+        return self.folder / f"{kind}.json"

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import reaugkd
 from bench.records.run import Provenance
-from reaugkd.artifacts import fingerprint
-from reaugkd.artifacts.store import checksum
 
 PACKAGES = (
     "accelerate",
@@ -76,21 +74,6 @@ def packages() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-@cache
-def code(*parts: str) -> str:
-    """Fingerprint of the source files of this project below ``parts``, folders or files.
-
-    Part of what decides a figure: another query path has another latency.
-    """
-    root = Path(reaugkd.__file__).parents[1]
-    files: list[Path] = []
-    for part in parts:
-        path = root / part
-        files += path.rglob("*.py") if path.is_dir() else [path]
-    named = {str(path.relative_to(root)): checksum(path) for path in sorted(files)}
-    return fingerprint.of_json(named)
 
 
 @cache

@@ -38,22 +38,23 @@ def unlike(records: Iterable[Record]) -> list[str]:
 
     What a method does not depend on (e.g. a teacher) is not held against it.
     """
-    values: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
+    tasks: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
     for record in records:
-        if record.kind == "training":
-            paths = values.setdefault(record.task, {})
-            for path, value in recipe(record.identity).items():
-                if not path.startswith(OWN_OF_A_METHOD):
-                    paths.setdefault(path, {}).setdefault(said(value), {})[record.method] = None
+        if record.kind != "training":
+            continue
+        paths = tasks.setdefault(record.task, {})
+        for path, value in recipe(record.identity).items():
+            if not path.startswith(OWN_OF_A_METHOD):
+                paths.setdefault(path, {}).setdefault(said(value), {})[record.method] = None
     lines = []
-    for task, paths in values.items():
-        texts = [
-            f"{path}: " + ", ".join(f"{text} ({', '.join(who)})" for text, who in methods.items())
-            for path, methods in paths.items()
-            if len(methods) > 1
-        ]
-        more = f"; and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-        if texts:
-            shown = "; ".join(texts[:SHOWN])
-            lines.append(f"the students of {task} were not made alike: {shown}{more}.")
+    for task, paths in tasks.items():
+        mixed = {path: values for path, values in paths.items() if len(values) > 1}
+        shown = [f"{path}: {_whose(values)}" for path, values in list(mixed.items())[:SHOWN]]
+        more = f"; and {len(mixed) - SHOWN} more" if len(mixed) > SHOWN else ""
+        if mixed:
+            lines.append(f"the students of {task} were not made alike: {'; '.join(shown)}{more}.")
     return lines
+
+
+def _whose(values: Mapping[str, Iterable[str]]) -> str:
+    return ", ".join(f"{value} ({', '.join(methods)})" for value, methods in values.items())

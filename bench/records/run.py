@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from bench.records.frozen import Frozen, KeyedRecord
 
 SCHEMA = 2
 
@@ -19,11 +21,7 @@ Losses = dict[str, dict[str, float]]
 :mod:`reaugkd.retrieval.calibration`), or ``{"mse": ...}`` for a regression. Smaller is better."""
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Provenance(_Plain):
+class Provenance(Frozen):
     """Where and with what a figure was made."""
 
     command: str
@@ -42,7 +40,7 @@ class Provenance(_Plain):
     device: str
 
 
-class TeacherFacts(_Plain):
+class TeacherFacts(Frozen):
     """The teacher a cell learned from."""
 
     key: str = Field(description="of the artefact")
@@ -53,7 +51,7 @@ class TeacherFacts(_Plain):
     parameters: int
 
 
-class Stage(_Plain):
+class Stage(Frozen):
     """What a method did before its student: an assistant, the route of the teacher, ..."""
 
     stage: str
@@ -62,7 +60,7 @@ class Stage(_Plain):
     backwards: int
 
 
-class Cost(_Plain):
+class Cost(Frozen):
     """What a student cost. Forwards and backwards are counted in examples."""
 
     steps_per_second: float = Field(description="optimiser steps of the student's own training")
@@ -82,7 +80,7 @@ class Cost(_Plain):
     stages: list[Stage]
 
 
-class TrainingResult(_Plain):
+class TrainingResult(Frozen):
     """One student, before any retrieval."""
 
     source: str = Field(description="where the rows came from, e.g. folder")
@@ -102,7 +100,7 @@ class TrainingResult(_Plain):
     cost: Cost
 
 
-class Choice(_Plain):
+class Choice(Frozen):
     """One setting of the sweep and what it scores, by the task's selection metric."""
 
     k: int
@@ -113,7 +111,7 @@ class Choice(_Plain):
     loss: Losses = Field(description="of the mixed outputs under this setting")
 
 
-class SearchFacts(_Plain):
+class SearchFacts(Frozen):
     """What an index costs and how exact it is."""
 
     effort: int | None = Field(description="the backend's search knob after tuning")
@@ -131,7 +129,7 @@ class SearchFacts(_Plain):
     params: dict[str, Any]
 
 
-class RetrievalResult(_Plain):
+class RetrievalResult(Frozen):
     """One student with one knowledge base behind one index, swept over k, beta and tau."""
 
     training_key: str
@@ -156,14 +154,14 @@ class RetrievalResult(_Plain):
     search: SearchFacts
 
 
-class Answers(_Plain):
+class Answers(Frozen):
     """How good final outputs are."""
 
     scores: dict[str, Scores] = Field(description="split -> scores")
     loss: Losses
 
 
-class TemperatureResult(_Plain):
+class TemperatureResult(Frozen):
     """The student with softmax(logits / T). Its classes, hence its scores, are the student's."""
 
     temperature: float = Field(description="T with the least negative log-likelihood")
@@ -171,7 +169,7 @@ class TemperatureResult(_Plain):
     answers: Answers
 
 
-class SecondHeadResult(_Plain):
+class SecondHeadResult(Frozen):
     """The student mixed with a linear head over its own embeddings, learned from soft labels."""
 
     strength: float = Field(description="inverse weight of the head's L2 penalty, chosen by loss")
@@ -184,7 +182,7 @@ class SecondHeadResult(_Plain):
     mixed: Answers = Field(description="of (1 - beta) student + beta head; what is reported")
 
 
-class ControlResult(_Plain):
+class ControlResult(Frozen):
     """One student with what could do as well as a knowledge base."""
 
     training_key: str
@@ -195,12 +193,11 @@ class ControlResult(_Plain):
     second_head: SecondHeadResult
 
 
-class Record(_Plain):
+class Record(KeyedRecord):
     """One cell."""
 
     schema_version: int = SCHEMA
     kind: Literal["training", "retrieval", "control"]
-    key: str
     identity: dict[str, Any] = Field(description="everything that decides the result")
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = Field(None, description="one line, for failed and skipped cells")

@@ -1,8 +1,8 @@
-"""The store of a run: one immutable file per finished cell, per-example outputs beside it.
+"""Stores of records: one immutable file per finished cell, its arrays beside it.
 
-    <run>/run.json            the configuration, the command and the cells of the last plan
-    <run>/cells/<key>.json    a record
-    <run>/cells/<key>.npz     its arrays; written first, so a record never lacks them
+    <folder>/<PART>/<key>.json    a record
+    <folder>/<PART>/<key>.npz     its arrays; written first, so a record never lacks them
+    <folder>/run.json             a run's configuration, command and last plan
 
 The files are the only channel between workers and the report. A file that is truncated, foreign
 or of an unknown version is named and passed over, never a crash.
@@ -11,23 +11,181 @@ or of an unknown version is named and passed over, never a crash.
 from __future__ import annotations
 
 import errno
+import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from bench.records import arrays as archives
 from bench.records.complete import lacking
+from bench.records.frozen import KeyedRecord
 from bench.records.run import SCHEMA, Record
-from bench.records.stored import Problem, StoreError, arrays_of, content_of, record_of
-from reaugkd.artifacts.atomic import replacing
 from reaugkd.artifacts.store import write_json
-
-__all__ = ["RUN", "Problem", "Store", "StoreError", "make_writable"]
+from reaugkd.errors import UserError
 
 RUN = "run.json"
+
+AnyRecord = TypeVar("AnyRecord", bound=KeyedRecord)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+class StoreError(UserError):
+    """A folder of results cannot be written, or what lies there cannot be read."""
+
+
+class RecordStore(ABC, Generic[AnyRecord]):
+    """The records of one schema below one folder."""
+
+    PART: ClassVar[str]
+    """Name of the folder of the records."""
+
+    SCHEMA: ClassVar[int]
+    """The version that is understood."""
+
+    NOUN: ClassVar[str]
+    """A record in words, e.g. ``a measurement``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / self.PART
+
+    @classmethod
+    def at(cls, folder: Path) -> bool:
+        """Whether ``folder`` holds such records."""
+        return (folder / cls.PART).is_dir()
+
+    @abstractmethod
+    def _validated(self, content: dict[str, Any]) -> AnyRecord:
+        """The record of some JSON; raises a ``ValidationError``, or a ``ValueError``."""
+
+    def create(self) -> None:
+        """Make the folders and see that they can be written.
+
+        Raises:
+            StoreError: naming the folder.
+        """
+        try:
+            make_writable(self.cells)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, record: AnyRecord, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Write the arrays, then the record; both appear whole or not at all.
+
+        Raises:
+            StoreError: if the folder cannot be written, e.g. because the disk is full.
+        """
+        try:
+            if arrays:
+                archives.write(self.cells / f"{record.key}.npz", arrays)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
+
+    def read(self, key: str) -> AnyRecord | Problem | None:
+        """The record of ``key``, None if there is none, or why its file cannot be used."""
+        path = self.cells / f"{key}.json"
+        return self._read(path) if path.is_file() else None
+
+    def records(self) -> tuple[list[AnyRecord], list[Problem]]:
+        """All usable records, ordered by key, and the files that could not be used."""
+        records: list[AnyRecord] = []
+        problems: list[Problem] = []
+        for path in sorted(self.cells.glob("*.json")):
+            record = self._read(path)
+            if isinstance(record, Problem):
+                problems.append(record)
+            else:
+                records.append(record)
+        return records, problems
+
+    def arrays(self, key: str, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The arrays of ``key``, or those of them called ``names``; empty if it has none.
+
+        Raises:
+            StoreError: if the file is damaged.
+        """
+        path = self.cells / f"{key}.npz"
+        try:
+            return archives.read(path, names)
+        except archives.DamagedArraysError as error:
+            raise StoreError(f"{path} is damaged: {error}") from error
+
+    def _read(self, path: Path) -> AnyRecord | Problem:
+        try:
+            content = json_of(path)
+        except (OSError, ValueError) as error:
+            return Problem(path, f"not readable as JSON ({error})")
+        if not isinstance(content, dict) or "schema_version" not in content:
+            return Problem(path, f"not {self.NOUN} of this project")
+        if content["schema_version"] != self.SCHEMA:
+            version = content["schema_version"]
+            return Problem(path, f"schema version {version}, this is {self.SCHEMA}")
+        try:
+            record = self._validated(content)
+        except ValidationError as error:
+            return Problem(path, first_of(error))
+        except ValueError as error:
+            return Problem(path, str(error))
+        if record.key != path.stem:
+            return Problem(path, f"holds the record of another cell, {record.key}")
+        return record
+
+    def _write_json(self, path: Path, value: Mapping[str, Any]) -> None:
+        try:
+            write_json(path, dict(value))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
+        return StoreError(f"cannot write results to {self.folder}: {error.strerror}{full}")
+
+
+class Store(RecordStore[Record]):
+    """The records of a run."""
+
+    PART, SCHEMA, NOUN = "cells", SCHEMA, "a record"
+
+    def _validated(self, content: dict[str, Any]) -> Record:
+        record = Record.model_validate(content)
+        if reason := lacking(record):
+            raise ValueError(reason)
+        return record
+
+    def write_run(self, run: Mapping[str, Any]) -> None:
+        """Keep the plan: configuration, command, cells."""
+        self._write_json(self.folder / RUN, run)
+
+    def read_run(self) -> dict[str, Any]:
+        """The plan.
+
+        Raises:
+            StoreError: if there is none, or it is damaged.
+        """
+        path = self.folder / RUN
+        try:
+            run = json_of(path)
+            if not isinstance(run, dict) or not isinstance(run.get("cells"), list):
+                raise ValueError("no list of cells")
+        except FileNotFoundError as error:
+            raise StoreError(f"no run at {self.folder}: expected {path}") from error
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} is damaged: {error}") from error
+        return run
 
 
 def make_writable(folder: Path) -> None:
@@ -42,98 +200,21 @@ def make_writable(folder: Path) -> None:
     probe.unlink()
 
 
-class Store:
-    """Records below one folder."""
+def json_of(path: Path) -> Any:
+    """The JSON in ``path``.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cells = folder / "cells"
-
-    def create(self) -> None:
-        """Make the folders and see that they can be written.
-
-        Raises:
-            StoreError: naming the folder.
-        """
-        try:
-            make_writable(self.cells)
-        except OSError as error:
-            raise self._cannot_write(error) from error
-
-    def _cannot_write(self, error: OSError) -> StoreError:
-        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        return StoreError(f"cannot write results to {self.folder}: {error.strerror}{full}")
-
-    def write_run(self, run: Mapping[str, Any]) -> None:
-        """Keep the plan: configuration, command, cells."""
-        try:
-            write_json(self.folder / RUN, dict(run))
-        except OSError as error:
-            raise self._cannot_write(error) from error
-
-    def read_run(self) -> dict[str, Any]:
-        """The plan.
-
-        Raises:
-            StoreError: if there is none, or it is damaged.
-        """
-        path = self.folder / RUN
-        try:
-            run = content_of(path)
-            if not isinstance(run, dict) or not isinstance(run.get("cells"), list):
-                raise ValueError("no list of cells")
-        except FileNotFoundError as error:
-            raise StoreError(f"no run at {self.folder}: expected {path}") from error
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
-        return run
-
-    def write(self, record: Record, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Write the arrays, then the record; both appear whole or not at all.
-
-        Raises:
-            StoreError: if the folder cannot be written, e.g. because the disk is full.
-        """
-        try:
-            if arrays:
-                _write_arrays(self.cells / f"{record.key}.npz", arrays)
-            write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
-        except OSError as error:
-            raise self._cannot_write(error) from error
-
-    def read(self, key: str) -> Record | Problem | None:
-        """The record of ``key``, None if there is none, or why its file cannot be used."""
-        path = self.cells / f"{key}.json"
-        return _read(path) if path.is_file() else None
-
-    def arrays(self, key: str, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The arrays of ``key``, or those of them called ``names``; empty if it has none.
-
-        Raises:
-            StoreError: if the file is damaged.
-        """
-        return arrays_of(self.cells / f"{key}.npz", names)
-
-    def records(self) -> tuple[list[Record], list[Problem]]:
-        """All usable records, ordered by key, and the files that could not be used."""
-        records: list[Record] = []
-        problems: list[Problem] = []
-        for path in sorted(self.cells.glob("*.json")):
-            found = _read(path)
-            if isinstance(found, Record):
-                records.append(found)
-            else:
-                problems.append(found)
-        return records, problems
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    with replacing(path) as file:
-        np.savez_compressed(file, **dict[str, Any](arrays))
-
-
-def _read(path: Path) -> Record | Problem:
-    found = record_of(path, schema=SCHEMA, what="a record", check=Record.model_validate)
-    if isinstance(found, Record) and (reason := lacking(found)):
-        return Problem(path, reason)
-    return found
+def first_of(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

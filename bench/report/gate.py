@@ -109,5 +109,5 @@ def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
     parts = [f"## {mark} {escape(title)}: {OUTCOMES[outcome.code]}", escape(verdict(outcome))]
     if made.rows:
         parts.append(grid(made))
-    parts += [f"- {escape(one.file)}: {escape(one.reason)}" for one in outcome.unusable]
+    parts += [f"- {escape(str(one.path))}: {escape(one.reason)}" for one in outcome.unusable]
     return "\n\n".join(parts) + "\n\n"

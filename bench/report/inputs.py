@@ -118,10 +118,10 @@ class MeasuredInputs(Inputs):
 
     @cached_property
     def _read(self) -> tuple[list[Measured], list[Problem]]:
-        return self.measurements.read()
+        return self.measurements.records()
 
     @cached_property
-    def _past(self) -> tuple[tuple[history.Entry, ...], list[Problem]]:
+    def _past(self) -> tuple[tuple[history.HistoryEntry, ...], list[Problem]]:
         path = self.folder / HISTORY
         if not path.is_file():
             return (), []
@@ -152,7 +152,7 @@ class MeasuredInputs(Inputs):
         return [record for record in self.records if isinstance(record, MemoryRecord)]
 
     @property
-    def past(self) -> tuple[history.Entry, ...]:
+    def past(self) -> tuple[history.HistoryEntry, ...]:
         """The history of the gate, none if there is none."""
         return self._past[0]
 

@@ -5,14 +5,18 @@ Backends are compared at equal recall, so each gets the least effort that reache
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex, Ids
 from reaugkd.retrieval.normalise import Vectors, unit_rows
+
+if TYPE_CHECKING:
+    from reaugkd.retrieval.ann.exact import Exact
 
 TIE = 1e-6
 """An answer this little below the exact k-th similarity counts: duplicates are interchangeable."""
@@ -37,6 +41,16 @@ class Tuned:
     effort: int | None
     recall: float
     target_met: bool
+
+
+class GroundTruth(Protocol):
+    """What an index is tuned against: k neighbours of queries [q, d], and how many were found."""
+
+    queries: Vectors
+    k: int
+
+    def recall(self, ids: Ids) -> float:
+        """Recall of the answers ``ids`` [q, k] of an index."""
 
 
 class Truth:
@@ -82,27 +96,67 @@ def recall_at_k(answered: Vectors, exact: Vectors, tie: float = TIE) -> float:
     return float(hits.sum() / max(present.sum(), 1))
 
 
-def tune(index: AnnIndex, truth: Truth, target: float = 0.99) -> Tuned:
+def sensible_efforts(index: AnnIndex, k: int, most: int | None = None) -> list[int | None]:
+    """The efforts of ``index`` up to ``most``; one without a knob has the one it is set to.
+
+    By default an effort of a quarter of the entries is the last: an index that looks at more of
+    them, one by one, is slower than exact search. (Keys of a fine-tuned teacher can be that hard
+    for a graph: they lie almost on a line, see results/README.md.)
+    """
+    last = max(SENSIBLE, index.size // 4) if most is None else most
+    return [effort for effort in index.efforts(k) if effort <= last] or [index.effort]
+
+
+def tune(
+    index: AnnIndex,
+    truth: GroundTruth,
+    target: float = 0.99,
+    *,
+    most: int | None = None,
+    refine: bool = False,
+) -> Tuned:
     """Set ``index.effort`` to the least of its efforts whose recall reaches ``target``.
 
     Where none does, it is set to the least with the best recall. The ladder is left early when
-    :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements,
-    and ends at an effort of a quarter of the entries: an index that looks at more of them, one by
-    one, is slower than exact search. (Keys of a fine-tuned teacher can be that hard for a graph:
-    they lie almost on a line, see results/README.md.)
+    :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements.
+
+    Args:
+        index: whose effort is set.
+        truth: the exact answers.
+        target: recall, in (0, 1].
+        most: the largest effort that is tried, see :func:`sensible_efforts`.
+        refine: look for the least effort between the last two steps of the ladder as well.
     """
-    best = Tuned(None, -1.0, target_met=False)
-    idle = 0
-    most = max(SENSIBLE, index.size // 4)
-    efforts: list[int | None] = [effort for effort in index.efforts(truth.k) if effort <= most]
-    for effort in efforts or [index.effort]:
+
+    def at(effort: int | None) -> Tuned:
         index.effort = effort
         recall = truth.recall(index.search(truth.queries, truth.k)[1])
-        if recall > best.recall:
-            best, idle = Tuned(effort, recall, recall >= target), 0
+        return Tuned(effort, recall, recall >= target)
+
+    best = Tuned(None, -1.0, target_met=False)
+    below: int | None = None
+    idle = 0
+    for effort in sensible_efforts(index, truth.k, most):
+        tried = at(effort)
+        if tried.recall > best.recall:
+            best, idle = tried, 0
         else:
             idle += 1
         if best.target_met or idle == PATIENCE:
             break
+        below = effort
+    if refine and best.target_met and below is not None:
+        best = _least(at, below, best)
     index.effort = best.effort
     return best
+
+
+def _least(at: Callable[[int], Tuned], below: int, enough: Tuned) -> Tuned:
+    """The least effort above ``below``, which is too low, that reaches the target."""
+    while enough.effort is not None and enough.effort - below > 1:
+        tried = at((enough.effort + below) // 2)
+        if tried.target_met:
+            enough = tried
+        else:
+            below = tried.effort or below
+    return enough

@@ -195,7 +195,7 @@ def test_another_schema_is_named_and_passed_over(version: object, tmp_path: Path
 @pytest.mark.parametrize("folder", MEASURES, ids=lambda path: path.name)
 def test_every_file_of_a_measurement_is_read(folder: Path) -> None:
     store = Measurements(folder)
-    found, problems = store.read()
+    found, problems = store.records()
     assert problems == []
     assert {(one.kind, one.status) for one in found} >= {
         ("latency", "ok"),
@@ -214,7 +214,7 @@ def test_every_file_of_a_measurement_is_read(folder: Path) -> None:
 
 def test_nothing_of_a_measurement_is_lost_or_added() -> None:
     for key, content in raw(NOW_MEASURED / "measurements").items():
-        found = Measurements(NOW_MEASURED).get(key)
+        found = Measurements(NOW_MEASURED).read(key)
         assert found.model_dump(mode="json") == content  # type: ignore[union-attr]
     lines = (NOW_MEASURED / HISTORY).read_text(encoding="utf-8").splitlines()
     past = history.read(NOW_MEASURED / HISTORY)

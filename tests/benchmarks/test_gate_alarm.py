@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from bench.cli.main import main
-from bench.measure import latency
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, Outcome, decide
+from bench.measure.latency import LatencyMeter
 from bench.measure.options import Options, cores
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements
@@ -52,14 +52,15 @@ def measured(cache: ArtifactStore, folder: Path, delay_us: float = 0.0) -> list[
         limit=LIMIT,
         budget=BUDGET,
     )
-    return latency.measure(
+    meter = LatencyMeter(
         options,
         Measurements(folder),
         cache,
-        command="tests/benchmarks/test_gate_alarm.py",
+        "tests/benchmarks/test_gate_alarm.py",
         overwrite="always",
         delay_us=delay_us,
     )
+    return meter.run()
 
 
 def told(what: str, number: int, outcome: Outcome) -> None:

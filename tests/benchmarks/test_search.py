@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from threadpoolctl import threadpool_limits
 
 from bench.measure import bases
-from bench.measure.bases import Source
+from bench.measure.bases import BaseSource
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
@@ -49,13 +49,13 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Source]:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[int, BaseSource]:
     store = ArtifactStore(tmp_path_factory.mktemp("bases"))
     return {size: bases.generated(store, str(size), WIDTH) for size in (SMALL, LARGE)}
 
 
 @pytest.fixture(scope="module")
-def find(sources: dict[int, Source]) -> Find:
+def find(sources: dict[int, BaseSource]) -> Find:
     """Builds and tunes an index when a test first asks for it."""
     made: dict[tuple[str, int], Tuned] = {}
     truths: dict[int, Truth] = {}
@@ -93,7 +93,7 @@ def nanoseconds(calls: list[Callable[[int], Any]], rounds: int = ROUNDS) -> list
 def test_search(
     benchmark: BenchmarkFixture,
     find: Find,
-    sources: dict[int, Source],
+    sources: dict[int, BaseSource],
     spec: str,
     size: int,
     batch: int,
@@ -114,7 +114,7 @@ def test_search(
 
 @pytest.mark.parametrize("spec", GRAPHS)
 def test_a_graph_grows_slower_than_exact_search(
-    find: Find, sources: dict[int, Source], spec: str
+    find: Find, sources: dict[int, BaseSource], spec: str
 ) -> None:
     """With 13 times the entries, exact search takes many times as long, a graph hardly more."""
     calls: list[Callable[[int], Any]] = []
@@ -130,7 +130,7 @@ def test_a_graph_grows_slower_than_exact_search(
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 def test_a_batch_of_exact_searches_is_cheaper_than_its_queries(
-    find: Find, sources: dict[int, Source], size: int
+    find: Find, sources: dict[int, BaseSource], size: int
 ) -> None:
     """One matrix product reads the keys once."""
     queries, index = sources[size].queries[:32], find("exact", size).index

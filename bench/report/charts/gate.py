@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.measure import history
-from bench.measure.history import Entry
+from bench.measure.history import HistoryEntry
 from bench.records.latency_cell import LatencyCell
 from bench.report.charts.form import Axis, Mark, picture
 from bench.report.charts.points import Points
 from bench.report.section import Picture
 
-Course = tuple[Entry, ...]
+Course = tuple[HistoryEntry, ...]
 
 
-def pictures(entries: Iterable[Entry]) -> Iterator[Picture]:
+def pictures(entries: Iterable[HistoryEntry]) -> Iterator[Picture]:
     """A panel per machine, a line per cell, the limits; none where nothing was measured."""
     courses = [one for one in history.series(entries) if any(entry.ratio for entry in one)]
     machines: dict[str, list[Course]] = {}
@@ -62,7 +62,7 @@ def _marks(name: str, courses: Sequence[Course]) -> Iterator[Mark]:
             }
 
 
-def _label(entry: Entry, alone: Iterable[str]) -> str:
+def _label(entry: HistoryEntry, alone: Iterable[str]) -> str:
     """The base and the backend, and what else tells the cell from the others of its panel."""
     cell, alike = entry.cell, {*alone, "base", "backend"}
     told = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
@@ -86,7 +86,7 @@ def dates(times: Sequence[str]) -> tuple[str, ...]:
     return tuple(times)
 
 
-def _text(label: str, entry: Entry) -> str:
+def _text(label: str, entry: HistoryEntry) -> str:
     ratio = entry.ratio
     told = "nothing measured"
     if ratio is not None:

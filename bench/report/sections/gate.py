@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.measure.gate import percent
-from bench.measure.history import Entry
+from bench.measure.history import HistoryEntry
 from bench.records.latency_cell import LatencyCell
 from bench.report.charts import gate as chart
 from bench.report.frame import Row, typed
@@ -36,7 +36,7 @@ def _rows(inputs: MeasuredInputs) -> DataFrame:
     return of_entries(inputs.past)
 
 
-def of_entries(entries: Iterable[Entry]) -> DataFrame:
+def of_entries(entries: Iterable[HistoryEntry]) -> DataFrame:
     """The frame of some entries."""
     return typed({**dict(entry), "label": entry.cell.label} for entry in entries)
 

@@ -1,11 +1,19 @@
-"""Latency records with the figures that a test of the gate chooses."""
+"""Measured records with the figures that a test chooses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bench.records.latency_cell import LatencyCell
-from bench.records.measurement import IndexFacts, Interval, LatencyRecord, LatencyResult, Times
+from bench.records.measurement import (
+    IndexFacts,
+    Interval,
+    LatencyRecord,
+    LatencyResult,
+    MemoryRecord,
+    MemoryResult,
+    Times,
+)
 from tests.bench.report.factory import provenance
 
 
@@ -92,3 +100,21 @@ def failed(reason: str, key: str = "f1", **changes: Any) -> Any:
 def changed(made: LatencyRecord, **changes: Any) -> LatencyRecord:
     """``made`` with other fields of its cell."""
     return made.model_copy(update={"cell": made.cell.model_copy(update=changes)})
+
+
+def memory(key: str = "m") -> MemoryRecord:
+    sizes = dict.fromkeys(("formula", "serialized", "rss_growth", "mapped", "peak_growth"), 10)
+    return MemoryRecord(
+        key=key,
+        identity={},
+        status="ok",
+        base="wnli",
+        size=635,
+        dim=768,
+        classes=2,
+        generated=True,
+        backend="exact",
+        k=10,
+        result=MemoryResult(**sizes, load_seconds=0.1),
+        provenance=provenance(),
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.measure import bases
-from bench.measure.bases import GLUE, Source, generated, parse
+from bench.measure.bases import GLUE, BaseSource, generated, parse
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
@@ -15,7 +15,7 @@ SIZE, DIM = 3000, 48
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+def source(tmp_path_factory: pytest.TempPathFactory) -> BaseSource:
     return generated(ArtifactStore(tmp_path_factory.mktemp("cache")), str(SIZE), DIM)
 
 
@@ -36,7 +36,7 @@ def test_a_size_that_is_none_is_one_clear_line(text: str) -> None:
         parse(text)
 
 
-def test_it_is_a_knowledge_base_of_the_size_that_was_asked_for(source: Source) -> None:
+def test_it_is_a_knowledge_base_of_the_size_that_was_asked_for(source: BaseSource) -> None:
     base = KnowledgeBase.load(source.folder)
     assert base.keys.shape == (SIZE, DIM)
     assert base.values.shape == (SIZE, source.classes)
@@ -44,7 +44,7 @@ def test_it_is_a_knowledge_base_of_the_size_that_was_asked_for(source: Source) -
     np.testing.assert_allclose(base.values.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_it_has_clusters_a_low_rank_and_duplicates(source: Source) -> None:
+def test_it_has_clusters_a_low_rank_and_duplicates(source: BaseSource) -> None:
     keys = KnowledgeBase.load(source.folder).keys
     spectrum = np.linalg.svd(keys - keys.mean(axis=0), compute_uv=False) ** 2
     noise = np.random.default_rng(0).standard_normal(keys.shape)
@@ -55,7 +55,7 @@ def test_it_has_clusters_a_low_rank_and_duplicates(source: Source) -> None:
     assert 0.5 < copies / (bases.DUPLICATES * SIZE) <= 1.0
 
 
-def test_values_agree_with_where_the_keys_lie(source: Source) -> None:
+def test_values_agree_with_where_the_keys_lie(source: BaseSource) -> None:
     """Neighbours mostly share their class: otherwise retrieval would be asked for noise."""
     base = KnowledgeBase.load(source.folder)
     classes = base.values.argmax(axis=1)
@@ -65,7 +65,9 @@ def test_values_agree_with_where_the_keys_lie(source: Source) -> None:
     assert (classes[nearest] == classes[:500]).mean() > 0.7
 
 
-def test_queries_are_near_the_keys_but_not_among_them_and_not_normalised(source: Source) -> None:
+def test_queries_are_near_the_keys_not_among_them_and_not_normalised(
+    source: BaseSource,
+) -> None:
     keys = KnowledgeBase.load(source.folder).keys
     best = (unit(source.queries) @ keys.T).max(axis=1)
     assert np.median(best) > 0.8
@@ -73,7 +75,7 @@ def test_queries_are_near_the_keys_but_not_among_them_and_not_normalised(source:
     assert (np.linalg.norm(source.queries, axis=1) > 2).all()
 
 
-def test_the_same_size_is_the_same_base_everywhere(source: Source, tmp_path: Path) -> None:
+def test_the_same_size_is_the_same_base_everywhere(source: BaseSource, tmp_path: Path) -> None:
     again = generated(ArtifactStore(tmp_path), str(SIZE), DIM)
     first, second = (KnowledgeBase.load(found.folder) for found in (source, again))
     assert again.identity == source.identity

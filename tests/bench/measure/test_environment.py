@@ -91,9 +91,9 @@ def test_every_pool_of_a_child_has_the_threads_and_cores_that_were_asked_for() -
 def test_the_peak_of_a_process_covers_what_it_gave_back() -> None:
     code = """if True:
         from bench.measure import environment
-        before = environment.peak_bytes()
+        before = environment.memory_status()["VmHWM"]
         bytearray(50_000_000)
-        print(before, environment.peak_bytes())
+        print(before, environment.memory_status()["VmHWM"])
     """
     before, after = map(int, child(code).split())
     assert 45_000_000 < after - before < 80_000_000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.measure.bases import Source, generated
+from bench.measure.bases import BaseSource, generated
 from bench.measure.indexes import Built, Indexes, Mixture, Target
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
@@ -24,12 +24,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 
 
 @pytest.fixture(scope="module")
-def source(store: ArtifactStore) -> Source:
+def source(store: ArtifactStore) -> BaseSource:
     return generated(store, "2000", 32)
 
 
 @pytest.fixture(scope="module")
-def indexes(store: ArtifactStore, source: Source) -> Indexes:
+def indexes(store: ArtifactStore, source: BaseSource) -> Indexes:
     return Indexes(store, source, build_threads=1)
 
 
@@ -52,7 +52,7 @@ def test_a_higher_target_takes_more_effort_and_finds_more(indexes: Indexes) -> N
 
 
 def test_an_index_is_built_once_and_a_target_tuned_once(
-    store: ArtifactStore, source: Source, indexes: Indexes, monkeypatch: pytest.MonkeyPatch
+    store: ArtifactStore, source: BaseSource, indexes: Indexes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = Target.parse("recall:0.9")
     first = indexes.tuned("hnswlib", MIXTURE, target, 1)
@@ -96,7 +96,7 @@ class Heard(Silent):
         self.stages.append(stage)
 
 
-def test_a_build_is_told_of(store: ArtifactStore, source: Source) -> None:
+def test_a_build_is_told_of(store: ArtifactStore, source: BaseSource) -> None:
     heard = Heard()
     Indexes(store, source, build_threads=2, reporter=heard).built("annoy")
     assert any("building annoy over 2,000 vectors" in text for text in heard.stages)
@@ -109,7 +109,7 @@ def test_a_target_that_is_none_is_one_clear_line(text: str) -> None:
 
 
 def test_a_backend_for_another_width_is_refused_before_it_is_built(
-    store: ArtifactStore, source: Source
+    store: ArtifactStore, source: BaseSource
 ) -> None:
     with pytest.raises(UserError, match="PQ7"):
         Indexes(store, source, build_threads=1).built("faiss:PQ7")

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from bench.measure import bases, latency, observed
-from bench.measure.latency import Done, measure, worth_another
+from bench.measure.latency import LatencyMeter, worth_another
+from bench.measure.meter import Done
 from bench.measure.options import Options
-from bench.measure.plan import CODE, count, plan
+from bench.measure.plan import count, plan
 from bench.measure.prepare import pending
 from bench.measure.process import Launch, Launcher, ProcessError
-from bench.records import provenance
+from bench.records import definitions
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
 from reaugkd.artifacts.store import ArtifactStore
@@ -91,8 +92,9 @@ def run(
     behaviour: str = "times",
     **more: Any,
 ) -> list[LatencyRecord]:
-    launcher = more.pop("launcher", None) or fake(behaviour)
-    return measure(options, measurements, store, command="test", launcher=launcher, **more)
+    launcher, done = more.pop("launcher", None) or fake(behaviour), more.pop("done", None)
+    meter = LatencyMeter(options, measurements, store, "test", launcher=launcher, **more)
+    return meter.run(done)
 
 
 def test_a_clear_cell_stops_after_two_processes_of_different_inputs(
@@ -106,7 +108,7 @@ def test_a_clear_cell_stops_after_two_processes_of_different_inputs(
     assert [one["job"]["process"] for one in jobs(log)] == [0, 1]
     assert len({one["job"]["seed"] for one in jobs(log)}) == 1
     assert {one["omp"] for one in jobs(log)} == {"1"}
-    assert measurements.read() == ([record], [])
+    assert measurements.records() == ([record], [])
     assert set(observed.pack(observed.unpack(measurements.arrays(record.key)))) == set(
         measurements.arrays(record.key)
     )
@@ -187,7 +189,7 @@ def test_a_process_that_fails_fails_its_cell_with_the_reason_in_one_line(
     assert (record.status, record.verdict, record.result) == ("failed", None, None)
     assert words in str(record.reason)
     assert "\n" not in str(record.reason)
-    assert measurements.read() == ([record], [])
+    assert measurements.records() == ([record], [])
 
 
 def test_a_process_that_hangs_is_ended_and_fails_its_cell(
@@ -289,7 +291,7 @@ def test_all_indexes_of_a_base_are_built_before_its_first_cell_is_measured(
 
     listener = Listener()
 
-    def done(one: Done) -> None:
+    def done(one: Done[LatencyRecord]) -> None:
         listener.told.append(f"cell {one.record.cell.base}")
 
     options = asked(bases=("160", "150"), ann=("exact", "hnswlib"))
@@ -333,8 +335,8 @@ def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothin
 
 def test_the_identity_of_a_plan_is_that_of_what_is_built(store: ArtifactStore) -> None:
     source = bases.generated(store, "150", 16)
-    assert source.identity == bases.generated_identity(150, 16, 2)
     (cell,) = plan(asked(ann=("hnswlib",)), store)
+    assert cell.subject.source.identity == source.identity
     assert pending(cell, 1, store) == ("hnswlib", 150)
     from bench.measure.indexes import Indexes
 
@@ -360,22 +362,13 @@ def test_worth_another_is_monotone_in_the_budget_and_false_for_a_clear_cell() ->
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"batch": (0,)}, "--batch 0"),
-        ({"k": (151,)}, "--k 151 is larger than the knowledge base 150"),
-        ({"threads": (10_000,)}, "--threads 10000"),
         ({"threads": (0,)}, "--threads 0"),
-        ({"limit": -0.1}, "below 0"),
-        ({"budget": 0.0}, "--time-budget 0"),
-        ({"beta": 0.0}, "nothing is retrieved"),
         ({"tau": 0.0}, "--tau 0"),
         ({"bases": ()}, "none of them"),
-        ({"run": Path("x")}, "--bases and --run"),
-        ({"target": "recall"}, "recall:0.99"),
-        ({"lengths": ("real",)}, "--data-dir"),
         ({"lengths": ("recored",)}, "did you mean 'recorded'"),
         ({"lengths": ("2",)}, "3 to 512"),
-        ({"ann": ("hnswlb",)}, "did you mean 'hnswlib'"),
         ({"student": "nowhere/at/all"}, "nowhere/at/all"),
+        ({"student": "bert-0l-16"}, "at least 1 layer"),
     ],
 )
 def test_a_mistake_is_told_before_any_work(
@@ -406,7 +399,7 @@ def test_a_real_worker_measures_a_tiny_student(
     measurements: Measurements, store: ArtifactStore
 ) -> None:
     options = asked(ann=("hnswlib",), batch=(16,), limit=1e6)
-    records = measure(options, measurements, store, command="test")
+    records = LatencyMeter(options, measurements, store, "test").run()
     (record,) = records
     assert (record.status, record.reason, record.verdict) == ("ok", None, "holds")
     assert record.result is not None
@@ -433,17 +426,11 @@ def test_another_query_path_is_another_cell(
 ) -> None:
     """Or a gate would pass on the figures of the code before."""
     (before,) = plan(asked(), store)
-    monkeypatch.setattr(provenance, "code", lambda *parts: "changed")
+    monkeypatch.setattr(definitions, "of_files", lambda *patterns: "changed")
     (after,) = plan(asked(), store)
     assert before.key != after.key
     changed = {name for name in before.identity if before.identity[name] != after.identity[name]}
     assert changed == {"code"}
-
-
-def test_the_code_that_is_timed_is_part_of_the_key() -> None:
-    files = [Path(__file__).parents[3] / part for part in CODE]
-    assert all(path.exists() for path in files)
-    assert provenance.code(*CODE) != provenance.code(*CODE[1:])
 
 
 @pytest.mark.parametrize(("effort", "started"), [(None, 1), (99, 3)])

@@ -10,13 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.measure import statistics
-from bench.measure.statistics import Timings, end_to_end, noise, percentiles, ratio, verdict
+from bench.measure.statistics import end_to_end, noise, percentiles, ratio, verdict
+from bench.measure.timing import Laps
 from bench.records.measurement import Interval
 
 
 def timings(
     seed: int, share: float = 0.03, *, rounds: int = 2, batches: int = 40, spread: float = 0.1
-) -> Timings:
+) -> Laps:
     """A process: forwards of about 10 ms with lognormal noise, the rest a share of them."""
     random = np.random.default_rng(seed)
 
@@ -24,7 +25,7 @@ def timings(
         factors = np.exp(spread * random.standard_normal((rounds, batches)))
         return (mean * factors).astype(np.int64)
 
-    return Timings(times(1e7), times(share * 1e7), times(1e7))
+    return Laps(times(1e7), times(share * 1e7), times(1e7))
 
 
 def same(value: int, *, rounds: int = 2, batches: int = 5) -> NDArray[np.int64]:
@@ -38,14 +39,14 @@ def bounds(interval: Interval) -> tuple[float, float, float]:
 @pytest.mark.parametrize("processes", [2, 3, 7])
 def test_equal_times_give_exactly_1_and_no_noise(processes: int) -> None:
     one = timings(0)
-    given = [Timings(one.forward, one.forward, one.forward)] * processes
+    given = [Laps(one.forward, one.forward, one.forward)] * processes
     assert bounds(ratio(given)) == (1.0, 1.0, 1.0)
     assert bounds(noise(given)) == (0.0, 0.0, 0.0)
     assert bounds(end_to_end(given)) == (1.0, 1.0, 1.0)
 
 
 def test_constant_times_give_the_closed_form_with_an_empty_interval() -> None:
-    given = [Timings(same(800), same(24), same(400)), Timings(same(800), same(40), same(400))]
+    given = [Laps(same(800), same(24), same(400)), Laps(same(800), same(40), same(400))]
     assert ratio(given).estimate == pytest.approx((0.03 + 0.05) / 2)
     assert bounds(noise(given)) == (1.0, 1.0, 1.0)
     found = ratio(given)
@@ -69,14 +70,14 @@ def test_the_ratio_is_the_mean_over_processes_of_medians_over_inputs_of_medians_
 @pytest.mark.parametrize("factor", [2, 3, 1000])
 def test_a_slower_clock_changes_nothing(factor: int) -> None:
     given = [timings(seed) for seed in range(3)]
-    slower = [Timings(*(factor * array for array in one)) for one in given]
+    slower = [Laps(*(factor * array for array in one)) for one in given]
     for figure in (ratio, end_to_end, noise):
         assert figure(slower) == figure(given)
 
 
 def test_the_order_of_rounds_changes_nothing() -> None:
     given = [timings(seed, rounds=3) for seed in range(2)]
-    turned = [Timings(*(array[::-1] for array in one)) for one in given]
+    turned = [Laps(*(array[::-1] for array in one)) for one in given]
     assert ratio(turned) == ratio(given)
 
 
@@ -87,7 +88,7 @@ def test_the_same_times_give_the_same_interval() -> None:
 
 def test_end_to_end_is_noise_plus_the_ratio_where_forwards_are_alike() -> None:
     forward = same(1000)
-    given = [Timings(forward, same(25), forward), Timings(forward, same(25), forward)]
+    given = [Laps(forward, same(25), forward), Laps(forward, same(25), forward)]
     assert end_to_end(given).estimate == pytest.approx(ratio(given).estimate)
 
 
@@ -144,7 +145,7 @@ def test_processes_that_differ_widen_the_interval() -> None:
 
 
 @pytest.mark.parametrize("given", [[], [timings(0)]])
-def test_fewer_than_two_processes_say_nothing(given: list[Timings]) -> None:
+def test_fewer_than_two_processes_say_nothing(given: list[Laps]) -> None:
     for figure in (ratio, end_to_end, noise):
         with pytest.raises(ValueError, match="at least 2 processes"):
             figure(given)
@@ -153,15 +154,15 @@ def test_fewer_than_two_processes_say_nothing(given: list[Timings]) -> None:
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        (Timings(same(3), same(3, batches=4), same(3)), "alike"),
-        (Timings(*[np.ones(4, np.int64)] * 3), "rounds, batches"),
-        (Timings(*[np.ones((2, 0), np.int64)] * 3), "rounds, batches"),
-        (Timings(same(3), same(0), same(3)), "not positive"),
-        (Timings(same(0), same(3), same(3)), "not positive"),
-        (Timings(same(3), same(3), same(-1)), "not positive"),
+        (Laps(same(3), same(3, batches=4), same(3)), "alike"),
+        (Laps(*[np.ones(4, np.int64)] * 3), "rounds, batches"),
+        (Laps(*[np.ones((2, 0), np.int64)] * 3), "rounds, batches"),
+        (Laps(same(3), same(0), same(3)), "not positive"),
+        (Laps(same(0), same(3), same(3)), "not positive"),
+        (Laps(same(3), same(3), same(-1)), "not positive"),
     ],
 )
-def test_times_that_cannot_be_are_refused(broken: Timings, words: str) -> None:
+def test_times_that_cannot_be_are_refused(broken: Laps, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         ratio([timings(0), broken])
 

@@ -18,9 +18,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from bench.measure import bases, environment, worker
+from bench.measure import bases, environment, timed, worker
+from bench.measure import job as jobs
 from bench.measure.inputs import Inputs, recorded
-from bench.measure.job import Job
+from bench.measure.job import LatencyJob
 from bench.records.measurement import Environment
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
@@ -61,6 +62,7 @@ def job(base: Path, folder: Path, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     cell |= changes.pop("cell", {})
     return {
+        "kind": "latency",
         "cell": cell,
         "spec": cell["backend"],
         "base": str(base),
@@ -300,19 +302,15 @@ def test_a_kill_while_measuring_leaves_no_result(base: Path, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inputs.npz", "job.json"]
 
 
-def test_a_kill_while_writing_leaves_no_half_result(tmp_path: Path) -> None:
+def test_a_kill_while_writing_leaves_no_half_result(base: Path, tmp_path: Path) -> None:
+    words, variables = command(base, tmp_path)
     code = f"""if True:
-        import os, signal, numpy
-        from pathlib import Path
+        import os, signal
         from bench.measure import worker
-        def half(file, **arrays):
-            file.write(b"PK half of it")
-            file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-        numpy.savez = half
-        worker.write(Path({str(tmp_path / "r.npz")!r}), {{"forward": numpy.ones(3)}})
+        os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        worker.main({words[3:]!r})
     """
-    done = subprocess.run([sys.executable, "-c", code], check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=variables, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "r.npz").exists()
 
@@ -327,9 +325,9 @@ def test_a_result_that_cannot_be_written_is_one_line(
 
 
 def test_a_job_survives_its_own_json(base: Path, tmp_path: Path) -> None:
-    given = Job.model_validate(job(base, tmp_path))
-    (tmp_path / "job.json").write_text(given.model_dump_json(), encoding="utf-8")
-    assert Job.read(tmp_path / "job.json") == given
+    asked = LatencyJob.model_validate(job(base, tmp_path))
+    (tmp_path / "job.json").write_text(asked.model_dump_json(), encoding="utf-8")
+    assert jobs.read(tmp_path / "job.json") == asked
 
 
 def test_a_query_path_that_stopped_retrieving_measures_nothing(
@@ -341,8 +339,8 @@ def test_a_query_path_that_stopped_retrieving_measures_nothing(
     def student_alone(path: QueryPath, logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1)
 
-    asked = Job.model_validate(job(base, tmp_path))
-    worker.measure(asked)
+    asked = LatencyJob.model_validate(job(base, tmp_path))
+    timed.measure(asked, os.getloadavg())
     monkeypatch.setattr(QueryPath, "__call__", student_alone)
     with pytest.raises(UserError, match="nothing was measured"):
-        worker.measure(asked)
+        timed.measure(asked, os.getloadavg())

@@ -112,3 +112,26 @@ def test_effort_that_looks_at_more_than_a_quarter_of_the_entries_is_not_tried(tr
     assert tried == [SENSIBLE, index.size // 4]
     assert tuned.effort == index.effort == index.size // 4
     assert not tuned.target_met
+
+
+def test_between_two_steps_of_the_ladder_the_least_effort_is_searched_for(truth: Truth) -> None:
+    index = ann.make("hnswlib")
+    index.build(vectors(ROWS))
+    coarse = tune(index, truth, target=0.97)
+    fine = tune(index, truth, target=0.97, refine=True)
+    assert fine.target_met
+    assert coarse.effort is not None
+    assert fine.effort == index.effort
+    assert fine.effort is not None
+    assert (
+        index.efforts(K)[index.efforts(K).index(coarse.effort) - 1] < fine.effort <= coarse.effort
+    )
+    index.effort = fine.effort - 1
+    assert truth.recall(index.search(queries(), K)[1]) < 0.97
+
+
+def test_no_effort_beyond_the_most_is_tried(truth: Truth) -> None:
+    index = ann.make("hnswlib")
+    index.build(vectors(ROWS))
+    tuned = tune(index, truth, target=1.0, most=K)
+    assert (tuned.effort, tuned.target_met) == (K, False)

@@ -14,7 +14,7 @@ from reaugkd.reporter import Reporter
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import calibrate, crossover
 from reaugkd.retrieval.ann.auto.calibrate import CANDIDATES, Calibration
-from reaugkd.retrieval.ann.auto.crossover import Cost
+from reaugkd.retrieval.ann.auto.crossover import SearchCost
 from reaugkd.retrieval.ann.auto.search_times import TARGET, K
 from reaugkd.retrieval.ann.index import AnnIndex, Ids
 from reaugkd.retrieval.normalise import Vectors
@@ -25,59 +25,67 @@ class Explanation:
     """A choice and what it rests on.
 
     Attributes:
-        spec: the chosen backend.
         size, dim, batch, threads: what was asked.
-        predicted: microseconds per call of ``batch`` queries, by candidate.
-        models: the fitted costs behind ``predicted``.
-        crossover: the largest size at which exact is chosen, None where there is no graph.
+        models: the fitted cost of a call of ``batch`` queries, by usable candidate.
         absent: candidates that are not installed, with the extra that brings them.
         unusable: candidates that are installed but could not be compared, with the reason.
         calibration: what was measured; its ``folder`` is where it lies.
     """
 
-    spec: str
     size: int
     dim: int
     batch: int
     threads: int
-    predicted: Mapping[str, float]
-    models: Mapping[str, Cost]
-    crossover: int | None
+    models: Mapping[str, SearchCost]
     absent: Mapping[str, str]
     unusable: Mapping[str, str]
     calibration: Calibration
 
     @property
+    def spec(self) -> str:
+        """The chosen backend."""
+        return crossover.fastest(self.models, self.size)
+
+    @property
+    def crossover(self) -> int | None:
+        """The largest size at which exact is chosen, None where there is no graph."""
+        return crossover.crossover(self.models)
+
+    @property
+    def predicted(self) -> dict[str, float]:
+        """Microseconds per call, by candidate, the fastest first."""
+        times = {spec: cost(self.size) for spec, cost in self.models.items()}
+        return dict(sorted(times.items(), key=lambda item: item[1]))
+
+    @property
     def why(self) -> str:
         """The reason in one sentence."""
-        if self.crossover is None:
+        end = self.crossover
+        if end is None:
             return "no graph backend can be used here, so exact search is all there is"
         if self.spec == "exact":
-            return f"exact search is the fastest up to {self.crossover:,} entries"
-        first = "a graph is faster at any size" if not self.crossover else ""
-        first = first or f"beyond {self.crossover:,} entries a graph is faster than exact search"
+            return f"exact search is the fastest up to {end:,} entries"
+        first = f"beyond {end:,} entries a graph is faster than exact search"
+        first = first if end else "a graph is faster at any size"
         return f"{first}, and of the graphs {self.spec} costs least at {self.size:,}"
 
     def lines(self) -> list[str]:
         """The whole explanation as text."""
-        kept = self.calibration.folder
-        where = f" in {kept} (remove it to measure again)" if kept else ""
+        kept = self.calibration
+        where = f" in {kept.folder} (remove it to measure again)" if kept.folder else ""
         lines = [
             f"auto -> {self.spec}: {self.why}",
             f"microseconds per call of {self.batch} at {self.size:,} x {self.dim}, k {K}, "
             f"{self.threads} threads, recall {TARGET}:",
         ]
-        for spec in sorted(self.predicted, key=lambda name: self.predicted[name]):
-            lines.append(f"  {spec:<10} {self.predicted[spec]:>10,.1f} = {self.models[spec]}")
+        for spec, time in self.predicted.items():
+            lines.append(f"  {spec:<10} {time:>10,.1f} = {self.models[spec]}")
         for spec, reason in self.unusable.items():
             lines.append(f"  {spec:<10} not considered: {reason}")
         for spec, extra in self.absent.items():
             lines.append(f"  {spec:<10} not installed: pip install 'reaugkd[{extra}]' brings it")
-        lines.append(
-            f"calibrated in {self.calibration.seconds:.1f} s at load "
-            f"{self.calibration.load:.2f}{where}"
-        )
-        if self.calibration.load > calibrate.BUSY * self.calibration.machine.cores:
+        lines.append(f"calibrated in {kept.seconds:.1f} s at load {kept.load:.2f}{where}")
+        if kept.load > calibrate.BUSY * kept.machine.cores:
             lines.append("the machine was busy then: these times are too long, and not all equally")
         return lines
 
@@ -110,44 +118,24 @@ def explain(
         raise ValueError(f"at least 1 is needed, got {size}, {dim}, {batch}, {threads}")
     if calibration is None:
         calibration = calibrate.obtain(dim, threads, cache=cache, reporter=reporter)
-    made = calibration.machine
-    if (made.dim, made.threads) != (dim, threads):
+    machine = calibration.machine
+    if (machine.dim, machine.threads) != (dim, threads):
         raise ValueError(
-            f"the calibration is of width {made.dim} and {made.threads} threads, "
+            f"the calibration is of width {machine.dim} and {machine.threads} threads, "
             f"not {dim}, {threads}"
         )
     entries = {name: ann.BACKENDS.entry(name) for name in CANDIDATES}
     absent = {name: of.extra or name for name, of in entries.items() if not of.installed}
-    known = [one for one in calibration.measured if one.spec in ann.BACKENDS]
-    here = [one for one in known if one.spec not in absent]
+    here = [
+        candidate
+        for candidate in calibration.measured
+        if candidate.spec in ann.BACKENDS and candidate.spec not in absent
+    ]
     models = crossover.costs(here, batch)
     if "exact" not in models:
         raise ValueError("the calibration has no times of exact search")
-    return Explanation(
-        spec=crossover.fastest(models, size),
-        size=size,
-        dim=dim,
-        batch=batch,
-        threads=threads,
-        predicted={spec: cost(size) for spec, cost in models.items()},
-        models=models,
-        crossover=crossover.crossover(models),
-        absent=absent,
-        unusable={one.spec: one.flaw for one in here if one.flaw is not None},
-        calibration=calibration,
-    )
-
-
-def choose(
-    size: int,
-    dim: int,
-    *,
-    batch: int = 1,
-    threads: int = 1,
-    calibration: Calibration | None = None,
-) -> str:
-    """The canonical spec of :func:`explain`; pure if ``calibration`` is given."""
-    return explain(size, dim, batch=batch, threads=threads, calibration=calibration).spec
+    unusable = {candidate.spec: candidate.flaw for candidate in here if candidate.flaw is not None}
+    return Explanation(size, dim, batch, threads, models, absent, unusable, calibration)
 
 
 def is_auto(spec: str) -> bool:
@@ -181,7 +169,7 @@ def resolve(
 
 
 class Auto(AnnIndex):
-    """The backend that :func:`choose` names when the index is built; everything else is its own.
+    """The backend that :func:`explain` names when the index is built; everything else is its own.
 
     A saved index records the choice, so loading it never measures anything, whatever the machine.
 
@@ -240,8 +228,8 @@ class Auto(AnnIndex):
 
     def params(self) -> dict[str, Any]:
         """The batch and, once it is made, the choice with the chosen backend's own parameters."""
-        own = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
-        return {**own, **super().params()}
+        choice = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
+        return {**choice, **super().params()}
 
     def efforts(self, k: int) -> list[int]:
         """Those of the chosen backend."""
@@ -277,7 +265,8 @@ class Auto(AnnIndex):
         self._inner = None
         if self._open:
             self.chosen, self._settings = None, None
-            self.chosen = choose(len(rows), self.dim, batch=self.batch, threads=self.threads)
+            choice = explain(len(rows), self.dim, batch=self.batch, threads=self.threads)
+            self.chosen = choice.spec
         inner = self._empty()
         inner.build(rows)
         self._inner, self._settings = inner, inner.params()

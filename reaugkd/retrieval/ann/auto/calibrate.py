@@ -1,8 +1,7 @@
 """How long exact and graph search take on this machine: measured once, kept, never guessed.
 
-Every candidate is measured in a process of its own: the thread pools of one library do not
-disturb the next, a library that crashes here is one candidate less, and nothing that is only tried
-stays loaded in the caller.
+Every candidate has a process of its own: thread pools do not disturb each other, a library that
+crashes here is one candidate less, and nothing that is only tried stays loaded in the caller.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import search_times
-from reaugkd.retrieval.ann.auto.search_times import Measured, Plain
+from reaugkd.retrieval.ann.auto.search_times import Candidate, Finite
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Part of the key: raised when times would be measured in another way."""
 
 CANDIDATES = {
@@ -51,7 +51,7 @@ _PATIENCE_S = 120.0
 _FILE = "calibration.json"
 
 
-class Machine(Plain):
+class Machine(Finite):
     """What a calibration holds for: it is the key under which it is kept."""
 
     cpu: str
@@ -61,31 +61,28 @@ class Machine(Plain):
     libraries: dict[str, str] = Field(description="installed candidates and their versions")
 
 
-class Calibration(Plain):
-    """All candidates of one machine, for one width and number of threads.
-
-    Attributes:
-        seconds: that measuring took.
-        load: load average when it began; on a busy machine the times are too long.
-        folder: where it is kept, None for one that is not.
-    """
+class Calibration(Finite):
+    """All candidates of one machine, for one width and number of threads."""
 
     machine: Machine
-    measured: tuple[Measured, ...] = Field(min_length=1)
-    seconds: float = Field(ge=0)
-    load: float = Field(ge=0)
-    folder: Path | None = Field(None, exclude=True)
+    measured: tuple[Candidate, ...] = Field(min_length=1)
+    seconds: float = Field(ge=0, description="that measuring took")
+    load: float = Field(ge=0, description="when it began; on a busy machine times are too long")
+    folder: Path | None = Field(None, exclude=True, description="where it is kept")
 
 
 def this_machine(dim: int, threads: int) -> Machine:
     """The key of a calibration here and now; no library is imported."""
-    installed = {name: of for name, of in CANDIDATES.items() if ann.BACKENDS.entry(name).installed}
     return Machine(
         cpu=_processor(),
         cores=search_times.cores(),
         dim=dim,
         threads=threads,
-        libraries={name: _version(of) for name, of in installed.items()},
+        libraries={
+            name: _version(distributions)
+            for name, distributions in CANDIDATES.items()
+            if ann.BACKENDS.entry(name).installed
+        },
     )
 
 
@@ -103,52 +100,56 @@ def obtain(
     Raises:
         UserError: if the cache cannot be written, or exact search cannot be measured.
     """
-    machine, told = this_machine(dim, threads), reporter or Silent()
-    root = cache or default_cache()
+    machine, reporter = this_machine(dim, threads), reporter or Silent()
     identity = {"protocol": PROTOCOL, "machine": machine.model_dump(mode="json")}
 
     def build(folder: Path) -> None:
-        write_json(folder / _FILE, measure(machine, told).model_dump(mode="json"))
+        write_json(folder / _FILE, measure(machine, reporter).model_dump(mode="json"))
 
     problem = ""
     for _ in range(2):
-        path = ArtifactStore(root, told).get("calibration", identity, build).path
+        store = ArtifactStore(cache or default_cache(), reporter)
+        path = store.get("calibration", identity, build).path
         try:
-            found = Calibration.model_validate_json((path / _FILE).read_text(encoding="utf-8"))
+            kept = Calibration.model_validate_json((path / _FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             problem = f"{path} holds no calibration"
         else:
-            if found.machine == machine:
-                return found.model_copy(update={"folder": path})
+            if kept.machine == machine:
+                return kept.model_copy(update={"folder": path})
             problem = f"{path} holds a calibration of another machine"
-        told.note(f"{problem}: measuring again")
+        reporter.note(f"{problem}: measuring again")
         shutil.rmtree(path, ignore_errors=True)
     raise UserError(f"{problem}, although it was just measured")
 
 
-def measure(machine: Machine, reporter: Reporter | None = None) -> Calibration:
+def measure(machine: Machine, reporter: Reporter) -> Calibration:
     """Measure every installed candidate, one after the other, each in its own process.
 
     Raises:
         UserError: if exact search cannot be measured.
     """
-    told, load, began = reporter or Silent(), os.getloadavg()[0], time.perf_counter()
+    load, began = os.getloadavg()[0], time.perf_counter()
     stage = f"calibrating searches of width {machine.dim} on {machine.threads} threads"
-    told.start(stage, len(machine.libraries), "backends")
+    reporter.start(stage, len(machine.libraries), "backends")
     measured = []
     for spec in machine.libraries:
         measured.append(_in_a_process(spec, machine))
-        told.advance(1)
-    told.finish()
-    for one in measured:
-        if one.spec == "exact" and one.failure:
-            raise UserError(f"exact search cannot be calibrated: {one.failure}")
+        reporter.advance(1)
+    reporter.finish()
+    for candidate in measured:
+        if candidate.spec == "exact" and candidate.failure:
+            raise UserError(f"exact search cannot be calibrated: {candidate.failure}")
     seconds = time.perf_counter() - began
     return Calibration(machine=machine, measured=tuple(measured), seconds=seconds, load=load)
 
 
-def _in_a_process(spec: str, machine: Machine) -> Measured:
-    """Measure one candidate; whatever happens to the process is told as its flaw."""
+def _in_a_process(spec: str, machine: Machine) -> Candidate:
+    """Measure one candidate; whatever happens to the process is its flaw."""
+    # Thread pools are sized before the libraries are imported; the same code is imported.
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    paths = [str(Path(__file__).parents[4]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables = dict.fromkeys(names, str(machine.threads)) | {"PYTHONPATH": os.pathsep.join(paths)}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         sizes = EXACT_SIZES if spec == "exact" else GRAPH_SIZES
@@ -156,36 +157,25 @@ def _in_a_process(spec: str, machine: Machine) -> Measured:
         try:
             done = subprocess.run(
                 [sys.executable, "-m", search_times.__name__, *arguments],
-                env=_environment(machine.threads),
+                env=os.environ | variables,
                 capture_output=True,
                 text=True,
                 timeout=_PATIENCE_S,
             )
         except subprocess.TimeoutExpired:
-            return Measured(spec=spec, failure=f"took longer than {_PATIENCE_S:g} s")
+            return Candidate(spec=spec, failure=f"took longer than {_PATIENCE_S:g} s")
         if done.returncode == 0:
-            return Measured.model_validate_json(out.read_text(encoding="utf-8"))
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        return Measured(spec=spec, failure=f"exit code {done.returncode}: {said[-1]}")
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Thread pools are sized before the libraries are imported; the same code is imported."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    source = str(Path(__file__).parents[4])
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    sized = dict.fromkeys(names, str(threads))
-    return {**os.environ, **sized, "PYTHONPATH": os.pathsep.join(paths)}
+            return Candidate.model_validate_json(out.read_text(encoding="utf-8"))
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    return Candidate(spec=spec, failure=f"exit code {done.returncode}: {last}")
 
 
 def _version(distributions: tuple[str, ...]) -> str:
-    found = []
+    versions = []
     for name in distributions:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found) or "unknown"  # installed, but by other means than a package
+        with suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
+    return ", ".join(versions) or "unknown"  # installed, but by other means than a package
 
 
 def _processor() -> str:

@@ -10,13 +10,13 @@ levels, which differ, are measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reaugkd.retrieval.ann.auto.search_times import Measured, Point
+from reaugkd.retrieval.ann.auto.search_times import Candidate
 
 MOST_GROWTH = 0.9
 """Highest exponent of a graph: below 1, so that exact search always falls behind in the end."""
@@ -26,148 +26,109 @@ HORIZON = 10**10
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Microseconds of a call at n entries: ``fixed + per_entry n + sum of scale n^exponent``.
+class SearchCost:
+    """Microseconds of a call at n entries: ``fixed + per_entry n + scale n^exponent``.
 
     Attributes:
         fixed, per_entry: of exact search.
-        powers: pairs of scale and exponent, of a graph.
+        scale, exponent: of a graph.
     """
 
     fixed: float = 0.0
     per_entry: float = 0.0
-    powers: tuple[tuple[float, float], ...] = ()
+    scale: float = 0.0
+    exponent: float = 0.0
 
     def __call__(self, size: float) -> float:
         """Microseconds at ``size`` entries."""
-        walked = sum(scale * math.pow(size, exponent) for scale, exponent in self.powers)
-        return self.fixed + self.per_entry * size + walked
-
-    def slope(self, size: float) -> float:
-        """Microseconds that one more entry costs at ``size`` entries."""
-        walked = sum(scale * e * math.pow(size, e - 1) for scale, e in self.powers)
-        return self.per_entry + walked
+        return self.fixed + self.per_entry * size + self.scale * math.pow(size, self.exponent)
 
     def __str__(self) -> str:
-        terms = [f"{scale:.4g} n^{exponent:.3g}" for scale, exponent in self.powers]
-        return " + ".join(terms or [f"{self.fixed:.4g}", f"{self.per_entry:.4g} n"])
-
-    def times(self, weight: float) -> Cost:
-        """This cost, ``weight`` times."""
-        powers = tuple((weight * scale, exponent) for scale, exponent in self.powers)
-        return Cost(weight * self.fixed, weight * self.per_entry, powers)
-
-    def plus(self, other: Cost) -> Cost:
-        """Both costs together."""
-        fixed, per_entry = self.fixed + other.fixed, self.per_entry + other.per_entry
-        return Cost(fixed, per_entry, self.powers + other.powers)
+        if self.scale:
+            return f"{self.scale:.4g} n^{self.exponent:.3g}"
+        return f"{self.fixed:.4g} + {self.per_entry:.4g} n"
 
 
-def costs(measured: Sequence[Measured], batch: int) -> dict[str, Cost]:
-    """The fitted cost of a call with ``batch`` queries, for each usable candidate.
-
-    Between two measured batches the time of a call is interpolated, beyond the largest it grows in
-    proportion to the batch.
-    """
-    graphs = [one for one in measured if one.usable and one.spec != "exact"]
-    found = {}
-    for one in measured:
-        if one.usable:
-            fits = {
-                of: _line(at) if one.spec == "exact" else _power(at, growth(graphs, of))
-                for of, at in _by_batch(one).items()
-            }
-            found[one.spec] = _between(fits, batch)
-    return found
+def costs(candidates: Sequence[Candidate], batch: int) -> dict[str, SearchCost]:
+    """The fitted cost of a call with ``batch`` queries, for each usable candidate."""
+    usable = {
+        candidate.spec: _times(candidate, batch) for candidate in candidates if candidate.usable
+    }
+    exponent = growth([times for spec, times in usable.items() if spec != "exact"])
+    return {
+        spec: _line(*times) if spec == "exact" else _power(*times, exponent)
+        for spec, times in usable.items()
+    }
 
 
-def growth(graphs: Sequence[Measured], batch: int) -> float:
-    """The exponent that all graphs share at ``batch``: the median of their own."""
-    slopes = []
-    for one in graphs:
-        at = _by_batch(one).get(batch, [])
-        logs = np.log([[point.size, point.microseconds] for point in at])
-        if len({point.size for point in at}) > 1:
-            slopes.append(float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0]))
+def growth(graphs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
+    """The exponent that all graphs share: the median of their own, from sizes and times."""
+    slopes = [
+        np.polyfit(np.log(sizes), np.log(times), 1)[0]
+        for sizes, times in graphs
+        if len(set(sizes)) > 1
+    ]
     return float(np.clip(np.median(slopes), 0.0, MOST_GROWTH)) if slopes else 0.0
 
 
-def crossover(found: Mapping[str, Cost]) -> int | None:
-    """The largest size up to which exact search is chosen; None where there is no graph.
+def crossover(models: Mapping[str, SearchCost]) -> int | None:
+    """The largest size up to which exact is chosen, at most the horizon; None without a graph.
 
-    Exact grows in a line and the fastest graph slower and slower, so the sizes at which exact is
-    the faster lie in one piece, and beyond its end a graph wins for good. Below its beginning, if
-    it has one, only fixed costs of a call differ: exact, which never misses, is chosen there too.
+    A line minus the least of the graphs is convex (they share an exponent below 1), so the sizes
+    at which exact is the faster lie in one piece, and beyond its end a graph wins for good. Below
+    its beginning, if it has one, only fixed costs of a call differ: exact, which never misses, is
+    chosen there too.
     """
-    exact, graphs = found["exact"], [found[spec] for spec in found if spec != "exact"]
+    graphs = [cost for spec, cost in models.items() if spec != "exact"]
     if not graphs:
         return None
-
-    def best(size: int) -> Cost:
-        return min(graphs, key=lambda cost: cost(size))
-
-    def ahead(size: int) -> bool:
-        return exact(size) <= best(size)(size)
-
+    exact, graph = models["exact"], min(graphs, key=lambda cost: cost.scale)
     # Where the lead of exact search is largest: from there on it only shrinks.
-    peak = _last(lambda size: exact.slope(size) <= best(size).slope(size), 1)
-    if not ahead(peak):
+    power = graph.exponent
+    peak = max(1.0, (graph.scale * power / exact.per_entry) ** (1 / (1 - power)))
+    low, high = min(int(peak), HORIZON), HORIZON
+    if exact(low) > graph(low):
         return 0
-    return _last(ahead, peak)
-
-
-def fastest(found: Mapping[str, Cost], size: int) -> str:
-    """Exact up to the crossover, beyond it the graph that costs least at ``size``."""
-    end = crossover(found)
-    if end is None or size <= end:
-        return "exact"
-    graphs = [spec for spec in found if spec != "exact"]
-    return min(graphs, key=lambda spec: found[spec](size))
-
-
-def _last(holds: Callable[[int], bool], first: int) -> int:
-    """The last size from ``first`` on at which ``holds``, which once it fails never holds again.
-
-    ``first`` if it holds nowhere, :data:`HORIZON` if everywhere.
-    """
-    low, high = first, HORIZON
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return high if holds(high) else low
+        low, high = (middle, high) if exact(middle) <= graph(middle) else (low, middle)
+    return high if exact(high) <= graph(high) else low
 
 
-def _by_batch(one: Measured) -> dict[int, list[Point]]:
-    batches = sorted({point.batch for point in one.points})
-    return {batch: [p for p in one.points if p.batch == batch] for batch in batches}
+def fastest(models: Mapping[str, SearchCost], size: int) -> str:
+    """Exact up to the crossover, beyond it the graph that costs least at ``size``."""
+    end = crossover(models)
+    if end is None or size <= end:
+        return "exact"
+    return min((spec for spec in models if spec != "exact"), key=lambda spec: models[spec](size))
 
 
-def _line(at: Sequence[Point]) -> Cost:
+def _times(candidate: Candidate, batch: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sizes and microseconds of a call with ``batch`` queries.
+
+    Between two measured batches the time is interpolated, beyond the largest it grows in proportion
+    to the batch.
+    """
+    sizes = sorted({point.size for point in candidate.points})
+    times = []
+    for size in sizes:
+        at = {point.batch: point.microseconds for point in candidate.points if point.size == size}
+        most = max(at)
+        time = np.interp(min(batch, most), sorted(at), [at[b] for b in sorted(at)])
+        times.append(time * max(1.0, batch / most))
+    return np.array(sizes, np.float64), np.array(times, np.float64)
+
+
+def _line(sizes: NDArray[np.float64], times: NDArray[np.float64]) -> SearchCost:
     """Least squares of relative errors, neither part negative: a small size counts as a large."""
-    times = np.array([point.microseconds for point in at])
-    sizes = np.array([point.size for point in at], float)
     columns = np.stack([1 / times, sizes / times], axis=1)
-    (fixed, per_entry), *_ = np.linalg.lstsq(columns, np.ones(len(at)), rcond=None)
+    (fixed, per_entry), *_ = np.linalg.lstsq(columns, np.ones(len(times)), rcond=None)
     if fixed < 0 or per_entry <= 0:
         fixed, per_entry = 0.0, columns[:, 1].sum() / (columns[:, 1] ** 2).sum()
-    return Cost(fixed=float(fixed), per_entry=float(per_entry))
+    return SearchCost(fixed=float(fixed), per_entry=float(per_entry))
 
 
-def _power(at: Sequence[Point], exponent: float) -> Cost:
+def _power(sizes: NDArray[np.float64], times: NDArray[np.float64], exponent: float) -> SearchCost:
     """The level of a graph: the geometric mean over the sizes."""
-    logs = [math.log(point.microseconds) - exponent * math.log(point.size) for point in at]
-    return Cost(powers=((math.exp(sum(logs) / len(logs)), exponent),))
-
-
-def _between(fits: Mapping[int, Cost], batch: int) -> Cost:
-    """The cost at ``batch`` from those at the measured batches, which are in increasing order."""
-    if batch in fits:
-        return fits[batch]
-    first, last = min(fits), max(fits)
-    if batch > last:
-        return fits[last].times(batch / last)
-    if batch < first:
-        return fits[first]
-    low, high = next(pair for pair in pairwise(fits) if pair[0] < batch < pair[1])
-    part = (batch - low) / (high - low)
-    return fits[low].times(1 - part).plus(fits[high].times(part))
+    level = float(np.exp(np.mean(np.log(times) - exponent * np.log(sizes))))
+    return SearchCost(scale=level, exponent=exponent)

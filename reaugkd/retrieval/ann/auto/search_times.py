@@ -12,25 +12,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reaugkd.artifacts.store import write_json
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.ann.index import AnnIndex
+from reaugkd.retrieval.ann.index import AnnIndex, Ids
+from reaugkd.retrieval.clusters import Clusters
 from reaugkd.retrieval.normalise import Vectors, unit_rows
+from reaugkd.retrieval.tuning import recall_at_k, tune
 
 K, TARGET, QUERIES = 10, 0.99, 400
 CALLS = {1: 40, 8: 20, 32: 15}
 """Timed calls by batch."""
 
-_TIE = 1e-6  # an answer this little below the true k-th one counts, as in the tuning of a run
 _FLUSH = 32 << 20
 _WARM_UP = 3
 
 
-class Plain(BaseModel):
+class Finite(BaseModel):
     """What calibrations are made of: immutable, finite, nothing unknown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Point(Plain):
+class SearchTime(Finite):
     """The median time of one call of ``search``."""
 
     size: int = Field(ge=1)
@@ -40,11 +41,11 @@ class Point(Plain):
     recall: float = Field(ge=0, le=1, description=f"recall@{K} with this effort")
 
 
-class Measured(Plain):
-    """One candidate; without points it could not be measured, for the reason in ``failure``."""
+class Candidate(Finite):
+    """One backend; without points it could not be measured, for the reason in ``failure``."""
 
     spec: str
-    points: tuple[Point, ...] = ()
+    points: tuple[SearchTime, ...] = ()
     failure: str | None = None
 
     @property
@@ -61,77 +62,49 @@ class Measured(Plain):
         return self.failure
 
 
-def points(spec: str, dim: int, threads: int, sizes: tuple[int, ...]) -> list[Point]:
-    """Time ``spec`` over generated vectors, at the least effort with a recall of :data:`TARGET`."""
-    vectors = structured(max(sizes), dim, seed=1)
-    queries = structured(QUERIES, dim, seed=2)
-    found = []
+class _Cosines:
+    """The exact answers by a product of numpy: an exact index would bring torch into a process."""
+
+    k = K
+
+    def __init__(self, queries: Vectors, vectors: Vectors) -> None:
+        self.queries = queries
+        self._all = queries @ vectors.T
+        self._best = -np.partition(-self._all, K - 1, axis=1)[:, :K]
+
+    def recall(self, ids: Ids) -> float:
+        cosines = np.take_along_axis(self._all, np.maximum(ids, 0), axis=1)
+        return recall_at_k(np.where(ids >= 0, cosines, -np.inf), self._best)
+
+
+def points(spec: str, dim: int, threads: int, sizes: tuple[int, ...]) -> list[SearchTime]:
+    """Time ``spec`` over generated vectors, at the least effort with a recall of :data:`TARGET`.
+
+    Between the steps of the ladder the least effort is searched for, or the steps would drown the
+    growth of the times from one size to the next.
+    """
+    clusters = Clusters(dim)
+    vectors, queries = (unit_rows(clusters.draw(n, seed)[0]) for n, seed in
+                        ((max(sizes), 1), (QUERIES, 0)))  # fmt: skip
+    times = []
     for size in sizes:
         index = ann.make(spec, threads=threads, build_threads=cores())
         index.build(vectors[:size])
-        recall = 1.0 if spec == "exact" else _least_effort(index, vectors[:size], queries)
+        recall = 1.0
+        if spec != "exact":
+            truth = _Cosines(queries, vectors[:size])
+            recall = tune(index, truth, TARGET, most=max(K, size // 4), refine=True).recall
         for batch in CALLS:
-            microseconds = _call(index, queries, batch)
-            found.append(
-                Point(
+            times.append(
+                SearchTime(
                     size=size,
                     batch=batch,
-                    microseconds=microseconds,
+                    microseconds=_call(index, queries, batch),
                     effort=index.effort,
                     recall=recall,
                 )
             )
-    return found
-
-
-def structured(rows: int, dim: int, seed: int) -> Vectors:
-    """Unit vectors [rows, dim] in two clusters with a spread of low rank, as a teacher makes them.
-
-    White noise has no near neighbours and would make every graph look bad.
-    """
-    shape = np.random.default_rng(dim)  # the clusters are the same for vectors and queries
-    spread = unit_rows(shape.standard_normal((24, dim))) * (0.85 ** np.arange(24))[:, None]
-    centres = 2.0 * unit_rows(shape.standard_normal((2, dim)))
-    random = np.random.default_rng([dim, seed])
-    embeddings = centres[random.integers(0, 2, rows)]
-    embeddings += random.standard_normal((rows, 24)) @ spread
-    embeddings += 0.1 / np.sqrt(dim) * random.standard_normal((rows, dim))
-    return unit_rows(embeddings)
-
-
-def _least_effort(index: AnnIndex, vectors: Vectors, queries: Vectors) -> float:
-    """Set the least effort that reaches the target; the recall with it, or the best there is.
-
-    The steps of the ladder are wide: between the last two the least one is searched for, or the
-    steps would drown the growth of the times from one size to the next. An effort of more than a
-    quarter of the entries is not tried: exact search is faster.
-    """
-    cosines = queries @ vectors.T  # no exact index: it would bring torch into each process
-    least = np.partition(cosines, -K, axis=1)[:, [-K]] - _TIE
-
-    def recall(effort: int | None) -> float:
-        index.effort = effort
-        ids = index.search(queries, K)[1]
-        hits = np.take_along_axis(cosines, np.maximum(ids, 0), axis=1) >= least
-        return float((hits & (ids >= 0)).mean())
-
-    efforts = [effort for effort in index.efforts(K) if effort <= max(K, len(vectors) // 4)]
-    if not efforts:
-        return recall(index.effort)
-    too_low, enough, reached = efforts[0] - 1, efforts[0], recall(efforts[0])
-    for effort in efforts[1:]:
-        if reached >= TARGET:
-            break
-        too_low, enough, reached = enough, effort, recall(effort)
-    while reached >= TARGET and enough - too_low > 1:
-        middle = (enough + too_low) // 2
-        there = recall(middle)
-        if there >= TARGET:
-            enough, reached = middle, there
-        else:
-            too_low = middle
-    index.effort = enough
-    return reached
+    return times
 
 
 def _call(index: AnnIndex, queries: Vectors, batch: int) -> float:
@@ -162,8 +135,8 @@ def cores() -> int:
 def main(arguments: list[str]) -> None:
     """Measure one candidate: spec, width, threads, the file to write, then the sizes."""
     spec, dim, threads, out, *sizes = arguments
-    found = points(spec, int(dim), int(threads), tuple(map(int, sizes)))
-    write_json(Path(out), Measured(spec=spec, points=tuple(found)).model_dump(mode="json"))
+    times = points(spec, int(dim), int(threads), tuple(map(int, sizes)))
+    write_json(Path(out), Candidate(spec=spec, points=tuple(times)).model_dump(mode="json"))
 
 
 if __name__ == "__main__":

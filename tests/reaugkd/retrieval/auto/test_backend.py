@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,15 @@ from reaugkd.registry import Entry
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import backend as auto
 from reaugkd.retrieval.ann.auto import calibrate
-from reaugkd.retrieval.ann.auto.backend import Auto, choose, explain, resolve
+from reaugkd.retrieval.ann.auto.backend import Auto, explain, resolve
 from reaugkd.retrieval.ann.auto.calibrate import CANDIDATES
-from reaugkd.retrieval.ann.auto.search_times import Measured
+from reaugkd.retrieval.ann.auto.search_times import Candidate
 from tests.calibrations import TIMES, calibration, candidate, exact, graph
 from tests.reaugkd.retrieval.cases import DIM, K, N, queries, vectors
+
+
+def choose(size: int, dim: int = DIM, **given: Any) -> str:
+    return explain(size, dim, **given).spec
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +91,7 @@ def test_a_graph_that_gains_from_threads_moves_the_crossover_down() -> None:
 def test_the_numbers_of_an_explanation_are_the_models(size: int) -> None:
     found = explain(size, DIM, batch=7, calibration=calibration())
     assert found.predicted == {spec: cost(size) for spec, cost in found.models.items()}
+    assert list(found.predicted.values()) == sorted(found.predicted.values())
     text = "\n".join(found.lines())
     assert found.lines()[0] == f"auto -> {found.spec}: {found.why}"
     for spec, cost in found.models.items():
@@ -125,7 +131,7 @@ def test_with_exact_alone_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_candidate_that_failed_is_named_with_its_reason() -> None:
     short = candidate("faiss", lambda n, b: 0.001, recall=0.9)
-    broken = Measured(spec="annoy", failure="exit code -4: Illegal instruction")
+    broken = Candidate(spec="annoy", failure="exit code -4: Illegal instruction")
     found = explain(10**6, DIM, calibration=calibration(more=(short, broken)))
     assert found.spec == "hnswlib"
     text = "\n".join(found.lines())
@@ -247,7 +253,7 @@ def test_a_failed_build_is_not_searchable(monkeypatch: pytest.MonkeyPatch) -> No
     def fails(*_: object, **__: object) -> None:
         raise UserError("no time")
 
-    monkeypatch.setattr(auto, "choose", fails)
+    monkeypatch.setattr(auto, "explain", fails)
     with pytest.raises(UserError, match="no time"):
         index.build(vectors())
     with pytest.raises(RuntimeError, match="build or load it first"):

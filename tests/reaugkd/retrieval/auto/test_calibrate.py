@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from reaugkd.errors import UserError
 from reaugkd.registry import Entry
+from reaugkd.reporter import Silent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import calibrate, search_times
 from reaugkd.retrieval.ann.auto.calibrate import Machine, obtain, this_machine
@@ -23,7 +23,7 @@ from tests import calibrations
 ROOT = Path(__file__).parents[4]
 
 
-class Told:
+class Told(Silent):
     """A reporter that keeps its notes."""
 
     def __init__(self) -> None:
@@ -31,10 +31,6 @@ class Told:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def start(self, stage: str, total: int, unit: str = "examples") -> None: ...
-    def advance(self, done: int, values: object = None) -> None: ...
-    def finish(self) -> None: ...
 
 
 @pytest.fixture
@@ -135,7 +131,8 @@ def test_the_cache_is_the_users_unless_one_is_named(
 def test_a_killed_calibration_leaves_no_half_file(tmp_path: Path) -> None:
     """Killed while a candidate is measured: the next call measures and finds nothing in its way."""
     code = (
-        "import sys, time; from pathlib import Path; from reaugkd.retrieval import calibrate\n"
+        "import sys, time; from pathlib import Path\n"
+        "from reaugkd.retrieval.ann.auto import calibrate\n"
         "def forever(*_): Path(sys.argv[2]).touch(); time.sleep(60)\n"
         "calibrate._in_a_process = forever\n"
         "calibrate.obtain(12, cache=Path(sys.argv[1]))\n"
@@ -155,20 +152,6 @@ def test_a_killed_calibration_leaves_no_half_file(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").rglob("*.work"))
 
 
-def test_generated_vectors_have_structure_and_queries_of_their_own() -> None:
-    for dim in (1, 3, 768):
-        vectors, queries = (search_times.structured(300, dim, seed) for seed in (1, 2))
-        assert vectors.shape == queries.shape == (300, dim)
-        np.testing.assert_array_equal(vectors, search_times.structured(300, dim, seed=1))
-        assert not np.isin(queries[:, 0], vectors[:, 0]).all() or dim == 1
-    wide = vectors - vectors.mean(axis=0)
-    spectrum = np.linalg.svd(wide, compute_uv=False) ** 2
-    assert spectrum[:25].sum() > 0.9 * spectrum.sum()  # of low rank
-    nearest = np.sort(queries @ vectors.T, axis=1)[:, -1]
-    noise = np.random.default_rng(0).standard_normal((2, 300, 768)) / np.sqrt(768)
-    assert nearest.mean() > 0.8 > np.sort(noise[0] @ noise[1].T, axis=1)[:, -1].mean()
-
-
 def small(monkeypatch: pytest.MonkeyPatch, **libraries: str) -> Machine:
     monkeypatch.undo()  # the real calibrate.measure
     monkeypatch.setattr(calibrate, "EXACT_SIZES", (100, 1_600))
@@ -179,7 +162,7 @@ def small(monkeypatch: pytest.MonkeyPatch, **libraries: str) -> Machine:
 def test_a_real_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two candidates at width 8, each in a process of its own."""
     machine = small(monkeypatch, exact="1", hnswlib="2")
-    found = calibrate.measure(machine)
+    found = calibrate.measure(machine, Silent())
     assert [one.spec for one in found.measured] == ["exact", "hnswlib"]
     exact, graph = found.measured
     assert {(p.size, p.batch) for p in exact.points} == {
@@ -205,7 +188,7 @@ def test_a_candidate_that_dies_is_one_less(monkeypatch: pytest.MonkeyPatch) -> N
     dead = died.model_copy(update={"spec": "exact"})
     monkeypatch.setattr(calibrate, "_in_a_process", lambda *_: dead)
     with pytest.raises(UserError, match="exact search cannot be calibrated: exit code 1"):
-        calibrate.measure(machine)
+        calibrate.measure(machine, Silent())
 
 
 def test_a_candidate_that_takes_too_long_is_one_less(monkeypatch: pytest.MonkeyPatch) -> None:
