@@ -124,7 +124,9 @@ class RunConfig(_Checked):
     seeds: tuple[NonNegativeInt, ...] = (0,)
     pooling: Pooling = Field("cls", description="of teacher and student")
     device: Literal["auto", "cpu"] = Field("auto", description="for training; retrieval is on CPU")
-    threads: int | None = Field(None, ge=1, description="of torch; all cores by default")
+    threads: int | None = Field(
+        None, ge=1, description="of torch, at most; all cores by default, one where models are tiny"
+    )
     data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()

@@ -45,6 +45,9 @@ def run_file(cell_file: Path, folder: Path, cache: Path) -> Record:
     except (OSError, ValueError) as error:
         raise StoreError(f"{cell_file} holds no cell: {error}") from error
 
+    from reaugkd.models import threads
+
+    threads.share()
     import torch
 
     from bench.executors.quiet import quieten

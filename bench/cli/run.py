@@ -61,7 +61,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     help="teachers, students and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu"]), help="for training")
-@click.option("--threads", type=click.IntRange(1), help="torch threads per worker")
+@click.option("--threads", type=click.IntRange(1), help="most torch threads per worker")
 @click.option("--max-workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
     "--overwrite",
@@ -75,7 +75,9 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 def run(preset: str, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
     from bench import layers, settings
+    from reaugkd.models import threads
 
+    threads.share()
     trees = [layers.read("preset", preset)]
     if options["ablation"] is not None:
         trees.append(layers.read("ablation", options["ablation"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
 from reaugkd.artifacts.cache import default_cache
+from reaugkd.models import threads
 
 
 class Session:
@@ -148,7 +148,7 @@ class Session:
                 self.command,
                 self._done,
                 workers=self.workers,
-                threads=self.config.threads or max(1, (os.cpu_count() or 1) // self.workers),
+                threads=self.config.threads or max(1, threads.cores() // self.workers),
                 listener=self.display.desk,
             )
 

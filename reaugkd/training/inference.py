@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from reaugkd.errors import ModelError
+from reaugkd.models import threads
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import autocast
 from reaugkd.models.recipe import Precision
@@ -72,7 +73,12 @@ def run(
     encoder.eval()
     reporter.start(stage, rows)
     try:
-        with torch.inference_mode(), autocast(device, precision):
+        tokens = BATCH * sum(dataset["length"]) / max(1, rows)
+        with (
+            torch.inference_mode(),
+            autocast(device, precision),
+            threads.fitting([encoder.width], tokens),
+        ):
             for batch_rows in by_length(dataset["length"], BATCH):
                 batch = collator(batch_rows)
                 inputs = {k: v.to(device) for k, v in batch.inputs.items()}

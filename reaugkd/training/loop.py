@@ -19,6 +19,7 @@ from reaugkd.batch import STUDENT, Batch, LossTerms
 from reaugkd.context import Context, Setup, stage_cost
 from reaugkd.distiller import Distiller
 from reaugkd.errors import UserError
+from reaugkd.models import threads
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import Learner, Team
 from reaugkd.signals import SignalSource
@@ -152,7 +153,11 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(setup.seed)
         run = _Run(model, distiller, setup, options, checkpoint, accelerator, stage)
-        return run(options.evaluate or scorer(setup))
+        tokens = setup.recipe.batch_size * float(run.lengths.sum()) / max(1, len(run.lengths))
+        models = [learner.plain for learner in run.learners.values()]
+        widths = [each.width for each in models if isinstance(each, Encoder)]
+        with threads.fitting(widths, tokens):
+            return run(options.evaluate or scorer(setup))
 
 
 def scorer(setup: Setup) -> Evaluate:

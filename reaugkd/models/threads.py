@@ -1,0 +1,81 @@
+"""Threads of torch, as many as the work keeps busy.
+
+Between two parallel regions the threads of OpenMP spin and wait for one another. A tiny encoder has
+regions of microseconds: a second thread gains it nothing, and where another process wants the core
+both wait for a time slice at every operation, ten times as long as one thread would take. A large
+encoder has regions of milliseconds and is faster with every core.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+
+SMALL = 64_000_000
+"""Multiplications of the largest matrix product of a batch below which one thread does it: about a
+millisecond (``pytest -s -m "" tests/benchmarks/test_threads.py``)."""
+
+SPINS = "1000"
+"""How often a thread of a training process looks for work before it sleeps: some microseconds,
+where libgomp's default is milliseconds on a core that somebody else may want."""
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""Variables by which a user says how threads wait; one that is set stands."""
+
+
+def cores() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share(environment: MutableMapping[str, str] | None = None) -> None:
+    """Let threads sleep soon, so that a busy machine costs its share and not ten times that.
+
+    To be called before torch is imported: its OpenMP reads the environment when it is loaded.
+    Processes that are started later inherit it.
+
+    >>> variables = {}
+    >>> share(variables)
+    >>> variables
+    {'GOMP_SPINCOUNT': '1000'}
+    >>> variables = {"OMP_WAIT_POLICY": "active"}
+    >>> share(variables)
+    >>> variables
+    {'OMP_WAIT_POLICY': 'active'}
+    """
+    variables = os.environ if environment is None else environment
+    if not any(name in variables for name in WAITING):
+        variables["GOMP_SPINCOUNT"] = SPINS
+
+
+def is_small(width: int, tokens: float) -> bool:
+    """Whether one thread is enough for an encoder ``width`` wide and batches of ``tokens``.
+
+    The largest product of a layer is that with its feed-forward weights, four times as wide.
+
+    >>> is_small(128, 32 * 12), is_small(384, 32 * 40)
+    (True, False)
+    """
+    return 4 * width * width * tokens < SMALL
+
+
+@contextmanager
+def fitting(widths: Iterable[int], tokens: float) -> Iterator[None]:
+    """One thread of torch while all encoders are small; otherwise as many as before.
+
+    Args:
+        widths: of the encoders that run meanwhile.
+        tokens: of a batch, padding included.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if all(is_small(width, tokens) for width in widths):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
