@@ -39,7 +39,7 @@ BACKENDS: Registry[type[AnnIndex]] = Registry(
         ),
         "svs": Entry(
             "reaugkd.retrieval.ann.svs:Svs",
-            "Vamana graph over lvq8, or svs:lvq4x8, :lvq8x8, :f32; x86-64 only",
+            "Vamana graph over lvq8, or svs:lvq4x8, :lvq8x8 (Intel only), or svs:f32; x86-64 only",
             "svs",
             "svs",
             ("x86_64", "AMD64"),

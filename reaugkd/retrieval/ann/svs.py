@@ -1,4 +1,7 @@
-"""svs (package scalable-vs): a Vamana graph over compressed vectors; on x86-64 only."""
+"""svs (package scalable-vs): a Vamana graph over compressed vectors; on x86-64 only.
+
+Its compression (LVQ) runs on Intel processors only; elsewhere the library ends the whole process.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ import numpy as np
 import svs
 from numpy.typing import NDArray
 
+from reaugkd.errors import UserError
+from reaugkd.retrieval.ann import processor
 from reaugkd.retrieval.ann.graph import Graph
 from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.normalise import Vectors
@@ -49,6 +54,9 @@ class Svs(Graph):
         window: length of the candidate list while building (200 finds no more here, in 2.4 times
             the time).
         **shared: as of every index; svs draws nothing at random.
+
+    Raises:
+        UserError: for a compressed scheme on a processor that is not Intel's.
     """
 
     name: ClassVar[str] = "svs"
@@ -62,6 +70,11 @@ class Svs(Graph):
     ) -> None:
         super().__init__(**shared)
         self.scheme = self.offered(scheme)
+        if BITS[self.scheme] is not None and processor.vendor() != processor.INTEL:
+            raise UserError(
+                f"svs:{self.scheme} runs on Intel processors only, this one is "
+                f"{processor.vendor() or 'unknown'}: use svs:f32 or another backend"
+            )
         self.degree, self.window = degree, window
         self._applied = (0, 0)  # the effort and the threads that the graph was last told
 

@@ -11,6 +11,7 @@ import pytest
 
 from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval import ann
+from reaugkd.retrieval.ann import processor
 from reaugkd.retrieval.ann.index import MISSING, PAYLOAD, AnnIndex
 from reaugkd.retrieval.normalise import unit_rows
 
@@ -26,6 +27,17 @@ VARIANTS = (
     *(f"voyager:{storage}" for storage in ("e4m3", "i8")),
 )
 """Kinds of faiss index with a knob of their own, and ways to store vectors; each has its class."""
+
+COMPRESSED = ("svs", "svs:lvq8", "svs:lvq4x8", "svs:lvq8x8")
+INTEL = processor.vendor() == processor.INTEL
+
+needs_intel = pytest.mark.skipif(not INTEL, reason="svs compresses on Intel processors only")
+
+
+def here(spec: str) -> object:
+    """A parameter that is left out where the processor cannot run ``spec``."""
+    return pytest.param(spec, marks=needs_intel) if spec in COMPRESSED else spec
+
 
 N, DIM, QUERIES, K = 300, 12, 25, 10
 

@@ -17,7 +17,19 @@ from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import MISSING, PAYLOAD
 from reaugkd.retrieval.normalise import unit_rows
-from tests.reaugkd.retrieval.cases import DIM, QUERIES, VARIANTS, IndexCase, K, N, queries, vectors
+from tests.reaugkd.retrieval.cases import (
+    COMPRESSED,
+    DIM,
+    QUERIES,
+    VARIANTS,
+    IndexCase,
+    K,
+    N,
+    here,
+    needs_intel,
+    queries,
+    vectors,
+)
 
 
 class TestExact(IndexCase):
@@ -243,6 +255,7 @@ class SvsCase(IndexCase):
         super().test_one_entry()
 
 
+@needs_intel
 class TestSvs(SvsCase):
     spec = "svs"
     rounding, recall = 1e-2, 0.97
@@ -263,17 +276,14 @@ class TestSvs(SvsCase):
         self.built(vectors()).save(tmp_path / "index")
         assert sorted(p.name for p in tmp_path.rglob("*")) == ["index", "index.bin", "index.json"]
 
-    def test_another_kind_of_machine_is_told_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("platform.machine", lambda: "aarch64")
-        with pytest.raises(UserError, match=r"svs runs on x86_64 or AMD64 only, .* is aarch64"):
-            ann.make("svs")
 
-
+@needs_intel
 class TestSvsLVQ4x8(SvsCase):
     spec = "svs:lvq4x8"
     rounding, recall = 1e-3, 0.99
 
 
+@needs_intel
 class TestSvsLVQ8x8(SvsCase):
     spec = "svs:lvq8x8"
     rounding = 1e-4
@@ -348,7 +358,9 @@ def test_faiss_aliases_and_factory_strings() -> None:
     ("spec", "told"),
     [
         ("usearch:i9", "unknown number type of usearch 'i9': did you mean 'i8'"),
-        ("svs:lvq9", "unknown scheme of svs 'lvq9': did you mean 'lvq8'"),
+        pytest.param(
+            "svs:lvq9", "unknown scheme of svs 'lvq9': did you mean 'lvq8'", marks=needs_intel
+        ),
         ("voyager:e4m4", "unknown number type of voyager 'e4m4': did you mean 'e4m3'"),
     ],
 )
@@ -373,7 +385,9 @@ def test_elements_out_of_reach_are_missing(spec: str) -> None:
         np.testing.assert_allclose(similarities[there], expected[there], atol=1e-3)
 
 
-@pytest.mark.parametrize("spec", ["usearch:i8", "svs", "voyager:i8", "voyager:e4m3", "faiss:SQ8"])
+@pytest.mark.parametrize(
+    "spec", ["usearch:i8", here("svs"), "voyager:i8", "voyager:e4m3", "faiss:SQ8"]
+)
 def test_few_bits_are_enough_where_one_component_stands_out(spec: str) -> None:
     """768 components of 1 / 28 or less, and queries beyond the range of the vectors'."""
     random = np.random.default_rng(0)
@@ -405,6 +419,22 @@ def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch, libr
     with pytest.raises(MissingLibraryError, match=rf"pip install 'reaugkd\[{library}\]'"):
         ann.make(library)
     assert ann.make("exact").name == "exact"
+
+
+def test_another_kind_of_machine_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(UserError, match=r"svs runs on x86_64 or AMD64 only, .* is aarch64"):
+        ann.make("svs")
+
+
+@pytest.mark.parametrize("spec", COMPRESSED)
+def test_a_library_that_would_end_the_process_is_not_asked(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reaugkd.retrieval.ann.processor.vendor", lambda: "AuthenticAMD")
+    with pytest.raises(UserError, match="on Intel processors only, this one is AuthenticAMD"):
+        ann.make(spec)
+    assert ann.make("svs:f32").name == "svs"
 
 
 def test_specs() -> None:
