@@ -27,6 +27,7 @@ from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import unit_rows
 from reaugkd.retrieval.query import QueryPath
+from tests.reaugkd.retrieval.cases import here
 
 WIDTH, K = 768, 10
 SIZES = (635, 8551)  # WNLI's and CoLA's knowledge base
@@ -53,7 +54,7 @@ def base(request: pytest.FixtureRequest) -> KnowledgeBase:
     return KnowledgeBase.build(embeddings(size, seed=0), values, np.arange(size))
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=map(here, BACKENDS))
 def index(request: pytest.FixtureRequest, base: KnowledgeBase) -> AnnIndex:
     index = ann.make(request.param)
     index.build(base.keys)
