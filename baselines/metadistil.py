@@ -79,8 +79,7 @@ class MetaDistilSettings(KDSettings):
         "Source: ours; the official default is all",
     )
     quiz_batch_size: Annotated[int, Field(ge=1)] | None = Field(
-        None,
-        description="examples per quiz batch; None is the student's batch size. Source: ours",
+        None, description="examples per quiz batch; None is the student's batch size. Source: ours"
     )
 
 

@@ -204,11 +204,7 @@ class PKD(Distiller):
                 raise RuntimeError("pkd's projection has not been made: call PKD.adapter first")
             mine = self._projection(precise(mine))
         terms = kd_terms(
-            student.logits,
-            signals.logits,
-            batch.labels,
-            settings,
-            SOFT_TERMS[settings.soft_term],
+            student.logits, signals.logits, batch.labels, settings, SOFT_TERMS[settings.soft_term]
         )
         distance = patience(
             mine,

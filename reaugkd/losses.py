@@ -103,10 +103,7 @@ def kd_terms(
         soft: form of the soft-label term.
     """
     return LossTerms(
-        {
-            "soft": soft(student, teacher, settings.temperature),
-            "hard": hard_label(student, labels),
-        },
+        {"soft": soft(student, teacher, settings.temperature), "hard": hard_label(student, labels)},
         {"soft": settings.soft_weight, "hard": settings.hard_weight},
     )
 

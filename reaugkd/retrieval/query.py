@@ -68,13 +68,7 @@ class QueryPath:
     """
 
     def __init__(
-        self,
-        index: AnnIndex,
-        values: NDArray[np.float32],
-        *,
-        k: int,
-        tau: float,
-        beta: float,
+        self, index: AnnIndex, values: NDArray[np.float32], *, k: int, tau: float, beta: float
     ) -> None:
         if values.ndim != 2 or not len(values) == index.size > 0:
             raise ModelError(

@@ -40,10 +40,7 @@ DATA = tiny.splits()
 class TestMetaDistil(DistillerCase):
     name: ClassVar[str] = "metadistil"
     # steps that are large enough to be seen in a student of two layers
-    settings: ClassVar[dict[str, Any]] = {
-        "pilot_learning_rate": 0.1,
-        "teacher_learning_rate": 1e-3,
-    }
+    settings: ClassVar[dict[str, Any]] = {"pilot_learning_rate": 0.1, "teacher_learning_rate": 1e-3}
 
     def test_regression_learns_from_logits(self, tmp_path: Path) -> None:
         method = self.method(soft_term="logit-mse")

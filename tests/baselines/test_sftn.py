@@ -39,10 +39,7 @@ DIRECTIONS = ("teacher||branch", "branch||teacher")
 Z_T = torch.tensor([[2.0, 0.0, 0.0]], dtype=torch.float64)
 Z_B = torch.tensor([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]], dtype=torch.float64)
 Y = torch.tensor([0])
-BACKBONES = {
-    **FAMILY,
-    "electra": tiny.config(model_type="electra", embedding_size=8),
-}
+BACKBONES = {**FAMILY, "electra": tiny.config(model_type="electra", embedding_size=8)}
 
 
 class TestSFTN(DistillerCase):
@@ -423,11 +420,7 @@ def test_facts_name_cost_and_held_out_scores(tmp_path: Path) -> None:
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("stop_at", [1, 4, 6, 8, 12])
 def test_stage_1_killed_and_resumed_equals_uninterrupted(
-    stop_at: int,
-    accumulation: int,
-    precision: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stop_at: int, accumulation: int, precision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     update = {"accumulation": accumulation, "precision": precision}
     changes = {"teacher_recipe": tiny.RECIPE.model_copy(update=update)}

@@ -81,15 +81,7 @@ def classifier(
     index.build(keys)
     base = KnowledgeBase.build(keys, values, base.ids)
     return RetrievalAugmentedClassifier(
-        student,
-        asked.tokenizer,
-        base,
-        index,
-        k=k,
-        tau=tau,
-        beta=beta,
-        labels=labels,
-        max_length=16,
+        student, asked.tokenizer, base, index, k=k, tau=tau, beta=beta, labels=labels, max_length=16
     )
 
 

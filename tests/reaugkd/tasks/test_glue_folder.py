@@ -73,11 +73,7 @@ def test_texts_come_as_they_are(text, end, last, bom, tmp_path):
 
 def test_cola_has_no_header_and_keeps_its_first_row(tmp_path):
     train = _sst2(tmp_path, b"gj04\t1\t\tFirst.\ngj04\t0\t*\tSecond.", name="cola")
-    assert train.to_pydict() == {
-        "text_a": ["First.", "Second."],
-        "label": [1, 0],
-        "idx": [0, 1],
-    }
+    assert train.to_pydict() == {"text_a": ["First.", "Second."], "label": [1, 0], "idx": [0, 1]}
 
 
 def test_rte_and_qnli_put_entailment_first_and_wnli_last(tmp_path):

@@ -227,9 +227,7 @@ def test_loading_without_the_chosen_library_names_the_extra(
         ann.load(tmp_path)
 
 
-def test_a_recorded_choice_is_built_again_without_choosing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_recorded_choice_is_built_again_without_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
     first = ann.make("auto")
     assert first.params()["chosen"] is None
     first.build(vectors())
