@@ -18,9 +18,6 @@ def boundaries(depth: int, blocks: int) -> tuple[int, ...]:
     round(i depth / blocks) for i = 1 .. blocks - 1, a half to the even number. Strictly increasing
     and below ``depth``, so every block has a layer.
 
-    Raises:
-        ValueError: if there are fewer than two blocks, or fewer layers than blocks.
-
     >>> boundaries(12, 3), boundaries(6, 3), boundaries(4, 2)
     ((4, 8), (2, 4), (2,))
     """
@@ -44,11 +41,7 @@ def tail(student: Encoder, first: int) -> Encoder:
     """A copy of ``student`` without its embeddings and its layers before ``first`` (0-based).
 
     Its forward pass takes ``(None, attention_mask, inputs_embeds=hidden)`` where ``hidden``
-    [B, L, H_s] stands for the output of layer ``first`` in the count that begins at 1. Pooling and
-    head are copied too.
-
-    Raises:
-        ModelError: if the backbone does not keep its embeddings in one module.
+    [B, L, H_s] stands for the output of layer ``first`` in the count that begins at 1.
     """
     if not isinstance(getattr(student.backbone, "embeddings", None), nn.Module):
         raise ModelError(f"{type(student.backbone).__name__} has no embeddings to leave out")
@@ -77,15 +70,8 @@ def transform(wide: int, narrow: int) -> nn.Module:
 class Branches(nn.Module):
     """From each block of a teacher but the last: a transform, then the student from there on.
 
-    Args:
-        student: a fresh student, which is copied and left alone.
-        width: H_t of the teacher.
-        depth: D_t of the teacher.
-        blocks: into how many blocks teacher and student are split.
-        seed: of the transforms; the global generator is left as it was.
-
-    Raises:
-        ValueError: if a model has fewer layers than blocks.
+    The fresh student is copied and left alone, ``width`` and ``depth`` are the teacher's, ``seed``
+    is of the transforms; the global generator is left as it was.
     """
 
     def __init__(self, student: Encoder, width: int, depth: int, blocks: int, seed: int) -> None:
@@ -101,15 +87,10 @@ class Branches(nn.Module):
         return len(self.taken)
 
     def forward(self, hidden: tuple[Tensor, ...], attention_mask: Tensor) -> Tensor:
-        """The logits of all branches.
+        """The logits of all branches, [blocks - 1, B, C].
 
-        Args:
-            hidden: the teacher's hidden states, D_t + 1 tensors [B, L, H_t]; not detached, so the
-                teacher learns from what the branches make of them.
-            attention_mask: [B, L], 1 for tokens and 0 for padding.
-
-        Returns:
-            [blocks - 1, B, C].
+        ``hidden`` are the teacher's D_t + 1 tensors [B, L, H_t], not detached: the teacher learns
+        from what the branches make of them. The mask [B, L] is 1 for tokens and 0 for padding.
         """
         ways = zip(self.taken, self.transforms, self.tails, strict=True)
         return torch.stack(

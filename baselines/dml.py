@@ -30,17 +30,8 @@ def mutual_loss(
 
     The direction (the peer is the target) and the peer as a constant are verified in the official
     code. With more than two models the paper averages the KL terms over the peers (recalled, not
-    verified) and the code sums them (verified); with two models both are this.
-
-    Args:
-        logits: [B, C] of the model that learns.
-        peer: [B, C] logits of the other one, a constant.
-        labels: [B] int64.
-        kl_weight: of the KL.
-        label_smoothing: share of the labels' mass that is spread evenly over the C classes.
-
-    Returns:
-        The terms ``hard`` and ``soft``, each the mean over the batch.
+    verified) and the code sums them (verified); with two models both are this. Logits are [B, C];
+    ``label_smoothing`` is the share of the labels' mass spread evenly over the C classes.
 
     >>> import torch
     >>> a = torch.tensor([[1.0, 0.0]], dtype=torch.float64)

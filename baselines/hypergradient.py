@@ -29,17 +29,11 @@ Quiz = Callable[[Weights], tuple["Tensor", list["Tensor"]]]
 
 
 def soft_term(z_s: Tensor, z_t: Tensor, temperature: float, kind: SoftForm) -> Tensor:
-    """How far the student's logits are from the teacher's.
+    """How far the student's logits [B, C] are from the teacher's, which are a constant.
 
-    Args:
-        z_s, z_t: [B, C] logits of student and teacher, the teacher's taken as a constant.
-        temperature: T > 0; ``logit-mse`` has none.
-        kind: ``kl`` is T^2 KL(p_t || p_s), mean over the batch; ``softmax-mse`` is T^2 times the
-            mean over B C of the squared difference of the softmaxes and ``logit-mse`` that of the
-            logits, both as in the official code (verified).
-
-    Returns:
-        Scalar.
+    ``kl`` is T^2 KL(p_t || p_s), mean over the batch; ``softmax-mse`` is T^2 times the mean over
+    B C of the squared difference of the softmaxes and ``logit-mse`` that of the logits (no T),
+    both as in the official code (verified).
 
     >>> import torch
     >>> z_t = torch.tensor([[2.0, 0.0]])
@@ -60,18 +54,10 @@ def soft_term(z_s: Tensor, z_t: Tensor, temperature: float, kind: SoftForm) -> T
 def response(
     direction: Tensor, z_s: Tensor, z_t: Tensor, temperature: float, kind: SoftForm
 ) -> Tensor:
-    """-d/dz_t of the inner product of ``direction`` with the soft term's gradient in z_s.
+    """-d/dz_t of the inner product of ``direction`` with the soft term's gradient in z_s, [B, C].
 
     With A(p) = diag(p) - p p^T it is A(p_t) direction / B for ``kl``, 2 A(p_t) A(p_s) direction /
     (B C) for ``softmax-mse`` and 2 direction / (B C) for ``logit-mse``; the factor T^2 cancels.
-
-    Args:
-        direction: [B, C], in the space of the student's logits.
-        z_s, z_t: [B, C] logits of student and teacher.
-        temperature, kind: as in :func:`soft_term`.
-
-    Returns:
-        [B, C], at least float32.
     """
     direction, rows = precise(direction), len(z_t)
     if kind == "logit-mse":
@@ -88,12 +74,7 @@ def _softmax_jacobian(p: Tensor, x: Tensor) -> Tensor:
 
 
 class Objective(NamedTuple):
-    """What the student minimises, in the pilot step as in the real one.
-
-    Attributes:
-        settings: temperature and weights of the two terms.
-        kind: see :func:`soft_term`.
-    """
+    """What the student minimises, in the pilot step as in the real one."""
 
     settings: KDSettings
     kind: SoftForm = "kl"
@@ -113,7 +94,7 @@ def hypergradient(
     rate: float,
     quiz: Quiz,
 ) -> tuple[Tensor, Tensor]:
-    """The quiz loss after a pilot step of plain SGD, and its exact gradient in z_t.
+    """The quiz loss after a pilot step of plain SGD, and its exact gradient in z_t, [B, C].
 
     The student is not touched: the pilot's weights are tensors of their own. The graph of ``z_s``
     stays usable for one more backward pass.
@@ -126,9 +107,6 @@ def hypergradient(
         objective: of the pilot step.
         rate: lambda, the length of the pilot step.
         quiz: pilot weights by name -> the quiz loss and its gradient for each of them, in order.
-
-    Returns:
-        The quiz loss, scalar, and dq/dz_t, [B, C], at least float32.
     """
     import torch
 

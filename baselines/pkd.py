@@ -27,12 +27,7 @@ def teacher_layers(layers: Layers, teacher_depth: int, student_depth: int) -> tu
     The last layer of both models is left out, the soft labels cover it. ``"skip"`` spreads the
     teacher's layers evenly, ``"last"`` takes those just below its last one; both as in the official
     code (verified for 12 -> 6 and 24 -> 6, skip for 12 -> 3 is recalled). Where D_s does not divide
-    D_t, skip takes m D_t / D_s rounded, halves up (ours).
-
-    Args:
-        layers: the rule, or 1-based teacher layers, which are returned as they are.
-        teacher_depth: D_t, at least D_s for a rule.
-        student_depth: D_s.
+    D_t, skip takes m D_t / D_s rounded, halves up (ours). Listed layers (1-based) stand.
 
     >>> teacher_layers("skip", 12, 6), teacher_layers("last", 12, 6)
     ((2, 4, 6, 8, 10), (7, 8, 9, 10, 11))
@@ -77,20 +72,12 @@ def unmatched(layers: Layers, teacher_depth: int, student_depth: int) -> str | N
 def patience(
     student: Tensor, teacher: Tensor, *, normalise: bool = True, reduction: Reduction = "mean"
 ) -> Tensor:
-    """The patience loss: squared distance of the [CLS] vectors of matched layers.
+    """The patience loss: squared distance of the [CLS] vectors of matched layers, both [B, M, H].
 
     With u = h / ||h||_2 (or u = h) the sum form, recalled as the paper's and not verified, is
     mean_i sum_m ||u_s - u_t||^2. The official code takes the mean over layers and width as well,
-    which is the sum form divided by M H (verified).
-
-    Args:
-        student: [B, M, H], the student's layers.
-        teacher: [B, M, H], the matched teacher layers, taken as constants.
-        normalise: divide each vector by its own length.
-        reduction: ``"mean"`` over batch, layers and width, or ``"sum"`` over layers and width.
-
-    Returns:
-        Scalar in at least float32; normalised and summed, each layer adds 2 (1 - cosine) <= 4.
+    which is the sum form divided by M H (verified). The teacher's layers are constants. Normalised
+    and summed, each layer adds 2 (1 - cosine) <= 4.
 
     >>> import torch
     >>> s, t = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 2.0]]])

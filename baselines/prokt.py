@@ -28,17 +28,9 @@ def teacher_loss(
 ) -> LossTerms:
     """What the teacher minimises: hard_weight CE + proximal_weight KL(p_s || p_t), at T = 1.
 
-    The proximal term draws the teacher to where the student is. Plain ProKT has the weights
-    1 - lam and lam, the dual form 1 and b (both verified in the official code).
-
-    Args:
-        teacher: [B, C] logits of the teacher, which learns.
-        student: [B, C] logits of the student, a constant.
-        labels: [B] int64.
-        hard_weight, proximal_weight: of the terms.
-
-    Returns:
-        The terms ``hard`` and ``proximal``, each the mean over the batch.
+    The proximal term draws the teacher to where the student is, whose logits [B, C] are constant.
+    Plain ProKT has the weights 1 - lam and lam, the dual form 1 and b (both verified in the
+    official code).
 
     >>> import torch
     >>> t = torch.tensor([[1.0, 0.0]], dtype=torch.float64)

@@ -19,15 +19,9 @@ if TYPE_CHECKING:
 
 
 def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64]:
-    """Rows that are kept for the quiz, ascending; of each class the same share.
+    """Rows that are kept for the quiz, ascending; of each class the same share, rounded.
 
-    Args:
-        labels: [N] of ``fit``, class ids or floating scores (then not stratified).
-        share: of the rows, rounded for each class.
-        seed: equal seeds give equal rows.
-
-    Raises:
-        UserError: if no row is left for the quiz.
+    Floating scores are not stratified. A UserError tells that no row is left for the quiz.
     """
     generator, parts = np.random.default_rng(seed), []
     strata = np.zeros(len(labels)) if labels.dtype.kind == "f" else labels
@@ -46,15 +40,10 @@ def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64
 def take_quiz(
     student: Learner, weights: Weights, batches: list[Batch]
 ) -> tuple[Tensor, list[Tensor]]:
-    """The true-label loss of the student with other ``weights``, without dropout.
+    """The true-label loss of the student with other ``weights``, without dropout, and its gradient.
 
-    Args:
-        student: lends its module and counts the work.
-        weights: by name, requiring gradients.
-        batches: of the quiz.
-
-    Returns:
-        The mean over all examples of the quiz, and its gradient for each of ``weights``.
+    The student lends its module and counts the work; the loss is the mean over all examples, the
+    gradient one for each of ``weights``.
     """
     import torch
     from torch.func import functional_call

@@ -88,12 +88,7 @@ class RCOSettings(KDSettings):
 
 @dataclass
 class Route:
-    """The anchors' signals in their order, of which one teaches at a time.
-
-    Attributes:
-        anchors: what each of them says of ``fit``.
-        current: number of the one that teaches.
-    """
+    """The signals of the anchors on ``fit`` in their order, of which one teaches at a time."""
 
     anchors: list[TeacherSignals]
     current: int

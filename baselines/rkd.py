@@ -21,16 +21,10 @@ SMALLEST = 1e-12
 
 
 def differences(embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """All differences of a batch and their squared lengths, in at least float32.
+    """All differences of a batch, [N, N, H] with e_j - e_i at (i, j), and their squared lengths.
 
     Formed directly: |a|^2 + |b|^2 - 2 a.b, as in the official code, loses the digits that tell near
     neighbours apart. Costs N^2 H numbers, 3 MB for 32 vectors of 768.
-
-    Args:
-        embeddings: [N, H].
-
-    Returns:
-        [N, N, H], entry (i, j) is e_j - e_i, and [N, N].
     """
     e = precise(embeddings)
     difference = e[None, :, :] - e[:, None, :]
@@ -38,17 +32,11 @@ def differences(embeddings: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def distance_potential(embeddings: Tensor) -> Tensor:
-    """psi_D: all distances of a batch, divided by their mean over different examples.
+    """psi_D: all distances of a batch of N >= 2, [N, N], divided by their mean over different ones.
 
     The mean carries gradient, so psi_D does not depend on the scale of the embeddings. As in the
     official code (verified) two identical embeddings are 1e-6 apart and count in the mean; the
     square root has no gradient there, instead of an infinite one.
-
-    Args:
-        embeddings: [N, H], N >= 2.
-
-    Returns:
-        [N, N] with a diagonal of 0.
 
     >>> import torch
     >>> line = torch.tensor([[0.0], [1.0], [3.0]])
@@ -65,16 +53,10 @@ def distance_potential(embeddings: Tensor) -> Tensor:
 
 
 def angle_potential(embeddings: Tensor) -> Tensor:
-    """psi_A: the cosine of the angle that j and k make, seen from i, for all triplets.
+    """psi_A: the cosine of the angle of j and k, seen from i, for all triplets i, j, k: [N, N, N].
 
     0 where j or k coincides with i, without gradient (the official code's normalisation gives 0
     there too, but with a gradient of up to 1e12 where two different examples coincide).
-
-    Args:
-        embeddings: [N, H].
-
-    Returns:
-        [N, N, N], entry (i, j, k) belongs to the anchor i.
 
     >>> import torch
     >>> corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
@@ -99,14 +81,9 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """L_D: Huber (delta 1) of the difference of psi_D, mean over all N^2 ordered pairs.
 
     The diagonal, which is 0 on both sides, counts in the mean (official code, verified); a mean
-    over different examples only would be N / (N - 1) times as large.
-
-    Args:
-        student: [N, H_s].
-        teacher: [N, H_t], taken as a constant; the widths may differ.
-
-    Returns:
-        Scalar. 0 for one example (no pair) and for two (their distance is its own mean).
+    over different examples only would be N / (N - 1) times as large. The teacher's embeddings are
+    a constant; the widths may differ. 0 for one example (no pair) and for two (their distance is
+    its own mean).
 
     >>> import torch
     >>> triangle = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
@@ -121,14 +98,8 @@ def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """L_A: Huber (delta 1) of the difference of psi_A, mean over all N^3 triplets.
 
-    Triplets with j = i or k = i, 0 on both sides, count in the mean (official code, verified).
-
-    Args:
-        student: [N, H_s].
-        teacher: [N, H_t], taken as a constant; the widths may differ.
-
-    Returns:
-        Scalar. 0 for fewer than three examples (no angle).
+    Triplets with j = i or k = i, 0 on both sides, count in the mean (official code, verified). 0
+    for fewer than three examples (no angle).
 
     >>> import torch
     >>> triangle = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])

@@ -37,20 +37,11 @@ def branch_kl(
 ) -> Tensor:
     """tau^2 mean over branches and batch of the KL between teacher and branch; nothing detached.
 
-    The gradient reaches the teacher's logits as well, which is the point of the method. The default
-    direction, KL(teacher || branch), is that of the usual PyTorch call and of the second stage, so
-    the teacher becomes easy to imitate in the sense in which it will be imitated. The paper writes
-    KL(branch || teacher) (recalled, not verified). The factor tau^2 is this project's convention;
-    at the paper's tau = 1 it makes no difference.
-
-    Args:
-        branches: [K, B, C] logits.
-        teacher: [B, C] logits.
-        tau: temperature > 0.
-        direction: which one is the KL's first argument.
-
-    Returns:
-        Scalar, at least float32.
+    Logits are [K, B, C] and [B, C]. The gradient reaches the teacher's as well, which is the point
+    of the method. The default direction, KL(teacher || branch), is that of the usual PyTorch call
+    and of the second stage, so the teacher becomes easy to imitate in the sense in which it will be
+    imitated. The paper writes KL(branch || teacher) (recalled, not verified). The factor tau^2 is
+    this project's convention; at the paper's tau = 1 it makes no difference.
     """
     log_teacher = (precise(teacher) / tau).log_softmax(dim=-1).expand_as(branches)
     log_branch = (precise(branches) / tau).log_softmax(dim=-1)

@@ -162,11 +162,7 @@ class TAKD(KD):
         return tuple(ModelSpec.parse(name) for name in names if name not in (AUTO, TEACHER))
 
     def stages(self, teacher: int, student: int) -> Iterator[Assistant]:
-        """The assistants for a teacher and a student of these depths.
-
-        Raises:
-            ValueError: if ``"auto"`` finds no depth between them.
-        """
+        """The assistants for a teacher and a student of these depths."""
         settings: TAKDSettings = self.settings
         each = settings.per_assistant or (settings.assistant,) * len(settings.chain)
         for link, weights in zip(settings.chain, each, strict=True):

@@ -20,8 +20,7 @@ class Batch(NamedTuple):
         inputs: the student's keyword arguments, e.g. ``input_ids`` [B, L] int64.
         labels: [B] int64 class ids or float32 scores.
         rows: [B] int64, row numbers in the split, the key of everything cached per example.
-        others: the same rows as readers with another tokenizer than the student's read them;
-            empty while all read alike.
+        others: the same rows for readers with another tokenizer than the student's.
     """
 
     inputs: dict[str, Tensor]
@@ -49,9 +48,8 @@ class SignalBatch(NamedTuple):
     Attributes:
         logits: [B, C].
         embedding: [B, H_t].
-        states: [B, D_t + 1, H_t], the [CLS] vector of the embeddings (index 0) and of every layer
-            (index k is the output of layer k), or None unless the method needs ``STATES``. Cached
-            in half precision.
+        states: [B, D_t + 1, H_t], the [CLS] vectors of the embeddings (index 0) and of every layer,
+            cached in half precision; None unless the method needs ``STATES``.
     """
 
     logits: Tensor

@@ -33,10 +33,8 @@ class Models:
 
     Attributes:
         student: seed -> a fresh student.
-        teacher: the fine-tuned teacher.
         untrained: the teacher as it was before fine-tuning.
         build: any other model from its spec and a seed, with the task's head.
-        student_shape, teacher_shape: known without building anything.
         student_identity: plain JSON that decides what ``student`` makes; a stage that builds one
             names it.
     """
@@ -55,14 +53,10 @@ class Setup:
     """What one training run is made of, besides the model and the method.
 
     Attributes:
-        task: the task.
         encoded: reader -> the rows as its tokenizer encodes them. The model that is trained reads
             those of ``"student"``; companions read those of the reader that they name. Readers
             with one tokenizer share one object.
-        recipe: the hyper-parameters.
-        seed: of everything random.
         device: ``"cpu"``, or whatever accelerate finds.
-        reporter: where progress goes.
     """
 
     task: Task
@@ -94,11 +88,10 @@ class Context(Setup):
 
     Attributes:
         signals: the teacher's cached signals of ``fit``, or None for methods that need none.
-        models: where to get models from.
         artifacts: where the method's own stages are cached.
         identity: plain JSON that identifies data and teacher; part of every stage's key.
         teacher_recipe, teacher_seed: what the teacher is fine-tuned with.
-        stages: what :meth:`stage` has run or found so far: name and cost, for the records.
+        stages: name and cost of what :meth:`stage` has run or found so far, for the records.
     """
 
     signals: TeacherSignals | None
@@ -116,11 +109,7 @@ class Context(Setup):
 
     @property
     def teacher(self) -> TeacherSignals:
-        """The teacher's signals.
-
-        Raises:
-            ValueError: if this run has no teacher.
-        """
+        """The teacher's signals; ValueError if this run has no teacher."""
         if self.signals is None:
             raise ValueError("this method needs the teacher's signals, but there is no teacher")
         return self.signals
@@ -148,8 +137,7 @@ class Context(Setup):
 
         The key consists of ``self.identity`` and ``identity``; name everything else that decides
         the result: settings, recipes, seeds, the key of an earlier stage. What ``build`` returns
-        under ``"cost"`` (see :func:`stage_cost`) goes to the record, also where the stage was
-        found.
+        under ``"cost"`` (see :func:`stage_cost`) goes to the record, also if the stage was found.
         """
         artifact = self.artifacts.get(kind, {**self.identity, **identity}, build)
         self.stages.append({"stage": kind, **artifact.facts.get(COST, {})})

@@ -44,8 +44,8 @@ __all__ = [
 class Signal(StrEnum):
     """What a method may want of the teacher.
 
-    The first three are computed once per example and cached, so such a method never runs the
-    teacher in the loop. The other two hand the method a teacher of its own, which it may move.
+    The first three are cached per example, so such a method never runs the teacher in the loop. The
+    other two hand the method a teacher of its own, which it may move.
     """
 
     LOGITS = "logits"
@@ -66,13 +66,8 @@ FINE_TUNED = CACHED | {Signal.TEACHER}
 class Conditions:
     """What is known of a run before anything trains; a method may refuse it.
 
-    Attributes:
-        task: the task.
-        student: its shape.
-        teacher: its shape, None for a method that needs no teacher.
-        batch_size: examples per forward pass of the student's recipe.
-        accumulation: forward passes per optimiser step.
-        epochs: of the student's recipe.
+    ``teacher`` is None for a method that needs none; ``batch_size`` (examples per forward pass),
+    ``accumulation`` and ``epochs`` are those of the student's recipe.
     """
 
     task: Task
@@ -130,19 +125,14 @@ class Distiller(ABC):
         return Signal.STATES in self.needs
 
     def prepare(self, context: Context) -> SignalSource | None:
-        """The stages before the student, resumable, each cached by ``context.stage``.
+        """Run the stages before the student, resumable, each cached by ``context.stage``.
 
-        Returns:
-            Where the loop gets the signals of each batch; None for :meth:`cached`.
+        Returns where the loop gets the signals of each batch; None stands for :meth:`cached`.
         """
         return None
 
     def cached(self, context: Context) -> TeacherSignals | None:
-        """The teacher's cached signals as far as the method needs them.
-
-        Raises:
-            ValueError: if there is no teacher.
-        """
+        """The teacher's cached signals as far as the method needs them."""
         if not self.needs & CACHED:
             return None
         if Signal.STATES in self.needs:
@@ -156,8 +146,7 @@ class Distiller(ABC):
     def initialise(self, student: Encoder) -> None:  # noqa: B027  most methods take it as it is
         """Change the student's initial weights, and forget what an earlier run has left in here.
 
-        Called before every training, also before one that is resumed: its weights and what
-        :meth:`state` returned are restored afterwards.
+        Called before every training; of one that is resumed, weights and state are restored after.
         """
 
     def state(self) -> Mapping[str, float]:
@@ -195,12 +184,9 @@ class Distiller(ABC):
 
     @abstractmethod
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """The student's loss of one batch.
+        """The student's loss of one batch, from its logits [B, C] and embedding [B, H_s].
 
-        Args:
-            student: the student's output, logits [B, C] and embedding [B, H_s].
-            signals: the teacher's signals for the same rows (None without a teacher).
-            batch: the batch.
+        ``signals`` are the teacher's for the same rows, None without a teacher.
         """
 
     def projection_identity(self) -> dict[str, Any]:
@@ -208,9 +194,8 @@ class Distiller(ABC):
         return {}
 
     def project(self, teacher_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Teacher embeddings [n, H_t] in the space where the student's queries live, [n, H_s].
+        """Teacher embeddings [n, H_t] in the space of the student's queries, [n, H_s].
 
-        Raises:
-            NotImplementedError: for methods without such a map.
+        Raises NotImplementedError for methods without such a map.
         """
         raise NotImplementedError(f"{self.name} has no projection of teacher embeddings")

@@ -27,14 +27,9 @@ def precise(x: Tensor) -> Tensor:
 
 
 def hard_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """The loss on the true labels: cross-entropy, or squared error for one output.
+    """The mean loss on the true labels: cross-entropy, or squared error for one output.
 
-    Args:
-        logits: [B, C]; C = 1 means regression.
-        labels: [B], int64 class ids, or floating scores for regression.
-
-    Returns:
-        Scalar, mean over the batch.
+    ``logits`` are [B, C] (C = 1 means regression), ``labels`` [B] int64 class ids or scores.
     """
     from torch.nn import functional as F
 
@@ -48,15 +43,8 @@ def soft_label(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
     """The canonical distillation term, T^2 KL(p_teacher || p_student) (Hinton et al., 2015).
 
     For regression (one output) a softmax is constant and this term would silently be zero, so the
-    squared error of the scores is used: T^2 MSE(z_s / T, z_t / T), which is MSE(z_s, z_t).
-
-    Args:
-        student_logits: [B, C].
-        teacher_logits: [B, C], taken as a constant.
-        temperature: T > 0.
-
-    Returns:
-        Scalar, mean over the batch.
+    squared error of the scores is used: T^2 MSE(z_s / T, z_t / T), which is MSE(z_s, z_t). Both
+    logits are [B, C], the teacher's are a constant.
 
     >>> import torch
     >>> z_t = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
@@ -75,10 +63,7 @@ def soft_label(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
 
 
 def per_class(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """:func:`soft_label` divided by the number of classes.
-
-    So have several official code bases it, which leave ``KLDivLoss`` at its default ``"mean"``.
-    """
+    """:func:`soft_label` divided by C, as official code has it by ``KLDivLoss``'s ``"mean"``."""
     return soft_label(student_logits, teacher_logits, temperature) / student_logits.shape[1]
 
 
@@ -93,15 +78,7 @@ def kd_terms(
     settings: KDSettings,
     soft: SoftLoss = soft_label,
 ) -> LossTerms:
-    """The terms ``soft`` and ``hard`` of knowledge distillation.
-
-    Args:
-        student: logits [B, C].
-        teacher: logits [B, C], taken as a constant.
-        labels: [B], class ids or scores.
-        settings: T and the two weights.
-        soft: form of the soft-label term.
-    """
+    """The terms ``soft`` and ``hard`` of distillation, of logits [B, C] and labels [B]."""
     return LossTerms(
         {"soft": soft(student, teacher, settings.temperature), "hard": hard_label(student, labels)},
         {"soft": settings.soft_weight, "hard": settings.hard_weight},
@@ -111,15 +88,9 @@ def kd_terms(
 def relational_log_probabilities(
     anchors: Tensor, keys: Tensor, tau: float, self_term: bool
 ) -> Tensor:
-    """Log-softmax over the batch of the cosine of each anchor with each key.
+    """Log-softmax over the batch of the cosine of each anchor with each key, both [N, d].
 
-    Args:
-        anchors, keys: [N, d], normalised here.
-        tau: temperature > 0.
-        self_term: whether the pair (i, i) takes part; without it its log probability is -inf.
-
-    Returns:
-        [N, N] log probabilities, row i belongs to anchor i.
+    Row i of the result [N, N] belongs to anchor i; without ``self_term`` the diagonal is -inf.
     """
     import torch
     from torch.nn import functional as F
@@ -148,8 +119,7 @@ def relational_kl(
         tau: temperature > 0.
         self_term: include j = i in both distributions. Without it a batch of two gives 0.
 
-    Returns:
-        Scalar, mean over anchors. A batch of one gives 0 (there is nothing to relate to).
+    A batch of one gives 0: there is nothing to relate to.
 
     >>> import torch
     >>> z = torch.eye(2, dtype=torch.float64)
@@ -176,14 +146,7 @@ def supervised_contrastive(embeddings: Tensor, positives: Tensor, tau: float) ->
     -mean_i sum_{p != i} w_ip log( exp(z_i.z_p / tau) / sum_{a != i} exp(z_i.z_a / tau) ), where
     w_ip = positives_ip / sum_{p != i} positives_ip. Anchors without positives contribute 0. With
     0/1 positives this is SupCon; :func:`same_class` and :func:`score_kernel` make the weights.
-
-    Args:
-        embeddings: [N, d], normalised here.
-        positives: [N, N] non-negative; the diagonal is ignored.
-        tau: temperature > 0.
-
-    Returns:
-        Scalar, mean over all N anchors.
+    ``embeddings`` [N, d] are normalised here; the diagonal of ``positives`` [N, N] is ignored.
 
     >>> import torch
     >>> z = torch.ones(4, 2, dtype=torch.float64)

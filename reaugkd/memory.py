@@ -37,9 +37,8 @@ def reset_peak(device: torch.device) -> None:
 def peak(device: torch.device) -> int | None:
     """Bytes at the peak since :func:`reset_peak`: of the GPU's memory, or resident memory.
 
-    Returns:
-        None where the system does not tell (no ``/proc``). Where it cannot be reset, the peak is
-        that of the whole life of the process.
+    None where the system does not tell (no ``/proc``). Where it cannot be reset, the peak is that
+    of the whole life of the process.
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))

@@ -68,7 +68,7 @@ def train_head(
     seed: int,
     reporter: Reporter,
 ) -> tuple[nn.Linear, list[float]]:
-    """Train the projection head on the teacher's cached embeddings.
+    """Train the projection head on the teacher's cached embeddings; the mean loss of every epoch.
 
     Args:
         embedding: [N, H_t] of the fit split.
@@ -77,9 +77,6 @@ def train_head(
         recipe: the hyper-parameters.
         seed: of initial weights and batches; the global generator is left as it was.
         reporter: told of the progress.
-
-    Returns:
-        The head, and the mean loss of every epoch.
 
     Raises:
         UserError: ``regression="identity"`` where the widths differ.

@@ -87,23 +87,14 @@ class Registry(Generic[T]):
         return self._all()[self.resolve(name)]
 
     def resolve(self, name: str) -> str:
-        """The canonical spelling of ``name``.
-
-        Raises:
-            UnknownNameError: with the nearest valid name.
-        """
+        """The canonical spelling of ``name``, or UnknownNameError with the nearest valid one."""
         for spelling in self._all():
             if normal(spelling) == normal(name):
                 return spelling
         raise UnknownNameError(self.what, name, self._all())
 
     def require(self, name: str) -> None:
-        """Raise unless the library of ``name`` is installed.
-
-        Raises:
-            MissingLibraryError: naming the extra that brings it.
-            UserError: if it is not made for this machine.
-        """
+        """Raise MissingLibraryError or UserError unless ``name`` can run on this machine."""
         entry = self.entry(name)
         if entry.machines and platform.machine() not in entry.machines:
             wanted = " or ".join(entry.machines)

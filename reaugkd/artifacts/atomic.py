@@ -15,9 +15,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     After a kill, an error or on a full disk ``path`` is as it was before, or not there. Only a
     kill leaves the unfinished file, hidden beside it.
-
-    Raises:
-        OSError: if it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -32,10 +29,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content``, whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
+    """Write ``content``, whole or not at all."""
     with replacing(path) as file:
         file.write(content)

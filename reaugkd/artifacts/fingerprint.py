@@ -13,14 +13,10 @@ LENGTH = 16
 
 
 def of_json(value: Any) -> str:
-    """Fingerprint of a plain JSON value; the order of keys does not matter.
+    """Fingerprint of a plain JSON value without NaN; the order of keys does not matter.
 
     >>> of_json({"a": 1, "b": [2.0]}) == of_json({"b": [2.0], "a": 1})
     True
-
-    Raises:
-        TypeError: if ``value`` is not plain JSON.
-        ValueError: if it holds NaN or infinity.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]

@@ -45,8 +45,7 @@ def write(
 def peek(folder: Path, payload: str) -> dict[str, Any]:
     """The manifest of a payload, before anything is known of the payload itself.
 
-    Raises:
-        UserError: naming the file that is missing or no manifest.
+    A UserError names the file that is missing or no manifest.
     """
     path = (folder / payload).with_suffix(".json")
     try:
@@ -63,8 +62,7 @@ def peek(folder: Path, payload: str) -> dict[str, Any]:
 def read(folder: Path, payload: str) -> tuple[Path, dict[str, Any]]:
     """The path of a payload and its manifest, after checking that the two belong together.
 
-    Raises:
-        UserError: naming the file that is missing, truncated, changed or no manifest.
+    A UserError names the file that is missing, truncated, changed or no manifest.
     """
     path = folder / payload
     manifest = peek(folder, payload)

@@ -61,22 +61,15 @@ def checksum(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON; after a kill ``path`` holds either its old or its whole new content.
-
-    Raises:
-        ValueError: for NaN and infinities.
-        OSError: if it cannot be written.
-    """
+    """Write strict JSON; after a kill ``path`` holds either its old or its whole new content."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
     atomic.write_bytes(path, f"{text}\n".encode())
 
 
 class ArtifactStore:
-    """Artefacts below one folder, found by what decides their content.
+    """Artefacts below ``root``, found by what decides their content.
 
-    Args:
-        root: the folder; made when first needed.
-        reporter: told of waiting and of damage.
+    The reporter is told of waiting and of damage.
     """
 
     def __init__(self, root: Path, reporter: Reporter | None = None) -> None:
@@ -88,10 +81,7 @@ class ArtifactStore:
         """The artefact of ``kind`` with ``identity``, built by ``build(folder)`` if it is missing.
 
         ``build`` may find in its folder what a killed predecessor left there. What it returns is
-        kept as the artefact's ``facts``.
-
-        Raises:
-            UserError: if the store's folder cannot be written.
+        kept as the artefact's ``facts``. A UserError tells that the store cannot be written.
         """
         named, key = self._named(kind, identity), self.key(kind, identity)
         folder = self.root / kind / key

@@ -26,11 +26,7 @@ def drop_level(p: float) -> int:
 
 
 def scaled_mask(shape: torch.Size, p: float, dtype: torch.dtype) -> Tensor:
-    """A CPU mask of 0 (with the rounded probability) and 1 / (1 - p).
-
-    Returns:
-        Tensor of ``shape`` and ``dtype``.
-    """
+    """A CPU mask of 0 (with the rounded probability) and 1 / (1 - p)."""
     level, count = drop_level(p), math.prod(shape)
     draws = torch.empty((count + 3) // 4, dtype=torch.int64)
     draws.random_(-(2**63), None)  # all 64 bits uniform

@@ -26,10 +26,7 @@ ENCODER_FILE = "encoder.json"
 class EncoderOutput(NamedTuple):
     """Logits [B, C] and the pooled embedding [B, H] they are computed from.
 
-    Attributes:
-        logits: [B, C].
-        embedding: [B, H].
-        hidden: D + 1 tensors [B, L, H], the embeddings' output and each layer's, if asked for.
+    ``hidden`` are D + 1 tensors [B, L, H], the embeddings' and each layer's output, if asked for.
     """
 
     logits: Tensor
@@ -38,11 +35,7 @@ class EncoderOutput(NamedTuple):
 
     @property
     def states(self) -> Tensor:
-        """The [CLS] vector of the embeddings and of every layer, [B, D + 1, H].
-
-        Raises:
-            ValueError: if hidden states were not asked for.
-        """
+        """The [CLS] vector of the embeddings and of every layer, [B, D + 1, H]."""
         if self.hidden is None:
             raise ValueError("the forward pass was not asked for hidden states (states=True)")
         return torch.stack([layer[:, 0] for layer in self.hidden], dim=1)
@@ -59,12 +52,9 @@ class Encoder(nn.Module):
     """Backbone, pooling, dropout and a linear head.
 
     The embedding that retrieval uses is exactly the vector the head classifies: the last layer's
-    [CLS], the backbone's own pooler output, or the mean over tokens that are not padding.
-
-    Args:
-        backbone: any BERT-like encoder (``last_hidden_state``, a list of layers).
-        outputs: number of logits, 1 for regression.
-        pooling: how tokens become one vector.
+    [CLS], the backbone's own pooler output, or the mean over tokens that are not padding. The
+    backbone is any BERT-like encoder (``last_hidden_state``, a list of layers); ``outputs`` is the
+    number of logits, 1 for regression.
     """
 
     def __init__(self, backbone: PreTrainedModel, outputs: int, pooling: Pooling = "cls") -> None:
@@ -151,11 +141,7 @@ class Encoder(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read what :meth:`save_pretrained` wrote.
-
-        Raises:
-            ModelError: naming the folder, if it is not such a folder or is damaged.
-        """
+        """Read what :meth:`save_pretrained` wrote; a ModelError names a folder that is damaged."""
         try:
             facts = json.loads((folder / ENCODER_FILE).read_text(encoding="utf-8"))
             pooling = facts["pooling"]
@@ -169,13 +155,7 @@ class Encoder(nn.Module):
 
 
 def load_pretrained(location: str, pooler: bool = True, revision: str = "main") -> PreTrainedModel:
-    """The backbone of a checkpoint in float32.
-
-    Args:
-        location: hub name or folder.
-        pooler: whether to keep the pooler where the architecture has one.
-        revision: on the hub.
-    """
+    """The backbone of a hub name or folder in float32, with its pooler if it has and keeps one."""
     config = AutoConfig.from_pretrained(location, revision=revision)
     architecture = AutoModel._model_mapping[type(config)]
     has_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
@@ -184,11 +164,7 @@ def load_pretrained(location: str, pooler: bool = True, revision: str = "main") 
 
 
 def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:
-    """The module that owns the list of transformer layers, and the list's attribute name.
-
-    Raises:
-        ModelError: if no such list is found.
-    """
+    """The module that owns the list of transformer layers, and the list's attribute name."""
     depth = backbone.config.num_hidden_layers
     for module in backbone.modules():
         for name, child in module.named_children():
@@ -198,11 +174,7 @@ def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:
 
 
 def keep_layers(backbone: PreTrainedModel, layers: tuple[int, ...]) -> None:
-    """Keep only the given layers (0-based, in the given order); embeddings stay.
-
-    Raises:
-        ModelError: if a layer does not exist.
-    """
+    """Keep only the given layers (0-based, in the given order); embeddings stay."""
     owner, name = layers_of(backbone)
     stack = getattr(owner, name)
     wrong = [layer for layer in layers if not 0 <= layer < len(stack)]
@@ -217,14 +189,9 @@ def random_backbone(
 ) -> PreTrainedModel:
     """A backbone from a config with random weights.
 
-    Args:
-        fields: fields of a transformers config; ``model_type`` is ``"bert"`` by default.
-        vocabulary: size of the vocabulary.
-        seed: of the weights; the global generator is left as it was.
-        pad_id: id of the padding token, whose embedding stays 0.
-
-    Raises:
-        ModelError: if the config is not valid.
+    ``fields`` are those of a transformers config (``model_type`` is ``"bert"`` by default). The
+    global generator is left as it was; the embedding of ``pad_id`` stays 0. A ModelError tells
+    that the config is not valid.
     """
     settings = {"model_type": "bert", "pad_token_id": pad_id, **fields, "vocab_size": vocabulary}
     try:

@@ -69,11 +69,8 @@ class Learner:
     def attach(self, accelerator: Accelerator, steps: int, stream: int = 0) -> None:
         """Make optimiser and schedule for a run of ``steps`` optimiser steps.
 
-        Args:
-            accelerator: of the run.
-            steps: length of the schedule.
-            stream: 0 draws dropout masks from torch's generator; another number (a companion's)
-                gives the learner a stream of its own, so that it does not disturb the student's.
+        Stream 0 draws dropout masks from torch's generator; another number (a companion's) gives
+        the learner a stream of its own, so that it does not disturb the student's.
         """
         recipe, self._stream = self.recipe, stream
         owners = [self.plain] + ([self.adapter] if self.adapter is not None else [])
@@ -131,9 +128,7 @@ class Learner:
     def provide(self, batch: Batch, *, gradient: bool = False) -> EncoderOutput:
         """The output in evaluation mode: as the one who is learned from.
 
-        Args:
-            batch: the batch.
-            gradient: whether the result can be differentiated with respect to the weights.
+        With ``gradient`` it can be differentiated with respect to the weights.
         """
         self.forwards += len(batch.labels)
         self.model.eval()

@@ -51,13 +51,10 @@ class ModelSpec(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
-        """Read the command line's form.
+        """Read the command line's form; a ModelError tells what comes after ``@``.
 
         >>> ModelSpec.parse("teacher@0,2,4").layers
         (0, 2, 4)
-
-        Raises:
-            ModelError: if what follows ``@`` is not a list of numbers.
         """
         source, at, layers = text.rpartition("@")
         if not at:
@@ -90,11 +87,7 @@ class ModelSpec(BaseModel):
         return name if self.layers is None else f"{name}@{','.join(map(str, self.layers))}"
 
     def location(self) -> str:
-        """What transformers can load: an absolute path, or the hub name as it stands.
-
-        Raises:
-            ModelError: if a package or a path does not exist.
-        """
+        """What transformers can load: an absolute path, or the hub name as it stands."""
         if self.source.startswith("package:"):
             package, _, folder = self.source.removeprefix("package:").partition("/")
             # The top package alone: looking for a part of it would import it.
@@ -139,11 +132,7 @@ def _commit(name: str, revision: str | None) -> list[str]:
 
 
 def load_config(location: str, revision: str | None) -> PretrainedConfig:
-    """The config of a checkpoint.
-
-    Raises:
-        ModelError: if it cannot be loaded.
-    """
+    """The config of a checkpoint; ModelError if it cannot be loaded."""
     from transformers import AutoConfig
 
     try:
@@ -193,11 +182,7 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) 
 
 
 def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies beside a checkpoint.
-
-    Raises:
-        ModelError: if there is none.
-    """
+    """The tokenizer that lies beside a checkpoint; ModelError if there is none."""
     from transformers import AutoTokenizer
 
     try:
@@ -232,15 +217,8 @@ def build_student(
 ) -> Encoder:
     """A fresh student.
 
-    Args:
-        spec: where its weights come from.
-        teacher: what ``pretrained`` refers to.
-        fine_tuned: what ``teacher`` refers to; its layers are copied, never shared.
-        vocabulary: number of ids the tokenizer can produce.
-        outputs: number of logits.
-        pooling: as the teacher's.
-        seed: of the head and of random weights; the global generator is left as it was.
-        pad_id: the tokenizer's padding, for a config with random weights.
+    ``pretrained`` refers to ``teacher``, ``teacher`` to ``fine_tuned``, whose layers are copied,
+    never shared. The other arguments are as in :func:`load_backbone`; the seed is the head's too.
     """
     from copy import deepcopy
 

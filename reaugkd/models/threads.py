@@ -64,11 +64,9 @@ def is_small(width: int, tokens: float) -> bool:
 
 @contextmanager
 def fitting(widths: Iterable[int], tokens: float) -> Iterator[None]:
-    """One thread of torch while all encoders are small; otherwise as many as before.
+    """One thread of torch while encoders of all ``widths`` are small; otherwise as many as before.
 
-    Args:
-        widths: of the encoders that run meanwhile.
-        tokens: of a batch, padding included.
+    ``tokens`` are those of a batch, padding included.
     """
     import torch
 

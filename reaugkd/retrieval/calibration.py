@@ -24,12 +24,8 @@ COOLEST, HOTTEST = 0.02, 50.0
 def loss(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     """What final outputs lose against the truth, by its name; smaller is better.
 
-    Args:
-        outputs: [n, C] probabilities, or scores [n, 1].
-        labels: [n] class ids or scores.
-
-    Returns:
-        ``nll``, the mean negative log-likelihood in nats, or ``mse`` for scores.
+    ``nll``, the mean negative log-likelihood in nats, of probabilities [n, C] and class ids [n], or
+    ``mse`` of scores [n, 1].
 
     >>> loss([[0.5, 0.5], [0.25, 0.75]], [0, 1])
     {'nll': 0.490...}
@@ -46,11 +42,8 @@ def loss(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The T that minimises the negative log-likelihood of softmax(logits / T) (Guo et al., 2017).
 
-    In log T, between :data:`COOLEST` and :data:`HOTTEST`.
-
-    Args:
-        logits: [n, C] with C > 1, of rows that nothing was learned from.
-        labels: [n] class ids.
+    In log T, between :data:`COOLEST` and :data:`HOTTEST`, for logits [n, C] with C > 1 and class
+    ids [n] of rows that nothing was learned from.
 
     >>> fit_temperature([[3.0, 0.0]] * 4, [0, 0, 0, 1])  # 3 / T = ln 3
     2.7307...

@@ -113,8 +113,7 @@ class RetrievalAugmentedClassifier:
     def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:
         """Answer for sentences, or for pairs of sentences, in their order.
 
-        Raises:
-            EmbeddingError: naming the first text whose embedding has no direction.
+        An EmbeddingError names the first text whose embedding has no direction.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a sequence of texts, not one string")
@@ -162,11 +161,7 @@ class RetrievalAugmentedClassifier:
         )
 
     def save_pretrained(self, folder: Path | str) -> None:
-        """Write everything below ``folder``; what was there is replaced.
-
-        Raises:
-            UserError: naming the path, if it cannot be written.
-        """
+        """Write everything below ``folder``; what was there is replaced."""
         folder = Path(folder)
         settings = {name: getattr(self, name) for name in STORED} | {"index": self.index.name}
         try:
@@ -186,9 +181,7 @@ class RetrievalAugmentedClassifier:
     def from_pretrained(cls, folder: Path | str, *, threads: int = 1) -> Self:
         """Read what :meth:`save_pretrained` wrote; it gives the same answers.
 
-        Args:
-            folder: where it lies.
-            threads: threads one search may use.
+        ``threads`` are those one search may use.
 
         Raises:
             UserError: naming the file that is missing or damaged.

@@ -19,9 +19,7 @@ SEPARATION = 2.0
 class Clusters:
     """Class centres and directions of spread, the same for every draw of one width.
 
-    Args:
-        dim: width of the embeddings.
-        classes: C; 1 for a regression, which has two clusters as well.
+    ``classes`` is C; 1 for a regression, which has two clusters as well.
     """
 
     def __init__(self, dim: int, classes: int = 2) -> None:

@@ -55,7 +55,6 @@ class KnowledgeBase:
             EmbeddingError: naming the first key that is NaN, infinite or zero.
             DataError: if lengths differ, there are no rows, or naming the first value that is
                 not finite or, for C > 1, not a probability distribution.
-            TypeError: if the manifest is not plain JSON.
         """
         unit = unit_rows(keys, "key")
         rows = np.ascontiguousarray(values, dtype=np.float32)
@@ -78,11 +77,7 @@ class KnowledgeBase:
         return self.keys.nbytes + self.values.nbytes + self.ids.nbytes
 
     def save(self, folder: Path) -> None:
-        """Write safetensors and a JSON manifest into ``folder``.
-
-        Raises:
-            UserError: naming the path, if it cannot be written.
-        """
+        """Write safetensors and a JSON manifest into ``folder``."""
         tensors: dict[str, NDArray[Any]] = {
             "keys": self.keys,
             "values": self.values,
@@ -95,8 +90,7 @@ class KnowledgeBase:
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote; the arrays are memory-mapped.
 
-        Raises:
-            UserError: naming the file that is missing, damaged or foreign.
+        A UserError names the file that is missing, damaged or foreign.
         """
         path, manifest = sealed.read(folder, FILE)
         try:
@@ -107,11 +101,7 @@ class KnowledgeBase:
 
 
 def checksum(folder: Path) -> str:
-    """SHA-256 of the knowledge base that lies in ``folder``, as its manifest says.
-
-    Raises:
-        UserError: naming the file that is missing or no manifest.
-    """
+    """SHA-256 of the knowledge base that lies in ``folder``, as its manifest says."""
     return str(sealed.peek(folder, FILE)["payload"]["sha256"])
 
 

@@ -35,14 +35,9 @@ def probabilities(logits: ArrayLike) -> NDArray[Any]:
 
 
 def weights(similarities: ArrayLike, tau: float) -> Floats:
-    """Softmax of similarity / tau over the neighbours of each query.
+    """Softmax of similarity / tau over the neighbours of each query, [q, k].
 
-    Args:
-        similarities: [q, k], -inf where there is no neighbour.
-        tau: temperature, above 0.
-
-    Returns:
-        [q, k]: rows sum to 1; exactly 0 where missing, so a row without any neighbour is zeros.
+    -inf stands for a missing neighbour, whose weight is exactly 0; other rows sum to 1.
 
     >>> weights([[0.9, 0.1], [0.3, -np.inf]], tau=1.0).round(4)
     array([[0.69, 0.31],
@@ -68,14 +63,9 @@ def neighbour_values(values: NDArray[Any], ids: Ids) -> NDArray[Any]:
 
 
 def retrieved(weights: ArrayLike, values: ArrayLike) -> Floats:
-    """The weighted mean of the neighbours' values.
+    """The mean [q, C] of the neighbours' values [q, k, C] by weights [q, k].
 
-    Args:
-        weights: [q, k] as :func:`weights` gives them.
-        values: [q, k, C] as :func:`neighbour_values` gives them.
-
-    Returns:
-        [q, C]; NaN for a query without any neighbour, as nothing is not a distribution.
+    NaN for a query without any neighbour, as nothing is not a distribution.
 
     >>> retrieved([[0.75, 0.25]], [[[1.0, 0.0], [0.0, 1.0]]])
     array([[0.75, 0.25]])
@@ -87,12 +77,9 @@ def retrieved(weights: ArrayLike, values: ArrayLike) -> Floats:
 
 
 def mix(student: NDArray[Any], retrieved: NDArray[Any], beta: float) -> NDArray[Any]:
-    """(1 - beta) student + beta retrieved, in the student's dtype.
+    """(1 - beta) student + beta retrieved, both [q, C], in the student's dtype.
 
-    Args:
-        student: [q, C] probabilities, or scores.
-        retrieved: [q, C]; where it is NaN the student's own answer stands.
-        beta: weight of what was retrieved, in [0, 1]; 0 is the student bit for bit.
+    Beta 0 is the student bit for bit; where ``retrieved`` is NaN its own answer stands.
 
     >>> mix(np.array([[0.4, 0.6]]), np.array([[0.8, 0.2]]), beta=0.5)
     array([[0.6, 0.4]])
@@ -115,8 +102,8 @@ def augment(
 
     Args:
         student: [q, C] probabilities, or scores.
-        similarities: [q, k] and ``ids`` [q, k], as an index answers.
-        ids: rows of ``values``, negative where missing.
+        similarities: [q, k], as an index answers.
+        ids: [q, k] rows of ``values``, negative where missing.
         values: [n, C] of the knowledge base.
         tau: temperature of the weights.
         beta: weight of what was retrieved; with 0 nothing is gathered.
@@ -133,15 +120,10 @@ def augment(
 def without_self(
     similarities: NDArray[np.float32], ids: Ids, own: ArrayLike
 ) -> tuple[NDArray[np.float32], Ids]:
-    """The neighbours of queries that are in the knowledge base themselves, one column fewer.
+    """The neighbours [q, k] of queries that are in the knowledge base themselves.
 
-    Args:
-        similarities: [q, k + 1] of a search for one neighbour more than needed.
-        ids: [q, k + 1].
-        own: [q], the row of each query in the knowledge base, negative if it is not in it.
-
-    Returns:
-        Similarities and ids [q, k]: without the own row, or without the last where it is absent.
+    Of a search for k + 1, the row ``own`` [q] is left out, or the last where it is absent or
+    negative.
     """
     is_self = ids == np.where(np.asarray(own) < 0, ids.max() + 1, own)[:, None]
     keep = np.argsort(is_self, axis=1, kind="stable")[:, :-1]

@@ -20,18 +20,14 @@ _BLOCK = 8192
 
 
 def unit_rows(vectors: ArrayLike, what: str = "vector") -> Vectors:
-    """Rows of length 1, as a C-contiguous float32 array [n, d].
+    """Rows of length 1, as a C-contiguous float32 array [n, d], from any real dtype and layout.
 
     Rows that fit already are returned as they are, without a copy; otherwise each row is divided
     by its norm in float64, scaled first so that no finite row overflows or underflows.
 
-    Args:
-        vectors: [n, d], any real dtype and layout.
-        what: what a row is, for the error.
-
     Raises:
         EmbeddingError: if ``vectors`` is not two-dimensional and real, or naming the first row
-            that holds NaN or infinity or is all zeros.
+            (a ``what``) that holds NaN or infinity or is all zeros.
 
     >>> unit_rows([[3.0, 4.0], [0.0, 2.0]])
     array([[0.6, 0.8],
@@ -67,13 +63,7 @@ def unit_queries(queries: ArrayLike) -> Vectors:
 
     A query is normalised on the way of a single answer, so float32 rows are divided by their
     float32 norm: as good as the rounding of the cosines that follow. Every other dtype, and rows
-    with a norm that is not finite, zero or extreme, go the careful way.
-
-    Args:
-        queries: [q, d], any real dtype and layout; never written to.
-
-    Raises:
-        EmbeddingError: as :func:`unit_rows`, naming the first query without a direction.
+    with a norm that is not finite, zero or extreme, go the careful way. Never written to.
 
     >>> unit_queries(np.array([[3.0, 4.0]], np.float32))
     array([[0.6, 0.8]], dtype=float32)

@@ -97,9 +97,7 @@ class QueryPath:
     def __call__(self, logits: Tensor, embedding: Tensor) -> Tensor:
         """The mixture [q, C], a float32 tensor of the caller's.
 
-        Args:
-            logits: [q, C] on the CPU, any float dtype and layout.
-            embedding: [q, d], of any length but 0.
+        Logits [q, C] and embedding [q, d] lie on the CPU, in any float dtype and layout.
 
         Raises:
             ModelError: if the logits are not [q, C].
@@ -118,16 +116,7 @@ class QueryPath:
         return self._augmented(self._student(logits, len(rows)), similarities, rows)
 
     def answer(self, logits: NDArray[Any], embeddings: NDArray[Any]) -> Answer:
-        """The same from arrays, with what it was made of.
-
-        Args:
-            logits: [q, C], any float dtype.
-            embeddings: [q, d].
-
-        Raises:
-            ModelError: if the logits are not [q, C].
-            EmbeddingError: naming the first query without a direction, or if the width is wrong.
-        """
+        """The same from arrays, with what it was made of."""
         if self.beta == 0.0:
             student = self._student(logits, len(logits))
             shape = (len(logits), self.k)

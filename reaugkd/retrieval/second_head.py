@@ -22,12 +22,9 @@ STEPS = 500
 
 @dataclass(frozen=True)
 class SecondHead:
-    """A fitted head.
+    """A fitted head: ``LogisticRegression``, or ``Ridge`` for scores, over standardised embeddings.
 
-    Attributes:
-        scaler: standardises embeddings as those it was fitted on.
-        model: scikit-learn's ``LogisticRegression``, or ``Ridge`` for scores.
-        converged: whether the fit ended before :data:`STEPS`.
+    ``converged`` tells whether the fit ended before :data:`STEPS`.
     """
 
     scaler: Any
@@ -45,15 +42,11 @@ class SecondHead:
 def fit(
     embedding: NDArray[np.float32], values: NDArray[np.floating[Any]], strength: float
 ) -> SecondHead:
-    """Fit a head to soft labels.
+    """Fit a head to soft labels [n, C], or scores [n, 1], over the student's embeddings [n, d].
 
     The cross-entropy with a soft label is that of all classes weighted by it, so every row stands
     once per class with the class's probability as its weight. Scores are fitted by least squares.
-
-    Args:
-        embedding: [n, d], of the student, frozen.
-        values: [n, C] probabilities, or scores [n, 1].
-        strength: inverse weight of the L2 penalty, above 0, beside the sum over rows.
+    ``strength`` is the inverse weight of the L2 penalty, above 0, beside the sum over rows.
     """
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.preprocessing import StandardScaler

@@ -25,10 +25,7 @@ from reaugkd.tasks.task import Task
 class Grid:
     """The settings to try; the defaults span ReAugKD's (K to 20, beta 0 to 1) and our taus.
 
-    Attributes:
-        ks: numbers of neighbours, at least 1.
-        betas: weights of what was retrieved, in [0, 1]; 0 is the student alone.
-        taus: temperatures, above 0.
+    ``ks`` are at least 1, ``betas`` in [0, 1] (0 is the student alone), ``taus`` above 0.
     """
 
     ks: tuple[int, ...] = (1, 2, 4, 8, 10, 15, 16, 20, 32)
@@ -102,17 +99,9 @@ def sweep_scores(
     grid: Grid,
     metrics: Sequence[str] | None = None,
 ) -> dict[str, Floats]:
-    """Every metric for every setting; settings with the same predictions are scored once.
+    """Every metric for every setting, [taus, ks, betas]; equal predictions are scored once.
 
-    Args:
-        task: tells outputs from predictions and names the metrics.
-        student, similarities, neighbour_values: as for :func:`mixtures`.
-        labels: [q].
-        grid: the settings.
-        metrics: names to compute instead of the task's.
-
-    Returns:
-        By metric: [taus, ks, betas].
+    The arrays are as for :func:`mixtures`, ``labels`` [q]; ``metrics`` replace the task's.
     """
     names = tuple(metrics or task.metrics)
     scores = {name: np.empty(grid.shape) for name in names}

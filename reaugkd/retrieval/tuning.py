@@ -30,13 +30,7 @@ PATIENCE = 3
 
 @dataclass(frozen=True)
 class Tuned:
-    """The outcome of :func:`tune`.
-
-    Attributes:
-        effort: the least effort with this recall, or None where the index has no knob.
-        recall: recall@k on the queries it was tuned on.
-        target_met: whether that reaches the target.
-    """
+    """The outcome of :func:`tune`: the least effort with this recall@k, None without a knob."""
 
     effort: int | None
     recall: float
@@ -54,15 +48,9 @@ class GroundTruth(Protocol):
 
 
 class Truth:
-    """The exact answers to a set of queries, searched once for any number of indexes.
+    """The exact answers to queries [q, d], searched once for any number of indexes.
 
-    Args:
-        exact: an exact index over the same vectors.
-        queries: [q, d], held out from the knowledge base.
-        k: neighbours per query.
-
-    Attributes:
-        similarities, ids: the exact answers [q, k].
+    ``exact`` is over the same vectors; the queries are held out from the knowledge base.
     """
 
     def __init__(self, exact: Exact, queries: ArrayLike, k: int) -> None:
@@ -79,13 +67,8 @@ class Truth:
 def recall_at_k(answered: Vectors, exact: Vectors, tie: float = TIE) -> float:
     """The share of exact neighbours that were found, with ties counted as equal.
 
-    Args:
-        answered: exact similarities of the answers [q, k], -inf where missing.
-        exact: exact similarities of the true neighbours [q, k], descending, -inf where missing.
-        tie: how far below the k-th true similarity an answer still counts.
-
-    Returns:
-        A share in [0, 1]; 1 if there is nothing to find.
+    Both are exact similarities [q, k], of the answers and of the true neighbours (descending), -inf
+    where missing; an answer counts up to ``tie`` below the k-th true one. 1 if nothing is to find.
 
     >>> recall_at_k(np.array([[0.9, 0.5, 0.1]]), np.array([[0.9, 0.5, 0.5]])).__round__(3)
     0.667
@@ -119,13 +102,8 @@ def tune(
 
     Where none does, it is set to the least with the best recall. The ladder is left early when
     :data:`PATIENCE` efforts in a row find nothing more, as on a graph with unreachable elements.
-
-    Args:
-        index: whose effort is set.
-        truth: the exact answers.
-        target: recall, in (0, 1].
-        most: the largest effort that is tried, see :func:`sensible_efforts`.
-        refine: look for the least effort between the last two steps of the ladder as well.
+    ``most`` is as in :func:`sensible_efforts`; with ``refine`` the least effort between the last
+    two steps of the ladder is looked for as well.
     """
 
     def at(effort: int | None) -> Tuned:

@@ -25,9 +25,6 @@ def get_task(name: str) -> Task:
 
     >>> get_task("SST-2").name
     'sst2'
-
-    Raises:
-        UnknownNameError: with the nearest valid name.
     """
     plain = name.lower().replace("-", "").replace("_", "").strip()
     if plain not in TASKS:
@@ -36,11 +33,7 @@ def get_task(name: str) -> Task:
 
 
 def task_names(suite: str | None = None) -> list[str]:
-    """Names of all tasks, or of those of one suite, in the order they are reported.
-
-    Raises:
-        UnknownNameError: there is no such suite.
-    """
+    """Names of all tasks, or of those of one suite, in the order they are reported."""
     suites = {task.suite for task in TASKS.values()}
     if suite is not None and suite not in suites:
         raise UnknownNameError("suite", suite, suites)

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The rows of one task as its source gives them.
+    """The rows of one task as its source gives them, with columns as in ``TaskData``.
 
-    Attributes:
-        train: columns as in :class:`~reaugkd.tasks.task.TaskData`.
-        tests: the test splits by name, same columns.
-        source: for records, e.g. ``"folder"``.
-        notes: what a reader of the results should know about the rows, e.g. skipped ones.
+    ``source`` is for records, e.g. ``"folder"``; ``notes`` say what a reader of the results should
+    know about the rows, e.g. skipped ones.
     """
 
     task: Task
@@ -41,14 +38,8 @@ def table(
 ) -> pa.Table:
     """Rows as a table with the columns ``text_a``, (``text_b``,) ``label`` and ``idx``.
 
-    Args:
-        task: decides the columns and the type of ``label`` (int64 class, float32 score).
-        texts: one sequence of strings per text column.
-        labels: class ids or scores.
-        where: the file or split, named in the error.
-
-    Raises:
-        DataError: there is no row.
+    ``texts`` has one sequence of strings per text column, ``label`` is an int64 class or a float32
+    score. A DataError names ``where``, the file or split, if there is no row.
     """
     if not labels:
         raise DataError(f"{where}: the split is empty, at least one row is needed")
@@ -62,8 +53,7 @@ def table(
 def parse_label(task: Task, cell: str) -> float:
     """The class id (for a class name or a written id) or the score that ``cell`` stands for.
 
-    Raises:
-        ValueError: naming what was expected.
+    A ValueError says what was expected.
     """
     if not task.regression:
         ids = {**{str(i): i for i in range(task.outputs)}, **_ids(task)}
@@ -85,17 +75,10 @@ def _ids(task: Task) -> dict[str, int]:
 
 
 def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -> TaskData:
-    """Divide ``train`` and fingerprint every row.
+    """Divide ``train`` by ``split_seed`` and fingerprint every row.
 
-    Args:
-        corpus: the rows.
-        limit: keep only so many rows of ``train``, drawn at random by ``split_seed`` before the
-            division and left in their order; the test splits stay whole.
-        split_seed: seed of the division and of ``limit``.
-
-    Raises:
-        DataError: ``train`` is too small to be divided.
-        UserError: ``limit`` is not positive.
+    With a ``limit`` so many rows of ``train`` are drawn before and left in their order; the test
+    splits stay whole.
     """
     task, train = corpus.task, corpus.train
     if limit is not None:

@@ -31,12 +31,7 @@ def divide(labels: NDArray[Any], task: Task, seed: int) -> tuple[Rows, Rows]:
     """Row numbers of ``fit`` and of ``held_out``, each ascending, together all rows.
 
     Stratified by class, or by equally filled bins of the score: the share of each stratum in
-    ``held_out`` is exact to within one row.
-
-    Args:
-        labels: class ids or scores [n].
-        task: tells classes from scores and names them.
-        seed: equal seeds give equal divisions.
+    ``held_out`` is exact to within one row. Equal seeds give equal divisions.
 
     Raises:
         DataError: a class has fewer than two rows, or there are too few rows for both parts.
@@ -72,11 +67,7 @@ def _score_bins(scores: NDArray[Any], held_out: int) -> Rows:
 
 
 def subset(rows: int, limit: int, seed: int) -> Rows:
-    """``limit`` of ``rows`` row numbers, ascending; a smaller limit gives a part of a larger one.
-
-    Raises:
-        UserError: ``limit`` is below 1.
-    """
+    """``limit`` of ``rows`` row numbers, ascending; a smaller limit gives part of a larger one."""
     if limit < 1:
         raise UserError(f"limit must be at least 1, found {limit}")
     return np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
@@ -86,7 +77,7 @@ def folds(labels: NDArray[Any], count: int, seed: int) -> Rows:
     """The fold [n] of each row, 0 to ``count`` - 1, stratified by class or by score.
 
     Rows in the order of their labels, ties in random order, are dealt out in turn: sizes differ by
-    one row at most, and so does every class's share. Equal seeds give equal folds.
+    one row at most, and so does every class's share.
 
     >>> folds(np.array([0, 0, 1, 1, 1, 1]), 2, seed=0).tolist().count(0)
     3

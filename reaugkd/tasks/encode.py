@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows of a task as token ids of one tokenizer.
-
-    Attributes:
-        splits: by name, what :func:`encode` returns.
-        pad_id: id of the padding token.
-    """
+    """The rows of a task, split by split, as token ids of one tokenizer."""
 
     splits: Mapping[str, Any]
     pad_id: int

@@ -14,11 +14,7 @@ from reaugkd.tasks.task import Task
 
 
 def folder_of(task: Task, data_dir: str | Path) -> Path:
-    """Where the files of ``task`` lie.
-
-    Raises:
-        DataError: if there is no such folder.
-    """
+    """Where the files of ``task`` lie; DataError if there is no such folder."""
     folder = Path(data_dir) / task.title
     if not folder.is_dir():
         raise DataError(
@@ -34,11 +30,7 @@ def from_folder(task: Task, data_dir: str | Path) -> Corpus:
 
     Texts stay as they are upstream: HTML entities, control characters and spaces at the ends too.
     Rows of QQP without all their columns are upstream's own damage; they are skipped, as the hub
-    does, and counted in the notes.
-
-    Raises:
-        DataError: a folder or file is missing, a row is malformed, a label is unknown, or a split
-            is empty; names the path (and line) and what was expected.
+    does, and counted in the notes. Any other flaw is a DataError that names path and line.
     """
     folder = folder_of(task, data_dir)
     notes: list[str] = []

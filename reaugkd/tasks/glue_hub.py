@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 def from_hub(task: Task, repo: str = HUB, revision: str | None = None) -> Corpus:
     """Read ``train`` and the validation splits of ``task``: the same rows as from the folder.
 
-    ``idx`` is the row number within the split; the hub's own ``idx`` column has gaps (MRPC, QQP).
-
-    Args:
-        task: a GLUE task.
-        repo: a data set on the hub, or a local folder in its layout.
-        revision: branch, tag or commit on the hub.
+    ``repo`` is a data set on the hub or a local folder in its layout. ``idx`` is the row number
+    within the split; the hub's own ``idx`` column has gaps (MRPC, QQP).
 
     Raises:
         UserError: the hub or the data set cannot be reached.

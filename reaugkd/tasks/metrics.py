@@ -89,7 +89,6 @@ def score(names: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> di
     Raises:
         UserError: there are no rows, or a prediction is NaN or infinite.
         UnknownNameError: a name is not a metric.
-        ValueError: the shapes differ.
     """
     first, second = np.asarray(predictions), np.asarray(labels)
     if first.shape != second.shape or first.ndim != 1:
@@ -106,12 +105,7 @@ def score(names: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> di
 
 
 def predictions(task: Task, outputs: ArrayLike) -> Array:
-    """Class ids [n] int64 (argmax), or scores [n], from the outputs [n, C] of a model.
-
-    Raises:
-        UserError: an output is NaN or infinite.
-        ValueError: the shape is not [n, C] with the task's C.
-    """
+    """Class ids [n] int64 (argmax), or scores [n], from the outputs [n, C] of a model."""
     array = np.asarray(outputs)
     if array.ndim != 2 or array.shape[1] != task.outputs:
         raise ValueError(f"outputs of {task.title} must be [n, {task.outputs}], not {array.shape}")

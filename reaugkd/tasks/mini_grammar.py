@@ -60,12 +60,10 @@ def words() -> list[str]:
 
 @dataclass(frozen=True)
 class Clause:
-    """``the <thing> <link> [negator] [degree] <adjective>``.
+    """``the <thing> <link> [negator] [degree] <adjective>``, 4 to 6 words.
 
-    Attributes:
-        kind: the kind of the thing, a key of :data:`KINDS`.
-        level: what is said of it: -2 very bad, -1 bad, 1 good, 2 very good.
-        text: 4 to 6 words.
+    ``kind`` is that of the thing, a key of :data:`KINDS`; ``level`` what is said of it: -2 very
+    bad, -1 bad, 1 good, 2 very good.
     """
 
     kind: str

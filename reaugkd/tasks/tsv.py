@@ -37,16 +37,13 @@ def read(
     header: Sequence[str] | None = None,
     allow_short: bool = False,
 ) -> Iterator[tuple[int, tuple[str, ...] | None]]:
-    """The wanted columns of every row.
+    """The wanted columns of every row as (line number, cells), neither stripped nor unescaped.
 
     Args:
         path: the file.
         columns: names of the wanted columns, in the order in which they are to be returned.
         header: the names of all columns if the file has no header line.
         allow_short: yield None for a row with too few columns instead of raising.
-
-    Yields:
-        (line number, cells), the cells unchanged: no stripping, no unescaping.
 
     Raises:
         DataError: the file cannot be read, is not UTF-8, lacks a column, or has a row with

@@ -24,13 +24,8 @@ def length_grouped(
 ) -> list[list[int]]:
     """The batches of one epoch: a random permutation, sorted by length within pools.
 
-    Args:
-        lengths: [N] number of tokens of each example.
-        batch_size: examples per batch; the last one of an epoch may be smaller.
-        seed, epoch: decide the order completely.
-
-    Returns:
-        Every row exactly once, in random batch order.
+    Every row comes exactly once, in random batch order; ``lengths`` [N] are numbers of tokens,
+    ``seed`` and ``epoch`` decide the order completely.
 
     >>> batches = length_grouped([5, 1, 4, 2], batch_size=2, seed=0, epoch=0)
     >>> sorted(sorted(batch) for batch in batches)
@@ -54,12 +49,9 @@ def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 class Collator:
-    """Turns row numbers into a padded :class:`Batch`.
+    """Turns row numbers of an encoded split into a padded :class:`Batch`.
 
-    Args:
-        dataset: encoded split with ``input_ids``, ``label`` and perhaps ``token_type_ids``.
-        pad_id: id of the padding token.
-        others: collators of the same rows for readers with another tokenizer.
+    ``others`` are collators of the same rows for readers with another tokenizer.
     """
 
     def __init__(

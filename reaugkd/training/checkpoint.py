@@ -31,8 +31,6 @@ class Progress:
     Attributes:
         epoch: finished epochs.
         batches: finished batches of the epoch under way.
-        steps: optimiser steps so far.
-        examples: examples seen so far.
         seconds: time spent in the loop itself.
         sums: sum of every loss term over the epoch under way.
         work: learner -> examples that went forward and backward through it.
@@ -85,15 +83,10 @@ class Progress:
 
 
 class Checkpoint:
-    """Saves and resumes training below one folder.
+    """Saves and resumes training below one folder, every ``every`` seconds within an epoch.
 
     A new state is written beside the old one and takes its place by renames; a kill at any moment
     leaves a complete state, the new one or the one before.
-
-    Args:
-        folder: its own folder; made when first needed.
-        every: seconds between saves within an epoch.
-        reporter: told of damage.
     """
 
     def __init__(self, folder: Path, every: float = 60.0, reporter: Reporter | None = None) -> None:

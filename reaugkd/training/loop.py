@@ -39,11 +39,8 @@ class TrainingSummary(NamedTuple):
         score: best held-out value of the selection metric.
         epoch: the epoch that reached it, from 1.
         history: one row per epoch: mean of every loss term, held-out scores.
-        seconds: time in the loop itself, without evaluation and checkpoints.
-        examples: examples seen in that time.
-        steps: optimiser steps.
-        work: learner -> examples that went forward and backward through it; the student's name is
-            ``student``.
+        seconds, examples: time in the loop itself, without evaluation, and examples in that time.
+        work: learner -> examples that went forward and backward through it.
         peak_bytes: most memory the process held meanwhile (since the last resume), None where the
             system does not tell.
     """
@@ -58,11 +55,7 @@ class TrainingSummary(NamedTuple):
     peak_bytes: int | None
 
     def cost(self, forwards: int = 0) -> dict[str, Any]:
-        """As the cost of a stage, whose learners all count as teachers.
-
-        Args:
-            forwards: examples besides those of training.
-        """
+        """As the cost of a stage, with ``forwards`` examples besides those of training."""
         forwards += sum(counts["forwards"] for counts in self.work.values())
         backwards = sum(counts["backwards"] for counts in self.work.values())
         return stage_cost(self.seconds, forwards, backwards, self.peak_bytes)
@@ -103,14 +96,9 @@ NO_OPTIONS = TrainingOptions()
 def distil(
     distiller: Distiller, context: Context, student: Encoder, *, checkpoint: Checkpoint, stage: str
 ) -> TrainingSummary:
-    """Prepare ``distiller`` and train ``student`` in place by it.
+    """Prepare ``distiller`` and train ``student`` in place by it, to its best held-out epoch.
 
-    Args:
-        distiller: the method; its stages that are cached already are not repeated.
-        context: data, teacher, recipe and seed.
-        student: trained in place, left with the weights of its best held-out epoch.
-        checkpoint: where the state is kept; an existing one is resumed.
-        stage: name for the progress display.
+    Stages that are cached already are not repeated, and an existing checkpoint is resumed.
     """
     source = distiller.prepare(context)
     distiller.initialise(student)
@@ -136,14 +124,8 @@ def train(
 
     Everything random comes from torch's generator, seeded here and restored afterwards. A run that
     was killed goes on from its last checkpoint and ends with the same weights as one that was not.
-
-    Args:
-        model: trained in place; the student of the team, whichever model of the run it is.
-        distiller: prepared and initialised; its hooks decide what a batch does.
-        setup: data, recipe and seed.
-        options: what else is wanted.
-        checkpoint: where the state is kept; an existing one is resumed.
-        stage: name for the progress display.
+    The model stands as the team's student, whichever model of the run it is; ``distiller`` is
+    prepared and initialised.
 
     Raises:
         DivergedError: if the loss is not finite.

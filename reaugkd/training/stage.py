@@ -23,16 +23,9 @@ def train_and_record(
     *,
     title: str,
 ) -> tuple[TrainingSummary, dict[str, Any]]:
-    """Train ``encoder`` and write its signals of ``fit`` below ``folder``.
+    """Train ``encoder`` in place and write its signals of ``fit`` below ``folder``.
 
-    Args:
-        encoder: trained in place by ``distiller``.
-        distiller, setup, options: as of :func:`~reaugkd.training.loop.train`.
-        folder: of the stage; a killed training goes on where it was.
-        title: for the progress display.
-
-    Returns:
-        The result of the training, and the cost of all of it.
+    A killed training goes on where it was. Returns its result, and the cost of all of it.
     """
     checkpoint = Checkpoint.of_stage(folder, setup.reporter)
     result = train(encoder, distiller, setup, options, checkpoint=checkpoint, stage=title)

@@ -64,9 +64,6 @@ def canonical(spec: str) -> str:
 
     >>> canonical("FAISS: IVF64,Flat"), canonical("annoy:")
     ('faiss:IVF64,Flat', 'annoy')
-
-    Raises:
-        UnknownNameError: with the nearest backend.
     """
     name, _, variant = spec.partition(":")
     return ":".join(filter(None, (BACKENDS.resolve(name.strip()), variant.strip())))
@@ -77,9 +74,6 @@ def split_specs(text: str) -> list[str]:
 
     >>> split_specs("exact,faiss:IVF64,Flat,annoy")
     ['exact', 'faiss:IVF64,Flat', 'annoy']
-
-    Raises:
-        UnknownNameError: for a piece that names no backend and continues no variant.
     """
     specs: list[str] = []
     for piece in filter(None, map(str.strip, text.split(","))):
@@ -107,12 +101,7 @@ def make(spec: str, *, threads: int = 1, seed: int = 0, **settings: Any) -> AnnI
 
 
 def load(path: Path, *, threads: int = 1) -> AnnIndex:
-    """A saved index of whichever backend wrote it.
-
-    Raises:
-        MissingLibraryError: naming the extra that brings the backend's library.
-        UserError: naming the path, if it is missing or damaged.
-    """
+    """A saved index of whichever backend wrote it."""
     from reaugkd.artifacts import sealed
     from reaugkd.retrieval.ann.index import PAYLOAD
 

@@ -19,13 +19,8 @@ class Annoy(AnnIndex):
 
     annoy's "angular" distance of two vectors is sqrt(2 - 2 cos), so cos = 1 - distance^2 / 2;
     its "dot" is meant for vectors of different lengths and adds a dimension for them.
-    Queries are answered one at a time by one thread, whatever ``threads`` says.
-
-    Args:
-        n_trees: more trees find more and weigh more.
-        threads: at most this many threads search; annoy uses one.
-        seed: of the random splits.
-        build_threads: of the build.
+    Queries are answered one at a time by one thread, whatever ``threads`` says. More trees find
+    more and weigh more.
     """
 
     name: ClassVar[str] = "annoy"

@@ -39,9 +39,8 @@ class Faiss(AnnIndex):
         factory: an index factory string of faiss, e.g. ``"Flat"`` or ``"IVF64,Flat"``, or ``"PQ"``
             for what :func:`product_quantised` says.
         ef_construction: length of the candidate list while building, where there is a graph.
-        threads: of one search.
+        threads, build_threads: of one search; of training and adding.
         seed: of an HNSW graph's layers and of the clustering behind an inverted file.
-        build_threads: of training and adding.
     """
 
     name: ClassVar[str] = "faiss"

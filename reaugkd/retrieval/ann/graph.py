@@ -34,23 +34,14 @@ class Graph(AnnIndex):
 
     @classmethod
     def settings_of(cls, variant: str) -> dict[str, Any]:
-        """The variant is the way to store a vector.
-
-        Raises:
-            UnknownNameError: with the nearest one.
-            UserError: if there is one way only.
-        """
+        """The variant is the way to store a vector."""
         if not cls.types:
             return super().settings_of(variant)
         return {cls.setting: cls.offered(variant.lower())}
 
     @classmethod
     def offered(cls, kind: str) -> str:
-        """``kind``, if it is one of :attr:`types`.
-
-        Raises:
-            UnknownNameError: with the nearest one.
-        """
+        """``kind``, if it is one of :attr:`types`, or UnknownNameError with the nearest one."""
         if kind not in cls.types:
             raise UnknownNameError(f"{cls.noun} of {cls.name}", kind, cls.types)
         return kind
@@ -61,12 +52,9 @@ class Graph(AnnIndex):
 
 
 class HNSW(Graph):
-    """A hierarchy of graphs.
+    """A hierarchy of graphs of ``m`` links per element and layer (twice as many on the lowest).
 
-    Args:
-        m: links per element and layer (twice as many on the lowest).
-        ef_construction: length of the candidate list while building.
-        **shared: ``threads``, ``seed`` and ``build_threads``.
+    ``ef_construction`` is the length of the candidate list while building.
     """
 
     def __init__(self, *, m: int = 16, ef_construction: int = 200, **shared: Any) -> None:
@@ -84,13 +72,8 @@ def reachable(
     """As many of the k answers as each query can reach: distances and ids [q, k].
 
     A sparse graph may have elements without a way to them; some libraries answer nothing at all
-    where fewer than k can be reached.
-
-    Args:
-        ask: (query [d], k) -> ids and distances, or ``refusal``.
-        rows: the queries [q, d].
-        k: answers per query.
-        refusal: what the library raises.
+    where fewer than k can be reached. ``ask`` is (query [d], k) -> ids and distances, or raises
+    ``refusal``.
     """
     distances, ids = np.zeros((len(rows), k), np.float32), np.full((len(rows), k), MISSING)
     for number, row in enumerate(rows):

@@ -36,8 +36,7 @@ class AnnIndex(ABC):
             and differs from run to run.
 
     Attributes:
-        name: the registered name, e.g. ``"hnswlib"``.
-        version: of the library, for records.
+        name, version: the registered name, and the library's version for records.
         instant: whether building costs nothing, so that storing the index would be a waste.
         normalises: whether :meth:`nearest` takes a query of any length, because the library divides
             by its norm itself; it answers 0 or NaN where there is no direction.
@@ -65,11 +64,7 @@ class AnnIndex(ABC):
 
     @classmethod
     def settings_of(cls, variant: str) -> dict[str, Any]:
-        """Constructor settings that the part of a spec after the colon stands for.
-
-        Raises:
-            UserError: if the backend has no variants.
-        """
+        """Constructor settings that the part of a spec after the colon stands for."""
         raise UserError(f"{cls.name} has no variants: '{cls.name}:{variant}'")
 
     def params(self) -> dict[str, Any]:
@@ -82,10 +77,8 @@ class AnnIndex(ABC):
     def build(self, vectors: ArrayLike) -> None:
         """Index the rows of ``vectors`` [n, d]; row number = id.
 
-        Unit rows in C-contiguous float32 are used as they are, others are normalised.
-
-        Raises:
-            EmbeddingError: if there are no rows, or naming the first row without a direction.
+        Unit rows in C-contiguous float32 are used as they are, others are normalised. An
+        EmbeddingError tells that there are no rows, or names the first without a direction.
         """
         rows = unit_rows(vectors)
         if not len(rows):
@@ -133,10 +126,7 @@ class AnnIndex(ABC):
         return similarities.tolist()[0], ids.tolist()[0]
 
     def efforts(self, k: int) -> list[int]:
-        """Increasing search efforts worth trying for k answers, the last one being full effort.
-
-        Empty where there is no knob.
-        """
+        """Increasing search efforts worth trying for k answers, the last one being full effort."""
         return []
 
     @property
@@ -147,12 +137,7 @@ class AnnIndex(ABC):
     def save(self, path: Path, *, base: str | None = None) -> None:
         """Write the index and its manifest into the folder ``path``.
 
-        Args:
-            path: the folder.
-            base: checksum of the knowledge base whose keys were indexed, if there is one.
-
-        Raises:
-            UserError: naming the path, if it cannot be written.
+        ``base`` is the checksum of the knowledge base whose keys were indexed, if there is one.
         """
         if not self.size:
             raise RuntimeError(f"this {self.name} index is empty: build or load it first")
@@ -171,8 +156,7 @@ class AnnIndex(ABC):
     def load(cls, path: Path, *, threads: int = 1) -> Self:
         """Read what :meth:`save` wrote; the index gives the same answers.
 
-        Raises:
-            UserError: naming the path, if it is missing, damaged or another backend's.
+        A UserError names a path that is missing, damaged or another backend's.
         """
         payload, manifest = sealed.read(path, PAYLOAD)
         if manifest.get("index") != cls.name:

@@ -43,20 +43,11 @@ class Svs(Graph):
 
     ``lvq8`` takes a quarter of the memory of f32 and its cosines are within 1e-2 of the true ones
     (at 768 dimensions 2e-3); ``lvq4x8`` takes three eighths and is within 1e-3, ``lvq8x8`` half
-    and within 1e-4.
+    and within 1e-4. A UserError refuses these schemes on a processor that is not Intel's.
 
     The graph has one entrance and a limited number of links. Where more entries than ``degree``
-    are equal, they link to each other only and the rest may be out of reach: recall tells.
-
-    Args:
-        scheme: how vectors are stored: lvq8, lvq4x8, lvq8x8 or f32.
-        degree: most links of an element.
-        window: length of the candidate list while building (200 finds no more here, in 2.4 times
-            the time).
-        **shared: as of every index; svs draws nothing at random.
-
-    Raises:
-        UserError: for a compressed scheme on a processor that is not Intel's.
+    are equal, they link to each other only and the rest may be out of reach: recall tells. A
+    ``window`` of 200 while building finds no more here, in 2.4 times the time. Nothing is random.
     """
 
     name: ClassVar[str] = "svs"

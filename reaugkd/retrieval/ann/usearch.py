@@ -26,17 +26,13 @@ _BLOCK = 8192
 
 
 class Usearch(HNSW):
-    """HNSW by usearch. Its effort is ``expansion_search``.
+    """HNSW by usearch, whose layers come from a fixed seed. Its effort is ``expansion_search``.
 
     The default type, f16, takes half the memory of f32 at the same recall; its cosines are within
     1e-3 of the true ones (at 768 dimensions 1e-4). i8 takes a quarter and stays within 1e-2: each
     vector is scaled by its own largest component, where usearch would round unit vectors of 768
     components to a handful of levels. bf16 (within 1e-2) is the fastest where the processor has
     it.
-
-    Args:
-        scalar: number type of the stored vectors: f32, f16, bf16 or i8.
-        **shared: as of every HNSW; usearch draws its layers from a generator of fixed seed.
     """
 
     name: ClassVar[str] = "usearch"

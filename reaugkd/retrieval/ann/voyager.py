@@ -35,16 +35,12 @@ _BLOCK = 1024
 
 
 class Voyager(HNSW):
-    """HNSW by voyager. Its effort is ``query_ef``.
+    """HNSW by voyager, whose layers ``seed`` draws. Its effort is ``query_ef``.
 
     Unit vectors of many components would use a few levels of an 8-bit number, so these types are
     given scaled vectors, by Euclidean distance: |sa - tb|^2 = s^2 + t^2 - 2 st cos. ``i8`` stays
     within 2e-2 of the true cosines, ``e4m3`` (four bits of exponent, three of fraction) within
     5e-2.
-
-    Args:
-        storage: number type of the stored vectors: f32, e4m3 or i8.
-        **shared: as of every HNSW; ``seed`` draws the layers of the elements.
     """
 
     name: ClassVar[str] = "voyager"
