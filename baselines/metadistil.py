@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from reaugkd.models.learner import Learner, Team
     from reaugkd.training.batches import Collator
 
-DRAW = 9
-"""Keeps the quiz draws apart from other draws of the same seed."""
+DRAW = 9  # keeps the quiz draws apart from other draws of the same seed
 
 
 class MetaDistilSettings(KDSettings):

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from reaugkd.models.encoder import EncoderOutput
 
-SMALLEST = 1e-12
-"""Squared distances below this count as this; the official code's value (verified)."""
+SMALLEST = 1e-12  # squared distances below this count as this; the official code's value (verified)
 
 
 def differences(embeddings: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor, device
 
-STUDENT, TEACHER = "student", "teacher"
-"""The readers of a run: whose tokenizer made some token ids."""
+STUDENT, TEACHER = "student", "teacher"  # the readers of a run: whose tokenizer made some token ids
 
 
 class Batch(NamedTuple):

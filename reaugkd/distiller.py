@@ -55,11 +55,8 @@ class Signal(StrEnum):
     UNTRAINED = "live teacher, not fine-tuned"
 
 
-CACHED = frozenset({Signal.LOGITS, Signal.EMBEDDING, Signal.STATES})
-"""The signals that are cached."""
-
-FINE_TUNED = CACHED | {Signal.TEACHER}
-"""The signals that take a fine-tuned teacher."""
+CACHED = frozenset({Signal.LOGITS, Signal.EMBEDDING, Signal.STATES})  # the signals that are cached
+FINE_TUNED = CACHED | {Signal.TEACHER}  # the signals that take a fine-tuned teacher
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from reaugkd.settings import Positive
 if TYPE_CHECKING:
     from torch import nn
 
-CHUNK = 8192
-"""Rows projected at once."""
+CHUNK = 8192  # rows projected at once
 
 
 class HeadRecipe(BaseModel):

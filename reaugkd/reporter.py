@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Reporter(Protocol):
@@ -25,14 +25,7 @@ class Reporter(Protocol):
 class Silent:
     """The default reporter: says nothing."""
 
-    def note(self, text: str) -> None:
-        """Ignore ``text``."""
+    def note(self, *_: Any, **__: Any) -> None:
+        """Ignore it."""
 
-    def start(self, stage: str, total: int, unit: str = "examples") -> None:
-        """Ignore the stage."""
-
-    def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        """Ignore the progress."""
-
-    def finish(self) -> None:
-        """Ignore the end."""
+    start = advance = finish = note

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-LENGTH = 16
-"""Hex digits kept: 64 bits, ample for the thousands of artefacts of one machine."""
+LENGTH = 16  # hex digits kept: 64 bits, ample for the thousands of artefacts of one machine
 
 
 def of_json(value: Any) -> str:

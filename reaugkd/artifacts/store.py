@@ -145,7 +145,12 @@ class ArtifactStore:
         if not (work / MANIFEST).is_file():  # else it was finished, and killed before the rename
             try:
                 facts = dict(build(work) or {})
-                write_json(work / MANIFEST, self._manifest(work, identity, facts))
+                for left in work.rglob(".*.tmp"):
+                    left.unlink()  # of a write that was killed before its rename
+                paths = [p.relative_to(work) for p in sorted(work.rglob("*")) if p.is_file()]
+                files = {str(p): checksum(work / p) for p in paths if p.parts[0] != SCRATCH}
+                manifest = {"identity": dict(identity), "facts": facts, "files": files}
+                write_json(work / MANIFEST, manifest)
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
@@ -156,13 +161,3 @@ class ArtifactStore:
         if finished is None:
             raise UserError(f"{folder} was damaged while it was being built: run again")
         return replace(finished, reused=False)
-
-    @staticmethod
-    def _manifest(
-        work: Path, identity: Mapping[str, Any], facts: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        for left in work.rglob(".*.tmp"):
-            left.unlink()  # of a write that was killed before its rename
-        paths = (path.relative_to(work) for path in sorted(work.rglob("*")) if path.is_file())
-        files = {str(path): checksum(work / path) for path in paths if path.parts[0] != SCRATCH}
-        return {"identity": dict(identity), "facts": dict(facts), "files": files}

@@ -17,8 +17,7 @@ from reaugkd.retrieval.mixing import probabilities
 LEAST = 1e-7
 """Probabilities below this count as this: a label of probability 0 costs 16 nats, not infinity."""
 
-COOLEST, HOTTEST = 0.02, 50.0
-"""Between these the temperature is sought."""
+COOLEST, HOTTEST = 0.02, 50.0  # between these the temperature is sought
 
 
 def loss(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:

@@ -99,15 +99,10 @@ class RetrievalAugmentedClassifier:
         if labels and len(labels) != outputs:
             raise ModelError(f"{len(labels)} label names for {outputs} outputs")
         Grid(ks=(k,), betas=(beta,), taus=(tau,)).require(len(knowledge_base))
-        self.encoder = encoder.eval()
-        self.tokenizer = tokenizer
-        self.knowledge_base = knowledge_base
-        self.index = index
-        self.k = k
-        self.tau = tau
-        self.beta = beta
-        self.labels = tuple(labels)
-        self.max_length = max_length
+        self.encoder, self.tokenizer = encoder.eval(), tokenizer
+        self.knowledge_base, self.index = knowledge_base, index
+        self.k, self.tau, self.beta = k, tau, beta
+        self.labels, self.max_length = tuple(labels), max_length
         self.precision: Precision = precision
 
     def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:

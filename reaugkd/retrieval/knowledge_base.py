@@ -21,8 +21,7 @@ FILE = "knowledge_base.safetensors"
 
 _DTYPES = {"F32": "<f4", "I64": "<i8"}
 
-SUM_TOLERANCE = 1e-3
-"""How far a row of probabilities may sum from 1 (softmax in half precision)."""
+SUM_TOLERANCE = 1e-3  # how far a row of probabilities may sum from 1 (softmax in half precision)
 
 
 @dataclass(frozen=True, eq=False)

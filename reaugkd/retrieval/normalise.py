@@ -15,8 +15,7 @@ UNIT_TOLERANCE = 1e-5
 _SAFE_LEAST, _SAFE_MOST = 1e-20, 1e20
 """Squared norms that float32 computes without overflow and without losing what underflows."""
 
-_BLOCK = 8192
-"""Rows that are normalised at a time, so that the float64 work space stays small."""
+_BLOCK = 8192  # rows that are normalised at a time, so that the float64 work space stays small
 
 
 def unit_rows(vectors: ArrayLike, what: str = "vector") -> Vectors:

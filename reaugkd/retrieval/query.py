@@ -16,9 +16,7 @@ from reaugkd.retrieval.ann.index import MISSING, AnnIndex, Ids
 from reaugkd.retrieval.mixing import augment, probabilities
 from reaugkd.retrieval.normalise import Vectors
 
-_FEW = 100
-"""Values of all neighbours up to which Python's own numbers are faster than arrays."""
-
+_FEW = 100  # values of all neighbours up to which Python's own numbers are faster than arrays
 _LEAST, _MOST = 1e-10, 1e10
 """Norms that float32 computes without overflow and without losing what underflows."""
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """Inverse weights of the L2 penalty to choose from (scikit-learn's C; its default is 1)."""
 
-STEPS = 500
-"""Most steps of the optimiser."""
+STEPS = 500  # most steps of the optimiser
 
 
 @dataclass(frozen=True)

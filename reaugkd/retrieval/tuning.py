@@ -24,8 +24,7 @@ TIE = 1e-6
 SENSIBLE = 4096
 """Effort that is always worth trying; beyond it no more than a quarter of all entries."""
 
-PATIENCE = 3
-"""Efforts in a row that may find nothing more before the search for a better one ends."""
+PATIENCE = 3  # efforts in a row that may find nothing more before the search for a better one ends
 
 
 @dataclass(frozen=True)

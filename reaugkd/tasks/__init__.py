@@ -6,14 +6,10 @@ Importing this package imports no heavy library, so that listing tasks is immedi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reaugkd.errors import UnknownNameError
 from reaugkd.tasks import glue, mini
 from reaugkd.tasks.task import Task, TaskData
-
-if TYPE_CHECKING:
-    from reaugkd.tasks.corpus import Corpus
 
 __all__ = ["TASKS", "Task", "TaskData", "get_task", "load", "task_names"]
 
@@ -64,19 +60,14 @@ def load(
         DataError: missing or malformed data; an empty split.
         UserError: the hub cannot be reached; an impossible ``limit``.
     """
+    from reaugkd.tasks import glue_folder, glue_hub
     from reaugkd.tasks.corpus import assemble
 
     spec = get_task(task) if isinstance(task, str) else task
-    return assemble(_corpus(spec, data_dir, hub, revision), limit=limit, split_seed=split_seed)
-
-
-def _corpus(task: Task, data_dir: str | Path | None, hub: str, revision: str | None) -> Corpus:
-    if task.suite == "mini":
-        return mini.corpus(task)
-    if data_dir is not None:
-        from reaugkd.tasks.glue_folder import from_folder
-
-        return from_folder(task, data_dir)
-    from reaugkd.tasks.glue_hub import from_hub
-
-    return from_hub(task, hub, revision)
+    if spec.suite == "mini":
+        rows = mini.corpus(spec)
+    elif data_dir is not None:
+        rows = glue_folder.from_folder(spec, data_dir)
+    else:
+        rows = glue_hub.from_hub(spec, hub, revision)
+    return assemble(rows, limit=limit, split_seed=split_seed)

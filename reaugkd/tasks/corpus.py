@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -13,9 +12,6 @@ from reaugkd.artifacts import fingerprint
 from reaugkd.errors import DataError
 from reaugkd.tasks.division import divide, subset
 from reaugkd.tasks.task import Task, TaskData
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,8 @@ def parse_label(task: Task, cell: str) -> float:
     A ValueError says what was expected.
     """
     if not task.regression:
-        ids = {**{str(i): i for i in range(task.outputs)}, **_ids(task)}
+        ids = {str(i): i for i in range(task.outputs)}
+        ids |= {label: i for i, label in enumerate(task.labels)}
         if cell not in ids:
             raise ValueError(f"expected a label among {', '.join(ids)}, found {cell!r}")
         return ids[cell]
@@ -70,44 +67,33 @@ def parse_label(task: Task, cell: str) -> float:
     return value
 
 
-def _ids(task: Task) -> dict[str, int]:
-    return {label: i for i, label in enumerate(task.labels)}
-
-
 def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -> TaskData:
     """Divide ``train`` by ``split_seed`` and fingerprint every row.
 
     With a ``limit`` so many rows of ``train`` are drawn before and left in their order; the test
     splits stay whole.
     """
+    from datasets import Dataset
+
     task, train = corpus.task, corpus.train
     if limit is not None:
         train = train.take(pa.array(subset(train.num_rows, limit, split_seed)))
     parts = divide(train["label"].to_numpy(), task, split_seed)
-    tables = [train.take(pa.array(part)) for part in parts]
-    fit, held_out = (_dataset(part) for part in tables)
-    tests = {name: _dataset(part) for name, part in corpus.tests.items()}
-    named = {"fit": tables[0], "held_out": tables[1], **corpus.tests}
-    content = {name: _content(part) for name, part in named.items()}
+    fit, held_out = (train.take(pa.array(part)) for part in parts)
+    content = {
+        # Per column; numbers by their exact written form.
+        split: {
+            name: fingerprint.of_texts(map(str, rows[name].to_pylist()))
+            for name in rows.column_names
+        }
+        for split, rows in {"fit": fit, "held_out": held_out, **corpus.tests}.items()
+    }
     return TaskData(
         task=task,
-        fit=fit,
-        held_out=held_out,
-        tests=tests,
+        fit=Dataset(fit),
+        held_out=Dataset(held_out),
+        tests={name: Dataset(rows) for name, rows in corpus.tests.items()},
         fingerprint=fingerprint.of_json([task.name, task.labels, content]),
         source=corpus.source,
         notes=corpus.notes,
     )
-
-
-def _content(rows: pa.Table) -> dict[str, str]:
-    """A fingerprint per column; numbers by their exact written form."""
-    return {
-        name: fingerprint.of_texts(map(str, rows[name].to_pylist())) for name in rows.column_names
-    }
-
-
-def _dataset(rows: pa.Table) -> Dataset:
-    from datasets import Dataset
-
-    return Dataset(rows)

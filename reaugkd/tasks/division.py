@@ -12,8 +12,7 @@ from reaugkd.tasks.task import Task
 
 SHARE = 0.1
 LEAST, MOST = 200, 2_000
-BINS = 10
-"""Equally filled bins of the score by which regression is stratified."""
+BINS = 10  # equally filled bins of the score by which regression is stratified
 
 Rows = NDArray[np.int64]
 

@@ -1,13 +1,19 @@
-"""GLUE from a folder in the layout of the official download: ``<DIR>/<TASK>/{train,dev}.tsv``."""
+r"""GLUE from a folder in the layout of the official download: ``<DIR>/<TASK>/{train,dev}.tsv``.
+
+No row is ever merged, split or lost: Python's csv module and pandas treat ``"`` as a quote by
+default and merge rows; ``str.splitlines`` ends a line at control characters that GLUE's sentences
+contain. Only ``\n`` and ``\r\n`` end a line here.
+"""
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from reaugkd.errors import DataError
-from reaugkd.tasks import tsv
 from reaugkd.tasks.corpus import Corpus, parse_label, table
 from reaugkd.tasks.glue import COLUMNS
 from reaugkd.tasks.task import Task
@@ -49,7 +55,7 @@ def _read(task: Task, path: Path, notes: list[str]) -> pa.Table:
     labels: list[float] = []
     skipped = 0
     wanted = (*columns.texts, columns.label)
-    for number, cells in tsv.read(path, wanted, header=columns.header, allow_short=damaged):
+    for number, cells in rows_of(path, wanted, header=columns.header, allow_short=damaged):
         if cells is None or (damaged and not cells[-1]):
             skipped += 1
             continue
@@ -62,3 +68,61 @@ def _read(task: Task, path: Path, notes: list[str]) -> pa.Table:
     if skipped:
         notes.append(f"{task.title}/{path.name}: {skipped} rows without all columns skipped")
     return table(task, texts, labels, where=str(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line of ``path`` with its number, counted from 1; a last empty line is no line."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield number, line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{number}: expected UTF-8 text, found {error}") from error
+
+
+def rows_of(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    header: Sequence[str] | None = None,
+    allow_short: bool = False,
+) -> Iterator[tuple[int, tuple[str, ...] | None]]:
+    """The wanted columns of every row as (line number, cells), neither stripped nor unescaped.
+
+    Args:
+        path: the file.
+        columns: names of the wanted columns, in the order in which they are to be returned.
+        header: the names of all columns if the file has no header line.
+        allow_short: yield None for a row with too few columns instead of raising.
+
+    Raises:
+        DataError: the file cannot be read, is not UTF-8, lacks a column, or has a row with
+            another number of columns than its header; names file, line and what was expected.
+    """
+    lines = _lines(path)
+    if header is None:
+        header = next(lines, (1, ""))[1].split("\t")
+        absent = [column for column in columns if column not in header]
+        if absent:
+            raise DataError(
+                f"{path}:1: expected a header with the columns {', '.join(columns)};"
+                f" missing: {', '.join(absent)}"
+            )
+    places = [header.index(column) for column in columns]
+    for number, line in lines:
+        cells = line.split("\t")
+        if len(cells) == len(header):
+            yield number, tuple(cells[place] for place in places)
+        elif allow_short and len(cells) < len(header):
+            yield number, None
+        else:
+            raise DataError(
+                f"{path}:{number}: expected {len(header)} tab-separated columns"
+                f" ({', '.join(header)}), found {len(cells)}"
+            )

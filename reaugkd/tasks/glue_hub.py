@@ -25,22 +25,11 @@ def from_hub(task: Task, repo: str = HUB, revision: str | None = None) -> Corpus
         UserError: the hub or the data set cannot be reached.
         DataError: columns, label names or labels are not those of the task, or a split is empty.
     """
-    names = {name: name.replace("dev", "validation") for name in ("train", *task.tests)}
-    splits = _load(task, repo, revision, list(names.values()))
-    tables = {
-        name: _table(task, split, where=f"{repo} ({task.name}, {names[name]})")
-        for name, split in zip(names, splits, strict=True)
-    }
-    train = tables.pop("train")
-    source = f"hub:{repo}" + (f"@{revision}" if revision else "")
-    return Corpus(task, train, tables, source=source)
-
-
-def _load(task: Task, repo: str, revision: str | None, splits: list[str]) -> list[Dataset]:
     from datasets import load_dataset
 
+    names = {name: name.replace("dev", "validation") for name in ("train", *task.tests)}
     try:
-        loaded: list[Dataset] = load_dataset(repo, task.name, split=splits, revision=revision)
+        splits = load_dataset(repo, task.name, split=list(names.values()), revision=revision)
     except Exception as error:
         # The hub's client raises its own, httpx's, OSError and ValueError for what is one thing
         # to the user: the data set did not come. The cause stays attached.
@@ -49,7 +38,13 @@ def _load(task: Task, repo: str, revision: str | None, splits: list[str]) -> lis
             f"cannot load {task.title} from {repo}: {reason};"
             " with the official GLUE download at hand, use --data-dir"
         ) from error
-    return loaded
+    tables = {
+        name: _table(task, split, where=f"{repo} ({task.name}, {names[name]})")
+        for name, split in zip(names, splits, strict=True)
+    }
+    train = tables.pop("train")
+    source = f"hub:{repo}" + (f"@{revision}" if revision else "")
+    return Corpus(task, train, tables, source=source)
 
 
 def _table(task: Task, split: Dataset, where: str) -> pa.Table:
@@ -62,15 +57,11 @@ def _table(task: Task, split: Dataset, where: str) -> pa.Table:
         raise DataError(f"{where}: expected the labels {task.labels}, found {tuple(names)}")
     arrow = split.with_format("arrow")
     labels = arrow["label"][:].to_pylist()
-    _check(task, labels, where)
-    texts = [arrow[name][:].to_pylist() for name in columns]
-    return table(task, texts, labels, where)
-
-
-def _check(task: Task, labels: list[float | None], where: str) -> None:
     low, high = task.value_range or (0, task.outputs - 1)
     for row, label in enumerate(labels):
         if label is None or not low <= label <= high:
             raise DataError(
                 f"{where}, row {row}: expected a label from {low:g} to {high:g}, found {label}"
             )
+    texts = [arrow[name][:].to_pylist() for name in columns]
+    return table(task, texts, labels, where)

@@ -22,30 +22,17 @@ NOISE = 0.05
 TRAIN_ROWS, DEV_ROWS = 8_000, 1_000
 _SEED = 20_220_522
 
+
+def _task(name: str, pair: bool, labels: tuple[str, ...], *metrics: str) -> Task:
+    scores = None if labels else (0.0, 5.0)
+    title = f"mini-{name}"
+    return Task(name, title, "mini", pair, labels, metrics, metrics[0], value_range=scores)
+
+
 TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task("tone", "mini-tone", "mini", False, ("bad", "good"), ("accuracy",), "accuracy"),
-        Task(
-            "follows",
-            "mini-follows",
-            "mini",
-            True,
-            ("follows", "open", "contradicted"),
-            ("accuracy",),
-            "accuracy",
-        ),
-        Task(
-            "alike",
-            "mini-alike",
-            "mini",
-            True,
-            (),
-            ("pearson", "spearman"),
-            "pearson",
-            value_range=(0.0, 5.0),
-        ),
-    )
+    "tone": _task("tone", False, ("bad", "good"), "accuracy"),
+    "follows": _task("follows", True, ("follows", "open", "contradicted"), "accuracy"),
+    "alike": _task("alike", True, (), "pearson", "spearman"),
 }
 
 Row = tuple[tuple[str, ...], float]

@@ -8,6 +8,7 @@ composition (negation, contrast, who is meant), not vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
 
@@ -41,21 +42,9 @@ WEAK = _list("rather quite somewhat")
 
 def words() -> list[str]:
     """Every word that a generator can produce, once, in a fixed order."""
-    lists = [
-        GOOD,
-        BAD,
-        *KINDS.values(),
-        list(KINDS),
-        *VERDICTS.values(),
-        LINKS,
-        NEGATORS,
-        STRONG,
-        WEAK,
-    ]
-    return [
-        *_list("the but although everybody nobody thought"),
-        *(word for part in lists for word in part),
-    ]
+    kinds = [*KINDS.values(), list(KINDS), *VERDICTS.values()]
+    lists = [GOOD, BAD, *kinds, LINKS, NEGATORS, STRONG, WEAK]
+    return [*_list("the but although everybody nobody thought"), *chain.from_iterable(lists)]
 
 
 @dataclass(frozen=True)

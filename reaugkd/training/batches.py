@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,24 +88,11 @@ def _padded(rows: list[list[int]], longest: int, value: int) -> Tensor:
     return torch.from_numpy(table)
 
 
-class _Order:
-    """A batch sampler over batches that are already made."""
-
-    def __init__(self, batches: list[list[int]]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-
 def loader(batches: list[list[int]], collator: Collator, rows: int) -> DataLoader[Batch]:
     """A loader of ``batches``; its own generator leaves torch's global one alone."""
     return DataLoader(
         range(rows),  # type: ignore[arg-type]  # row numbers are the data set; see Collator
-        batch_sampler=_Order(batches),
+        batch_sampler=batches,
         collate_fn=collator,
         generator=torch.Generator().manual_seed(0),
     )

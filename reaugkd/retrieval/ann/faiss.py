@@ -19,14 +19,9 @@ from reaugkd.retrieval.normalise import Vectors
 ALIASES = {"sq8": "HNSW16,SQ8", "sqfp16": "HNSW16,SQfp16", "pq": "PQ"}
 """Variants by a short name; ``PQ`` becomes a factory string by :func:`product_quantised`."""
 
-REFINED = 8
-"""Candidates per answer that a refinement computes once more from its better codes."""
-
-_FEW = 1024
-"""With fewer vectors product quantisation is not worth its training."""
-
-_PIECES = 96
-"""With fewer codes per vector too many of the nearest are not among the candidates."""
+REFINED = 8  # candidates per answer that a refinement computes once more from its better codes
+_FEW = 1024  # with fewer vectors product quantisation is not worth its training
+_PIECES = 96  # with fewer codes per vector too many of the nearest are not among the candidates
 
 
 class Faiss(AnnIndex):

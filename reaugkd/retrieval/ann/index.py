@@ -17,9 +17,7 @@ from reaugkd.artifacts import sealed
 from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval.normalise import Vectors, unit_queries, unit_rows
 
-MISSING = -1
-"""Id of an answer that does not exist (fewer than k entries); its similarity is -inf."""
-
+MISSING = -1  # id of an answer that does not exist (fewer than k entries); its similarity is -inf
 PAYLOAD = "index.bin"
 """The library's own file inside a saved index; ``index.json`` beside it is the manifest."""
 

@@ -34,8 +34,7 @@ BITS: dict[str, tuple[int, int] | None] = {
 PARTS = ("config", "graph", "data")
 """The folders that svs writes, packed into the one file of a saved index."""
 
-_BLOCK = 8192
-"""Rows that are written at a time on their way into svs."""
+_BLOCK = 8192  # rows that are written at a time on their way into svs
 
 
 class Svs(Graph):
