@@ -50,9 +50,6 @@ class TestDML(DistillerCase):
         case.test_killed_and_resumed_equals_uninterrupted(5, tmp_path)
 
 
-# --- the loss ----------------------------------------------------------------------------------
-
-
 def test_oracles() -> None:
     a, b = mutual_loss(A, B, FIRST), mutual_loss(B, A, FIRST)
     assert a.values["hard"].item() == pytest.approx(0.3132616875, abs=1e-9)
@@ -60,28 +57,6 @@ def test_oracles() -> None:
     assert a.values["soft"].item() == pytest.approx(math.tanh(0.5), abs=1e-12)
     assert teams.total(a) == pytest.approx(0.7753788448, abs=1e-9)
     assert teams.total(b) == pytest.approx(1.7753788448, abs=1e-9)
-
-
-def test_the_target_is_the_peer() -> None:
-    certain = torch.tensor([[9.0, 0.0]], dtype=torch.float64)
-    uniform = torch.zeros_like(certain)
-    spread = mutual_loss(uniform, certain, FIRST).values["soft"].item()  # KL(certain || uniform)
-    narrow = mutual_loss(certain, uniform, FIRST).values["soft"].item()  # KL(uniform || certain)
-    assert spread < math.log(2) < 3 < narrow
-
-
-def test_the_peer_is_a_constant() -> None:
-    own, peer = A.clone().requires_grad_(), B.clone().requires_grad_()
-    mutual_loss(own, peer, FIRST).total.backward()
-    assert peer.grad is None
-    assert own.grad is not None
-
-
-@given(values=rows, weight=st.floats(0, 5))
-def test_equal_answers_leave_the_true_labels(values: list[list[float]], weight: float) -> None:
-    own, labels = logits(values), torch.zeros(len(values), dtype=torch.int64)
-    terms = mutual_loss(own, own.clone(), labels, weight)
-    assert teams.total(terms) == F.cross_entropy(own, labels).item()
 
 
 @given(values=rows, data=st.data())
@@ -117,9 +92,6 @@ def test_label_smoothing_by_hand() -> None:
     expected = -(0.95 * log_p[0, 0] + 0.05 * log_p[0, 1])  # 0.1 spread evenly over two classes
     hard = mutual_loss(A, B, FIRST, label_smoothing=0.1).values["hard"]
     assert hard.item() == pytest.approx(expected.item(), abs=1e-12)
-
-
-# --- one step ----------------------------------------------------------------------------------
 
 
 BOTH = "student forward, teacher forward, "
@@ -187,9 +159,6 @@ def test_each_gradient_is_that_of_its_own_loss_alone(form: dict[str, Any], tmp_p
     kl = (q.exp() * (q - p)).sum(1).mean() + (p.exp() * (p - q)).sum(1).mean()
     (F.cross_entropy(mine, batch.labels) + F.cross_entropy(theirs, batch.labels) + kl).backward()
     assert not teams.same(found["student"], teams.gradient(one))
-
-
-# --- whole runs --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", FORMS)

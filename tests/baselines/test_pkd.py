@@ -45,9 +45,6 @@ class TestPKDWithProjection(DistillerCase):
     settings = {"projection": True, "patience_weight": 5.0}  # noqa: RUF012  never changed
 
 
-# --- which layers ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("rule", "teacher", "student", "expected"),
     [
@@ -86,9 +83,6 @@ def test_rules_give_ascending_layers_without_embeddings_and_last(
         assert all(abs(a - b) <= 0.5 for a, b in zip(layers, exact, strict=True))
 
 
-# --- the loss --------------------------------------------------------------------------------
-
-
 def test_oracle() -> None:
     s, t = torch.tensor([[[3.0, 4.0]]], dtype=F64), torch.tensor([[[0.0, 2.0]]], dtype=F64)
     assert patience(s, t, reduction="sum").item() == pytest.approx(0.4, abs=1e-12)
@@ -108,19 +102,6 @@ def test_mean_form_is_the_sum_form_over_layers_and_width(seed: int, normalise: b
     if normalise:
         cosine = torch.cosine_similarity(s, t, dim=2)
         assert summed == pytest.approx((2 - 2 * cosine).sum(dim=1).mean().item(), rel=1e-9)
-
-
-@given(seed=seeds)
-def test_each_vector_has_its_own_length(seed: int) -> None:
-    """Scaling every vector by a factor of its own changes nothing, if they are normalised."""
-    s, t = normal(3, 4, 5, seed=seed), normal(3, 4, 5, seed=seed + 1)
-    factors = normal(3, 4, 1, seed=seed + 2).exp()
-    plain = patience(s, t).item()
-    assert patience(s * factors, t).item() == pytest.approx(plain, abs=1e-12)
-    assert patience(s, t * factors).item() == pytest.approx(plain, abs=1e-12)
-    assert 0 <= patience(s, t, reduction="sum").item() <= 4 * 4 + 1e-12
-    raw = patience(s, t, normalise=False).item()
-    assert patience(2 * s, t, normalise=False).item() != pytest.approx(raw, abs=1e-6)
 
 
 def test_only_the_student_gets_gradient_and_it_is_right() -> None:
@@ -143,9 +124,6 @@ def test_half_precision_neither_underflows_nor_overflows(low: torch.dtype) -> No
     assert near.dtype == torch.float32
     assert 0 < near.item() < 1e-6  # in halves hardly a digit would be left
     assert torch.isfinite(patience((100 * s).to(low), t.to(low)))
-
-
-# --- the method ------------------------------------------------------------------------------
 
 
 def terms_of(method: PKD, context: Context) -> tuple[LossTerms, Encoder, Any, SignalBatch]:
@@ -277,9 +255,6 @@ def test_signals_without_states_are_refused(tmp_path: Path) -> None:
         PKD().loss(student(**batch.inputs), signals, batch)
 
 
-# --- what is refused -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("settings", "student", "teacher", "reason"),
     [
@@ -291,30 +266,18 @@ def test_signals_without_states_are_refused(tmp_path: Path) -> None:
         ({"layers": [0, 12]}, Shape(768, 3), Shape(768, 12), r"\[0, 12\]: .* are 1 to 11"),
         ({"layers": [1, 2]}, Shape(8, 3), Shape(9, 4), "vectors of one width"),
         ({}, Shape(768, 6), None, "needs a teacher"),
+        ({}, Shape(768, 6), Shape(768, 6), None),
+        ({"projection": True}, Shape(384, 6), Shape(768, 12), None),
+        ({"layers": [1, 11]}, Shape(768, 3), Shape(768, 12), None),
+        ({"layers": [1, 1, 2]}, Shape(768, 4), Shape(768, 3), None),
     ],
 )
-def test_refused_with_a_reason(
-    settings: dict[str, Any], student: Shape, teacher: Shape | None, reason: str
+def test_refused_with_a_reason_or_accepted(
+    settings: dict[str, Any], student: Shape, teacher: Shape | None, reason: str | None
 ) -> None:
     method = PKD(PKDSettings.model_validate(settings))
     told = method.unsupported(Conditions(tiny.TASK, student, teacher, 8))
-    assert told is not None
-    assert re.search(reason, told), told
-
-
-@pytest.mark.parametrize(
-    ("settings", "student", "teacher"),
-    [
-        ({}, Shape(768, 6), Shape(768, 6)),
-        ({"projection": True}, Shape(384, 6), Shape(768, 12)),
-        ({"layers": [1, 11]}, Shape(768, 3), Shape(768, 12)),
-        ({"layers": [1, 1, 2]}, Shape(768, 4), Shape(768, 3)),
-    ],
-)
-def test_what_fits_is_accepted(settings: dict[str, Any], student: Shape, teacher: Shape) -> None:
-    method = PKD(PKDSettings.model_validate(settings))
-    for task in (tiny.TASK, tiny.SCORES):
-        assert method.unsupported(Conditions(task, student, teacher, 1)) is None
+    assert told is None if reason is None else re.search(reason, str(told))
 
 
 @pytest.mark.parametrize("wrong", [{"layers": "first"}, {"reduction": "batch"}, {"beta": 1.0}])

@@ -56,9 +56,6 @@ class TestDualProKT(DistillerCase):
     settings = DUAL
 
 
-# --- the losses --------------------------------------------------------------------------------
-
-
 def test_oracles() -> None:
     own = A.clone().requires_grad_()
     terms = teacher_loss(own, B, FIRST, 0.6, 0.4)
@@ -74,29 +71,6 @@ def test_oracles() -> None:
     assert teams.total(loss) == pytest.approx(0.4621171573, abs=1e-9)
 
 
-def test_the_directions_differ() -> None:
-    certain, uniform = torch.tensor([[9.0, 0.0]], dtype=torch.float64), torch.zeros_like(A)
-    batch = Batch({}, FIRST, FIRST)
-    # Student: KL(teacher || student); teacher: KL(student || teacher). The target decides.
-    spread = soft_label(uniform, certain, 1.0).item()
-    narrow = soft_label(certain, uniform, 1.0).item()
-    assert spread < math.log(2) < 3 < narrow
-    student = prokt().loss(output(uniform), SignalBatch(certain, certain), batch)
-    assert student.values["soft"].item() == spread
-    assert teacher_loss(uniform, certain, FIRST, 0.6, 0.4).values["proximal"].item() == spread
-
-
-def test_both_providers_are_constants() -> None:
-    own, student = A.clone().requires_grad_(), B.clone().requires_grad_()
-    teacher_loss(own, student, FIRST, 0.6, 0.4).total.backward()
-    assert student.grad is None
-    shown, learns = A.clone().requires_grad_(), B.clone().requires_grad_()
-    batch = Batch({}, FIRST, FIRST)
-    prokt().loss(output(learns), SignalBatch(shown, shown), batch).total.backward()
-    assert shown.grad is None
-    assert learns.grad is not None
-
-
 @given(
     values=st.lists(st.lists(st.floats(-20, 20), min_size=3, max_size=3), min_size=1, max_size=5),
     lam=st.floats(0, 0.99),
@@ -109,9 +83,6 @@ def test_gradient_of_the_teacher(values: list[list[float]], lam: float) -> None:
     assert own.grad is not None
     expected = ((1 - lam) * (p - y) + lam * (p - q)) / len(values)
     assert torch.allclose(own.grad, expected, atol=1e-12)
-
-
-# --- one step ----------------------------------------------------------------------------------
 
 
 def test_order_within_a_step(tmp_path: Path) -> None:
@@ -156,30 +127,6 @@ def test_each_learns_from_the_others_present_weights(tmp_path: Path) -> None:
     assert teams.same(found["teacher"], alone(before["teacher"], before["student"], 0.6, 0.4))
     assert teams.same(found["student"], alone(before["student"], updated, 0.0, 1.0))
     assert not teams.same(found["student"], alone(before["student"], before["teacher"], 0.0, 1.0))
-
-
-def test_each_is_clipped_and_scheduled_on_its_own(tmp_path: Path) -> None:
-    mine = tiny.RECIPE.model_copy(update={"warmup": 0.0, "clip": 0.5})
-    theirs = mine.model_copy(update={"clip": 0.25})
-    context = tiny.context(tmp_path, recipe=mine, teacher_recipe=theirs)
-    method = prokt(teacher_learning_rate=3e-4)
-    team = teams.team(method, context)
-    peer, seen = team.companions["teacher"], []
-    accelerator = peer._accelerator  # both learners share it
-    clip = accelerator.clip_grad_norm_
-
-    def watched(parameters: Any, largest: float) -> Any:
-        seen.append(({id(p) for p in parameters}, largest))
-        return clip(parameters, largest)
-
-    accelerator.clip_grad_norm_ = watched
-    method.step(team, teams.batch(), None)
-    assert seen == [
-        ({id(p) for p in peer.plain.parameters()}, 0.25),
-        ({id(p) for p in team.student.plain.parameters()}, 0.5),
-    ]
-    rates = [learner._schedule.get_last_lr()[0] for learner in (team.student, peer)]
-    assert rates == pytest.approx([1e-3 * 99 / 100, 3e-4 * 99 / 100])
 
 
 def test_zero_heads_begin_uniform_and_first_move_the_heads_alone(tmp_path: Path) -> None:
@@ -227,9 +174,6 @@ def test_refusals(tmp_path: Path) -> None:
     batch = teams.batch()
     with pytest.raises(ValueError, match="needs the teacher's logits"):
         prokt().loss(tiny.encoder()(**batch.inputs), None, batch)
-
-
-# --- whole runs --------------------------------------------------------------------------------
 
 
 def fine_tuned_start(context: Context) -> Context:

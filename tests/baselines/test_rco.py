@@ -53,9 +53,6 @@ def route(context: Context, steps: list[int]) -> list[bytes]:
     return [anchor.logits.tobytes() for anchor in repeated(context, steps, context.teacher)]
 
 
-# --- the schedule ----------------------------------------------------------------------------
-
-
 @given(epochs=st.integers(1, 60), anchors=st.integers(1, 12))
 def test_blocks_fill_the_epochs_and_end_with_the_final_teacher(epochs: int, anchors: int) -> None:
     sizes = blocks(epochs, anchors)
@@ -75,9 +72,6 @@ def test_equal_anchors_are_a_route(count: int, steps: int) -> None:
     assert found[-1] == steps
     assert list(found) == sorted(found)
     assert found[0] >= 1
-
-
-# --- the route -------------------------------------------------------------------------------
 
 
 def own_way(context: Context, folder: Path) -> tuple[dict[int, Encoder], TrainingSummary]:
@@ -173,9 +167,6 @@ def test_killed_on_the_route_and_resumed(
     assert watch.batches("teacher at step") == anchors
 
 
-# --- the student -----------------------------------------------------------------------------
-
-
 def test_the_final_teacher_alone_is_kd_bit_for_bit(tmp_path: Path) -> None:
     expected = student(KD(KDSettings(**OWN)), tiny.context(tmp_path / "kd"), tmp_path / "kd")
     mine = tiny.context(tmp_path / "rco")
@@ -239,9 +230,6 @@ def test_a_route_that_ends_within_an_epoch_leaves_the_students_steps_alone(tmp_p
     assert result.steps == 2 * recipe.epochs
     again = tiny.context(tmp_path, recipe=recipe, teacher_recipe=recipe)
     assert tiny.same_weights(student(rco(0.6, 1.0), again, tmp_path / "again"), encoder)
-
-
-# --- what is refused -------------------------------------------------------------------------
 
 
 def test_fewer_epochs_than_anchors_are_refused_with_a_reason() -> None:

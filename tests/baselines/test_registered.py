@@ -80,9 +80,3 @@ def test_each_setting_has_a_meaning_a_source_and_a_range(name: str) -> None:
 
 def test_each_has_a_benchmark_row() -> None:
     assert set(MOST) == set(OWN)
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_each_says_what_it_is_and_where_it_comes_from(name: str) -> None:
-    assert METHODS.entry(name).summary
-    assert (METHODS[name].__doc__ or "").strip()

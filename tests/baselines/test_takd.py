@@ -21,7 +21,6 @@ from baselines.takd import TAKD, TAKDSettings, evenly, halfway
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, Shape
 from reaugkd.errors import ModelError
-from reaugkd.losses import SOFT_TERMS, SoftTerm, kd_terms
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.spec import ModelSpec
 from reaugkd.signals import TeacherSignals
@@ -57,30 +56,6 @@ def learned(method: TAKD, context: Context) -> NDArray[np.float32]:
     signals = method.prepare(context)
     assert signals is not None
     return np.array(signals.logits)
-
-
-# --- the loss --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("temperature", "form", "expected"),
-    [
-        (1.0, "batchmean", 0.6636341355),
-        (2.0, "batchmean", 0.8000480872),
-        (10.0, "batchmean", 0.8389898051),
-        (2.0, "official", 0.2666826957),
-    ],
-)
-def test_the_soft_term(temperature: float, form: SoftTerm, expected: float) -> None:
-    teacher = torch.tensor([[2.0, 1, 0], [0, 0, 3]], dtype=torch.float64)
-    mine = torch.tensor([[1.0, 2, 3], [0, 1, 2]], dtype=torch.float64)
-    settings = KDSettings(temperature=temperature, soft_weight=0.7, hard_weight=0.3)
-    terms = kd_terms(mine, teacher, torch.tensor([0, 2]), settings, SOFT_TERMS[form])
-    assert terms.values["soft"].item() == pytest.approx(expected, abs=1e-9)
-    assert terms.weights == {"soft": 0.7, "hard": 0.3}
-    assert terms.total.item() == pytest.approx(
-        0.7 * expected + 0.3 * terms.values["hard"].item(), abs=1e-9
-    )
 
 
 # --- the chain -------------------------------------------------------------------------------
@@ -184,9 +159,6 @@ def test_the_cost_of_an_assistant(tmp_path: Path) -> None:
     assert stage["seconds"] > 0
 
 
-# --- kills -----------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     folder = tmp_path_factory.mktemp("whole")
@@ -219,9 +191,6 @@ def test_killed_in_any_stage_and_resumed(
     resumed = student(takd(3, 2), tiny.context(tmp_path, reporter=watch), tmp_path)
     assert tiny.same_weights(resumed, whole)
     assert {title: watch.batches(title) for title in repeated} == repeated
-
-
-# --- which assistants ------------------------------------------------------------------------
 
 
 @given(count=st.integers(1, 40), more=st.integers(0, 40))

@@ -176,37 +176,9 @@ def test_identity_head_for_regression_needs_equal_widths() -> None:
         head_of(embedding, scores, 4, regression="identity")
 
 
-def test_a_last_batch_of_one_is_no_trouble() -> None:
-    embedding, labels = clusters()
-    keys, history = head_of(embedding[:5], labels[:5], 16, batch_size=4)
-    assert np.isfinite(keys).all()
-    assert np.isfinite(history).all()
-
-
-def test_two_distillers_do_not_see_each_other(taught: Any, tmp_path: Path) -> None:
-    first, second = ReAugKD(), ReAugKD()
-    first.prepare(context(tmp_path, taught[1]["fit"]))
-    with pytest.raises(RuntimeError, match="prepare has not run"):
-        second.project(taught[1]["fit"].embedding)
-
-
 def test_terms_and_weights_must_match_and_weigh_something() -> None:
     one = torch.tensor(1.0)
     with pytest.raises(ValueError, match="weights"):
         LossTerms({"a": one}, {"b": 1.0})
     with pytest.raises(ValueError, match="weight 0"):
         _ = LossTerms({"a": one}, {"a": 0.0}).total
-
-
-def test_regression_distils_end_to_end(tmp_path: Path) -> None:
-    data = tiny.splits(regression=True)
-    encoder = tiny.encoder(seed=3, outputs=1)
-    write_signals(encoder, Encoded(data, 0), tmp_path, "fp32", Silent())
-    fit = TeacherSignals.open(tmp_path, "fit")
-    method = ReAugKD()
-    made = context(tmp_path / "a", fit, regression=True)
-    assert made.labels.dtype.kind == "f"
-    method.prepare(made)
-    batch = Collator(data["fit"], 0)([1, 2, 3])
-    terms = method.loss(tiny.encoder(outputs=1)(**batch.inputs), fit.batch(batch), batch)
-    assert all(value.item() > 0 for value in terms.values.values())

@@ -15,21 +15,15 @@ from reaugkd.tasks.encode import Encoded
 from reaugkd.training.batches import Collator
 from reaugkd.training.inference import write_signals
 from tests import tiny
+from tests.reaugkd.models.test_encoder import FAMILY as SHALLOW
 
 DATA = tiny.splits()
 ROWS = Encoded(DATA, 0)
 LOUD = {"initializer_range": 0.4}  # else the layers of random weights hardly differ
-FAMILY = {
-    "bert": tiny.config(num_hidden_layers=3, **LOUD),
-    "roberta": tiny.config(num_hidden_layers=3, model_type="roberta", pad_token_id=1, **LOUD),
-    "distilbert": {"model_type": "distilbert", "dim": 16, "n_layers": 3, "n_heads": 2}
-    | {"hidden_dim": 32, "max_position_embeddings": 32, **LOUD},
-}
+DEEP = {"distilbert": {"n_layers": 3}}
+FAMILY = {k: {**v, **DEEP.get(k, {"num_hidden_layers": 3}), **LOUD} for k, v in SHALLOW.items()}
 IDS = torch.tensor([[3, 7, 9, 4, 8], [5, 6, 7, 1, 1]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
-
-
-# --- what an encoder hands out ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -85,9 +79,6 @@ def test_states_carry_gradient_to_the_layers_below_only() -> None:
     first, second = encoder.backbone.encoder.layer
     assert any(p.grad.any() for p in first.parameters())
     assert not any(p.grad is not None and p.grad.any() for p in second.parameters())
-
-
-# --- what is cached --------------------------------------------------------------------------
 
 
 def test_cached_states_are_the_live_ones_in_half_precision(tmp_path: Path) -> None:

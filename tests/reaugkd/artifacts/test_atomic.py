@@ -66,10 +66,3 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     (left,) = (one for one in tmp_path.iterdir() if one != path)
     assert left.name.startswith(".")
-
-
-def test_a_folder_that_is_none_is_an_error_of_the_system(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "none" / "a", tmp_path / "file" / "a"):
-        with pytest.raises(OSError):  # noqa: PT011  (its kind depends on the system)
-            write_bytes(path, b"x")

@@ -99,6 +99,8 @@ class IndexCase:
         assert (np.diff(similarities, axis=1) <= 0).all()
         assert np.abs(similarities).max() <= 1
         assert all(len(set(row)) == K for row in ids)
+        similarities, ids = self.built(vectors()).search(np.empty((0, DIM)), K)
+        assert similarities.shape == ids.shape == (0, K)
 
     def test_an_entry_finds_itself_with_a_cosine_of_one_at_most(self) -> None:
         similarities, ids = self.built(vectors()).search(vectors(), 1)
@@ -123,10 +125,6 @@ class IndexCase:
         assert (ids == 0).all()
         np.testing.assert_allclose(similarities, queries() @ vectors(1).T, atol=self.rounding)
 
-    def test_no_queries(self) -> None:
-        similarities, ids = self.built(vectors()).search(np.empty((0, DIM)), K)
-        assert similarities.shape == ids.shape == (0, K)
-
     def test_duplicates_are_all_found(self) -> None:
         rows = np.repeat(vectors(8), 5, axis=0)
         similarities, ids = self.built(rows).search(vectors(8), 5)
@@ -149,20 +147,15 @@ class IndexCase:
         rows.flags.writeable = asked.flags.writeable = False
         self.built(rows).search(asked, K)
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    def test_NaN_and_infinity_are_refused_by_row(self, value: float) -> None:
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0])
+    def test_rows_without_direction_are_named(self, value: float) -> None:
         rows, asked = vectors(), queries()
-        rows[[7, 9], 3] = asked[4, 0] = value
-        with pytest.raises(EmbeddingError, match="vector 7 holds NaN or infinity"):
+        rows[[7, 9]] = asked[4] = value
+        flaw = "is all zeros" if value == 0.0 else "holds NaN or infinity"
+        with pytest.raises(EmbeddingError, match=f"vector 7 {flaw}"):
             ann.make(self.spec).build(rows)
-        with pytest.raises(EmbeddingError, match="query 4 holds NaN or infinity"):
+        with pytest.raises(EmbeddingError, match=f"query 4 {flaw}"):
             self.built(vectors()).search(asked, K)
-
-    def test_zero_norm_is_refused_by_row(self) -> None:
-        rows = vectors()
-        rows[11] = 0.0
-        with pytest.raises(EmbeddingError, match="vector 11 is all zeros"):
-            ann.make(self.spec).build(rows)
 
     def test_shapes_that_do_not_fit_are_refused(self) -> None:
         index = self.built(vectors())
@@ -184,6 +177,7 @@ class IndexCase:
     def test_saved_and_loaded_it_gives_the_same_answers(self, tmp_path: Path) -> None:
         index = self.built(vectors())
         ladder = index.efforts(K)
+        assert ladder == sorted(set(ladder))
         index.effort = ladder[len(ladder) // 2] if ladder else None
         expected = index.search(queries(), K)
         index.save(tmp_path / "index")
@@ -225,20 +219,6 @@ class IndexCase:
         with pytest.raises(UserError, match=str(tmp_path)):
             ann.load(tmp_path)
 
-    def test_an_index_of_another_backend_is_refused(self, tmp_path: Path) -> None:
-        index = self.built(vectors())
-        index.save(tmp_path)
-        manifest = json.loads((tmp_path / "index.json").read_text())
-        manifest["index"] = "other"
-        (tmp_path / "index.json").write_text(json.dumps(manifest))
-        with pytest.raises(UserError, match="holds an index of other"):
-            type(index).load(tmp_path)
-
-    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("in the way")
-        with pytest.raises(UserError, match=str(tmp_path / "file")):
-            self.built(vectors()).save(tmp_path / "file")
-
     def test_the_same_seed_builds_the_same_index(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
             self.built(vectors(), seed=7).save(tmp_path / name)
@@ -258,10 +238,6 @@ class IndexCase:
         assert params["seed"] == 3
         again = type(index)(**params)
         assert again.params() == params
-
-    def test_efforts_rise(self) -> None:
-        efforts = self.built(vectors()).efforts(K)
-        assert efforts == sorted(set(efforts))
 
     def test_nbytes_agrees_with_the_file(self, tmp_path: Path) -> None:
         index = self.built(vectors(2000))

@@ -9,11 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
-from transformers import PreTrainedTokenizerFast
 
 from reaugkd.errors import EmbeddingError, ModelError, UserError
 from reaugkd.models.encoder import Encoder, random_backbone
@@ -22,41 +17,25 @@ from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
+from reaugkd.tasks import mini
+from tests import tiny
 
 WIDTH = 16
-TEXTS = ["the cat runs", "a dog", "bird", "the dog sleeps not", "a cat eats the bird", "dog runs"]
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(set(" ".join(TEXTS).split()))]
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    backend = Tokenizer(WordLevel({word: at for at, word in enumerate(WORDS)}, "[UNK]"))
-    backend.pre_tokenizer = Whitespace()
-    backend.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )
+TEXTS = [
+    "the soup was tasty",
+    "the waiter",
+    "bread",
+    "the garden was not gloomy",
+    "the bread seemed quite stale",
+    "waiter was rude",
+]
 
 
 def encoder(outputs: int = 3) -> Encoder:
-    fields = {
-        "hidden_size": WIDTH,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "max_position_embeddings": 64,
-    }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Encoder(random_backbone(fields, len(WORDS), seed=0), outputs).eval()
+        backbone = random_backbone(tiny.config(), len(mini.tokenizer()), seed=0)
+        return Encoder(backbone, outputs).eval()
 
 
 def classifier(
@@ -75,7 +54,7 @@ def classifier(
     index.build(keys)
     base = KnowledgeBase.build(keys, values, 100 + np.arange(len(TEXTS)))
     asked = RetrievalAugmentedClassifier(
-        student, tokenizer(), base, index, k=1, tau=1.0, beta=0.0, max_length=16
+        student, mini.tokenizer(), base, index, k=1, tau=1.0, beta=0.0, max_length=16
     )
     _, keys = asked.encode(TEXTS)
     index.build(keys)
@@ -125,7 +104,7 @@ def test_probabilities_and_labels() -> None:
 
 def test_pairs_and_no_text_at_all() -> None:
     model = classifier(k=2)
-    pairs = [("the cat", "a dog runs"), ("bird", "bird"), ("the dog sleeps", "not")]
+    pairs = [("the soup", "the bread was stale"), ("bread", "bread"), ("the waiter was", "not")]
     assert model.predict(pairs).probabilities.shape == (3, 3)
     empty = model.predict([])
     assert empty.probabilities.shape == (0, 3)

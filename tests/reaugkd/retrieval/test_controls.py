@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,10 +23,6 @@ def test_subsets_are_nested_ascending_and_without_repetition(
     for found, size in ((inner, small), (outer, large)):
         assert len(found) == size
         assert (np.diff(found) > 0).all()
-
-
-def test_all_entries_are_all_rows_in_their_order() -> None:
-    assert controls.subset(7, 7, seed=3).tolist() == list(range(7))
 
 
 @given(SEEDS)
@@ -54,8 +49,7 @@ def test_random_keys_are_of_unit_length_in_every_direction() -> None:
     assert np.array_equal(keys, controls.random_keys(4000, 8, seed=0))
 
 
-@pytest.mark.parametrize("tau", [1e9])
-def test_shuffled_labels_still_hold_the_prior(tau: float) -> None:
+def test_shuffled_labels_still_hold_the_prior() -> None:
     """Asked for all entries with equal weights, a shuffled base answers as the plain one does."""
     keys, asked = vectors(30), queries()[:5]
     values = np.random.default_rng(0).dirichlet(np.ones(3), 30)
@@ -65,7 +59,7 @@ def test_shuffled_labels_still_hold_the_prior(tau: float) -> None:
     ids = np.tile(np.arange(30), (5, 1))
     own = np.full((5, 3), 1 / 3)
     answers = [
-        mixing.augment(own, similarities, ids, base.values, tau, 1.0) for base in (plain, mixed)
+        mixing.augment(own, similarities, ids, base.values, 1e9, 1.0) for base in (plain, mixed)
     ]
     assert np.allclose(answers[0], values.mean(axis=0), atol=1e-6)
     assert np.allclose(answers[1], answers[0], atol=1e-6)

@@ -85,18 +85,8 @@ def test_it_is_the_mixture_of_what_the_index_answers(
     np.testing.assert_allclose(mixed.numpy(), expected, atol=tolerance, rtol=tolerance)
     answer = path.answer(logits.float().numpy(), embedding.float().numpy())
     np.testing.assert_allclose(answer.mixed, expected, atol=tolerance, rtol=tolerance)
+    assert beta == 0.0 or ((answer.rows == MISSING).sum(axis=1) >= k - N).all()
     np.testing.assert_array_equal(answer.student, probabilities(logits.float().numpy()))
-
-
-@pytest.mark.parametrize("spec", BACKENDS)
-def test_the_answer_is_that_of_the_index(spec: str) -> None:
-    path = QueryPath(INDEXES[spec], values_of(3), k=7, tau=0.1, beta=0.5)
-    logits, embeddings = (tensor.numpy() for tensor in inputs(5, 3))
-    similarities, rows = INDEXES[spec].search(embeddings, 7)
-    answer = path.answer(logits, embeddings)
-    np.testing.assert_array_equal(answer.rows, rows)
-    np.testing.assert_array_equal(answer.similarities, similarities)
-    assert all(array.dtype == np.float32 for array in answer[:3])
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -114,19 +104,6 @@ def test_beta_0_is_the_student_bit_for_bit_and_searches_nothing(batch: int, outp
     assert (answer.similarities == -np.inf).all()
     assert answer.mixed.tobytes() == answer.student.tobytes() == mixed.numpy().tobytes()
     assert not np.shares_memory(answer.mixed, answer.student)
-
-
-@pytest.mark.parametrize("batch", [1, 6])
-@pytest.mark.parametrize("spec", BACKENDS)
-def test_missing_neighbours_have_no_weight(spec: str, batch: int) -> None:
-    """More neighbours than entries, and entries that nothing leads to."""
-    small = index_of(spec, vectors(6))
-    logits, embedding = inputs(batch, 2)
-    path = QueryPath(small, values_of(2, 6), k=9, tau=0.5, beta=0.7)
-    np.testing.assert_allclose(
-        path(logits, embedding), by_parts(path, logits, embedding), atol=1e-5
-    )
-    assert (path.answer(logits.numpy(), embedding.numpy()).rows[:, 6:] == MISSING).all()
 
 
 @pytest.mark.parametrize("batch", [1, 6])
@@ -168,17 +145,21 @@ def test_without_any_neighbour_the_student_stands() -> None:
     factor=st.floats(1, 9),
     batch=st.sampled_from([1, 4]),
     double=st.booleans(),
+    spec=st.sampled_from(BACKENDS),
+    first=st.sampled_from([0.0, 1.0]),
 )
 def test_the_length_of_the_embedding_changes_nothing(
-    exponent: int, factor: float, batch: int, double: bool
+    exponent: int, factor: float, batch: int, double: bool, spec: str, first: float
 ) -> None:
-    path = QueryPath(INDEXES["exact"], values_of(3), k=10, tau=0.1, beta=0.5)
+    """Some libraries divide by the norm themselves, in float32: they are not asked to too much."""
+    path = QueryPath(INDEXES[spec], values_of(3), k=10, tau=0.1, beta=0.5)
     logits, embedding = inputs(batch, 3)
+    embedding[:, 0] *= first
     expected = path(logits, embedding)
     unit = embedding.double() / 17.0
     scaled = unit * (factor * 10.0 ** (exponent * (8 if double else 1)))
     scaled = scaled if double else scaled.float()
-    np.testing.assert_allclose(path(logits, scaled), expected, atol=2e-5)
+    np.testing.assert_allclose(path(logits, scaled), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("spec", BACKENDS)
@@ -335,21 +316,3 @@ def test_unit_length_float32_queries_are_normalised_as_carefully_as_rounding_all
         assert unit_queries(asked).flags.c_contiguous
     unit = unit_rows(rows)
     assert unit_queries(unit) is unit
-
-
-@pytest.mark.parametrize("spec", ["hnswlib", "annoy", "faiss", "exact"])
-@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-3, 1e3, 1e12, 1e25])
-def test_no_length_of_a_query_changes_its_answer(spec: str, scale: float) -> None:
-    """Some libraries divide by the norm themselves, in float32: they are not asked to too much."""
-    random = np.random.default_rng(5)
-    keys = random.standard_normal((200, 24)).astype(np.float32)
-    values = random.dirichlet([1.0, 1.0], 200).astype(np.float32)
-    index = ann.make(spec)
-    index.build(keys)
-    path = QueryPath(index, values, k=5, tau=0.1, beta=0.7)
-    logits = torch.tensor([[0.3, -0.2]])
-    for query in random.standard_normal((10, 1, 24)):
-        query[0, 0] = random.choice([0.0, query[0, 0]])
-        expected = path(logits, torch.tensor(query, dtype=torch.float32))
-        found = path(logits, torch.tensor(scale * query, dtype=torch.float32))
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

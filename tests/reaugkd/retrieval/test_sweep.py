@@ -39,22 +39,13 @@ def sweep(*outputs: np.ndarray, grid: Grid) -> np.ndarray:
 def one_by_one(
     student: np.ndarray, similarities: np.ndarray, values: np.ndarray, grid: Grid
 ) -> np.ndarray:
-    return np.array(
-        [
-            [
-                [
-                    mixing.mix(
-                        student,
-                        mixing.retrieved(mixing.weights(similarities[:, :k], tau), values[:, :k]),
-                        beta,
-                    )
-                    for beta in grid.betas
-                ]
-                for k in grid.ks
-            ]
-            for tau in grid.taus
-        ]
-    )
+    mixed = np.empty((*grid.shape, *student.shape))
+    for t, n, b in np.ndindex(grid.shape):
+        k = grid.ks[n]
+        weights = mixing.weights(similarities[:, :k], grid.taus[t])
+        mean = mixing.retrieved(weights, values[:, :k])
+        mixed[t, n, b] = mixing.mix(student, mean, grid.betas[b])
+    return mixed
 
 
 @settings(deadline=None)

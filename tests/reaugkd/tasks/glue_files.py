@@ -16,18 +16,7 @@ CELLS: dict[str, tuple[list[str], dict[str, str]]] = {
         {"#1 String": "a", "#2 String": "b", "Quality": "y"},
     ),
     "stsb": (
-        [
-            "index",
-            "genre",
-            "filename",
-            "year",
-            "old_index",
-            "source1",
-            "source2",
-            "sentence1",
-            "sentence2",
-            "score",
-        ],
+        [*"abcdefg", "sentence1", "sentence2", "score"],  # index, genre, file, ...
         {"sentence1": "a", "sentence2": "b", "score": "y"},
     ),
     "rte": (_TWO, {"sentence1": "a", "sentence2": "b", "label": "y"}),

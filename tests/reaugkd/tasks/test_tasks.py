@@ -22,17 +22,7 @@ def test_every_task_is_consistent(name):
 
 
 def test_the_suites_are_glue_of_nine_and_mini_of_three():
-    assert task_names("glue") == [
-        "cola",
-        "sst2",
-        "mrpc",
-        "stsb",
-        "rte",
-        "wnli",
-        "qnli",
-        "qqp",
-        "mnli",
-    ]
+    assert " ".join(task_names("glue")) == "cola sst2 mrpc stsb rte wnli qnli qqp mnli"
     assert len(task_names("mini")) == 3
     assert set(task_names()) == {*task_names("glue"), *task_names("mini")}
 

@@ -23,7 +23,6 @@ from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import Learner, Team
 from reaugkd.models.recipe import Recipe
 from reaugkd.reporter import Silent
-from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint, Progress
 from reaugkd.training.loop import DivergedError, TrainingOptions, TrainingSummary, train
 from tests import tiny
@@ -69,9 +68,6 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def has(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> bool:
     return all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
-
-
-# --- kills -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 9, 15])
@@ -221,9 +217,6 @@ def test_kill_9_three_times_then_the_same_weights(tmp_path: Path) -> None:
     assert killed.read_bytes() == whole.read_bytes()
 
 
-# --- learning ----------------------------------------------------------------------------------
-
-
 def test_it_learns(tmp_path: Path) -> None:
     model = tiny.encoder(**tiny.STILL)
     result = fit(model, tmp_path, Recipe(learning_rate=1e-2, epochs=12, batch_size=8))
@@ -246,18 +239,6 @@ def test_best_epoch_is_restored_and_patience_ends_the_run(tmp_path: Path) -> Non
     assert has(model, kept[1])
 
 
-def test_accumulated_steps_equal_one_large_batch_without_dropout() -> None:
-    rows, gradients = tiny.rows(16), []
-    for size in (16, 4):
-        model = tiny.encoder(**tiny.STILL).double()
-        for at in range(0, 16, size):
-            batch = Collator(rows, 0)(list(range(at, at + size)))
-            loss = FineTune().loss(model(**batch.inputs), None, batch).total
-            (loss * size / 16).backward()
-        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
-    assert torch.allclose(*gradients, atol=1e-12)
-
-
 def test_divergence_is_told_with_the_term_and_the_learning_rate(tmp_path: Path) -> None:
     class Exploding(FineTune):
         def loss(self, student: Any, signals: Any, batch: Batch) -> LossTerms:
@@ -272,9 +253,6 @@ def test_bf16_trains_float32_weights(tmp_path: Path) -> None:
     result = fit(model, tmp_path, RECIPE.model_copy(update={"precision": "bf16"}))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert np.isfinite(result.score)
-
-
-# --- companions --------------------------------------------------------------------------------
 
 
 class Beside(FineTune):
@@ -358,9 +336,6 @@ def test_work_is_counted_and_survives_a_kill(tmp_path: Path) -> None:
     assert result.work["student"] == {"forwards": 144, "backwards": 144}
     assert result.work["other"] == {"forwards": 144, "backwards": 0}
     assert result.cost(forwards=5)["forwards"] == 2 * 144 + 5
-
-
-# --- what else may be asked --------------------------------------------------------------------
 
 
 def test_only_the_chosen_rows_are_learned_from(tmp_path: Path) -> None:
