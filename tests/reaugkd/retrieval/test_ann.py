@@ -176,61 +176,12 @@ class TestFaiss(IndexCase):
         assert ((ids == MISSING) == (similarities == -np.inf)).all()
 
 
-class TestFaissFlat(IndexCase):
-    spec = "faiss:Flat"
-
-
-class TestFaissIVF(IndexCase):
-    spec = "faiss:IVF4,Flat"
-    least = 4
-
-
 class TestFaissTransformed(IndexCase):
     spec = "faiss:RR12,HNSW16"  # a rotation: nothing is lost
 
     def test_transforms_that_break_cosines_are_refused(self) -> None:
         with pytest.raises(UserError, match="faiss:PCA8,Flat subtracts the mean"):
             ann.make("faiss:PCA8,Flat").build(vectors())
-
-
-class TestFaissSQ8(IndexCase):
-    spec = "faiss:SQ8"
-    rounding, recall = 1e-2, 0.97
-
-
-class TestFaissSQfp16(IndexCase):
-    spec = "faiss:SQfp16"
-    rounding, recall = 1e-3, 0.99
-
-
-class TestFaissPQ(IndexCase):
-    """Too few vectors for product quantisation, which has its own test below."""
-
-    spec = "faiss:PQ"
-    rounding, recall = 1e-3, 0.99
-
-
-class TestAnnoy(IndexCase):
-    spec = "annoy"
-
-
-class TestUsearch(IndexCase):
-    spec = "usearch"
-    rounding, recall = 1e-3, 0.99
-
-
-class TestUsearchF32(IndexCase):
-    spec = "usearch:f32"
-
-
-class TestUsearchBF16(IndexCase):
-    spec = "usearch:bf16"
-    rounding, recall = 1e-2, 0.97
-
-
-class TestUsearchI8(IndexCase):
-    spec = "usearch:i8"
-    rounding, recall = 1e-2, 0.97
 
 
 class SvsCase(IndexCase):
@@ -277,48 +228,36 @@ class TestSvs(SvsCase):
         assert sorted(p.name for p in tmp_path.rglob("*")) == ["index", "index.bin", "index.json"]
 
 
-@needs_intel
-class TestSvsLVQ4x8(SvsCase):
-    spec = "svs:lvq4x8"
-    rounding, recall = 1e-3, 0.99
+OTHERS: dict[str, dict[str, float]] = {
+    "faiss:Flat": {},
+    "faiss:IVF4,Flat": {"least": 4},
+    "faiss:SQ8": {"rounding": 1e-2, "recall": 0.97},
+    "faiss:SQfp16": {"rounding": 1e-3, "recall": 0.99},
+    "faiss:PQ": {"rounding": 1e-3, "recall": 0.99},  # of too few vectors: see its own test below
+    "annoy": {},
+    "usearch": {"rounding": 1e-3, "recall": 0.99},
+    "usearch:f32": {},
+    "usearch:bf16": {"rounding": 1e-2, "recall": 0.97},
+    "usearch:i8": {"rounding": 1e-2, "recall": 0.97},
+    "svs:lvq4x8": {"rounding": 1e-3, "recall": 0.99},
+    "svs:lvq8x8": {"rounding": 1e-4},
+    "svs:f32": {},
+    "voyager": {},
+    "voyager:e4m3": {"rounding": 5e-2, "recall": 0.85},
+    "voyager:i8": {"rounding": 2e-2, "recall": 0.97},
+    "auto": {},  # exact for the small ones, hnswlib for the others: see tests/calibrations.py
+}
+"""Backends and variants with nothing special about them: what may be lost of the cosines."""
 
-
-@needs_intel
-class TestSvsLVQ8x8(SvsCase):
-    spec = "svs:lvq8x8"
-    rounding = 1e-4
-
-
-class TestSvsF32(SvsCase):
-    spec = "svs:f32"
-
-
-class TestVoyager(IndexCase):
-    spec = "voyager"
-
-
-class TestVoyagerE4M3(IndexCase):
-    spec = "voyager:e4m3"
-    rounding, recall = 5e-2, 0.85
-
-
-class TestVoyagerI8(IndexCase):
-    spec = "voyager:i8"
-    rounding, recall = 2e-2, 0.97
-
-
-class TestAuto(IndexCase):
-    spec = "auto"  # exact for the small ones, hnswlib for the others: see tests/calibrations.py
+for _spec, _attributes in OTHERS.items():
+    _base = SvsCase if _spec.startswith("svs") else IndexCase
+    _case = type(f"Test_{_spec}", (_base,), {"spec": _spec, **_attributes})
+    globals()[_case.__name__] = needs_intel(_case) if _spec in COMPRESSED else _case
 
 
 def test_every_backend_and_variant_has_its_test_class() -> None:
-    tested = {
-        case.spec
-        for base in (IndexCase, SvsCase)
-        for case in base.__subclasses__()
-        if hasattr(case, "spec")
-    }
-    assert tested >= {*ann.BACKENDS, *VARIANTS}
+    special = {TestExact, TestHnswlib, TestFaiss, TestFaissTransformed, TestSvs}
+    assert {case.spec for case in special} | set(OTHERS) >= {*ann.BACKENDS, *VARIANTS}
 
 
 def test_product_quantisation_finds_and_refines(tmp_path: Path) -> None:
