@@ -9,39 +9,29 @@ from reaugkd.registry import Entry, Registry
 if TYPE_CHECKING:
     from reaugkd.distiller import Distiller
 
+_BASELINES = {
+    "finetune": ("FineTune", "the student on hard labels, no teacher"),
+    "kd": ("KD", "soft labels of the teacher (Hinton et al., 2015)"),
+    "pkd": ("PKD", "soft labels and the teacher's intermediate layers (Sun et al., 2019)"),
+    "rkd": ("RKD", "distances and angles among a batch's examples (Park et al., 2019)"),
+    "takd": ("TAKD", "KD over a chain of assistants (Mirzadeh et al., 2020)"),
+    "rco": ("RCO", "KD along the teacher's own training route (Jin et al., 2019)"),
+    "dml": ("DML", "teacher and student teach each other (Zhang et al., 2018)"),
+    "prokt": ("ProKT", "the teacher learns in steps the student can follow (Shi et al., 2021)"),
+    "sftn": (
+        "SFTN",
+        "a teacher trained with branches of student layers, then KD (Park et al., 2021)",
+    ),
+    "metadistil": (
+        "MetaDistil",
+        "a teacher that learns to teach from the student's quiz (Zhou et al., 2022)",
+    ),
+}
+
 METHODS: Registry[type[Distiller]] = Registry(
     "method",
     {
-        "finetune": Entry("baselines.finetune:FineTune", "the student on hard labels, no teacher"),
-        "kd": Entry("baselines.kd:KD", "soft labels of the teacher (Hinton et al., 2015)"),
-        "pkd": Entry(
-            "baselines.pkd:PKD",
-            "soft labels and the teacher's intermediate layers (Sun et al., 2019)",
-        ),
-        "rkd": Entry(
-            "baselines.rkd:RKD", "distances and angles among a batch's examples (Park et al., 2019)"
-        ),
-        "takd": Entry(
-            "baselines.takd:TAKD", "KD over a chain of assistants (Mirzadeh et al., 2020)"
-        ),
-        "rco": Entry(
-            "baselines.rco:RCO", "KD along the teacher's own training route (Jin et al., 2019)"
-        ),
-        "dml": Entry(
-            "baselines.dml:DML", "teacher and student teach each other (Zhang et al., 2018)"
-        ),
-        "prokt": Entry(
-            "baselines.prokt:ProKT",
-            "the teacher learns in steps the student can follow (Shi et al., 2021)",
-        ),
-        "sftn": Entry(
-            "baselines.sftn:SFTN",
-            "a teacher trained with branches of student layers, then KD (Park et al., 2021)",
-        ),
-        "metadistil": Entry(
-            "baselines.metadistil:MetaDistil",
-            "a teacher that learns to teach from the student's quiz (Zhou et al., 2022)",
-        ),
+        **{n: Entry(f"baselines.{n}:{kind}", says) for n, (kind, says) in _BASELINES.items()},
         "reaugkd": Entry(
             "reaugkd.method:ReAugKD",
             "soft labels, relational alignment and retrieval (Zhang et al., 2023)",

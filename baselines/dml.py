@@ -87,7 +87,8 @@ class DML(Joint):
         student, teacher = team.student, team.companions[TEACHER]
         mine, theirs = student.forward(batch), teacher.forward(batch)
         to_teacher = self._answer(student, batch, mine)
-        to_student = self._answer(teacher, batch, theirs) if not self._sequential else None
+        sequential = self.settings.order == "sequential"
+        to_student = None if sequential else self._answer(teacher, batch, theirs)
         taught = self._mutual(theirs.logits, to_teacher.logits, batch)
         teacher.update(taught.total)
         if to_student is None:
@@ -102,10 +103,6 @@ class DML(Joint):
         if signals is None:
             raise ValueError("dml needs the teacher's logits")
         return self._mutual(student.logits, signals.logits, batch)
-
-    @property
-    def _sequential(self) -> bool:
-        return bool(self.settings.order == "sequential")
 
     def _mutual(self, logits: Tensor, peer: Tensor, batch: Batch) -> LossTerms:
         settings: DMLSettings = self.settings

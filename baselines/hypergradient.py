@@ -1,4 +1,4 @@
-"""The exact gradient of a quiz after a pilot step, with respect to the teacher's logits.
+"""MetaDistil's quiz after a pilot step, and its exact gradient in the teacher's logits.
 
 No graph runs through student and teacher at once. With theta' = theta - lambda grad L_S(theta; z_t)
 and the quiz loss q(theta'),
@@ -14,14 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from reaugkd.batch import LossTerms
-from reaugkd.losses import kd_terms, precise, soft_label
+import numpy as np
+from numpy.typing import NDArray
+
+from reaugkd.batch import Batch, LossTerms
+from reaugkd.errors import UserError
+from reaugkd.losses import hard_label, kd_terms, precise, soft_label
 from reaugkd.settings import KDSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from reaugkd.models.learner import Learner
 
 SoftForm = Literal["kl", "softmax-mse", "logit-mse"]
 Weights = Mapping[str, "Tensor"]
@@ -126,3 +132,55 @@ def hypergradient(
     direction = torch.autograd.grad(list(reached.values()), cotangent, ascent)[0]
     answer = response(direction, z_s, z_t, objective.settings.temperature, objective.kind)
     return loss, rate * objective.settings.soft_weight * answer
+
+
+def quiz_rows(labels: NDArray[Any], share: float, seed: int) -> NDArray[np.int64]:
+    """Rows that are kept for the quiz, ascending; of each class the same share, rounded.
+
+    Floating scores are not stratified. A UserError tells that no row is left for the quiz.
+    """
+    generator, parts = np.random.default_rng(seed), []
+    strata = np.zeros(len(labels)) if labels.dtype.kind == "f" else labels
+    for stratum in np.unique(strata):
+        rows = generator.permutation(np.flatnonzero(strata == stratum))
+        parts.append(rows[: round(share * len(rows))])
+    chosen = np.sort(np.concatenate(parts)).astype(np.int64)
+    if not len(chosen):
+        raise UserError(
+            f"metadistil: a share of {share} of {len(labels)} rows leaves no row for the quiz; "
+            "raise metadistil.quiz_share"
+        )
+    return chosen
+
+
+def take_quiz(
+    student: Learner, weights: Weights, batches: list[Batch]
+) -> tuple[Tensor, list[Tensor]]:
+    """The true-label loss of the student with other ``weights``, without dropout, and its gradient.
+
+    The student lends its module and counts the work; the loss is the mean over all examples, the
+    gradient one for each of ``weights``.
+    """
+    import torch
+    from torch.func import functional_call
+
+    examples = sum(len(batch.labels) for batch in batches)
+    total = torch.zeros((), device=batches[0].labels.device)
+    ascent: list[Tensor] = []
+    student.plain.eval()
+    try:
+        for batch in batches:
+            inputs = batch.read_by(student.reads)
+            with student.precision:
+                output = functional_call(student.plain, dict(weights), (), inputs)
+            loss = hard_label(output.logits, batch.labels) * (len(batch.labels) / examples)
+            gradients = torch.autograd.grad(loss, list(weights.values()))
+            total = total + loss.detach()
+            ascent = [a + g for a, g in zip(ascent, gradients, strict=bool(ascent))] or list(
+                gradients
+            )
+            student.forwards += len(batch.labels)
+            student.backwards += len(batch.labels)
+    finally:
+        student.plain.train()
+    return total, ascent

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from baselines.hypergradient import Objective, SoftForm, hypergradient
-from baselines.quiz import quiz_rows, take_quiz
+from baselines.hypergradient import Objective, SoftForm, hypergradient, quiz_rows, take_quiz
 from reaugkd.batch import TEACHER, Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal

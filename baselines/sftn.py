@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from baselines.kd import KD
-from reaugkd.batch import Batch, LossTerms, Shape, SignalBatch
+from reaugkd.batch import Batch, LossTerms, SignalBatch
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, MethodSettings, Signal
 from reaugkd.losses import hard_label, precise
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from reaugkd.models.encoder import EncoderOutput
     from reaugkd.models.learner import Learner, Team
-    from reaugkd.training.loop import TrainingSummary
 
 BRANCHES = "branches"
 Direction = Literal["teacher||branch", "branch||teacher"]
@@ -105,11 +104,6 @@ class SFTNSettings(KDSettings):
                 "the teacher would learn nothing"
             )
         return self
-
-
-def split_into(wanted: int | None, student: Shape, teacher: Shape) -> int:
-    """N: what is wanted, or 3, or as many blocks as the shallower model has layers."""
-    return wanted or min(3, student.depth, teacher.depth)
 
 
 class StudentFriendly(Distiller):
@@ -218,7 +212,10 @@ class SFTN(KD):
             TrainingOptions(companions=self._branches(context), keep=settings.select),
             title=StudentFriendly.name,
         )
-        return {"cost": cost, "held_out": held_out_scores(result)}
+        # The scores of the epoch that was kept: a poor teacher is to be seen.
+        kept = result.history[result.epoch - 1].items()
+        scores = {name: value for name, value in kept if not name.startswith(("loss/", "epoch"))}
+        return {"cost": cost, "held_out": scores}
 
     def _branches(self, context: Context) -> dict[str, Learner]:
         """The companion that holds all branches; none if nothing is asked of them."""
@@ -228,17 +225,9 @@ class SFTN(KD):
         if not (settings.kl_weight or settings.branch_hard_weight):
             return {}
         models, rate = context.models, {"learning_rate": settings.branch_learning_rate}
-        branches = Branches(
-            models.student(context.teacher_seed),
-            *models.teacher_shape,
-            split_into(settings.blocks, models.student_shape, models.teacher_shape),
-            seed=context.teacher_seed,
-        )
+        depth = min(models.student_shape.depth, models.teacher_shape.depth)
+        student, seed = models.student(context.teacher_seed), context.teacher_seed
+        blocks = settings.blocks or min(3, depth)
+        branches = Branches(student, *models.teacher_shape, blocks, seed=seed)
         recipe = context.teacher_recipe.model_copy(update=rate)
         return {BRANCHES: context.learner(branches, recipe)}
-
-
-def held_out_scores(result: TrainingSummary) -> dict[str, float]:
-    """The scores of the epoch that was kept: a poor teacher is to be seen."""
-    row = result.history[result.epoch - 1]
-    return {name: value for name, value in row.items() if not name.startswith(("loss/", "epoch"))}

@@ -172,11 +172,10 @@ class TAKD(KD):
             if count is None:
                 raise ValueError(f"no depth lies between {teacher} and {student} layers")
             if isinstance(count, str):
-                yield Assistant(ModelSpec.parse(count), weights)
+                spec = ModelSpec.parse(count)
             else:
-                yield Assistant(
-                    ModelSpec(source=PRETRAINED, layers=evenly(count, teacher)), weights
-                )
+                spec = ModelSpec(source=PRETRAINED, layers=evenly(count, teacher))
+            yield Assistant(spec, weights)
 
     def prepare(self, context: Context) -> TeacherSignals | None:
         """Train (or find) the assistants one after the other; the last one's signals."""
@@ -205,25 +204,17 @@ class TAKD(KD):
             from reaugkd.training.stage import train_and_record
 
             reader = READER if stage.spec.source == PRETRAINED else STUDENT
-            setup, encoder = (
-                context.setup(reader, recipe, seed),
-                context.models.build(stage.spec, seed),
-            )
             last_link = {**stage.settings.model_dump(), "chain": ()}
             result, cost = train_and_record(
-                encoder,
+                context.models.build(stage.spec, seed),
                 TAKD(settings.model_copy(update=last_link)),
-                setup,
+                context.setup(reader, recipe, seed),
                 folder,
                 TrainingOptions(source=signals),
                 title=title,
             )
-            return {
-                "score": result.score,
-                "epoch": result.epoch,
-                "history": result.history,
-                "cost": cost,
-            }
+            facts = {"score": result.score, "epoch": result.epoch, "history": result.history}
+            return {**facts, "cost": cost}
 
         identity = {
             "model": stage.spec.identity(),

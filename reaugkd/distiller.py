@@ -167,13 +167,8 @@ class Distiller(ABC):
     def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:
         """One optimiser step (or one part of it, where gradients are accumulated).
 
-        Args:
-            team: the student and the companions, each with its optimiser.
-            batch: the batch; ``batch.rows`` keys whatever :meth:`prepare` cached per example.
-            signals: for the same rows, from the source that :meth:`prepare` returned, if any.
-
-        Returns:
-            The terms to log; by default those of :meth:`loss`, which the student has minimised.
+        ``signals`` come from the source that :meth:`prepare` returned, if any. Returns the terms to
+        log; by default those of :meth:`loss`, which the student has minimised.
         """
         terms = self.loss(team.student.forward(batch), signals, batch)
         team.student.update(terms.total)

@@ -42,22 +42,6 @@ class HeadRecipe(BaseModel):
     )
 
 
-def identity_head(teacher_width: int, student_width: int) -> nn.Linear:
-    """A bias-free linear map that starts as the identity, or orthogonal where widths differ.
-
-    Either keeps cosines as they are (or as nearly as a narrower space allows), so an untrained
-    head already relates examples as the teacher does.
-    """
-    from torch import nn
-
-    head = nn.Linear(teacher_width, student_width, bias=False)
-    if teacher_width == student_width:
-        nn.init.eye_(head.weight)
-    else:
-        nn.init.orthogonal_(head.weight)
-    return head
-
-
 def train_head(
     embedding: NDArray[np.float32],
     labels: NDArray[Any],
@@ -69,25 +53,25 @@ def train_head(
 ) -> tuple[nn.Linear, list[float]]:
     """Train the projection head on the teacher's cached embeddings; the mean loss of every epoch.
 
-    Args:
-        embedding: [N, H_t] of the fit split.
-        labels: [N] class ids, or floating scores for regression.
-        student_width: H_s.
-        recipe: the hyper-parameters.
-        seed: of initial weights and batches; the global generator is left as it was.
-        reporter: told of the progress.
+    ``embedding`` [N, H_t] and ``labels`` [N] (class ids, or floating scores) are of the fit split.
+    The seed is of initial weights and batches; the global generator is left as it was. A bias-free
+    head starts as the identity, or orthogonal where widths differ: either keeps cosines (as nearly
+    as a narrower space allows), so it relates examples as the teacher does before any training.
 
     Raises:
         UserError: ``regression="identity"`` where the widths differ.
     """
     import torch
+    from torch import nn
 
     regression = np.asarray(labels).dtype.kind == "f"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = identity_head(embedding.shape[1], student_width)
+        head = nn.Linear(embedding.shape[1], student_width, bias=False)
+        same_width = embedding.shape[1] == student_width
+        (nn.init.eye_ if same_width else nn.init.orthogonal_)(head.weight)
         if regression and recipe.regression == "identity":
-            if embedding.shape[1] != student_width:
+            if not same_width:
                 raise UserError(
                     f"head.regression 'identity' needs equal widths, not {embedding.shape[1]} "
                     f"(teacher) and {student_width} (student): use 'kernel'"

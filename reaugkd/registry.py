@@ -26,14 +26,10 @@ def normal(name: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a registered thing lives and what it needs.
+    """Where a registered thing lives (``"module:attribute"``) and what it needs.
 
-    Attributes:
-        target: ``"module:attribute"``.
-        summary: one line for listings.
-        library: import name of the optional library it needs, or None.
-        extra: the extra of this distribution that installs the library.
-        machines: kinds of machine that the library is made for, all of them if empty.
+    ``library`` is the import name of an optional library, ``extra`` what installs it, ``machines``
+    the kinds of machine that it is made for, all of them if empty.
     """
 
     target: str

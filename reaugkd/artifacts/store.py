@@ -37,14 +37,10 @@ Build = Callable[[Path], Mapping[str, Any] | None]
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished artefact.
+    """A finished artefact in ``path``, which nobody may write into.
 
-    Attributes:
-        path: its folder; never write into it.
-        key: its name, the fingerprint of ``identity``.
-        identity: everything that decides its content.
-        facts: what its builder reported, e.g. scores and seconds.
-        reused: whether it was there already.
+    ``key`` is the fingerprint of ``identity``, everything that decides its content; ``facts`` are
+    what its builder reported; ``reused`` tells whether it was there already.
     """
 
     path: Path

@@ -38,7 +38,7 @@ class Learner:
     """One model, its optimiser and its schedule.
 
     ``batch_size``, ``accumulation``, ``epochs`` and ``patience`` of a companion's recipe are
-    ignored: the student's decide.
+    ignored: the student's decide. ``forwards`` and ``backwards`` count examples, for the costs.
 
     Args:
         model: an encoder, or for a companion any module whose forward pass takes a batch's inputs.
@@ -46,9 +46,6 @@ class Learner:
         adapter: further parameters that the same optimiser trains.
         states: whether :meth:`forward` asks for all layers' hidden states.
         reads: whose token ids it reads, the student's or the teacher's (``Batch.read_by``).
-
-    Attributes:
-        forwards, backwards: examples that went through it so far, for the cost columns.
     """
 
     def __init__(
@@ -170,13 +167,9 @@ class Learner:
 
 @dataclass
 class Team:
-    """The learners of one run.
+    """The learners of one run; ``student`` is the one that is kept.
 
-    Attributes:
-        student: the one that is kept.
-        companions: the others, by name.
-        moment: number of the batch within the run, from 0; it is the same after a resume.
-        seed: of the run.
+    ``moment`` is the number of the batch within the run, from 0; it is the same after a resume.
     """
 
     student: Learner

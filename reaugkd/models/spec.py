@@ -145,15 +145,9 @@ def load_config(location: str, revision: str | None) -> PretrainedConfig:
 def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) -> PreTrainedModel:
     """The backbone of a spec that does not refer to another model.
 
-    Args:
-        spec: where the weights come from; not ``teacher`` or ``pretrained``.
-        vocabulary: number of ids the tokenizer can produce.
-        seed: of random weights, those that a checkpoint lacks too; the global generator is left
-            as it was.
-        pad_id: the tokenizer's padding, for a config with random weights.
-
-    Raises:
-        ModelError: if it cannot be loaded, or its vocabulary is smaller than the tokenizer's.
+    ``vocabulary`` is the number of ids that the tokenizer can produce, ``pad_id`` its padding. The
+    seed is of random weights, those that a checkpoint lacks too; the global generator is left as it
+    was. A ModelError tells that it cannot be loaded or that its vocabulary is too small.
     """
     import torch
     from safetensors import SafetensorError

@@ -55,12 +55,10 @@ class RetrievalAugmentedClassifier:
     """Student, knowledge base, index and the setting that was chosen for them.
 
     Args:
-        encoder: the student; its embedding is the query.
-        tokenizer: the student's.
+        encoder, tokenizer: the student's; its embedding is the query.
         knowledge_base: keys as wide as the embedding, values as wide as the logits.
         index: built over the keys, with its effort set.
-        k: neighbours per text.
-        tau: temperature of their weights.
+        k, tau: neighbours per text, and temperature of their weights.
         beta: their share of the answer, in [0, 1]; with 0 nothing is looked up.
         labels: names of the classes in the order of their ids; empty if unknown.
         max_length: tokens of a text or pair; longer ones lose the end of the longer sentence.

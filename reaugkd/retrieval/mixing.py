@@ -100,16 +100,9 @@ def augment(
 ) -> NDArray[Any]:
     """The whole way from the answers of an index to the mixture, as serving runs it.
 
-    Args:
-        student: [q, C] probabilities, or scores.
-        similarities: [q, k], as an index answers.
-        ids: [q, k] rows of ``values``, negative where missing.
-        values: [n, C] of the knowledge base.
-        tau: temperature of the weights.
-        beta: weight of what was retrieved; with 0 nothing is gathered.
-
-    Returns:
-        [q, C] in the student's dtype.
+    ``student`` is [q, C]; ``similarities`` and ``ids`` [q, k] are rows of ``values`` [n, C],
+    negative where missing. The mixture [q, C] has the student's dtype; with beta 0 nothing is
+    gathered.
     """
     if beta == 0.0:
         return student.copy()

@@ -65,15 +65,8 @@ class GridPoint:
 def mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
     """What :func:`reaugkd.retrieval.mixing.mix` gives for every setting with ``tau``.
 
-    Args:
-        student: [q, C] probabilities, or scores.
-        nearest: [q, K] similarities, descending, -inf where missing, K at least the largest k.
-        values: [q, K, C] of the neighbours.
-        grid: the settings.
-        tau: one of its temperatures.
-
-    Returns:
-        [ks, betas, q, C].
+    From ``student`` [q, C], ``nearest`` [q, K] (descending, -inf where missing, K at least the
+    largest k) and ``values`` [q, K, C] of the neighbours: [ks, betas, q, C].
     """
     last = np.array(grid.ks) - 1
     present = np.isfinite(nearest)

@@ -56,9 +56,7 @@ def load(
         limit: keep so many rows of ``train``, drawn by ``split_seed`` before the division.
         split_seed: seed of the division.
 
-    Raises:
-        DataError: missing or malformed data; an empty split.
-        UserError: the hub cannot be reached; an impossible ``limit``.
+    A DataError tells of missing or malformed data, a UserError of a hub that cannot be reached.
     """
     from reaugkd.tasks import glue_folder, glue_hub
     from reaugkd.tasks.corpus import assemble

@@ -31,13 +31,9 @@ def encode(
     """Token ids of all splits, in memory, without padding; rows stay in their order.
 
     A text that is too long loses tokens from the end of its longer sentence (``longest_first``).
-
-    Returns:
-        by split a data set with ``input_ids`` (int32 list), ``token_type_ids`` (int8 list, where
-        the tokenizer makes them), ``label``, ``idx`` and ``length`` (int32, number of tokens).
-
-    Raises:
-        UserError: ``max_length`` leaves no room for a token of the text.
+    Columns: ``input_ids`` (int32 list), ``token_type_ids`` (int8 list, where the tokenizer makes
+    them), ``label``, ``idx`` and ``length`` (int32, number of tokens). A UserError tells that
+    ``max_length`` leaves no room for a token of the text.
     """
     needed = tokenizer.num_special_tokens_to_add(pair=data.task.pair) + 1 + data.task.pair
     if max_length < needed:

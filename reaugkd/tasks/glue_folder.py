@@ -95,15 +95,9 @@ def rows_of(
 ) -> Iterator[tuple[int, tuple[str, ...] | None]]:
     """The wanted columns of every row as (line number, cells), neither stripped nor unescaped.
 
-    Args:
-        path: the file.
-        columns: names of the wanted columns, in the order in which they are to be returned.
-        header: the names of all columns if the file has no header line.
-        allow_short: yield None for a row with too few columns instead of raising.
-
-    Raises:
-        DataError: the file cannot be read, is not UTF-8, lacks a column, or has a row with
-            another number of columns than its header; names file, line and what was expected.
+    ``header`` names all columns if the file has no header line. A row with too few columns is None
+    with ``allow_short``; else it, a missing column and what is not UTF-8 are DataErrors that name
+    file, line and what was expected.
     """
     lines = _lines(path)
     if header is None:

@@ -14,10 +14,8 @@ class Task:
     """A supervised task on one sentence or a pair of sentences.
 
     Attributes:
-        name: short lower-case name without punctuation, e.g. ``"sst2"``.
-        title: the name as the field writes it, e.g. ``"SST-2"``.
+        name, title: e.g. ``"sst2"``, and as the field writes it, ``"SST-2"``.
         suite: ``"glue"`` or ``"mini"``; every table says it.
-        pair: whether an example has a second sentence.
         labels: class names in the order of their ids; empty for regression.
         metrics: names known to :mod:`reaugkd.tasks.metrics`, in the order they are reported.
         select_on: the metric (one of ``metrics``) that decides early stopping and every choice.
@@ -52,14 +50,10 @@ class TaskData:
 
     Every split is a ``datasets.Dataset`` with the columns ``text_a`` (str), ``text_b`` (str, only
     for pairs), ``label`` (int64 class id, or float32 score) and ``idx`` (int64, the row number in
-    its source file, unique within the file).
-
-    Attributes:
-        fit: the rows of ``train`` that models learn from and the knowledge base holds.
-        held_out: the rows of ``train`` on which every choice is made.
-        tests: the reported splits (GLUE's dev), by name.
-        fingerprint: of the content of all rows and of the division.
-        source: where the rows came from, for records, e.g. ``"folder"`` or ``"hub:nyu-mll/glue"``.
+    its source file, unique within the file). Models learn from ``fit``, which the knowledge base
+    holds; every choice is made on ``held_out``; ``tests`` are reported (GLUE's dev). The
+    fingerprint is of all rows and of the division; ``source`` is e.g. ``"folder"`` or
+    ``"hub:nyu-mll/glue"``.
     """
 
     task: Task

@@ -28,15 +28,9 @@ STATE, PROGRESS, BEST = "state", "progress.json", "best.safetensors"
 class Progress:
     """How far a training run is; plain JSON.
 
-    Attributes:
-        epoch: finished epochs.
-        batches: finished batches of the epoch under way.
-        seconds: time spent in the loop itself.
-        sums: sum of every loss term over the epoch under way.
-        work: learner -> examples that went forward and backward through it.
-        state: what the distiller itself has learned beside the models.
-        best_score, best_epoch: of the selection metric; epoch counts from 1, 0 is none.
-        history: one row per finished epoch.
+    ``epoch`` counts finished epochs, ``batches`` those of the epoch under way and ``sums`` its loss
+    terms; ``work`` is learner -> examples forward and backward, ``state`` the distiller's own.
+    ``best_epoch`` counts from 1, 0 is none.
     """
 
     epoch: int = 0

@@ -45,10 +45,10 @@ def run(
     stage: str = "encode",
     reporter: Reporter | None = None,
 ) -> Outputs:
-    """Encode every row once, without dropout and without gradients.
+    """Encode every row once, without dropout and without gradients; the training mode is restored.
 
     Args:
-        encoder: the model; its training mode is restored afterwards.
+        encoder: the model.
         dataset: an encoded split.
         pad_id: id of the padding token.
         precision: of the forward pass; the results are float32.
@@ -57,8 +57,7 @@ def run(
         stage: name for the progress display.
         reporter: told of the progress.
 
-    Raises:
-        ModelError: if an output is not finite; names the row.
+    A ModelError names the first row whose output is not finite.
     """
     reporter = reporter or Silent()
     rows, device = len(dataset), next(encoder.parameters()).device
@@ -123,20 +122,10 @@ def write_signals(
     splits: Iterable[str] | None = None,
     stage: str = "teacher signals",
 ) -> dict[str, Any]:
-    """One pass of the teacher over the rows, for ``TeacherSignals.open``.
+    """One pass of the teacher over ``splits`` (all by default), for ``TeacherSignals.open``.
 
-    Args:
-        teacher: the model, run in evaluation mode.
-        encoded: the rows as its tokenizer reads them.
-        folder: where the tables go.
-        precision: of the forward pass.
-        reporter: told of progress.
-        states: names of the splits of which the states of [CLS] are kept too.
-        splits: names of the splits to read, all by default.
-        stage: name for the progress display.
-
-    Returns:
-        Rows per split and shapes, for the manifest.
+    ``states`` names the splits of which the states of [CLS] are kept too. Returns the rows per
+    split and the shapes, for the manifest.
     """
     rows: dict[str, int] = {}
     for split in encoded.splits if splits is None else splits:

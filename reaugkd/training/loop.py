@@ -36,13 +36,11 @@ class TrainingSummary(NamedTuple):
     """What training leaves behind besides the model, which holds its best weights.
 
     Attributes:
-        score: best held-out value of the selection metric.
-        epoch: the epoch that reached it, from 1.
+        score, epoch: best held-out value of the selection metric, and its epoch from 1.
         history: one row per epoch: mean of every loss term, held-out scores.
         seconds, examples: time in the loop itself, without evaluation, and examples in that time.
         work: learner -> examples that went forward and backward through it.
-        peak_bytes: most memory the process held meanwhile (since the last resume), None where the
-            system does not tell.
+        peak_bytes: most memory meanwhile (since the last resume), None where it cannot be told.
     """
 
     score: float

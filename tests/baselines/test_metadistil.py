@@ -18,9 +18,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from baselines.hypergradient import Objective, hypergradient, response, soft_term
+from baselines.hypergradient import (
+    Objective,
+    hypergradient,
+    quiz_rows,
+    response,
+    soft_term,
+    take_quiz,
+)
 from baselines.metadistil import MetaDistil, MetaDistilSettings
-from baselines.quiz import quiz_rows, take_quiz
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Distiller, KDSettings, LossTerms
 from reaugkd.errors import UserError
