@@ -60,7 +60,8 @@ CONFIG: dict[str, Any] = {
 }
 
 _DROPPED = re.compile(
-    r' aria-label="Title text [^"]*"| (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
+    r' aria-label="Title text [^"]*"'
+    r'| (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
     r'| aria-hidden="true"| pointer-events="none"| opacity="1"| stroke-miterlimit="10"'
     r'|<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>'
 )

@@ -254,7 +254,7 @@ def sort_key(value: Any) -> str:
         value = getattr(value, name, value)
     if isinstance(value, list | tuple) and value:
         value = value[0]
-    return f"{value:.9g}" if isinstance(value, int | float) else ""
+    return f"{value:.6g}" if isinstance(value, int | float) else ""
 
 
 def prose(text: str) -> Markup:
