@@ -93,7 +93,7 @@ def panels(picture: Picture) -> list[str]:
 
     whole = _spec(picture.draw(picture.frame), legend=False)
     # Altair keeps the data of a lone panel beside it.
-    shared = {name: whole[name] for name in ("config", "datasets", "data") if name in whole}
+    shared = {k: v for k, v in whole.items() if k in ("config", "datasets", "data")}
     return [on_page(vl_convert.vegalite_to_svg({**one, **shared})) for one in whole["concat"]]
 
 
