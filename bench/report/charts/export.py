@@ -60,7 +60,8 @@ CONFIG: dict[str, Any] = {
 }
 
 _DROPPED = re.compile(
-    r' aria-label="Title text [^"]*"| (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
+    r' aria-label="Title text [^"]*"'
+    r'| (?:role|aria-roledescription|font-family|xmlns(?::xlink)?|version|class)="[^"]*"'
     r'| aria-hidden="true"| pointer-events="none"| opacity="1"| stroke-miterlimit="10"'
     r'|<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>'
 )
@@ -92,9 +93,7 @@ def panels(picture: Picture) -> list[str]:
 
     whole = _spec(picture.draw(picture.frame), legend=False)
     # Altair keeps the data of a lone panel beside it.
-    shared: dict[str, Any] = {
-        name: whole[name] for name in ("config", "datasets", "data") if name in whole
-    }
+    shared = {k: v for k, v in whole.items() if k in ("config", "datasets", "data")}
     return [on_page(vl_convert.vegalite_to_svg({**one, **shared})) for one in whole["concat"]]
 
 

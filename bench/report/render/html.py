@@ -254,7 +254,9 @@ def sort_key(value: Any) -> str:
         value = getattr(value, name, value)
     if isinstance(value, list | tuple) and value:
         value = value[0]
-    return f"{value:.9g}" if isinstance(value, int | float) else ""
+    if isinstance(value, float):
+        return f"{value:.5g}"  # more digits than any cell shows
+    return f"{value:d}" if isinstance(value, int) else ""
 
 
 def prose(text: str) -> Markup:

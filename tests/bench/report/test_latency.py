@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.records.test_measurements import memory
 
 from bench.cli.latency import latency as latency_command
 from bench.cli.main import main
@@ -24,7 +25,6 @@ from bench.report.sections import latency
 from bench.report.sections.latency import SECTION, of_records
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
-from tests.bench.records.test_measurements import memory
 from tests.bench.report import factory
 from tests.bench.report.frames import column, of_frame
 

@@ -17,8 +17,8 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
-from bench.report.server import HEADERS, Fresh, ServeError, Server
 
+from bench.report.render.server import HEADERS, Fresh, ServeError, Server
 from reaugkd.errors import UserError
 
 PAGE = "<!doctype html><title>µ ± –</title>"
@@ -223,7 +223,7 @@ def test_a_port_that_cannot_be_had_is_one_line(server: Server, maker: Maker) -> 
 
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
     code = (
-        "from bench.report.server import serve\n"
+        "from bench.report.render.server import serve\n"
         "serve(lambda: 'page', 0, lambda url: print(url, flush=True))\n"
     )
     with subprocess.Popen(

@@ -38,6 +38,12 @@ def pictures(reports: list[Report]) -> list[Picture]:
     return [one for report in reports for part in report.parts for one in part.pictures]
 
 
+@pytest.fixture(scope="session")
+def drawings(pictures: list[Picture]) -> list[tuple[Picture, list[str]]]:
+    """Pictures with their panels on the page."""
+    return [(shown, export.panels(shown)) for shown in (*pictures, hostile())]
+
+
 def said(svgs: Iterable[str]) -> list[str]:
     """What is said of the marks."""
     labels = (label for svg in svgs for label in re.findall(r'aria-label="([^"]*)"', svg))
@@ -66,11 +72,13 @@ def test_the_golden_runs_have_all_kinds_of_pictures(pictures: list[Picture]) -> 
     }  # fmt: skip
 
 
-def test_every_mark_stands_for_a_row_and_says_it(pictures: list[Picture]) -> None:
-    for shown in (*pictures, hostile()):
+def test_every_mark_stands_for_a_row_and_says_it(
+    drawings: list[tuple[Picture, list[str]]],
+) -> None:
+    for shown, panels in drawings:
         words = sorted(" ".join(row["text"].split()) for row in drawn(shown))
-        assert [" ".join(text.split()) for text in said(export.panels(shown))] == words
-        assert len(export.panels(shown)) == len({row["panel"] for row in drawn(shown)})
+        assert [" ".join(text.split()) for text in said(panels)] == words
+        assert len(panels) == len({row["panel"] for row in drawn(shown)})
 
 
 def test_the_words_tell_the_most_and_the_least_in_numbers(pictures: list[Picture]) -> None:
@@ -84,22 +92,24 @@ def test_the_words_tell_the_most_and_the_least_in_numbers(pictures: list[Picture
 
 
 def test_only_colours_of_the_palette_are_used_and_the_page_names_all_of_them(
-    pictures: list[Picture],
+    drawings: list[tuple[Picture, list[str]]],
 ) -> None:
     known = {light for light, _ in COLOURS.values()}
-    for shown in (*pictures, hostile()):
+    for shown, panels in drawings:
         file = export.drawn_as(shown, "svg").decode()
         assert set(re.findall(r'="(#[0-9a-fA-F]{3,6})"', file)) <= known
-        for panel in export.panels(shown):
+        for panel in panels:
             painted = re.findall(r'(?:fill|stroke)="([^"]*)"', panel)
             assert all(
                 one in ("none", "transparent") or one.startswith("var(--") for one in painted
             )
 
 
-def test_a_panel_on_the_page_asks_for_nothing_and_has_no_ids(pictures: list[Picture]) -> None:
-    for shown in (*pictures, hostile()):
-        for panel in export.panels(shown):
+def test_a_panel_on_the_page_asks_for_nothing_and_has_no_ids(
+    drawings: list[tuple[Picture, list[str]]],
+) -> None:
+    for _, panels in drawings:
+        for panel in panels:
             assert not re.search(r"\b(?:id|href|src|style|on\w+)=|url\(|http", panel)
             assert "<script" not in panel
 
