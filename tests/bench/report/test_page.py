@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from bench.report.build import Report
-from bench.report.charts.form import Axis, picture
-from bench.report.charts.points import Points
+from bench.report.charts.forms import Axis, Form, picture
 from bench.report.render.html import PATIENCE, REFRESH, SHOWN, render, values
 from bench.report.section import METHOD, TASK, Column, Picture
 from tests.bench.report import factory, small
@@ -43,9 +42,8 @@ def drawing(name: str = "k", label: str = "kd", panels: int = 1) -> Picture:
         for at, series in enumerate((label, f"{label}-2", f"{label}-3"))
         for k in (1, 2, 4, 8)
     )
-    form = Points(
-        Axis("k", log=True), Axis(label.replace("{", "{{").replace("}", "}}")), joined=True
-    )
+    title = label.replace("{", "{{").replace("}", "}}")
+    form = Form("lines", Axis("k", log=True), Axis(title))
     return picture(name, f"Scores {label}", marks, form, (f"A note on {label}.",))
 
 
