@@ -101,28 +101,23 @@ class Form:
             ("low", "high", {"strokeWidth": 1.5}),
         ):
             if start in fields:
-                ends = {value: self._encoding(value, start, marks), f"{value}2": end}
-                colour = {} if "color" in look else {"color": looks["color"]}
-                span = alt.Chart().mark_rule(aria=False, **look)
-                layers.append(span.encode(**at, **ends, **colour))
+                ends: Mark = {value: self._encoding(value, start, marks), f"{value}2": end}
+                if start == "low":
+                    ends["color"] = looks["color"]
+                layers.append(alt.Chart().mark_rule(aria=False, **look).encode(**at, **ends))
         if self.kind == "lines":
             line = alt.Chart().mark_line(aria=False, strokeWidth=1.8)
-            dash = {name: looks[name] for name in ("color", "strokeDash")}
-            layers.append(line.encode(**both, **dash))
+            dash = looks["strokeDash"]
+            layers.append(line.encode(**both, color=looks["color"], strokeDash=dash))
         if "front" in fields and marks["front"].any():
             front = alt.Chart().transform_filter("datum.front")
             layers.append(front.mark_line(aria=False, color=INK).encode(**both))
-        points = (
-            alt.Chart()
-            .mark_point(filled=True)
-            .encode(
-                size=alt.condition("datum.faint", alt.value(16), alt.value(48)),
-                opacity=alt.condition("datum.faint", alt.value(0.65), alt.value(1)),
-                description=alt.Description("text", type="nominal"),
-                color=looks["color"],
-                shape=looks["shape"],
-                **both,
-            )
+        points = alt.Chart().mark_point(filled=True).encode(color=looks["color"], **both)
+        points = points.encode(
+            size=alt.condition("datum.faint", alt.value(16), alt.value(48)),
+            opacity=alt.condition("datum.faint", alt.value(0.65), alt.value(1)),
+            description=alt.Description("text", type="nominal"),
+            shape=looks["shape"],
         )
         height = {"step": ROW} if self.kind == "rows" else HIGH
         return alt.layer(*layers, *words, points, width=width, height=height)
@@ -162,7 +157,7 @@ class Form:
             labels = {"labelAngle": -35, "labelAlign": "right"} if slanted else {"labelAngle": 0}
             look = alt.Axis(**labels if channel == "x" else {"labelLimit": 260})
             return make(field, type="ordinal", sort=names, title=title, axis=look)
-        scale = {"zero": False, "nice": False, "padding": 10}
+        scale = alt.Scale(type="log" if axis.log else "linear", zero=False, nice=False, padding=10)
         whole = all(isinstance(value, int) for value in names)
         look = alt.Axis(
             format=",.5~r",  # 10,000 and 0.5
@@ -170,8 +165,7 @@ class Form:
             tickCount=5,
             tickMinStep=1 if whole else alt.Undefined,
         )
-        scale["type"] = "log" if axis.log else "linear"
-        return make(field, type="quantitative", title=title, scale=alt.Scale(**scale), axis=look)
+        return make(field, type="quantitative", title=title, scale=scale, axis=look)
 
     def _grid(self, marks: DataFrame) -> Any:
         import altair as alt

@@ -40,8 +40,7 @@ def pictures(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[Pictu
     yield from recall(frames)
     costs = rows(frames.costs)
     yield from _picture(
-        "accuracy-by-search-time",
-        "Score against search time",
+        "search time",
         "one search, µs (median)",
         {_place(row): row.search_us_p50 for row in costs},
         lambda value: f"{number(value)} µs",
@@ -50,8 +49,7 @@ def pictures(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[Pictu
         frames,
     )
     yield from _picture(
-        "accuracy-by-memory",
-        "Score against memory",
+        "memory",
         "index, soft labels and ids, MiB",
         {_place(row): _memory(row) for row in costs},
         lambda value: size(value * MIB),
@@ -78,8 +76,7 @@ def by_added_time(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[
     sizes = dict.fromkeys(f"{cell.base} {cell.size:,}" for cell in cells)
     settings = dict.fromkeys(f"{cell.precision}, k {cell.k}" for cell in cells)
     yield from _picture(
-        "accuracy-by-added-time",
-        "Score against added time",
+        "added time",
         "added to a forward, ms (median)",
         {place: record.result.added.p50 for place, record in measured.items() if record.result},
         lambda value: f"{number(value)} ms",
@@ -124,9 +121,8 @@ def _memory(row: Row) -> float:
 
 
 def _picture(
-    name: str,
-    title: str,
     cost: str,
+    axis: str,
     costs: Mapping[Place, float],
     say: Callable[[float], str],
     note: str,
@@ -135,7 +131,7 @@ def _picture(
     """A panel per task and test split; none where nothing has both a cost and a score.
 
     Args:
-        cost: title of its axis.
+        axis: the title of that of the cost.
         say: a cost in words.
         note: what there is to know of it.
     """
@@ -176,8 +172,9 @@ def _picture(
     every = [mark for marks in panels.values() for mark in marks]
     if any(mark["low"] is not None for mark in every):
         notes.append(f"{NOTE} {TEST}")
-    form = Form("points", Axis(cost, log=True), Axis("{metric}, points"))
-    yield picture(name, title, every, form, notes, " ".join(fronts))
+    name = f"accuracy-by-{cost.replace(' ', '-')}"
+    form = Form("points", Axis(axis, log=True), Axis("{metric}, points"))
+    yield picture(name, f"Score against {cost}", every, form, notes, " ".join(fronts))
 
 
 def _best(scores: Sequence[Row], task: str, split: str) -> tuple[float | None, str]:

@@ -18,7 +18,7 @@ from bench.report.charts.export import panels
 from bench.report.charts.forms import levels
 from bench.report.charts.theme import COLOURS, SHAPES, VARIABLES, styles
 from bench.report.commands import Commands
-from bench.report.section import Picture
+from bench.report.section import Picture, Section
 from bench.report.table import EMPTY, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -85,9 +85,7 @@ def render(report: Report, *, command: str, live: bool = False, seconds: float =
             as long.
     """
     page = _Page(report)
-    # What is about the run comes last.
-    shown = sorted(page.headings().values(), key=lambda parts: parts[0].section.about)
-    sections = [page.section(parts) for parts in shown]
+    sections = page.sections()
     pictures = {one["picture"].name: one for section in sections for one in section["pictures"]}
     return (
         _environment()
@@ -116,22 +114,23 @@ class _Page:
         self._report, self._of = report, Commands(report)
         self._tables, self._pictures = count(1), count(1)
 
-    def headings(self) -> dict[str, list[Part]]:
-        """Heading -> the parts below it."""
+    def sections(self) -> list[dict[str, Any]]:
+        """Parts under one heading together; what is about the run comes last."""
         headings: dict[str, list[Part]] = {}
         for part in self._report.parts:
             if part.shown:
                 headings.setdefault(part.section.heading, []).append(part)
-        return headings
+        shown = sorted(headings.values(), key=lambda parts: parts[0].section.about)
+        return [self._section(parts[0].section, parts) for parts in shown]
 
-    def section(self, parts: Sequence[Part]) -> dict[str, Any]:
-        """Parts under one heading: pictures, then tables."""
+    def _section(self, first: Section[Any], parts: Sequence[Part]) -> dict[str, Any]:
+        pictures = [self._picture(one) for part in parts for one in part.pictures]
         tables = [table for part in parts for table in self._of_part(part)]
         return {
-            "title": parts[0].section.title,
-            "anchor": parts[0].section.heading,
-            "about": parts[0].section.about,
-            "pictures": [self._picture(one) for part in parts for one in part.pictures],
+            "title": first.title,
+            "anchor": first.heading,
+            "about": first.about,
+            "pictures": pictures,
             "tables": tables,
             # Printed on pages that lie across: with a table, its heading turns too.
             "across": any(table.paper in ("landscape", "dense") for table in tables),
@@ -142,15 +141,13 @@ class _Page:
             lines = view.lines(part.frame)
             columns = view.shown(lines)
             keys = [[sort_key(column.of(line)) for column in columns] for line in lines]
-            runs = [self._run(self._of.line(part, view, line)) for line in lines]
+            commands = [self._of.line(part, view, line) for line in lines]
+            runs = [named and self._number(*named) for named in commands]
             number = next(self._tables)
             table = view.of(lines)
             yield ShownTable(table, f"table-{number}", number, keys, runs if any(runs) else ())
 
-    def _run(self, named: tuple[str, str] | None) -> int | None:
-        if named is None:
-            return None
-        command, what = named
+    def _number(self, command: str, what: str) -> int:
         return self.commands.setdefault(command, (len(self.commands) + 1, what))[0]
 
     def _picture(self, picture: Picture) -> dict[str, Any]:

@@ -218,8 +218,8 @@ def test_the_page_of_five_thousand_cells_stays_below_six_megabytes() -> None:
         | {f"c{c}": 70.5912345 for c in range(9)}
         for n in range(900)
     ]
-    columns = (TASK, METHOD, Column("index", "index", label=True))
-    columns += tuple(Column(f"column {c}", f"c{c}", "{:.2f} ± 0.52 (5)".format) for c in range(9))
+    figures = (Column(f"column {c}", f"c{c}", "{:.2f} ± 0.52 (5)".format) for c in range(9))
+    columns = (TASK, METHOD, Column("index", "index", label=True), *figures)
     drawn = drawing(panels=9)
     sections = [
         small.section(rows, columns, f"s{n}", pictures=lambda *_: (drawn,)) for n in range(8)

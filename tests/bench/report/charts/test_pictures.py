@@ -20,7 +20,7 @@ from tests.bench.measure.test_history import TIMES, call
 from tests.bench.report import factory
 
 MRPC = {"task": "mrpc", "title": "MRPC", "split": "dev", "metric": "accuracy"}
-REAUGKD = {**MRPC, "method": "reaugkd", "index": "exact", "first": True}
+REAUGKD: dict[str, Any] = {**MRPC, "method": "reaugkd", "index": "exact", "first": True}
 
 
 def only(pictures: Iterator[Picture]) -> tuple[Picture, list[Row]]:
@@ -110,8 +110,9 @@ def shop(off: float = 0.80) -> tradeoff.Frames:
     for index, (on, time, size) in prices.items():
         at = {**REAUGKD, "index": index}
         effects.append({**at, "on": summarise([on]), "recall": summarise([1.0]), "k_max": 8})
-        kb = {"entries": 3301.0, "width": 384.0, "kb_bytes": 4 * 3301 * 384 + tradeoff.MIB}
-        costs.append({**at, **kb, "search_us_p50": time, "index_bytes": size * tradeoff.MIB})
+        cost = {"search_us_p50": time, "index_bytes": size * tradeoff.MIB, "entries": 3301.0}
+        kb = {"width": 384.0, "kb_bytes": 4 * 3301 * 384 + tradeoff.MIB}
+        costs.append({**at, **cost, **kb})
     student = {**REAUGKD, "retrieval": "off", "selects": True, "value": summarise([off])}
     teacher = {**student, "method": "teacher", "retrieval": "", "value": summarise([0.99])}
     return tradeoff.Frames(typed(effects), typed(costs), typed([teacher, student]))
