@@ -160,39 +160,30 @@ def test_the_theme_is_the_readers_own_and_can_be_changed(open_report: Open) -> N
 
 
 CONTRASTS = """() => {
-    const shade = (text) => {
-        const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
-        return { rgb: [r, g, b], a };
-    };
-    const luminance = (rgb) => {
+    const shade = (text) => text.match(/[\\d.]+/g).map(Number);
+    const luminance = ([r, g, b]) => {
         const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-        const [r, g, b] = rgb.map(v => linear(v / 255));
-        return .2126 * r + .7152 * g + .0722 * b;
+        return .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
     };
     const behind = (node) => {
-        for (let at = node; at; at = at.parentElement) {
-            const found = shade(getComputedStyle(at).backgroundColor);
-            if (found.a === 1) return found.rgb;
-        }
-        return [255, 255, 255];
+        if (!node) return [255, 255, 255];
+        const colour = shade(getComputedStyle(node).backgroundColor);
+        return (colour[3] ?? 1) === 1 ? colour : behind(node.parentElement);
     };
-    const found = [];
-    for (const node of document.querySelectorAll('body *')) {
-        const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
-        if (!own || !node.checkVisibility() || node.closest('script, style, svg')) continue;
-        const style = getComputedStyle(node);
-        const both = [luminance(shade(style.color).rgb), luminance(behind(node))];
-        const ratio = (Math.max(...both) + .05) / (Math.min(...both) + .05);
-        if (ratio < 4.5) found.push(`${node.className} ${node.textContent}: ${ratio}`);
-    }
-    return found;
+    const words = (node) => [...node.childNodes].some(at => at.nodeType === 3 && at.data.trim());
+    return [...document.querySelectorAll('body *')]
+        .filter(node => words(node) && node.checkVisibility())
+        .filter(node => !node.closest('script, style, svg'))
+        .filter(node => {
+            const both = [shade(getComputedStyle(node).color), behind(node)].map(luminance);
+            return (Math.max(...both) + .05) / (Math.min(...both) + .05) < 4.5;
+        }).map(node => node.outerHTML);
 }"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_have_enough_contrast(scheme: str, open_report: Open) -> None:
-    page = open_report(reports.report(), color_scheme=scheme)
-    assert page.evaluate(CONTRASTS) == []
+    assert open_report(reports.report(), color_scheme=scheme).evaluate(CONTRASTS) == []
 
 
 # ---- keyboard and screen reader -------------------------------------------------------------
@@ -239,29 +230,12 @@ def test_every_control_has_a_name_and_is_large_enough(open_report: Open) -> None
             .filter(node => node.getBoundingClientRect().height < 24).map(node => node.outerHTML)"""
     )
     assert small == []  # WCAG 2.2, 2.5.8: 24 pixels
-
-
-def test_a_screen_reader_finds_tables_pictures_and_landmarks(open_report: Open) -> None:
-    page = open_report(reports.report())
-    assert page.get_by_role("table", name="Table 1. Scores").count() == 1
     for role in ("banner", "navigation", "main"):
         assert page.get_by_role(role).count() == 1
-    alt = drawing().alt
-    assert (
-        page.get_by_role("img", name=f"Scores kd. {alt}", exact=True).count() == 2
-    )  # the first is on top
+    assert page.get_by_role("table", name="Table 1. Scores").count() == 1
     assert page.get_by_role("rowheader", name="reaugkd-9").count() == 1
-
-
-def test_a_box_that_scrolls_can_be_focused_and_no_other(open_report: Open) -> None:
-    page = open_report(reports.wide())
-    wrong = page.evaluate(
-        """() => [...document.querySelectorAll('.box')].filter(box => box.checkVisibility())
-            .filter(box => (box.tabIndex === 0) !== (box.scrollWidth > box.clientWidth + 1
-                || box.scrollHeight > box.clientHeight + 1)).length"""
-    )
-    assert wrong == 0
-    assert page.locator("#wide .box[tabindex='0']").count() == 1
+    picture = page.get_by_role("img", name=f"Scores kd. {drawing().alt}", exact=True)
+    assert picture.count() == 2  # the first is on top
 
 
 # ---- narrow, wide, printed ------------------------------------------------------------------
@@ -270,53 +244,49 @@ def test_a_box_that_scrolls_can_be_focused_and_no_other(open_report: Open) -> No
 @pytest.mark.parametrize(
     "made", [reports.report, reports.wide, hostile], ids=["usual", "wide", "hostile"]
 )
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [320, 768, 1920])
 def test_the_page_is_never_wider_than_its_window(made: Any, width: int, open_report: Open) -> None:
     page = open_report(made(), viewport={"width": width, "height": 800})
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-def test_the_first_column_stays_in_sight(open_report: Open) -> None:
+def test_a_box_that_scrolls_can_be_focused_and_keeps_its_first_column(open_report: Open) -> None:
     page = open_report(reports.wide(), viewport=PHONE)
+    wrong = page.evaluate(
+        """() => [...document.querySelectorAll('.box')].filter(box => box.checkVisibility())
+            .filter(box => (box.tabIndex === 0) !== (box.scrollWidth > box.clientWidth + 1
+                || box.scrollHeight > box.clientHeight + 1)).length"""
+    )
+    assert wrong == 0
+    assert page.locator("#wide .box[tabindex='0']").count() == 1
     box = page.locator("#wide .box")
     box.evaluate("node => { node.scrollLeft = 900; node.scrollTop = 300; }")
-    first = box.locator("tbody th").nth(20).bounding_box()
-    room = box.bounding_box()
-    assert first is not None
-    assert room is not None
-    assert first["x"] == pytest.approx(room["x"], abs=2)
-    head = box.locator("thead th").first.bounding_box()
-    assert head is not None
-    assert head["y"] == pytest.approx(room["y"], abs=2)
+    room = box.bounding_box() or {}
+    first = box.locator("tbody th").nth(20).bounding_box() or {}
+    head = box.locator("thead th").first.bounding_box() or {}
+    assert (first["x"], head["y"]) == pytest.approx((room["x"], room["y"]), abs=2)
 
 
 def test_paper_has_no_controls_and_is_light(open_report: Open) -> None:
     page = open_report(reports.report(), color_scheme="dark")
-    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert background(page) == "rgb(255, 255, 255)"
-    hidden = page.evaluate(
-        """() => [...document.querySelectorAll('input, .contents, .copy, .run, .tools')]
-            .filter(node => node.checkVisibility()).length"""
-    )
-    assert hidden == 0
     assert words_of_plot(page) == "rgb(68, 68, 68)"
-
-
-# Pixels (96 an inch) of A4 less its margins, upright and across.
-PAPERS = {"portrait": 210 - 28, "landscape": 297 - 24, "dense": 297 - 24}
-
-
-def test_headings_on_paper_are_words_not_buttons(open_report: Open) -> None:
+    controls = page.locator("input, .contents, .copy, .run, .tools, thead button")
+    assert not any(one.is_visible() for one in controls.all())
     # Chromium repeats a header on every page of a table, but leaves its buttons out there.
-    page = open_report(reports.report())
-    page.emulate_media(media="print")
-    found = page.evaluate(
+    names = page.evaluate(
         """() => [...document.querySelectorAll('#table-1 thead th:not(.run)')]
-            .map(head => [getComputedStyle(head, '::before').content,
-                head.querySelector('button').checkVisibility()])"""
+            .map(head => getComputedStyle(head, '::before').content)"""
     )
-    assert found == [[f'"{name}"', False] for name in reports.NAMES]
+    assert names == [f'"{name}"' for name in reports.NAMES]
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF")
+    assert 1 < pdf.count(b"/Type /Page\n") < 8
+
+
+# Millimetres of A4 less its margins, upright and across.
+PAPERS = {"portrait": 210 - 28, "landscape": 297 - 24, "dense": 297 - 24}
 
 
 def test_tables_fit_on_paper(open_report: Open) -> None:
@@ -325,20 +295,8 @@ def test_tables_fit_on_paper(open_report: Open) -> None:
             width = int(millimetres / 25.4 * 96)
             page = open_report(made, viewport={"width": width, "height": 1000})
             page.emulate_media(media="print")
-            widths = page.evaluate(
-                "kind => [...document.querySelectorAll(`.${kind} table`)]"
-                ".filter(table => table.checkVisibility())"
-                ".map(table => table.getBoundingClientRect().width)",
-                kind,
-            )
-            assert all(found <= width + 1 for found in widths)
-
-
-def test_the_page_prints(open_report: Open, tmp_path: Path) -> None:
-    page = open_report(reports.report())
-    pdf = page.pdf(prefer_css_page_size=True)
-    assert pdf.startswith(b"%PDF")
-    assert 1 < pdf.count(b"/Type /Page\n") < 8
+            boxes = [one.bounding_box() for one in page.locator(f".{kind} table:visible").all()]
+            assert all(box["width"] <= width + 1 for box in boxes if box)
 
 
 # ---- hard cases -----------------------------------------------------------------------------
@@ -379,10 +337,6 @@ def test_a_live_page_asks_again_and_keeps_what_was_typed(
     page.wait_for_function("() => window.before === undefined")
     page.wait_for_function("() => document.querySelector('.count')?.textContent === '3 of 6 rows'")
     assert search.input_value() == "reaugkd"
-
-
-def test_a_live_page_can_be_paused(open_report: Open) -> None:
-    page = open_report(reports.report(), live=True)
     pause = page.get_by_role("button", name="Pause updates")
     pause.click()
     assert pause.get_attribute("aria-pressed") == "true"

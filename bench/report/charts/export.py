@@ -11,9 +11,7 @@ from xml.etree import ElementTree
 
 from bench.report.charts.theme import CONFIG, VARIABLES
 from bench.report.section import Picture
-from reaugkd.errors import UnknownNameError
 
-FORMATS = ("svg", "png", "pdf")
 SCALE = 2
 """Pixels of a PNG per pixel of the page."""
 
@@ -28,15 +26,9 @@ EMPTY = ("", "M0,0h0v0h0Z")
 
 
 def drawn_as(picture: Picture, kind: str) -> bytes:
-    """The picture as a file of one of :data:`FORMATS`, in the light theme.
-
-    Raises:
-        UnknownNameError: for another format.
-    """
+    """The picture as a file, ``png``, ``pdf`` or ``svg``, in the light theme."""
     import vl_convert
 
-    if kind not in FORMATS:
-        raise UnknownNameError("format of a picture", kind, FORMATS)
     spec = picture.draw(picture.frame).to_dict(validate=False) | {"config": CONFIG}
     if kind == "png":
         return bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))

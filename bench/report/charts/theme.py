@@ -85,6 +85,7 @@ CONFIG: dict[str, Any] = {
         "labelColor": SOFT,
         "titleColor": INK,
         "titleFontWeight": "normal",
+        "titlePadding": 8,  # the page may have a wider font
         "gridColor": LINE,
         "domainColor": SOFT,
         "tickColor": SOFT,

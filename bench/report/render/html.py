@@ -10,8 +10,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from bench.report.build import Part, Report
 from bench.report.charts.export import panels
@@ -87,22 +87,18 @@ def render(report: Report, *, command: str, live: bool = False, seconds: float =
     page = _Page(report)
     sections = page.sections()
     pictures = {one["picture"].name: one for section in sections for one in section["pictures"]}
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            sections=sections,
-            answer=next((pictures[name] for name in ANSWERS if name in pictures), None),
-            commands=[(text, what) for text, (_, what) in page.commands.items()],
-            run_commands=list(dict.fromkeys(_run_commands(report))),
-            page_command=command,
-            meta=list(_meta(report)),
-            colours=COLOURS,
-            shapes=SHAPES,
-            refresh=max(REFRESH, ceil(PATIENCE * seconds)) if live else None,
-            source=lambda name: Markup((TEMPLATES / name).read_text("utf-8")),
-        )
+    return _template().render(
+        report=report,
+        sections=sections,
+        answer=next((pictures[name] for name in ANSWERS if name in pictures), None),
+        commands=[(text, what) for text, (_, what) in page.commands.items()],
+        run_commands=_run_commands(report),
+        page_command=command,
+        meta=list(_meta(report)),
+        colours=COLOURS,
+        shapes=SHAPES,
+        refresh=max(REFRESH, ceil(PATIENCE * seconds)) if live else None,
+        source=lambda name: Markup((TEMPLATES / name).read_text("utf-8")),
     )
 
 
@@ -220,9 +216,10 @@ def figures(text: str) -> Markup:
     >>> figures("84.31 ± 0.52 (3)")
     Markup('84.31<small> ± 0.52 (3)</small>')
     """
-    at = min((at for sign in (" ±", " [", " (") if (at := text.find(sign)) > 0), default=len(text))
-    rest = Markup("<small>{}</small>").format(text[at:]) if text[at:] else ""
-    return Markup("{}{}").format(text[:at], rest)
+    places = [at for sign in (" ±", " [", " (") if (at := text.find(sign)) > 0]
+    if not places or text[min(places) - 1] not in "0123456789%":
+        return escape(text)
+    return Markup("{}<small>{}</small>").format(text[: min(places)], text[min(places) :])
 
 
 def fact(sentence: str) -> tuple[str, str] | None:
@@ -236,11 +233,10 @@ def fact(sentence: str) -> tuple[str, str] | None:
     return (name, value) if sign and plain and name != "Warning" else None
 
 
-def _run_commands(report: Report) -> Iterator[str]:
+def _run_commands(report: Report) -> list[str]:
     run = report.about.get("run") or {}
-    for one in (*(run.get("merged") or ()), run, *(report.about.get("plans") or ())):
-        if one.get("command"):
-            yield str(one["command"])
+    plans = (*(run.get("merged") or ()), run, *(report.about.get("plans") or ()))
+    return list(dict.fromkeys(plan["command"] for plan in plans if plan.get("command")))
 
 
 def _meta(report: Report) -> Iterator[tuple[str, str]]:
@@ -255,7 +251,7 @@ def _meta(report: Report) -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _environment() -> Environment:
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -264,7 +260,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"prose": prose, "figures": figures, "fact": fact}
-    environment.filters |= {"variable": VARIABLES.get}
+    environment.filters["variable"] = VARIABLES.get
     environment.filters["tone"] = lambda text: TONES.get(text.rsplit(" ", 1)[-1], "")
     environment.tests["fact"] = lambda sentence: fact(sentence) is not None
-    return environment
+    return environment.get_template("report.html.j2")
