@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from bench.report.document import Report
-from bench.report.page import render
+
+from bench.report.build import Report
+from bench.report.render.html import render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -71,11 +72,6 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(file.as_uri())
-        if any(section.figures for section in report.sections):
-            page.wait_for_function(
-                "() => [...document.querySelectorAll('.plot')]"
-                ".every(plot => plot.querySelector('svg.main-svg'))"
-            )
         complaints.extend(
             f"asked for {url}"
             for url in asked

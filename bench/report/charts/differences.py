@@ -1,12 +1,12 @@
-"""Differences with their intervals around no difference: who is better, and whether it holds."""
+"""Pictures of differences: between methods, between runs, and what a gain is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.charts.form import Axis, Mark, picture
-from bench.report.charts.names import Named
+from bench.report.charts.forms import Axis, Form, Mark, picture
+from bench.report.charts.spread import NOTE, spread
 from bench.report.frame import Row, rows
 from bench.report.names import shorter
 from bench.report.section import Picture
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 OFF = "off"
 HOLDING = (Verdict.BETTER, Verdict.WORSE)
+REFERENCE, NO_BASE = "reference", "no knowledge base"
 
 
-def pictures(frame: DataFrame) -> Iterator[Picture]:
+def of_methods(frame: DataFrame) -> Iterator[Picture]:
     """Differences from the baseline, and gains of retrieval, of the frame of comparisons."""
     lines = [row for row in rows(frame) if row.difference]
-    for kind, name in (("baseline", "differences"), ("retrieval", "gains")):
-        if shown := [row for row in lines if row.kind == kind]:
-            gain = kind == "retrieval"
-            title = "Gain of retrieval" if gain else f"Differences from {shown[0].baseline}"
-            than = "the student alone" if gain else shown[0].baseline
-            yield _forest(name, title, than, shown)
+    if shown := [row for row in lines if row.kind == "baseline"]:
+        baseline = shown[0].baseline
+        yield _forest("differences", f"Differences from {baseline}", baseline, shown)
+    if shown := [row for row in lines if row.kind == "retrieval"]:
+        yield _forest("gains", "Gain of retrieval", "the student alone", shown)
 
 
-def between_runs(frame: DataFrame) -> Iterator[Picture]:
+def of_runs(frame: DataFrame) -> Iterator[Picture]:
     """Every run minus the first, of the frame of a comparison of runs."""
     if shown := [row for row in rows(frame) if row.difference]:
         first = shown[0].first
@@ -39,36 +39,65 @@ def between_runs(frame: DataFrame) -> Iterator[Picture]:
 
 def _forest(name: str, title: str, than: str, lines: Sequence[Row]) -> Picture:
     short = shorter(dict.fromkeys(row.retrieval for row in lines if row.retrieval != OFF))
-    named = len({getattr(row, "run", None) for row in lines}) > 1
+    several_runs = len({getattr(row, "run", None) for row in lines}) > 1
+    marks: list[Mark] = []
+    for row in lines:
+        place = row.method if row.retrieval == OFF else f"{row.method} + {short[row.retrieval]}"
+        place += f", {row.run}" if several_runs else ""
+        low, high = row.difference.low, row.difference.high
+        ends = "" if low is None else f" {interval(row.difference)}"
+        mark: Mark = {
+            "panel": row.title,
+            "y": place,
+            "x": 100 * row.difference.estimate,
+            "low": None if low is None else 100 * low,
+            "high": None if high is None else 100 * high,
+            "rule": 0.0,
+            "series": row.outcome,
+            "text": f"{place}: {signed(row.difference.estimate)} points{ends}, {row.verdict}",
+        }
+        names = ("task", "method", "retrieval", "metric")
+        marks.append(mark | {name: getattr(row, name) for name in names})
     notes = []
     if any(row.difference.low is not None for row in lines):
         notes.append("Lines are 95 % intervals over seeds and examples, without Holm's correction.")
     if any(row.difference.low is None for row in lines):
         notes.append("One seed has no interval: such a difference may be chance.")
     holding = sum(row.outcome in HOLDING for row in lines)
-    told = f"{holding} of {len(lines)} differences hold after Holm's correction."
-    marks = (_mark(row, short, named=named) for row in lines)
-    return picture(name, title, marks, Named(Axis(f"{{metric}}, points above {than}")), notes, told)
+    lead = f"{holding} of {len(lines)} differences hold after Holm's correction."
+    form = Form("rows", Axis(f"{{metric}}, points above {_literal(than)}"), Axis(""))
+    return picture(name, title, marks, form, notes, lead)
 
 
-def _mark(row: Row, short: dict[str, str], *, named: bool) -> Mark:
-    place = row.method if row.retrieval == OFF else f"{row.method} + {short[row.retrieval]}"
-    place += f", {row.run}" if named else ""
-    low, high = (
-        None if end is None else 100 * end for end in (row.difference.low, row.difference.high)
-    )
-    ends = "" if low is None else f" {interval(row.difference)}"
-    return {
-        "panel": row.title,
-        "y": place,
-        "x": 100 * row.difference.estimate,
-        "low": low,
-        "high": high,
-        "rule": 0.0,
-        "series": row.outcome,
-        "text": f"{place}: {signed(row.difference.estimate)} points{ends}, {row.verdict}",
-        "task": row.task,
-        "method": row.method,
-        "retrieval": row.retrieval,
-        "metric": row.metric,
-    }
+def _literal(name: str) -> str:
+    """A name for the title of an axis, where braces are for the metric."""
+    return name.replace("{", "{{").replace("}", "}}")
+
+
+def attribution(frame: DataFrame) -> Iterator[Picture]:
+    """A panel per task, a row per change, a mark per method; none where nothing was changed."""
+    lines = [row for row in rows(frame) if row.gain.mean is not None]
+    if all(row.factor == REFERENCE for row in lines):
+        return
+    marks: list[Mark] = []
+    for row in lines:
+        gain, change = spread(row.gain), f"{row.factor}: {row.level}"
+        ends = "" if gain.low is None else f" [{gain.low:+z.2f}, {gain.high:+z.2f}]"
+        mark: Mark = {
+            "panel": row.title,
+            "y": {REFERENCE: REFERENCE, NO_BASE: row.level}.get(row.factor, change),
+            **gain.at("x"),
+            "rule": 0.0,
+            "series": row.method,
+            "text": f"{row.method}, {change}: {gain.mean:+z.2f} points{ends}, n = {row.n}",
+        }
+        marks.append(mark | {name: getattr(row, name) for name in ("task", "method", "factor")})
+    notes = [
+        "Test split: score with that knowledge base, or that control, minus that of the same "
+        "student alone. Shuffled labels and random keys must not help: a gain of retrieval begins "
+        "above them."
+    ]
+    if any(row.gain.sd is not None for row in lines):
+        notes.append(NOTE)
+    form = Form("rows", Axis("gain, points"), Axis(""))
+    yield picture("attribution", "What the gain is made of", marks, form, notes)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.measure import history
 from bench.measure.history import HistoryEntry
 from bench.records.latency_cell import LatencyCell
-from bench.report.charts.form import Axis, Mark, picture
-from bench.report.charts.points import Points
+from bench.report.charts.forms import Axis, Form, Mark, picture, with_levels
+from bench.report.charts.spread import percent
 from bench.report.section import Picture
 
 Course = tuple[HistoryEntry, ...]
@@ -16,81 +16,58 @@ Course = tuple[HistoryEntry, ...]
 
 def pictures(entries: Iterable[HistoryEntry]) -> Iterator[Picture]:
     """A panel per machine, a line per cell, the limits; none where nothing was measured."""
-    courses = [one for one in history.series(entries) if any(entry.ratio for entry in one)]
     machines: dict[str, list[Course]] = {}
-    for course in courses:
-        name = f"{course[0].cpu}, {course[0].cores} cores"
-        machines.setdefault(name, []).append(course)
-    if not machines:
-        return
-    yield picture(
-        "gate-history",
-        "History of the gate",
-        (mark for name, group in machines.items() for mark in _marks(name, group)),
-        Points(Axis("call of the gate"), Axis("overhead, % of forward", log=True), joined=True),
-        (
+    for course in history.series(entries):
+        if any(entry.ratio for entry in course):
+            name = f"{course[0].cpu}, {course[0].cores} cores"
+            machines.setdefault(name, []).append(course)
+    marks = [mark for name, courses in machines.items() for mark in _panel(name, courses)]
+    if marks:
+        form = Form("lines", Axis("call of the gate"), Axis("overhead, % of forward", log=True))
+        note = (
             "Overhead of each cell at each call of bench gate, with its 95 % interval. A gap: "
-            "nothing was measured.",
-        ),
-    )
+            "nothing was measured."
+        )
+        yield picture("gate-history", "History of the gate", marks, form, (note,))
 
 
-def _marks(name: str, courses: Sequence[Course]) -> Iterator[Mark]:
+def _panel(name: str, courses: Sequence[Course]) -> Sequence[Mark]:
     """All lines have all calls of their panel, so that the calls are in order."""
-    times = sorted({entry.time for course in courses for entry in course})
-    rest = sorted({entry.limit for course in courses for entry in course})
-    cells = [course[0].cell for course in courses]
-    fields = LatencyCell.model_fields
-    alone = {axis for axis in fields if len({getattr(cell, axis) for cell in cells}) == 1}
+    every = [entry for course in courses for entry in course]
+    dates = _dates(sorted({entry.time for entry in every}))
+    marks: list[Mark] = []
     for course in courses:
-        label, at = _label(course[0], alone), {entry.time: entry for entry in course}
-        for time, date in zip(times, dates(times), strict=True):
-            entry, rule = at.get(time), rest.pop(0) if rest else None
-            ratio = entry.ratio if entry else None
-            yield {
-                "panel": name,
-                "series": label,
-                "x": date,
-                "y": 100 * ratio.estimate if ratio else None,
-                "low": 100 * ratio.low if ratio else None,
-                "high": 100 * ratio.high if ratio else None,
-                "rule": None if rule is None else 100 * rule,
-                "rule_text": None if rule is None else f"limit {100 * rule:g} %",
-                "text": _text(label, entry) if entry else "",
-                "base": course[0].cell.base,
-                "backend": course[0].cell.backend,
-            }
+        cell, entries = course[0].cell, {entry.time: entry for entry in course}
+        at = {"panel": name, "series": _label(cell, courses), "text": ""}
+        at |= {"base": cell.base, "backend": cell.backend}
+        for time, date in dates.items():
+            mark: Mark = {**at, "x": date, "y": None}
+            if (entry := entries.get(time)) and entry.ratio:
+                ratio = percent(entry.ratio)
+                commit = f"{entry.commit or 'no commit'}{'+' if entry.dirty else ''}"
+                text = f"{at['series']}: {ratio:%}, {entry.verdict}; {commit}, {time}"
+                mark |= {**ratio.at("y"), "text": text}
+            marks.append(mark)
+    limits = sorted({100 * entry.limit for entry in every})
+    return with_levels(marks, {limit: f"limit {limit:g} %" for limit in limits})
 
 
-def _label(entry: HistoryEntry, alone: Iterable[str]) -> str:
+def _label(cell: LatencyCell, courses: Sequence[Course]) -> str:
     """The base and the backend, and what else tells the cell from the others of its panel."""
-    cell, alike = entry.cell, {*alone, "base", "backend"}
-    told = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
-    told["lengths"] = cell.lengths
-    rest = [told.get(axis, f"{axis} {value}") for axis, value in cell if axis not in alike]
-    return " ".join((cell.base, cell.backend, *rest))
+    words = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
+    words["lengths"] = cell.lengths
+    told = [cell.base, cell.backend]
+    for axis, value in cell:
+        varies = len({getattr(course[0].cell, axis) for course in courses}) > 1
+        if varies and axis not in ("base", "backend"):
+            told.append(words.get(axis, f"{axis} {value}"))
+    return " ".join(told)
 
 
-def dates(times: Sequence[str]) -> tuple[str, ...]:
-    """No longer than it takes to tell the calls apart: to the day, the minute or the second.
-
-    >>> dates(["2026-11-20T20:29:44+00:00", "2026-11-21T20:29:44+00:00"])
-    ('2026-11-20', '2026-11-21')
-    >>> dates(["2026-11-20T20:29:44+00:00", "2026-11-20T21:29:44+00:00"])
-    ('2026-11-20 20:29', '2026-11-20 21:29')
-    """
+def _dates(times: Sequence[str]) -> dict[str, str]:
+    """Times by no more than tells them apart: to the day, the minute or the second."""
     for length in (10, 16, 19):
-        short = tuple(time[:length].replace("T", " ") for time in times)
-        if len(set(short)) == len(set(times)):
-            return short
-    return tuple(times)
-
-
-def _text(label: str, entry: HistoryEntry) -> str:
-    ratio = entry.ratio
-    told = "nothing measured"
-    if ratio is not None:
-        low, high = 100 * ratio.low, 100 * ratio.high
-        told = f"{100 * ratio.estimate:.2f} % [{low:.2f}, {high:.2f}]"
-    commit = entry.commit or "no commit"
-    return f"{label}: {told}, {entry.verdict}; {commit}{'+' if entry.dirty else ''}, {entry.time}"
+        dates = {time: time[:length].replace("T", " ") for time in times}
+        if len(set(dates.values())) == len(times):
+            break
+    return dates

@@ -1,20 +1,19 @@
-"""What accuracy costs: the score against search time, memory, and the time added to a forward."""
+"""Pictures of what accuracy costs: against search time, memory, and the time added to a forward."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.records.measurement import LatencyRecord
-from bench.report.charts.form import Axis, Mark, picture
-from bench.report.charts.points import Points
-from bench.report.charts.spread import NOTE, TEST, Mean, figure, spread
+from bench.report.charts.forms import Axis, Form, Mark, picture
+from bench.report.charts.spread import NOTE, TEST, figure, spread
 from bench.report.frame import Row, rows
 from bench.report.names import shorter
 from bench.report.section import Picture
-from bench.report.summary import number, size
+from bench.report.summary import each, number, size
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,8 +27,7 @@ Place = tuple[str, str, str]
 """Task, method and index."""
 
 
-@dataclass(frozen=True)
-class Frames:
+class Frames(NamedTuple):
     """What the pictures stand on: the frames of retrieval, of its costs and of scores."""
 
     effects: DataFrame
@@ -37,54 +35,29 @@ class Frames:
     scores: DataFrame
 
 
-class _Point(NamedTuple):
-    effect: Row
-    behind: str
-    cost: float
-    score: Mean
-
-
-class _Best(NamedTuple):
-    """The best student without retrieval: what any cost must be worth."""
-
-    method: str
-    score: float
-
-
-class _Price(NamedTuple):
-    """What a cost is called, how it is said, and what there is to know of it."""
-
-    name: str
-    title: str
-    axis: Axis
-    say: Callable[[float], str]
-    note: str
-
-
-def by_time(frames: Frames) -> Iterator[Picture]:
-    """The score against the time of one search, a panel per task and test split."""
-    price = _Price(
-        "accuracy-by-search-time",
-        "Score against search time",
-        Axis("one search, µs (median)", log=True),
+def pictures(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[Picture]:
+    """Recall, then scores against search time, memory and added time; those with figures."""
+    yield from recall(frames)
+    costs = rows(frames.costs)
+    yield from _picture(
+        "search time",
+        "one search, µs (median)",
+        {_place(row): row.search_us_p50 for row in costs},
         lambda value: f"{number(value)} µs",
         "Search time: one query, one thread, index call only, in a hot loop; what retrieval adds "
         "to a forward is measured by bench latency.",
+        frames,
     )
-    yield from _build(price, {_at(row): row.search_us_p50 for row in rows(frames.costs)}, frames)
-
-
-def by_memory(frames: Frames) -> Iterator[Picture]:
-    """The score against the memory of what answers, a panel per task and test split."""
-    price = _Price(
-        "accuracy-by-memory",
-        "Score against memory",
-        Axis("index, soft labels and ids, MiB", log=True),
+    yield from _picture(
+        "memory",
+        "index, soft labels and ids, MiB",
+        {_place(row): _memory(row) for row in costs},
         lambda value: size(value * MIB),
         "Memory: the index with the vectors in it, soft labels and ids, by their own formulas; "
         "resident memory is measured by bench memory.",
+        frames,
     )
-    yield from _build(price, {_at(row): memory(row) for row in rows(frames.costs)}, frames)
+    yield from by_added_time(frames, records)
 
 
 def by_added_time(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[Picture]:
@@ -97,120 +70,135 @@ def by_added_time(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[
     for record in sorted(records, key=lambda r: (r.cell.precision != "fp32", r.cell.k, r.key)):
         if record.result is not None and record.cell.batch == 1:
             used.setdefault((record.cell.base, record.cell.backend), record)
-    effects = rows(frames.effects)
-    bases = {_at(row): (row.task, row.index.split(", ")[0]) for row in effects}
-    measured = {at: used[base] for at, base in bases.items() if base in used}
-    prices = {at: one.result.added.p50 for at, one in measured.items() if one.result}
+    bases = {_place(row): (row.task, row.index.split(", ")[0]) for row in rows(frames.effects)}
+    measured = {place: used[base] for place, base in bases.items() if base in used}
     cells = [record.cell for record in measured.values()]
     sizes = dict.fromkeys(f"{cell.base} {cell.size:,}" for cell in cells)
     settings = dict.fromkeys(f"{cell.precision}, k {cell.k}" for cell in cells)
-    price = _Price(
-        "accuracy-by-added-time",
-        "Score against added time",
-        Axis("added to a forward, ms (median)", log=True),
+    yield from _picture(
+        "added time",
+        "added to a forward, ms (median)",
+        {place: record.result.added.p50 for place, record in measured.items() if record.result},
         lambda value: f"{number(value)} ms",
         "Added time: everything that retrieval adds to the forward of one input, as bench latency "
         f"measured it over bases of their own ({', '.join(sizes)} entries; {'; '.join(settings)}); "
         "scores are of the run.",
+        frames,
     )
-    yield from _build(price, prices, frames)
 
 
-def _at(row: Row) -> Place:
+def recall(frames: Frames) -> Iterator[Picture]:
+    """How exact an index is against its search time: a point per student's index."""
+    times = {_place(row): row.search_us_p50 for row in rows(frames.costs)}
+    shown = [row for row in rows(frames.effects) if row.recall.mean is not None]
+    shown = [row for row in shown if _place(row) in times]
+    names = shorter(dict.fromkeys(row.index for row in shown))
+    if len(names) < 2:
+        return  # one index has nothing to be compared with
+    marks: list[Mark] = []
+    for row in shown:
+        index, share, time = names[row.index], 100 * row.recall.mean, times[_place(row)]
+        text = f"{row.method}, {index}: {share:.2f} % at {number(time)} µs"
+        mark = {"panel": row.title, "series": index, "x": time, "y": share, "text": text}
+        marks.append({**mark, "task": row.task, "method": row.method, "index": row.index})
+    note = (
+        f"Recall@{each([row.k_max for row in shown])} against exact search, of the test split's "
+        "queries. A point is a student; means over seeds. Search time: one query, one thread, "
+        "index call only, in a hot loop."
+    )
+    form = Form("points", Axis("one search, µs (median)", log=True), Axis("recall, %"))
+    yield picture("recall-by-search-time", "Recall against search time", marks, form, (note,))
+
+
+def _place(row: Row) -> Place:
     return row.task, row.method, row.index
 
 
-def memory(row: Row) -> float:
+def _memory(row: Row) -> float:
     """MiB of index, soft labels and ids; the float32 keys are in the index, not counted twice."""
     keys = 4 * row.entries * row.width
     return float(row.index_bytes + max(0.0, row.kb_bytes - keys)) / MIB
 
 
-def _build(price: _Price, prices: Mapping[Place, float], frames: Frames) -> Iterator[Picture]:
-    effects, scores = rows(frames.effects), rows(frames.scores)
-    short = shorter(effect.index for effect in effects)
-    groups: dict[tuple[str, str], list[_Point]] = {}
-    for effect in effects:
-        cost = prices.get(_at(effect))
-        if cost is not None and effect.on.mean is not None:
-            point = _Point(effect, short[effect.index], cost, spread(effect.on))
-            groups.setdefault((effect.task, effect.split), []).append(point)
-    if not groups:
+def _picture(
+    cost: str,
+    axis: str,
+    costs: Mapping[Place, float],
+    say: Callable[[float], str],
+    note: str,
+    frames: Frames,
+) -> Iterator[Picture]:
+    """A panel per task and test split; none where nothing has both a cost and a score.
+
+    Args:
+        axis: the title of that of the cost.
+        say: a cost in words.
+        note: what there is to know of it.
+    """
+    effects = rows(frames.effects)
+    short = shorter(row.index for row in effects)
+    priced = [row for row in effects if costs.get(_place(row)) is not None]
+    shown = [row for row in priced if row.on.mean is not None]
+    if not shown:
         return
-    pairs = {(point.effect.method, point.effect.index) for g in groups.values() for point in g}
-    apart = len(pairs) <= MOST_SERIES
-    marks, told = [], []
-    for (task, split), points in groups.items():
-        best = _best(scores, task, split)
-        undominated = _front(points, best)
-        marks += [
-            _mark(point, best, price, apart=apart, on_front=point in undominated)
-            for point in points
-        ]
-        told += [f"{points[0].effect.title}, Pareto front: {_front_told(undominated, price.say)}."]
+    apart = len({(row.method, row.index) for row in shown}) <= MOST_SERIES
+    panels: dict[tuple[str, str], list[Mark]] = {}
+    for row in shown:
+        score, price, index = spread(row.on), costs[_place(row)], short[row.index]
+        mark: Mark = {
+            "panel": row.title,
+            "series": f"{row.method}, {index}" if apart else row.method,
+            "x": price,
+            **score.at("y"),
+            "text": f"{row.method}, {index}: {figure(score.mean)} at {say(price)}",
+        }
+        mark |= {name: getattr(row, name) for name in ("metric", "task", "method", "index")}
+        panels.setdefault((row.task, row.split), []).append(mark)
+    fronts = []
+    for (task, split), marks in panels.items():
+        off, method = _best(rows(frames.scores), task, split)
+        front = _front(marks, -math.inf if off is None else off)
+        told = "; ".join(mark["text"] for mark in front) or "no index beats the best without"
+        fronts.append(f"{marks[0]['panel']}, Pareto front: {told}.")
+        level = None if off is None else f"off, {method}: {off:.2f}"
+        for mark in marks:
+            mark |= {"front": mark in front, "rule": off, "rule_text": level}
     notes = [
         "A point is a method behind an index. Dashed: the best student without retrieval, which "
         "costs nothing. Line: the Pareto front of the means that beat it at their cost; whether a "
         "difference holds stands in the comparisons.",
-        price.note,
+        note,
     ]
-    if any(mark["low"] is not None for mark in marks):
+    every = [mark for marks in panels.values() for mark in marks]
+    if any(mark["low"] is not None for mark in every):
         notes.append(f"{NOTE} {TEST}")
-    form = Points(price.axis, Axis("{metric}, points"))
-    yield picture(price.name, price.title, marks, form, notes, " ".join(told))
+    name = f"accuracy-by-{cost.replace(' ', '-')}"
+    form = Form("points", Axis(axis, log=True), Axis("{metric}, points"))
+    yield picture(name, f"Score against {cost}", every, form, notes, " ".join(fronts))
 
 
-def _best(scores: Sequence[Row], task: str, split: str) -> _Best | None:
+def _best(scores: Sequence[Row], task: str, split: str) -> tuple[float | None, str]:
+    """The best student without retrieval: what any cost must be worth."""
     students = [
-        _Best(score.method, 100 * score.value.mean)
-        for score in scores
-        if (score.task, score.split) == (task, split)
-        and score.selects
-        and score.retrieval == "off"
-        and score.value.mean is not None
+        (100 * row.value.mean, row.method)
+        for row in scores
+        if (row.task, row.split, row.retrieval) == (task, split, "off")
+        and row.selects
+        and row.value.mean is not None
     ]
-    return max(students, key=lambda student: student.score, default=None)
+    return max(students, key=itemgetter(0), default=(None, ""))
 
 
-def _front(points: Sequence[_Point], best: _Best | None) -> list[_Point]:
+def _front(marks: Sequence[Mark], floor: float) -> list[Mark]:
     """What neither another point nor the best student without retrieval dominates, cheapest first.
 
     A point dominates what costs no less and is worth no more; of equal points all stay.
     """
-    places = [(point.cost, point.score.mean or 0.0) for point in points]
-    floor = best.score if best else -math.inf
-    kept = [
-        point
-        for point, (cost, score) in zip(points, places, strict=True)
+    places = [(mark["x"], mark["y"]) for mark in marks]
+    front = [
+        mark
+        for mark, (cost, score) in zip(marks, places, strict=True)
         if score > floor
         and not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in places)
     ]
-    return sorted(kept, key=lambda point: point.cost)
-
-
-def _mark(point: _Point, best: _Best | None, price: _Price, *, apart: bool, on_front: bool) -> Mark:
-    effect = point.effect
-    return {
-        "panel": effect.title,
-        "series": f"{effect.method}, {point.behind}" if apart else effect.method,
-        "x": point.cost,
-        "y": point.score.mean,
-        "low": point.score.low,
-        "high": point.score.high,
-        "front": on_front,
-        "rule": best.score if best else None,
-        "rule_text": f"off, {best.method}: {best.score:.2f}" if best else None,
-        "text": _text(point, price.say),
-        "metric": effect.metric,
-        "task": effect.task,
-        "method": effect.method,
-        "index": effect.index,
-    }
-
-
-def _front_told(points: Sequence[_Point], say: Callable[[float], str]) -> str:
-    return "; ".join(_text(point, say) for point in points) or "no index beats the best without"
-
-
-def _text(point: _Point, say: Callable[[float], str]) -> str:
-    return f"{point.effect.method}, {point.behind}: {figure(point.score.mean)} at {say(point.cost)}"
+    return sorted(front, key=itemgetter("x"))

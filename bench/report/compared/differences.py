@@ -215,6 +215,6 @@ SECTION = Section(
     "Comparisons",
     _rows,
     _views,
-    pictures=lambda frame, _: differences.between_runs(frame),
+    pictures=lambda frame, _: differences.of_runs(frame),
 )
 UNMATCHED = Section("only-in-one", "Comparisons", _unmatched, _unmatched_views, under="comparisons")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.report.charts import recall, tradeoff
+from bench.report.charts import tradeoff
 from bench.report.inputs import RunInputs
 from bench.report.section import INDEX, METHOD, TASK, Column, Picture, Section, View
 from bench.report.sections import costs, retrieval, scores
@@ -63,10 +63,7 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
 def _pictures(frame: DataFrame, inputs: RunInputs) -> Iterator[Picture]:
     frames = tradeoff.Frames(*map(inputs.frame, (retrieval.SECTION, costs.SECTION, scores.SECTION)))
     timed = [record for measured in inputs.beside for record in measured.latency]
-    yield from recall.by_search_time(frames.effects, frames.costs)
-    yield from tradeoff.by_time(frames)
-    yield from tradeoff.by_memory(frames)
-    yield from tradeoff.by_added_time(frames, timed)
+    return tradeoff.pictures(frames, timed)
 
 
 SECTION = Section("ann", "Indexes", _rows, _views, pictures=_pictures)

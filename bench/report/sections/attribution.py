@@ -21,7 +21,7 @@ from bench.pipeline.knowledge_base import NONE, percent
 from bench.records.planned import Planned
 from bench.records.results import BASE_AXES, HELD_OUT, Results
 from bench.records.run import Record, RetrievalResult, Scores
-from bench.report.charts import attribution as chart
+from bench.report.charts import differences
 from bench.report.examples import SECOND_HEAD, TEMPERATURE, Answer, with_base, with_control
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
@@ -257,5 +257,9 @@ def _notes(tests: int) -> tuple[str, ...]:
 
 
 SECTION = Section(
-    "attribution", "Attribution", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+    "attribution",
+    "Attribution",
+    _rows,
+    _views,
+    pictures=lambda frame, _: differences.attribution(frame),
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.report.charts import beta_tau as chart
+from bench.report.charts import settings
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.section import INDEX, METHOD, TASK, Column, Section, View
@@ -99,5 +99,5 @@ def _notes(lines: Sequence[Row]) -> Iterator[str]:
 
 
 SECTION = Section(
-    "beta-tau", "beta and tau", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+    "beta-tau", "beta and tau", _rows, _views, pictures=lambda frame, _: settings.beta_tau(frame)
 )

@@ -223,5 +223,5 @@ SECTION = Section(
     "Comparisons",
     _rows,
     _views,
-    pictures=lambda frame, _: differences.pictures(frame),
+    pictures=lambda frame, _: differences.of_methods(frame),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report.charts import curves as chart
+from bench.report.charts import settings
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
 from bench.report.section import Section
@@ -61,5 +61,5 @@ def _rows(inputs: RunInputs) -> DataFrame:
 
 
 SECTION = Section(
-    "curves", "Training curves", _rows, pictures=lambda frame, _: chart.pictures(frame)
+    "curves", "Training curves", _rows, pictures=lambda frame, _: settings.curves(frame)
 )

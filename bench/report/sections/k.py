@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.report.charts import by_k
+from bench.report.charts import settings
 from bench.report.frame import rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.section import INDEX, METHOD, TASK, Column, Section, View
@@ -110,4 +110,4 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
     yield View("Score at each k", columns, notes, by=("title", "method", "index", "seeds"))
 
 
-SECTION = Section("k", "k", _rows, _views, pictures=lambda frame, _: by_k.pictures(frame))
+SECTION = Section("k", "k", _rows, _views, pictures=lambda frame, _: settings.by_k(frame))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import LatencyRecord
-from bench.report.charts import overhead, recall
+from bench.report.charts import measured
 from bench.report.command_line import bases, has
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
@@ -209,7 +209,7 @@ SECTION = Section(
     "Latency of retrieval",
     _rows,
     _views,
-    pictures=lambda frame, _: (*overhead.pictures(frame), *recall.by_added_time(frame)),
+    pictures=lambda frame, _: (*measured.overhead(frame), *measured.recall(frame)),
     command=_command,
     tidy=("latency.csv", tidy),
 )

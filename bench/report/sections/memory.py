@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.records.measurement import MemoryRecord, MemoryResult
-from bench.report.charts import memory
+from bench.report.charts import measured
 from bench.report.command_line import bases
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
@@ -152,7 +152,7 @@ SECTION = Section(
     "Memory of the knowledge base",
     _rows,
     _views,
-    pictures=lambda frame, _: memory.pictures(frame),
+    pictures=lambda frame, _: measured.memory(frame),
     command=_command,
     tidy=("memory.csv", _tidy),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bench.report.charts import off_on as chart
+from bench.report.charts import scores as charts
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import CONTROLS, OFF, ON
@@ -196,5 +196,5 @@ def _average_notes(frame: DataFrame) -> Iterator[str]:
 
 
 SECTION = Section(
-    "off-on", "Retrieval off and on", _rows, _views, pictures=lambda frame, _: chart.pictures(frame)
+    "off-on", "Retrieval off and on", _rows, _views, pictures=lambda frame, _: charts.off_on(frame)
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.records.results import HELD_OUT
 from bench.records.run import Record, Scores
-from bench.report.charts import seeds
+from bench.report.charts import scores as charts
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import CONTROLS, MAJORITY, OFF, TEACHER
@@ -112,5 +112,5 @@ def _student(row: Row) -> bool:
 
 
 SECTION = Section(
-    "scores", "Scores", _rows, _views, pictures=lambda _, inputs: seeds.pictures(inputs.results)
+    "scores", "Scores", _rows, _views, pictures=lambda _, inputs: charts.seeds(inputs.results)
 )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.report.legacy import of_comparison
 
 from bench.records.results import Results, load
 from bench.report.build import NOT_GLUE, Report
@@ -335,37 +334,6 @@ def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
     made = build(pair(tmp_path, *found))
     assert table(made, "Differences").rows[0][4] == Verdict.NOT_SHOWN
     assert made.headline == ("second against first: 1 comparison: 1 without a difference shown.",)
-
-
-def test_the_picture_has_every_interval_and_says_what_holds(tmp_path: Path) -> None:
-    found = pair(
-        tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}), factory.contest({"kd": 0.8, "pkd": 0.7})
-    )
-    made = build(found)
-    (figure,) = [one for section in of_comparison(made).sections for one in section.figures]
-    (panel,) = figure.panels
-    (series,) = panel.series
-    assert series.x == ("kd", "pkd")
-    for at, one in enumerate(compared(found)):
-        assert series.y[at] == 100 * one.difference.estimate
-        assert series.low[at] == 100 * one.difference.low
-    assert [rule.y for rule in panel.rules] == [0.0]
-    assert "1 of 2 differences hold" in figure.alt
-    assert "MRPC kd in second" in figure.alt
-
-
-def test_intervals_of_several_runs_do_not_lie_on_each_other(tmp_path: Path) -> None:
-    found = CompareInputs(
-        [run(tmp_path / f"run-{n}", factory.contest({"kd": 0.7})) for n in range(3)]
-    )
-    (figure,) = [one for section in of_comparison(build(found)).sections for one in section.figures]
-    places = [place for series in figure.panels[0].series for place in series.x]
-    assert places == ["kd, run-1", "kd, run-2"]
-
-
-def test_without_an_interval_there_is_no_picture(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.8}, [0]))
-    assert not any(section.figures for section in of_comparison(build(found)).sections)
 
 
 def test_files_of_one_name_that_cannot_be_used_are_told_apart_by_their_run(tmp_path: Path) -> None:

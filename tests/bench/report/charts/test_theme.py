@@ -7,12 +7,13 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from bench.report.charts.palette import COLOURS, DISTINCT, SERIES, style, styles
+from bench.report.charts.theme import COLOURS, SERIES, SHAPES, style, styles
 
-THEMES = {"light": 0, "dark": 1}
+LIGHT, DARK = range(2)
 
 # Machado, Oliveira & Fernandes (2009), severity 1, for linear RGB.
 EYES = {
+    "any": np.eye(3),
     "protanopia": [
         [0.152286, 1.052583, -0.204868],
         [0.114503, 0.786281, 0.099216],
@@ -50,44 +51,33 @@ def contrast(one: str, other: str) -> float:
     return float(high / low)
 
 
-def series(theme: str) -> list[str]:
-    return [pair[THEMES[theme]] for pair in COLOURS.values() if pair[0] in SERIES]
+def series(theme: int) -> list[str]:
+    return [pair[theme] for pair in COLOURS.values() if pair[LIGHT] in SERIES]
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_colour_stands_out_from_the_paper_and_words_more_so(theme: str) -> None:
-    paper, ink, soft = (COLOURS[name][THEMES[theme]] for name in ("paper", "ink", "soft"))
-    assert min(contrast(colour, paper) for colour in series(theme)) >= 3
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_every_colour_stands_out_from_the_paper_and_its_neighbours_in_grey(theme: int) -> None:
+    paper, ink, soft = (COLOURS[name][theme] for name in ("paper", "ink", "soft"))
+    colours = series(theme)
+    assert min(contrast(colour, paper) for colour in colours) >= 3
     assert contrast(ink, paper) >= 7
     assert contrast(soft, paper) >= 4.5
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_neighbours_differ_in_grey(theme: str) -> None:
-    colours = series(theme)
     for one, after in pairwise([*colours, colours[0]]):
         assert contrast(one, after) >= 1.4, (one, after)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("eye", ["any", *EYES])
-def test_no_two_colours_look_the_same_to_any_eye(theme: str, eye: str) -> None:
-    seen = np.array(EYES[eye]) if eye != "any" else np.eye(3)
-    places = {colour: lab(seen @ linear(colour)) for colour in series(theme)}
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("eye", EYES)
+def test_no_two_colours_look_the_same_to_any_eye(theme: int, eye: str) -> None:
+    places = [lab(np.array(EYES[eye]) @ linear(colour)) for colour in series(theme)]
     # A difference of about 2.3 is just noticeable.
-    near = {
-        (one, other): float(np.linalg.norm(places[one] - places[other]))
-        for one, other in combinations(places, 2)
-    }
-    assert min(near.values()) >= 14, min(near, key=near.__getitem__)
+    assert min(np.linalg.norm(one - other) for one, other in combinations(places, 2)) >= 14
 
 
 def test_series_differ_in_colour_or_shape_as_long_as_there_are_pairs_of_them() -> None:
-    assert len({style(number)[:2] for number in range(DISTINCT)}) == DISTINCT
-    for number in range(DISTINCT):
+    distinct = len(SERIES) * len(SHAPES)
+    assert len({style(number)[:2] for number in range(distinct)}) == distinct
+    assert styles(["a", "b", "a", "c"]) == {"a": style(0), "b": style(1), "c": style(2)}
+    for number in range(distinct):
         pairs = zip(style(number), style(number + 1), strict=True)
         assert all(one != after for one, after in pairs)
-
-
-def test_a_label_has_one_look_wherever_it_appears() -> None:
-    assert styles(["a", "b", "a", "c"]) == {"a": style(0), "b": style(1), "c": style(2)}

@@ -1,4 +1,4 @@
-"""Colours, shapes and dashes of series: safe for colour-blind eyes, readable in grey, two themes.
+"""The look of pictures: safe for colour-blind eyes, readable in grey, in two themes.
 
 The hues are about those of Okabe and Ito, moved in lightness: every colour has at least 3:1
 contrast on the background of its theme (WCAG 1.4.11), and dark and light ones take turns, so that
@@ -8,7 +8,7 @@ neighbours in a legend differ in grey as well. Each series also has its own shap
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 COLOURS = {
     "paper": ("#ffffff", "#14181d"),
@@ -29,6 +29,9 @@ COLOURS = {
 PAPER, INK, SOFT, LINE, *SERIES = (light for light, _ in COLOURS.values())
 """Files are drawn in the light theme; so are pictures of the page, before names replace colours."""
 
+VARIABLES = {light: f"var(--{name})" for name, (light, _) in COLOURS.items()}
+"""A colour of the light theme -> as the page calls it."""
+
 SHAPES = {
     "circle": "M11 6A5 5 0 1 1 1 6a5 5 0 0 1 10 0z",
     "square": "M1.5 1.5h9v9h-9z",
@@ -43,9 +46,6 @@ SHAPES = {
 
 DASHES: tuple[tuple[float, ...], ...] = ((1, 0), (6, 2.5), (1.5, 2), (7, 2, 1.5, 2), (11, 3))
 """Lengths of ink and gap in pixels, in turns."""
-
-DISTINCT = len(SERIES) * len(SHAPES)
-"""So many series differ in colour or shape."""
 
 
 class Style(NamedTuple):
@@ -72,7 +72,43 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
     return {label: style(number) for number, label in enumerate(dict.fromkeys(labels))}
 
 
-def variable(colour: str) -> str:
-    """A colour of the light theme as the page calls it, e.g. ``var(--s0)``."""
-    name = next(name for name, (light, _) in COLOURS.items() if light == colour)
-    return f"var(--{name})"
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+CONFIG: dict[str, Any] = {
+    "background": PAPER,
+    "padding": {"left": 10, "right": 10, "top": 5, "bottom": 5},
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "aria": False,
+        "labelFontSize": 11,
+        "titleFontSize": 11.5,
+        "labelColor": SOFT,
+        "titleColor": INK,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,  # the page may have a wider font
+        "gridColor": LINE,
+        "domainColor": SOFT,
+        "tickColor": SOFT,
+        "tickSize": 4,
+        "labelOverlap": True,
+    },
+    "legend": {
+        "labelFontSize": 11,
+        "aria": False,
+        "labelColor": INK,
+        "symbolOpacity": 1,
+        "orient": "bottom",
+        "columns": 4,
+        "labelLimit": 260,
+    },
+    "title": {
+        "aria": False,
+        "fontSize": 12.5,
+        "color": INK,
+        "anchor": "start",
+        "limit": 420,
+    },
+    "axisX": {"grid": False},
+    "axisBand": {"grid": False},
+    "concat": {"spacing": 28},
+}
