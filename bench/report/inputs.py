@@ -102,12 +102,7 @@ class RunInputs(Inputs):
 
 
 class MeasuredInputs(Inputs):
-    """A folder of measurements, finished or not.
-
-    Args:
-        measurements: the folder.
-        kinds: which records to show.
-    """
+    """A folder of measurements, finished or not; of ``kinds`` only."""
 
     def __init__(
         self, measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memory")
@@ -141,12 +136,12 @@ class MeasuredInputs(Inputs):
         """Of the kinds that are shown."""
         return [record for record in self._read[0] if record.kind in self.kinds]
 
-    @cached_property
+    @property
     def latency(self) -> list[LatencyRecord]:
         """Cells of latency."""
         return [record for record in self.records if isinstance(record, LatencyRecord)]
 
-    @cached_property
+    @property
     def memory(self) -> list[MemoryRecord]:
         """Cells of memory."""
         return [record for record in self.records if isinstance(record, MemoryRecord)]
