@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from pandas import DataFrame
 
 from bench.report import headline
 from bench.report import lead as leads
@@ -20,9 +22,6 @@ from bench.report.names import Names
 from bench.report.section import Picture, Section, View
 from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS, latency, settings
 from bench.report.table import Table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SCHEMA = 1
 """Of the JSON file."""

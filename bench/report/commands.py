@@ -38,7 +38,7 @@ class Commands:
         if section.about and "key" not in titles:
             return None
         values = {title: getattr(row, title, None) for title in titles}
-        methods = [*section.methods(row)] if "method" in titles else []
+        methods = [m for m in section.methods(row) if m] if "method" in titles else []
         task, seed = values.get("task"), values.get("seed")
         if not set(methods) <= self._methods or not (methods or task):
             return None

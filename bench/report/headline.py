@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from pandas import DataFrame
 
 from bench.report.frame import Row, rows
 from bench.report.scores import CONTROLS, OFF
@@ -13,9 +14,6 @@ from bench.report.sections.latency import percent, verdict
 from bench.report.summary import number, size
 from bench.report.verdict import Verdict, chance, interval, signed
 from bench.stats.difference import LEVEL
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""
@@ -46,10 +44,8 @@ def of_run(
         baseline: what is compared with.
         missing: planned cells that have not run.
     """
-    pairs, compared, over, efforts, costs = (
-        rows(frames[name]) if name in frames else []
-        for name in ("off-on", "comparisons", "over-tasks", "effort", "costs")
-    )
+    sections = ("off-on", "comparisons", "over-tasks", "costs")
+    pairs, compared, over, costs = (rows(frames[name]) for name in sections)
     best = _best(pairs)
     if baseline is None or not compared or not best:
         return ()
@@ -62,7 +58,7 @@ def of_run(
         lines.append(_tally(from_baseline, baseline))
     lines += _gains([row for row in compared if row.kind == "retrieval" and row.difference])
     winners = [top.method for top in best.values()]
-    lines += _training(efforts, dict.fromkeys((*winners, baseline)))
+    lines += _training(frames["effort"], dict.fromkeys((*winners, baseline)))
     if costs:
         took = _range(number, [row.search_us_p50 for row in costs])
         held = _range(size, [row.kb_bytes + row.index_bytes for row in costs])
@@ -184,17 +180,11 @@ def _tested(compared: Iterable[Row]) -> tuple[int, Counter[str]]:
     return counts.total(), counts
 
 
-def _training(efforts: Iterable[Row], methods: Iterable[str]) -> Iterator[str]:
-    relative: dict[str, list[float]] = {}
-    for row in efforts:
-        if row.relative is not None and row.method != PLAIN:
-            relative.setdefault(row.method, []).append(row.relative)
-    times = [
-        f"{number(statistics.median(relative[method]))} times with {method}"
-        for method in methods
-        if method in relative
-    ]
-    if times:
+def _training(efforts: DataFrame, methods: Iterable[str]) -> Iterator[str]:
+    others = efforts[efforts["method"] != PLAIN] if len(efforts) else efforts
+    medians = others.groupby("method")["relative"].median().dropna() if len(others) else {}
+    shown = [method for method in methods if method in medians]
+    if times := [f"{number(medians[method])} times with {method}" for method in shown]:
         yield f"Training takes, beside {PLAIN}: {', '.join(times)}."
 
 

@@ -30,7 +30,7 @@ rows; the command that makes a row again comes from its fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench.report.frame import Row, rows
@@ -71,10 +71,9 @@ class Column:
 
     def of(self, line: Row) -> Any:
         """The value in a line of a table."""
-        row = self.row(line)
-        if row is None or callable(self.value):
-            return row and self.value(row)  # type: ignore[operator]  # it is callable here
-        return value_of(row, self.value)
+        if (row := self.row(line)) is None:
+            return None
+        return value_of(row, self.value) if isinstance(self.value, str) else self.value(row)
 
     def cell(self, line: Row) -> str:
         """The text in a line of a table."""
@@ -113,7 +112,6 @@ class View:
     """A table of a frame.
 
     Attributes:
-        title: heading.
         columns: labels first.
         notes: sentences below it.
         where: which rows of the frame it shows; all by default.
@@ -181,7 +179,6 @@ class Picture:
 
     Attributes:
         name: of its files and its anchor: lower case and ``-``.
-        title: heading.
         alt: what it shows, in a sentence or two, for whoever cannot see it.
         frame: what is drawn, a row per point; ``task`` and ``method`` are there for ``--select``.
         draw: makes the Altair chart of the rows that are left.
@@ -210,11 +207,6 @@ class Command:
     what: str
 
 
-def _method(row: Row) -> list[str]:
-    method = getattr(row, "method", None)
-    return [method] if method else []
-
-
 @dataclass(frozen=True)
 class Section(Generic[InputsT]):
     """A section of a report.
@@ -222,7 +214,6 @@ class Section(Generic[InputsT]):
     Attributes:
         name: of its files, its anchor and for ``--select``: lower case and ``-``. With ``_`` it is
             the key of its rows in JSON.
-        title: heading.
         rows: the typed frame, in full precision.
         views: its tables; none where there is nothing to show.
         pictures: above the tables, of the whole frame.
@@ -245,7 +236,7 @@ class Section(Generic[InputsT]):
     page_only: bool = False
     data: bool = True
     command: Callable[[Row], Command] | None = None
-    methods: Callable[[Row], Sequence[str]] = field(default=_method)
+    methods: Callable[[Row], Sequence[str | None]] = lambda row: [getattr(row, "method", None)]
     tidy: tuple[str, Callable[[DataFrame], DataFrame]] | None = None
 
     @property

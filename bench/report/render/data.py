@@ -6,14 +6,14 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas
+import pyarrow
+from pandas import DataFrame
 from pydantic_core import to_json
 
 from bench.report.build import Report
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 def json_text(value: Any) -> str:
@@ -23,8 +23,6 @@ def json_text(value: Any) -> str:
 
 def sections(report: Report) -> Iterator[tuple[str, DataFrame]]:
     """Name and frame of what stands under a heading; of one name in several folders, all rows."""
-    import pandas
-
     headings = {part.section.heading for part in report.parts if part.shown}
     parts = [p for p in report.parts if p.section.heading in headings and p.section.data]
     parts = [part for part in parts if len(part.frame)]
@@ -34,8 +32,6 @@ def sections(report: Report) -> Iterator[tuple[str, DataFrame]]:
 
 def tidy(report: Report) -> Iterator[tuple[str, DataFrame]]:
     """File and frame of what has a form for spreadsheets: a row per score, per measured cell."""
-    import pandas
-
     tables: dict[str, tuple[Callable[[DataFrame], DataFrame], list[DataFrame]]] = {}
     for part in report.parts:
         if part.section.tidy is not None and len(part.frame):
@@ -55,8 +51,6 @@ def as_csv(frame: DataFrame) -> str:
 
 def as_parquet(frame: DataFrame) -> bytes:
     """Parquet; a column of mixed types is JSON text."""
-    import pyarrow
-
     mixed = {}
     for name in frame:
         try:
