@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,16 +62,18 @@ def report(folder: Path, command: str = RUN, **config: Any) -> Report:
     return build.of_run(RunInputs(load(store)))
 
 
-def lines(made: Report, title: str) -> dict[tuple[str, ...], str]:
-    """Labels of each row of a table -> its command."""
-    commands = Commands(made)
-    found = {}
-    for part in made.parts:
+def pairs(report: Report, title: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Labels of each row of a table, and its command."""
+    commands = Commands(report)
+    for part in report.parts:
         for view in (view for view in part.views if view.title == title):
             for row in view.lines(part.frame):
                 if named := commands.line(part, view, row):
-                    found[tuple(label.cell(row) for label in view.labels)] = named[0]
-    return found
+                    yield tuple(label.cell(row) for label in view.labels), named[0]
+
+
+def lines(report: Report, title: str) -> dict[tuple[str, ...], str]:
+    return dict(pairs(report, title))
 
 
 def test_a_restricted_command_changes_what_it_restricts_and_nothing_else() -> None:
@@ -210,7 +213,7 @@ def test_rows_of_timed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     ]
     made = weighed(tmp_path, records)
     cells = {(record.cell.batch, record.cell.lengths): record.cell for record in records}
-    for command in lines(made, "Latency of retrieval").values():
+    for _, command in pairs(made, "Latency of retrieval"):
         options = parsed(latency_command, command)
         (batch,), (lengths,) = options["batch"], options["lengths"]
         kind, _, what = lengths.partition(":")
