@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import click
 
 from bench.cli.command import command
-from bench.cli.console import show_report, written
+from bench.cli.console import echo, printed, written
 
 EXAMPLES = """
 \b
@@ -50,17 +50,17 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     from bench.report.render import markdown
     from bench.report.render.data import json_text
 
-    made = build(CompareInputs([load(Store(find(run))) for run in runs]))
+    report = build(CompareInputs([load(Store(find(run))) for run in runs]))
     if form == "json":
-        click.echo(json_text(made.data), nl=False)
+        echo(json_text(report.data))
     else:
-        show_report(made, as_markdown=None if form is None else form == "md")
+        echo(printed(report, as_markdown=None if form is None else form == "md"))
     if out is not None:
         from bench.report.render.html import render
 
         contents = [
-            (PurePath(MARKDOWN), markdown.render(made)),
-            (PurePath(JSON), json_text(made.data)),
-            (PurePath(HTML), render(made, command=command())),
+            (PurePath(MARKDOWN), markdown.render(report)),
+            (PurePath(JSON), json_text(report.data)),
+            (PurePath(HTML), render(report, command=command())),
         ]
         written("wrote", out, write(out, contents))

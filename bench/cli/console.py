@@ -14,7 +14,7 @@ from bench.report.render.terminal import render
 from bench.report.table import Table
 
 if TYPE_CHECKING:
-    from bench.report.table import Shown
+    from bench.report.build import Report
 
 WIDE = 10_000
 """Columns of a pipe: nothing is folded or cut there."""
@@ -28,27 +28,32 @@ def console() -> Console:
     return Console(width=WIDE, color_system=None, markup=False, emoji=False)
 
 
-def show(*tables: Table) -> None:
+def show(*tables: Table, to: Console | None = None) -> None:
     """Print tables."""
-    out = console()
+    out = to or console()
     for table in tables:
-        for part in render(table, plain=not out.is_terminal):
-            out.print(part)
+        out.print(*render(table, plain=not out.is_terminal))
 
 
-def show_report(report: Shown, *, as_markdown: bool | None = None) -> None:
-    """Print a report: tables in a terminal, Markdown in a pipe unless asked for otherwise."""
+def printed(report: Report, *, as_markdown: bool | None = None) -> str:
+    """A report for :func:`echo`: tables for a terminal, Markdown for a pipe unless asked for."""
     out = console()
     if not out.is_terminal if as_markdown is None else as_markdown:
         from bench.report.render import markdown
 
-        click.echo(markdown.render(report), nl=False)
-        return
-    out.print(report.title, style="bold")
-    if report.headline:
-        out.print("", *(f"- {line}" for line in report.headline), sep="\n")
-    out.print("", *report.lead, "", sep="\n")
-    show(*report.tables)
+        return markdown.render(report)
+    with out.capture() as capture:
+        out.print(report.title, style="bold")
+        if report.headline:
+            out.print("", *(f"- {line}" for line in report.headline), sep="\n")
+        out.print("", *report.lead, "", sep="\n")
+        show(*report.tables, to=out)
+    return capture.get()
+
+
+def echo(text: str) -> None:
+    """Print what :func:`printed` made, with its colours."""
+    click.echo(text, nl=False, color=True)
 
 
 def written(verb: str, folder: Path, paths: Iterable[Path]) -> None:
@@ -57,5 +62,5 @@ def written(verb: str, folder: Path, paths: Iterable[Path]) -> None:
     below = Counter(path.parent.name for path in paths if path.parent != folder)
     names = [path.name for path in paths if path.parent == folder]
     names += [f"{name}/ ({count} file{'s' * (count > 1)})" for name, count in below.items()]
-    said = ", ".join(names) or "nothing: there is nothing to write"
-    click.echo(f"{verb} {folder}: {said}", err=True)
+    listed = ", ".join(names) or "nothing: there is nothing to write"
+    click.echo(f"{verb} {folder}: {listed}", err=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli.command import command
-from bench.cli.console import show_report, written
+from bench.cli.console import console, echo, printed, written
 from bench.cli.options import names
 from bench.report.render.server import PORT
 
 if TYPE_CHECKING:
+    from bench.report.build import Report
     from bench.report.request import Request
 
 EXAMPLES = """
@@ -90,9 +91,12 @@ def report(
     from bench.report import files, select
     from bench.report.request import Request
 
+    def folder(name: Path) -> Path:
+        return name if name.is_dir() or not (files.RUNS / name).is_dir() else files.RUNS / name
+
     request = Request(
         folder=files.find(run, files.RUNS),
-        beside=tuple(map(_folder, beside)),
+        beside=tuple(map(folder, beside)),
         baseline=baseline,
         selection=select.parse(chosen, group_by),
     )
@@ -100,13 +104,6 @@ def report(
         _serve(request, port)
     else:
         _write(request, out or request.folder, formats, figures)
-
-
-def _folder(name: Path) -> Path:
-    """A folder, or the name of one in results/runs."""
-    from bench.report.files import RUNS
-
-    return RUNS / name if not name.is_dir() and (RUNS / name).is_dir() else name
 
 
 def _write(request: Request, folder: Path, formats: list[str], figures: list[str]) -> None:
@@ -119,18 +116,19 @@ def _write(request: Request, folder: Path, formats: list[str], figures: list[str
 
     wanted = files.known("format", formats, files.FORMATS) or files.USUAL
     pictures = files.known("picture format", figures, files.PICTURES)
-    line = command()
-    options = {**request.options, "formats": wanted, "pictures": pictures, "command": line}
-    stamp = kept.stamp(request.folders, options)
+    line, out = command(), console()
+    screen = [out.is_terminal, out.width, out.color_system]
+    options = {"formats": wanted, "pictures": pictures, "command": line, "screen": screen}
+    stamp = kept.stamp(request.folders, request.options | options)
     if (earlier := kept.find(folder, stamp)) is not None:
-        show_report(earlier)
-        written("up to date in", folder, [folder / name for name, _ in earlier.files])
+        echo(earlier.printed)
+        written("up to date in", folder, [folder / name for name in earlier.files])
         return
     shown, whole = request.make()
-    source = files.Source(shown, whole, line)
-    paths = files.write(folder, files.contents(source, wanted, pictures))
-    kept.keep(folder, stamp, shown, paths)
-    show_report(shown)
+    paths = files.write(folder, files.contents(shown, whole, wanted, pictures, line))
+    text = printed(shown)
+    kept.keep(folder, stamp, text, paths)
+    echo(text)
     written("wrote", folder, paths)
 
 
@@ -144,12 +142,10 @@ def _serve(request: Request, port: int) -> None:
     from bench.report.render import server
     from bench.report.render.html import render
 
-    line = command()
-
     def stamp() -> str:
         return kept.stamp(request.folders, request.options)
 
-    def make() -> tuple[Any, bool, float]:
+    def make() -> tuple[Report, bool, float]:
         began = perf_counter()
         shown, whole = request.make()
         return shown, whole.unfinished, perf_counter() - began
@@ -158,11 +154,12 @@ def _serve(request: Request, port: int) -> None:
         now = stamp()
         shown, live, seconds = ready.pop(now) if now in ready else make()
         ready.clear()
-        return render(shown, command=line, live=live, seconds=seconds)
+        return render(shown, command=command(), live=live, seconds=seconds)
+
+    # Made before anything is announced: a mistake is told here and not in the browser.
+    ready = {stamp(): make()}
 
     def announce(url: str) -> None:
         click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)
 
-    # Made before anything is announced: a mistake is told here and not in the browser.
-    ready = {stamp(): make()}
     server.serve(page, port, announce, stamp=stamp)

@@ -1,8 +1,7 @@
 """Reports: a headline, what is said above the tables, and the sections with their frames.
 
 A section is computed whole (:meth:`Inputs.frame`), then shown: its views and pictures are made from
-the whole frame, and :mod:`bench.report.select` chooses among rows afterwards. Which sections there
-are stands in ``sections/__init__.py``; how to add one, in :mod:`bench.report.section`. A report of
+the whole frame, and :mod:`bench.report.select` chooses among rows afterwards. A report of
 measurements may be joined to that of a run: its sections then stand beside those of the run.
 """
 
@@ -11,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from bench.report import claim, headline
+from pandas import DataFrame
+
+from bench.report import headline
 from bench.report import lead as leads
 from bench.report.frame import plain, trees
 from bench.report.inputs import Inputs, MeasuredInputs, RunInputs
@@ -21,9 +22,6 @@ from bench.report.names import Names
 from bench.report.section import Picture, Section, View
 from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS, latency, settings
 from bench.report.table import Table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SCHEMA = 1
 """Of the JSON file."""
@@ -58,12 +56,12 @@ class Part:
         """Whether there is anything to see of it."""
         return bool(self.views or self.pictures)
 
-    def titled(self, what: str) -> Part:
-        """The part with ``what`` behind every title."""
+    def titled(self, suffix: str) -> Part:
+        """The part with ``suffix`` behind every title."""
         return replace(
             self,
-            views=tuple(replace(view, title=f"{view.title}{what}") for view in self.views),
-            pictures=tuple(replace(one, title=f"{one.title}{what}") for one in self.pictures),
+            views=tuple(replace(one, title=one.title + suffix) for one in self.views),
+            pictures=tuple(replace(one, title=one.title + suffix) for one in self.pictures),
         )
 
 
@@ -106,39 +104,37 @@ class Report:
     @property
     def data(self) -> dict[str, Any]:
         """All of a whole report as strict JSON: a list of rows per section, and what is about."""
-        sections = {
-            part.section.name.replace("-", "_"): trees(part.frame)
-            for part in self.parts
-            if part.section.data and not part.folder
-        }
-        measured = {name: report.data for name, report in self.measured}
-        about: dict[str, Any] = plain(dict(self.about))
-        return about | sections | ({"measured": measured} if measured else {})
+        data: dict[str, Any] = plain(dict(self.about))
+        for part in self.parts:
+            if part.section.data and not part.folder:
+                data[part.section.name.replace("-", "_")] = trees(part.frame)
+        if self.measured:
+            data["measured"] = {name: report.data for name, report in self.measured}
+        return data
 
 
 def of_run(inputs: RunInputs) -> Report:
     """The report of a run, finished or not."""
-    results, baseline = inputs.results, inputs.baseline
+    results = inputs.results
     sections = parts(OF_A_RUN, inputs, mini=inputs.mini)
     missing = sum(cell.status == "missing" for cell in results.cells)
     frames = {part.section.name: part.frame for part in sections}
-    sentences = headline.of_run(frames, baseline, missing)
+    sentences = headline.of_run(frames, inputs.baseline, missing)
     if sentences and inputs.mini:
         sentences = (*sentences, leads.NOT_GLUE)
     lead = tuple(leads.of_run(inputs))
-    about = {
-        "run": {name: value for name, value in results.run.items() if name != "cells"},
-        "baseline": baseline,
-        "settings": settings.of_methods(results),
-        **_about(inputs, sentences, lead),
-    }
     plans = [cell.plan for cell in results.cells]
     return Report(
         title=results.folder.resolve().name,
         headline=sentences,
         lead=lead,
         parts=sections,
-        about=about,
+        about={
+            "run": {name: value for name, value in results.run.items() if name != "cells"},
+            "baseline": inputs.baseline,
+            "settings": settings.of_methods(results),
+            **_about(inputs, sentences, lead),
+        },
         methods=tuple(dict.fromkeys(plan.method for plan in plans)),
         backends={results.index_name(plan): plan.backend for plan in plans if plan.backend},
         unfinished=missing > 0,
@@ -147,20 +143,19 @@ def of_run(inputs: RunInputs) -> Report:
 
 def of_measurements(inputs: MeasuredInputs) -> Report:
     """The report of a folder of measurements, finished or not."""
-    sentences = tuple(claim.headline(inputs.frame(latency.SECTION)))
+    sentences = tuple(headline.of_latency(inputs.frame(latency.SECTION)))
     lead = tuple(leads.of_measurements(inputs))
     title, keys = inputs.folder.resolve().name, {record.key for record in inputs.records}
-    about = {
-        "folder": title,
-        "plans": [plan.model_dump(mode="json") for plan in inputs.plans],
-        **_about(inputs, sentences, lead),
-    }
     return Report(
         title=title,
         headline=sentences,
         lead=lead,
         parts=parts(OF_MEASUREMENTS, inputs),
-        about=about,
+        about={
+            "folder": title,
+            "plans": [plan.model_dump(mode="json") for plan in inputs.plans],
+            **_about(inputs, sentences, lead),
+        },
         unfinished=any(key not in keys for plan in inputs.plans for key in plan.cells),
     )
 
@@ -168,25 +163,21 @@ def of_measurements(inputs: MeasuredInputs) -> Report:
 def _about(
     inputs: RunInputs | MeasuredInputs, sentences: Sequence[str], lead: Sequence[str]
 ) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA,
-        "headline": sentences,
-        "lead": lead,
-        "provenance": inputs.facts,
-    }
+    said = {"headline": sentences, "lead": lead}
+    return {"schema_version": SCHEMA, **said, "provenance": inputs.facts}
 
 
 def parts(
     sections: Iterable[Section[InputsT]], inputs: InputsT, *, mini: bool = False
 ) -> tuple[Part, ...]:
     """Every section of some inputs; with ``mini``, titles say that tasks are generated."""
-    made = []
+    shown = []
     for section in sections:
         frame = inputs.frame(section)
-        views = tuple(section.views(frame, inputs))
-        part = Part(section, frame, views, tuple(section.pictures(frame, inputs)))
-        made.append(part.titled(f" {MINI}") if mini and not section.about else part)
-    return tuple(made)
+        views, pictures = section.views(frame, inputs), section.pictures(frame, inputs)
+        part = Part(section, frame, tuple(views), tuple(pictures))
+        shown.append(part.titled(f" {MINI}") if mini and not section.about else part)
+    return tuple(shown)
 
 
 def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
@@ -197,45 +188,36 @@ def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
 
     Args:
         report: of a run or of measurements.
-        others: name and report of each folder of measurements.
+        others: name and report of each folder of measurements; of one name, they get numbers.
     """
     if not others:
         return report
-    others = list(_distinct(others))
-    everyone = [*report.parts, *(part for _, other in others for part in other.parts)]
-    times = Counter(part.section.name for part in everyone if part.shown)
-    taken = {picture.name for part in report.parts for picture in part.pictures}
-    joined = list(report.parts)
+    seen: Counter[str] = Counter()
+    named = []
     for name, other in others:
+        seen[name] += 1
+        named.append((name if seen[name] == 1 else f"{name} ({seen[name]})", other))
+    joined = list(report.parts)
+    everyone = [*joined, *(part for _, other in named for part in other.parts)]
+    times = Counter(part.section.name for part in everyone if part.shown)
+    names = Names(taken=(picture.name for part in joined for picture in part.pictures))
+    for name, other in named:
         for part in other.parts:
-            told = times[part.section.name] > 1 or part.section.about
-            joined.append(_of(name, part, taken) if told else replace(part, folder=name))
-            taken |= {picture.name for picture in joined[-1].pictures}
+            part = replace(part, folder=name)
+            if times[part.section.name] > 1 or part.section.about:
+                part = part.titled(f", {name}")
+                renamed = [
+                    replace(one, name=names.of(f"{one.name}-{name}")) for one in part.pictures
+                ]
+                part = replace(part, pictures=tuple(renamed))
+            joined.append(part)
     headings = list(dict.fromkeys(part.section.heading for part in joined))
     joined.sort(key=lambda part: (part.section.about, headings.index(part.section.heading)))
     return replace(
         report,
-        headline=(*report.headline, *(line for _, other in others for line in other.headline)),
-        lead=(*report.lead, *(f"{name}: {line}" for name, other in others for line in other.lead)),
+        headline=(*report.headline, *(line for _, other in named for line in other.headline)),
+        lead=(*report.lead, *(f"{name}: {line}" for name, other in named for line in other.lead)),
         parts=tuple(joined),
-        measured=tuple(others),
-        unfinished=report.unfinished or any(other.unfinished for _, other in others),
+        measured=tuple(named),
+        unfinished=report.unfinished or any(other.unfinished for _, other in named),
     )
-
-
-def _distinct(others: Sequence[tuple[str, Report]]) -> Iterable[tuple[str, Report]]:
-    """The reports by names of their own: two folders of one name get numbers."""
-    seen: Counter[str] = Counter()
-    for name, other in others:
-        seen[name] += 1
-        yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), other
-
-
-def _of(folder: str, part: Part, taken: set[str]) -> Part:
-    """The part with its folder in every title, and pictures whose names are not taken."""
-    names = Names(taken=taken)
-    pictures = tuple(
-        replace(one, name=names.of(f"{one.name}-{folder}"), title=f"{one.title}, {folder}")
-        for one in part.pictures
-    )
-    return replace(part.titled(f", {folder}"), pictures=pictures, folder=folder)

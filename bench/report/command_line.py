@@ -6,14 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 FRESH = {
-    "--out": True,
-    "--overwrite": True,
-    "--cells": True,
     "--dry-run": False,
-    "--history": True,
-    "--json": True,
-    "--junit": True,
-    "--summary": True,
+    **dict.fromkeys(("--out", "--overwrite", "--cells", "--history"), True),
+    **dict.fromkeys(("--json", "--junit", "--summary"), True),
 }
 """Flags that are left out, and whether a value follows. Into the folder of the run itself nothing
 would be made again: its cells have their records. Nor are the files of a gate written again."""
@@ -31,21 +26,19 @@ def restricted(command: str, only: Mapping[str, Sequence[str]]) -> str:
         command: a command line.
         only: flag -> its values; a flag without values stays as it is.
     """
-    dropped = FRESH | {flag: True for flag, values in only.items() if values}
+    changed = {flag: values for flag, values in only.items() if values}
+    dropped = FRESH | dict.fromkeys(changed, True)
+    rest = iter(words(command))
     kept: list[str] = []
-    skip = False
-    for word in words(command):
+    for word in rest:
         flag, equals, _ = word.partition("=")
         flag = flag.replace("_", "-")
-        if skip:
-            skip = False
-        elif flag in dropped:
-            skip = dropped[flag] and not equals
-        else:
+        if flag not in dropped:
             kept.append(word)
-    for flag, values in only.items():
-        if values:
-            kept += [flag, ",".join(values)]
+        elif dropped[flag] and not equals:
+            next(rest, None)  # its value
+    for flag, values in changed.items():
+        kept += [flag, ",".join(values)]
     return shlex.join(kept)
 
 

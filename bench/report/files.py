@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,14 @@ RUNS = Path("results/runs")
 MARKDOWN, JSON, HTML = "report.md", "results.json", "report.html"
 TABLES, FIGURES = "tables", "figures"
 """Folders below that of the report."""
+
+FORMATS = ("md", "tidy", "csv", "parquet", "latex", "json", "html")
+"""Names of formats. ``csv`` is ``tidy`` and a file for each section."""
+
+USUAL = ("md", "tidy", "json", "html")
+"""Formats that are written unless told otherwise."""
+
+PICTURES = ("svg", "png", "pdf")
 
 Content = tuple[PurePath, str | bytes]
 
@@ -47,125 +54,64 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
     return max(folders.values(), key=lambda path: path.stat().st_mtime).parent
 
 
-@dataclass(frozen=True)
-class Source:
-    """What files are made from.
-
-    Attributes:
-        shown: the report, or the part of it that was asked for.
-        whole: all of it; what serves as data is never a part.
-        command: that makes the report; the page says it.
-        request: what was asked for; for the page and the pictures as they were.
-    """
-
-    shown: Report
-    whole: Report
-    command: str = "bench report"
-
-
-def _markdown(of: Source) -> Iterator[Content]:
-    from bench.report.render import markdown
-
-    yield PurePath(MARKDOWN), markdown.render(of.shown)
-
-
-def _tidy(of: Source) -> Iterator[Content]:
-    """A row per score of a run, per cell of measurements."""
-    from bench.report.render import data
-
-    for name, frame in data.tidy(of.whole):
-        yield PurePath(name), data.as_csv(frame)
-
-
-def _csv(of: Source) -> Iterator[Content]:
-    from bench.report.render import data
-
-    yield from _tidy(of)
-    for name, frame in data.sections(of.shown):
-        yield PurePath(TABLES, f"{name}.csv"), data.as_csv(frame)
-
-
-def _parquet(of: Source) -> Iterator[Content]:
-    from bench.report.render import data
-
-    for name, frame in data.tidy(of.whole):
-        yield PurePath(name).with_suffix(".parquet"), data.as_parquet(frame)
-    for name, frame in data.sections(of.shown):
-        yield PurePath(TABLES, f"{name}.parquet"), data.as_parquet(frame)
-
-
-def _latex(of: Source) -> Iterator[Content]:
-    from bench.report.render import latex
-
-    for name, text in latex.files(of.shown).items():
-        yield TABLES / name, text
-
-
-def _json(of: Source) -> Iterator[Content]:
-    from bench.report.render import data
-
-    yield PurePath(JSON), data.json_text(of.whole.data)
-
-
-def _html(of: Source) -> Iterator[Content]:
-    from bench.report.render.html import render
-
-    yield PurePath(HTML), render(of.shown, command=of.command)
-
-
-def _drawn(of: Source, kind: str) -> Iterator[Content]:
-    from bench.report.charts.export import drawn_as
-
-    for part in of.shown.parts:
-        for picture in part.pictures:
-            yield PurePath(FIGURES, f"{picture.name}.{kind}"), drawn_as(picture, kind)
-
-
-FORMATS: dict[str, Callable[[Source], Iterator[Content]]] = {
-    "md": _markdown,
-    "tidy": _tidy,
-    "csv": _csv,
-    "parquet": _parquet,
-    "latex": _latex,
-    "json": _json,
-    "html": _html,
-}
-"""Name -> the files of a format. ``csv`` is ``tidy`` and a file for each section."""
-
-USUAL = ("md", "tidy", "json", "html")
-"""Formats that are written unless told otherwise."""
-
-PICTURES = ("svg", "png", "pdf")
-
-
-def known(what: str, names: Iterable[str], among: Iterable[str]) -> tuple[str, ...]:
+def known(what: str, names: Iterable[str], among: Sequence[str]) -> tuple[str, ...]:
     """``names`` in lower case, each once.
 
     Raises:
         UnknownNameError: for one that is not ``among`` them, e.g. ``format 'pdf'``.
     """
-    distinct, allowed = dict.fromkeys(name.lower() for name in names), tuple(among)
+    distinct = tuple(dict.fromkeys(name.lower() for name in names))
     for name in distinct:
-        if name not in allowed:
-            raise UnknownNameError(what, name, allowed)
-    return tuple(distinct)
+        if name not in among:
+            raise UnknownNameError(what, name, among)
+    return distinct
 
 
-def contents(of: Source, formats: Sequence[str], pictures: Sequence[str] = ()) -> Iterator[Content]:
+def contents(
+    shown: Report,
+    whole: Report,
+    formats: Sequence[str],
+    pictures: Sequence[str] = (),
+    command: str = "bench report",
+) -> Iterator[Content]:
     """Every file of a report below its folder.
 
     Args:
-        of: the report.
+        shown: the report, or the part of it that was asked for.
+        whole: all of it; what serves as data is never a part.
         formats: of :data:`FORMATS`.
         pictures: of :data:`PICTURES`; the kinds of file each picture is drawn as.
+        command: that makes the report; the page says it.
     """
+    from bench.report.render import data, latex, markdown
+
     for name in formats:
-        yield from FORMATS[name](of)
+        match name:
+            case "md":
+                yield PurePath(MARKDOWN), markdown.render(shown)
+            case "tidy" | "csv" | "parquet":
+                kind = "parquet" if name == "parquet" else "csv"
+                for file, frame in data.tidy(whole):
+                    yield PurePath(file).with_suffix(f".{kind}"), data.WRITERS[kind](frame)
+                for section, frame in data.sections(shown) if name != "tidy" else ():
+                    yield PurePath(TABLES, f"{section}.{kind}"), data.WRITERS[kind](frame)
+            case "latex":
+                for path, text in latex.files(shown).items():
+                    yield TABLES / path, text
+            case "json":
+                yield PurePath(JSON), data.json_text(whole.data)
+            case "html":
+                from bench.report.render.html import render
+
+                yield PurePath(HTML), render(shown, command=command)
     for kind in pictures:
-        yield from _drawn(of, kind)
+        from bench.report.charts.export import drawn_as
+
+        for picture in (picture for part in shown.parts for picture in part.pictures):
+            yield PurePath(FIGURES, f"{picture.name}.{kind}"), drawn_as(picture, kind)
 
 
-def write(folder: Path, contents: Iterable[Content]) -> Mapping[Path, str]:
+def write(folder: Path, contents: Iterable[Content]) -> dict[Path, str]:
     """Write files into ``folder``, made if needed; each appears whole or not at all.
 
     Returns:

@@ -7,15 +7,13 @@ stays a list. Strings of a report are made from :class:`Row`, never from the fra
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -23,12 +21,8 @@ if TYPE_CHECKING:
 LARGE = 2**63
 """Integers below it fit into a column."""
 
-
 PLAIN = frozenset((str, int, float, bool, NoneType))
 """Types of values that go into a column as they are; most do, and large frames take their time."""
-
-Plan = dict[str, "int | Plan"]
-"""Name -> place of its column, or the names of a part."""
 
 
 class Row(SimpleNamespace):
@@ -48,14 +42,17 @@ def typed(records: Iterable[Any]) -> DataFrame:
     """A frame of dataclasses, pydantic models or mappings; columns in order of appearance."""
     import pandas
 
-    leaves = [_flat(record) for record in records]
-    names: dict[str, None] = {}
-    for leaf in leaves:
-        names.update(dict.fromkeys(leaf))
+    leaves = [
+        record
+        if type(record) is dict and PLAIN.issuperset(map(type, record.values()))
+        else dict(_leaves(plain(record)))
+        for record in records
+    ]
+    names = dict.fromkeys(name for leaf in leaves for name in leaf)
     # An optional part that some records lack is missing leaf by leaf, not as a column of its own.
     parts = {name.rsplit(".", n)[0] for name in names for n in range(1, 1 + name.count("."))}
     columns = {
-        name: _column([row.get(name) for row in leaves]) for name in names if name not in parts
+        name: _column([leaf.get(name) for leaf in leaves]) for name in names if name not in parts
     }
     return pandas.DataFrame(columns, index=range(len(leaves)))
 
@@ -67,12 +64,12 @@ def rows(frame: DataFrame) -> list[Row]:
 
 def trees(frame: DataFrame) -> list[dict[str, Any]]:
     """The rows as nested plain values: strict JSON, None where there is nothing."""
-    plan: Plan = {}
+    plan: dict[str, Any] = {}  # name -> place of its column, or the plan of a part
     for place, name in enumerate(frame):
         *above, last = str(name).split(".")
         part = plan
         for head in above:
-            part = part.setdefault(head, {})  # type: ignore[assignment]  # never a leaf, by typed
+            part = part.setdefault(head, {})
         part[last] = place
     columns = [frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame]
     return [_tree(plan, values) for values in zip(*columns, strict=True)]
@@ -80,57 +77,25 @@ def trees(frame: DataFrame) -> list[dict[str, Any]]:
 
 def flat(frame: DataFrame) -> list[dict[str, Any]]:
     """The rows as plain values under their dotted names."""
-    plain_frame = frame.astype(object).where(frame.notna(), None)
-    return [
-        {str(name): value for name, value in row.items()} for row in plain_frame.to_dict("records")
-    ]
-
-
-def as_text(frame: DataFrame) -> DataFrame:
-    """The frame with every list as JSON text, for formats that have no lists."""
-    lists = [name for name in frame if frame[name].dtype == object]
-    return frame.assign(**{str(name): frame[name].map(_text) for name in lists})
+    values = frame.astype(object).where(frame.notna(), None)
+    return cast("list[dict[str, Any]]", values.to_dict("records"))
 
 
 def plain(value: Any) -> Any:
     """``value`` as strict JSON: arrays as lists, records as objects, None for NaN and infinity."""
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if (members := _members(value)) is not None:
-        return {name: plain(item) for name, item in members}
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    return to_jsonable_python(value, inf_nan_mode="null", fallback=_fallback)
 
 
-def _members(record: Any) -> list[tuple[str, Any]] | None:
-    """Names and values of what is nested, None for a leaf."""
-    if isinstance(record, BaseModel):
-        return [(name, getattr(record, name)) for name in type(record).model_fields]
-    if is_dataclass(record):
-        return [(field.name, getattr(record, field.name)) for field in fields(record)]
-    if isinstance(record, Mapping):
-        return [(str(name), value) for name, value in record.items()]
-    return None
+def _fallback(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _flat(record: Any) -> dict[str, Any]:
-    """The leaves of a record under their dotted names."""
-    if type(record) is dict and PLAIN.issuperset(map(type, record.values())):
-        return record
-    return dict(_leaves(record))
-
-
-def _leaves(record: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in _members(record) or ():
-        if type(value) in PLAIN:
-            yield prefix + name, value
-        elif _members(value) is None:
-            yield prefix + name, plain(value)
-        else:
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _column(values: Sequence[Any]) -> Series:
@@ -139,18 +104,17 @@ def _column(values: Sequence[Any]) -> Series:
 
     kinds = set(map(type, values)) - {NoneType}
     if float in kinds:
-        values = [plain(value) for value in values]
-    numbers = [value for value in values if type(value) is int] if int in kinds else []
-    if kinds <= {int, float} and all(-LARGE <= number < LARGE for number in numbers):
-        dtype = "Int64" if kinds == {int} else "Float64"
+        values = [None if type(v) is float and not math.isfinite(v) else v for v in values]
+    dtype = "object"
+    if kinds <= {int, float}:
+        if all(type(value) is not int or -LARGE <= value < LARGE for value in values):
+            dtype = "Int64" if kinds == {int} else "Float64"
     elif len(kinds) == 1:
         dtype = {bool: "boolean", str: "string"}.get(kinds.pop(), "object")
-    else:
-        dtype = "object"
     return pandas.Series(list(values), dtype=dtype)
 
 
-def _tree(plan: Plan, values: Sequence[Any]) -> dict[str, Any]:
+def _tree(plan: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, place in plan.items():
         if isinstance(place, int):
@@ -165,7 +129,3 @@ def _row(tree: Mapping[str, Any]) -> Row:
     return Row(
         **{k: _row(value) if isinstance(value, dict) else value for k, value in tree.items()}
     )
-
-
-def _text(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -1,26 +1,27 @@
-"""What a run has found, in sentences: what won, whether that holds, what it costs."""
+"""What was found, in sentences: what won, whether that holds, what it costs."""
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pandas import DataFrame
 
 from bench.report.frame import Row, rows
-from bench.report.scores import MAJORITY, OFF, TEACHER
+from bench.report.scores import CONTROLS, OFF
+from bench.report.sections.latency import percent, verdict
 from bench.report.summary import number, size
 from bench.report.verdict import Verdict, chance, interval, signed
 from bench.stats.difference import LEVEL
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""
 
 PLAIN = "finetune"
 """The method whose training others are held beside."""
+
+RATIO = "result.ratio.estimate"
 
 
 class Best(NamedTuple):
@@ -43,28 +44,30 @@ def of_run(
         baseline: what is compared with.
         missing: planned cells that have not run.
     """
-    best = _best(_of(frames, "off-on"))
-    compared = _of(frames, "comparisons")
+    sections = ("off-on", "comparisons", "over-tasks", "costs")
+    pairs, compared, over, costs = (rows(frames[name]) for name in sections)
+    best = _best(pairs)
     if baseline is None or not compared or not best:
         return ()
     from_baseline = [row for row in compared if row.kind == "baseline"]
-    over = _of(frames, "over-tasks")
     lines: list[str] = []
     if len(best) <= FEW:
         lines += [_split(*at, top, from_baseline, baseline) for at, top in best.items()]
     lines += _over(over, baseline)
     if len(best) > 1 or not over:
-        lines += _tally(from_baseline, baseline)
-    lines += _gains([row for row in compared if row.kind == "retrieval"])
-    winners = dict.fromkeys(top.method for top in best.values())
-    lines += _training(_of(frames, "effort"), (*winners, baseline))
-    lines += _search(_of(frames, "costs"))
+        lines.append(_tally(from_baseline, baseline))
+    lines += _gains([row for row in compared if row.kind == "retrieval" and row.difference])
+    winners = [top.method for top in best.values()]
+    lines += _training(frames["effort"], dict.fromkeys((*winners, baseline)))
+    if costs:
+        took = _range(number, [row.search_us_p50 for row in costs])
+        held = _range(size, [row.kb_bytes + row.index_bytes for row in costs])
+        lines.append(
+            f"Retrieval takes {took} µs a search (median, index call only, in a hot loop) and "
+            f"{held} of knowledge base and index."
+        )
     lines += [f"The run is not finished; cells that are missing: {missing}."] if missing else []
     return tuple(lines)
-
-
-def _of(frames: Mapping[str, DataFrame], name: str) -> list[Row]:
-    return rows(frames[name]) if name in frames else []
 
 
 def _best(pairs: Iterable[Row]) -> dict[tuple[str, str], Best]:
@@ -76,7 +79,7 @@ def _best(pairs: Iterable[Row]) -> dict[tuple[str, str], Best]:
     best: dict[tuple[str, str], Best] = {}
     for pair in pairs:
         for retrieval, value in ((OFF, pair.off), (pair.index or OFF, pair.on)):
-            if pair.method in (MAJORITY, TEACHER) or value is None or value.mean is None:
+            if pair.method in CONTROLS or value is None or value.mean is None:
                 continue
             leader = best.get((pair.task, pair.split))
             if leader is None or value.mean > leader.mean:
@@ -87,15 +90,17 @@ def _best(pairs: Iterable[Row]) -> dict[tuple[str, str], Best]:
 
 def _split(task: str, split: str, best: Best, compared: Sequence[Row], baseline: str) -> str:
     on_split = [row for row in compared if (row.task, row.split) == (task, split)]
-    start = f"{best.header}: {_named(best.method, best.retrieval)} scores highest, "
-    start += f"{100 * best.mean:.2f} ({_seeds(best.seeds)})"
+    seeds = f"{best.seeds} seed{'s' * (best.seeds > 1)}"
+    start = f"{best.header}: {_named(best)} scores highest, {100 * best.mean:.2f} ({seeds})"
     if (best.method, best.retrieval) == (baseline, OFF):
         tested = [row for row in on_split if row.adjusted is not None]
-        lower = _count(tested)[Verdict.WORSE]
-        shown = f", and {lower} of {len(tested)} others are shown worse" if tested else ""
+        worse = sum(row.outcome == Verdict.WORSE for row in tested)
+        shown = f", and {worse} of {len(tested)} others are shown worse" if tested else ""
         return f"{start}; it is the baseline{shown}."
-    lead = [row for row in on_split if (row.method, row.retrieval) == (best.method, best.retrieval)]
-    return f"{start}, {_against(lead[0], baseline, best.seeds)}." if lead else f"{start}."
+    for row in on_split:
+        if (row.method, row.retrieval) == (best.method, best.retrieval):
+            return f"{start}, {_against(row, baseline, best.seeds)}."
+    return f"{start}."
 
 
 def _against(row: Row, baseline: str, seeds: int) -> str:
@@ -104,29 +109,30 @@ def _against(row: Row, baseline: str, seeds: int) -> str:
         return str(row.verdict)
     start = f"{signed(difference.estimate)} points over {baseline}"
     if len(row.seeds) != seeds:
-        start += f" on {len(row.seeds)} shared seed{'s' if len(row.seeds) > 1 else ''}"
+        start += f" on {len(row.seeds)} shared seed{'s' * (len(row.seeds) > 1)}"
     if row.outcome == Verdict.ONE_SEED:
         return f"{start}; one seed, so nothing tells how far this is chance"
-    ends = f"95 % interval {interval(difference)}, p {chance(row.adjusted)} after Holm's correction"
-    shown = row.outcome != Verdict.NOT_SHOWN
-    if not shown and difference.p is not None and difference.p < LEVEL:
-        return f"{start} ({ends}): not shown beside so many tests; alone p {chance(difference.p)}"
-    if not shown and difference.detectable:
-        seen = (
-            f"{100 * difference.detectable:.2f} points would have been seen with a chance of 80 %"
-        )
-        return f"{start} ({ends}): no difference shown; {seen} before the correction"
-    return f"{start} ({ends}): {row.outcome}"
+    start += f" (95 % interval {interval(difference)}, p {chance(row.adjusted)} after Holm's "
+    start += "correction)"
+    if row.outcome == Verdict.NOT_SHOWN:
+        if difference.p is not None and difference.p < LEVEL:
+            return f"{start}: not shown beside so many tests; alone p {chance(difference.p)}"
+        if difference.detectable:
+            return (
+                f"{start}: no difference shown; {100 * difference.detectable:.2f} points would "
+                "have been seen with a chance of 80 % before the correction"
+            )
+    return f"{start}: {row.outcome}"
 
 
 def _over(over: Sequence[Row], baseline: str) -> Iterator[str]:
     ranked = [row for row in over if row.rank is not None]
     if not ranked:
         return
-    first = min(ranked, key=lambda row: (row.rank, -(row.average or 0)))
+    first = min(ranked, key=lambda row: (row.rank, -row.average))
     line = (
-        f"Over {len(first.tasks)} tasks {_named(first.method, first.retrieval)} has the best mean "
-        f"rank ({first.rank:.2f} of {len(ranked)}; average {100 * (first.average or 0):.2f})"
+        f"Over {len(first.tasks)} tasks {_named(first)} has the best mean rank "
+        f"({first.rank:.2f} of {len(ranked)}; average {100 * first.average:.2f})"
     )
     if (first.method, first.retrieval) == (baseline, OFF):
         yield f"{line}; it is the baseline."
@@ -137,30 +143,29 @@ def _over(over: Sequence[Row], baseline: str) -> Iterator[str]:
         yield f"{line}; against {baseline}: {counts}."
 
 
-def _tally(compared: Sequence[Row], baseline: str) -> Iterator[str]:
-    tested = [row for row in compared if row.adjusted is not None]
+def _tally(compared: Sequence[Row], baseline: str) -> str:
+    tested, counts = _tested(compared)
     if not tested:
-        takes = ": that takes two seeds" if _count(compared)[Verdict.ONE_SEED] else ""
-        yield f"None of the differences from {baseline} could be tested{takes}."
-        return
-    better, worse = _better_and_worse(tested)
-    yield (
+        one_seed = any(row.outcome == Verdict.ONE_SEED for row in compared)
+        takes = ": that takes two seeds" if one_seed else ""
+        return f"None of the differences from {baseline} could be tested{takes}."
+    better, worse = counts[Verdict.BETTER], counts[Verdict.WORSE]
+    return (
         f"Differences from {baseline} that hold after Holm's correction: {better + worse} of "
-        f"{len(tested)} ({better} better, {worse} worse); the others may be chance."
+        f"{tested} ({better} better, {worse} worse); the others may be chance."
     )
 
 
 def _gains(compared: Sequence[Row]) -> Iterator[str]:
-    gains = [row.difference.estimate for row in compared if row.difference]
-    if not gains:
+    if not compared:
         return
-    ends = dict.fromkeys((signed(min(gains)), signed(max(gains))))
     line = (
-        f"Retrieval changes the score of the same student by {' to '.join(ends)} points in "
-        f"{len(gains)} row{'s' if len(gains) > 1 else ''} (method, index, test split)"
+        "Retrieval changes the score of the same student by "
+        f"{_range(signed, [row.difference.estimate for row in compared])} points in "
+        f"{len(compared)} row{'s' * (len(compared) > 1)} (method, index, test split)"
     )
-    tested = [row for row in compared if row.difference and row.adjusted is not None]
-    better, worse = _better_and_worse(tested)
+    tested, counts = _tested(compared)
+    better, worse = counts[Verdict.BETTER], counts[Verdict.WORSE]
     if not tested:
         yield f"{line}; one seed, no test."
     elif not better + worse:
@@ -169,41 +174,68 @@ def _gains(compared: Sequence[Row]) -> Iterator[str]:
         yield f"{line}: {better} better, {worse} worse, the rest not shown."
 
 
-def _count(compared: Iterable[Row]) -> Counter[str]:
-    return Counter(row.outcome for row in compared)
+def _tested(compared: Iterable[Row]) -> tuple[int, Counter[str]]:
+    """How many were tested, and how often with which outcome."""
+    counts = Counter(str(row.outcome) for row in compared if row.adjusted is not None)
+    return counts.total(), counts
 
 
-def _better_and_worse(tested: Iterable[Row]) -> tuple[int, int]:
-    counts = _count(tested)
-    return counts[Verdict.BETTER], counts[Verdict.WORSE]
-
-
-def _training(efforts: Iterable[Row], methods: Iterable[str]) -> Iterator[str]:
-    relative: dict[str, list[float]] = {}
-    for row in efforts:
-        if row.relative is not None and row.method != PLAIN:
-            relative.setdefault(row.method, []).append(row.relative)
-    shown = [method for method in dict.fromkeys(methods) if method in relative]
-    times = [f"{number(statistics.median(relative[one]))} times with {one}" for one in shown]
-    if times:
+def _training(efforts: DataFrame, methods: Iterable[str]) -> Iterator[str]:
+    others = efforts[efforts["method"] != PLAIN] if len(efforts) else efforts
+    medians = others.groupby("method")["relative"].median().dropna() if len(others) else {}
+    shown = [method for method in methods if method in medians]
+    if times := [f"{number(medians[method])} times with {method}" for method in shown]:
         yield f"Training takes, beside {PLAIN}: {', '.join(times)}."
 
 
-def _search(costs: Sequence[Row]) -> Iterator[str]:
-    if costs:
-        times = [row.search_us_p50 for row in costs]
-        sizes = [row.kb_bytes + row.index_bytes for row in costs]
-        took = " to ".join(dict.fromkeys((number(min(times)), number(max(times)))))
-        held = " to ".join(dict.fromkeys((size(min(sizes)), size(max(sizes)))))
+def _named(student: Best | Row) -> str:
+    return student.method + ("" if student.retrieval == OFF else f" with {student.retrieval}")
+
+
+def _range(show: Callable[[float], str], values: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys((show(min(values)), show(max(values)))))
+
+
+def of_latency(frame: DataFrame) -> Iterator[str]:
+    """How often each limit holds, which backend serves, where the overhead is least and most.
+
+    Args:
+        frame: of the section of latency.
+    """
+    lines = rows(frame)
+    for limit in sorted({row.limit for row in lines}):
+        counts = Counter(verdict(row) for row in lines if row.limit == limit)
+        parts = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
         yield (
-            f"Retrieval takes {took} µs a search (median, index call only, in a hot loop) and "
-            f"{held} of knowledge base and index."
+            f"Overhead of retrieval against a limit of {100 * limit:g} %: of {counts.total()} "
+            f"cells, {parts}."
+        )
+    if RATIO in frame:
+        timed = frame[frame[RATIO].notna()]
+        yield from _backends(timed)
+        least, most = rows(timed.loc[[timed[RATIO].idxmin(), timed[RATIO].idxmax()]])
+        yield (
+            f"It lies between {percent(least.result.ratio)} % ({least.label}) and "
+            f"{percent(most.result.ratio)} % ({most.label}) of the forward."
         )
 
 
-def _named(method: str, retrieval: str) -> str:
-    return method if retrieval == OFF else f"{method} with {retrieval}"
+def _backends(timed: DataFrame) -> Iterator[str]:
+    """Per setting, the backend within the limit for the most bases, and among equals the cheapest.
 
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' if count > 1 else ''}"
+    Only backends that were measured for every base of the setting are compared.
+    """
+    holds = timed["cell.base"].where(timed["verdict"] == "holds")
+    for setting, group in timed.assign(holds=holds).groupby("setting", sort=False):
+        backends = group.groupby("cell.backend", sort=False).agg(
+            bases=("cell.base", "nunique"), holds=("holds", "nunique"), overhead=(RATIO, "sum")
+        )
+        bases = group["cell.base"].nunique()
+        whole = backends[backends["bases"] == bases]
+        if len(whole) < 2:
+            continue
+        best = whole.sort_values(["holds", "overhead"], ascending=[False, True], kind="stable")
+        yield (
+            f"{setting}: of {len(whole)} backends {best.index[0]} serves best, within the limit "
+            f"for {best['holds'].iloc[0]} of {bases} knowledge bases."
+        )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.measure import history
 from bench.records.measurement import LatencyRecord, MemoryRecord
-from bench.records.measurements import Kind, Measured, Measurements, PlanFile
+from bench.records.measurements import Kind, Measurements, PlanFile
 from bench.records.results import Results
 from bench.records.store import Problem
 from bench.report import origin
@@ -43,28 +42,22 @@ class Inputs:
 
 
 class RunInputs(Inputs):
-    """A run, finished or not.
+    """A run, finished or not, and the measurements ``beside`` it in the same report.
 
     Args:
-        results: of the run.
         baseline: the method that others are compared with; None for the usual one: kd, else
             finetune, else the first, of the methods with a finished student.
-        beside: measurements that are shown in the same report.
 
     Raises:
         UnknownNameError: ``baseline`` is no method of the run.
     """
 
     def __init__(
-        self,
-        results: Results,
-        baseline: str | None = None,
-        beside: Sequence[MeasuredInputs] = (),
+        self, results: Results, baseline: str | None = None, beside: Sequence[MeasuredInputs] = ()
     ) -> None:
         super().__init__()
-        self.results = results
+        self.results, self.beside = results, tuple(beside)
         self.baseline = _baseline(results, baseline)
-        self.beside = tuple(beside)
 
     @cached_property
     def examples(self) -> Examples:
@@ -104,68 +97,38 @@ class RunInputs(Inputs):
 class MeasuredInputs(Inputs):
     """A folder of measurements, finished or not.
 
-    Args:
-        measurements: the folder.
-        kinds: which records to show.
+    Attributes:
+        folder: where they are.
+        kinds: which of them are shown.
+        records, latency, memory: cells of these kinds, and of one.
+        past: the history of the gate, none if there is none.
+        problems: files that could not be used.
     """
 
     def __init__(
         self, measurements: Measurements, kinds: Sequence[Kind] = ("latency", "memory")
     ) -> None:
         super().__init__()
-        self.measurements = measurements
-        self.kinds = tuple(kinds)
-
-    @cached_property
-    def _read(self) -> tuple[list[Measured], list[Problem]]:
-        return self.measurements.records()
-
-    @cached_property
-    def _past(self) -> tuple[tuple[history.HistoryEntry, ...], list[Problem]]:
-        path = self.folder / HISTORY
-        if not path.is_file():
-            return (), []
-        try:
-            past = history.read(path)
-        except history.HistoryError as error:
-            return (), [Problem(path, str(error))]
-        return past.entries, list(past.problems)
-
-    @property
-    def folder(self) -> Path:
-        """Where the measurements are."""
-        return self.measurements.folder
-
-    @cached_property
-    def records(self) -> list[Measured]:
-        """Of the kinds that are shown."""
-        return [record for record in self._read[0] if record.kind in self.kinds]
-
-    @cached_property
-    def latency(self) -> list[LatencyRecord]:
-        """Cells of latency."""
-        return [record for record in self.records if isinstance(record, LatencyRecord)]
-
-    @cached_property
-    def memory(self) -> list[MemoryRecord]:
-        """Cells of memory."""
-        return [record for record in self.records if isinstance(record, MemoryRecord)]
-
-    @property
-    def past(self) -> tuple[history.HistoryEntry, ...]:
-        """The history of the gate, none if there is none."""
-        return self._past[0]
+        self.measurements, self.folder, self.kinds = measurements, measurements.folder, tuple(kinds)
+        cells, self.problems = measurements.records()
+        self.records = [record for record in cells if record.kind in self.kinds]
+        self.latency = [record for record in self.records if isinstance(record, LatencyRecord)]
+        self.memory = [record for record in self.records if isinstance(record, MemoryRecord)]
+        self.past: Sequence[history.HistoryEntry] = ()
+        if (path := self.folder / HISTORY).is_file():
+            try:
+                past = history.read(path)
+            except history.HistoryError as error:
+                self.problems.append(Problem(path, str(error)))
+            else:
+                self.past = past.entries
+                self.problems += past.problems
 
     @property
     def plans(self) -> list[PlanFile]:
         """What was last asked for, of each kind that can be read."""
         plans: list[Any] = [self.measurements.read_plan(kind) for kind in self.kinds]
         return [plan for plan in plans if isinstance(plan, PlanFile)]
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Files that could not be used."""
-        return (*self._read[1], *self._past[1])
 
     @cached_property
     def facts(self) -> origin.Facts:

@@ -1,6 +1,6 @@
 """A report that was made once is not made again while nothing it is made from has changed.
 
-    <out>/.report/<stamp>.json     what was shown, and the checksums of the files that were written
+    <out>/.report/<stamp>.json     what was printed, and the checksums of the files written
 
 The stamp names everything that decides a report: the files it reads, the options, this project's
 own source and the libraries that draw. A kept file that is damaged, or a written file that was
@@ -9,10 +9,9 @@ changed or deleted, means that the report is made again; nobody has to delete an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import bench
 import reaugkd
 from bench.records.store import RUN, StoreError
-from bench.report.table import Shown, Table
 from reaugkd import __version__
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.atomic import write_bytes
@@ -38,11 +36,14 @@ FILES = (RUN, "latency.json", "memory.json", "history.jsonl")
 FOLDERS = ("cells", "measurements")
 """What a report reads of a folder. Its own files may lie beside them and are not looked at."""
 
-LIBRARIES = (
-    "altair", "jinja2", "numpy", "pandas", "pyarrow", "pydantic",
-    "pylatexenc", "scipy", "tabulate", "vl-convert-python",
-)  # fmt: skip
-"""Libraries that compute, draw or write what a report holds."""
+
+class Kept(BaseModel):
+    """What was printed, and each file written with its checksum, from the report's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    printed: str
+    files: dict[str, str]
 
 
 def stamp(folders: Iterable[Path], options: Mapping[str, Any]) -> str:
@@ -54,9 +55,6 @@ def stamp(folders: Iterable[Path], options: Mapping[str, Any]) -> str:
     Args:
         folders: of runs and measurements, in the order they are given.
         options: plain JSON, all that the caller's flags decide, with the kind of its output.
-
-    Raises:
-        TypeError: if ``options`` is not plain JSON.
     """
     inputs = [[str(folder.resolve()), sorted(_inputs(folder))] for folder in folders]
     return fingerprint.of_json([_source(), dict(options), inputs])
@@ -64,25 +62,18 @@ def stamp(folders: Iterable[Path], options: Mapping[str, Any]) -> str:
 
 def _inputs(folder: Path) -> Iterator[tuple[str, int, int, int]]:
     """Name, bytes, time and inode: a file that is replaced within a tick has another inode."""
-    for name in FILES:
-        path = folder / name
-        if path.is_file():
-            yield name, *_facts(path.stat())
+    paths = [folder / name for name in FILES]
     for name in FOLDERS:
-        if not (folder / name).is_dir():
+        if (folder / name).is_dir():
+            paths += (folder / name).iterdir()
+    for path in paths:
+        if path.name.startswith("."):
+            continue  # half-written; it counts once it has its name
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
             continue
-        with os.scandir(folder / name) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue  # half-written; it counts once it has its name
-                try:
-                    yield f"{name}/{entry.name}", *_facts(entry.stat())
-                except FileNotFoundError:
-                    continue  # deleted since: as if it had never been there
-
-
-def _facts(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_size, found.st_mtime_ns, found.st_ino
+        yield f"{path.parent.name}/{path.name}", facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 @cache
@@ -95,64 +86,39 @@ def _source() -> str:
         for path in sorted(root.rglob("*"))
         if path.suffix in SOURCES and path.is_file()
     }
-    return fingerprint.of_json([__version__, files, dict(_versions())])
+    return fingerprint.of_json([__version__, files, _libraries()])
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in LIBRARIES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
-
-
-class Kept(BaseModel):
-    """A report as far as it is shown in a terminal; all else stands in its files.
-
-    Attributes:
-        title, headline, lead, tables: of the report.
-        files: path of each file that was written, from the folder of the report, and its checksum.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str
-    headline: tuple[str, ...]
-    lead: tuple[str, ...]
-    tables: tuple[Table, ...]
-    files: tuple[tuple[str, str], ...]
+def _libraries() -> list[str]:
+    """What is installed, with its version."""
+    return sorted(f"{one.metadata['Name']} {one.version}" for one in distributions())
 
 
 def find(folder: Path, stamp: str) -> Kept | None:
     """The report of ``stamp`` whose files lie in ``folder``, or None if it has to be made."""
     try:
         kept = Kept.model_validate_json((folder / FOLDER / f"{stamp}.json").read_bytes())
-        unchanged = all(checksum(folder / name) == written for name, written in kept.files)
+        unchanged = all(checksum(folder / name) == written for name, written in kept.files.items())
     except (OSError, ValidationError):
         return None  # not there, damaged, or a file was deleted: all mended by making it
     return kept if unchanged else None
 
 
-def keep(folder: Path, stamp: str, report: Shown, files: Mapping[Path, str]) -> None:
-    """Keep what ``report`` shows, and the checksums of the ``files`` that were written.
+def keep(folder: Path, stamp: str, printed: str, files: Mapping[Path, str]) -> None:
+    """Keep what is printed, and the checksums of the ``files`` that were written.
 
     Raises:
         StoreError: if the folder cannot be written.
     """
-    kept = Kept(
-        title=report.title,
-        headline=report.headline,
-        lead=report.lead,
-        tables=report.tables,
-        files=tuple((str(path.relative_to(folder)), written) for path, written in files.items()),
-    )
-    own = folder / FOLDER
+    names = {str(path.relative_to(folder)): written for path, written in files.items()}
+    cache = folder / FOLDER
     try:
-        own.mkdir(parents=True, exist_ok=True)
-        (own / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
-        write_bytes(own / f"{stamp}.json", kept.model_dump_json().encode("utf-8"))
-        by_age = sorted(own.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / ".gitignore").write_text("*\n", encoding="utf-8")  # a cache, not a result
+        content = Kept(printed=printed, files=names).model_dump_json()
+        write_bytes(cache / f"{stamp}.json", content.encode("utf-8"))
+        by_age = sorted(cache.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         for path in by_age[:-NEWEST]:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot write to {own}: {error.strerror}") from error
+        raise StoreError(f"cannot write to {cache}: {error.strerror}") from error

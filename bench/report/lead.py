@@ -11,8 +11,7 @@ from bench.measure.gate import BUSY
 from bench.records.measurements import Kind, PlanFile
 from bench.records.merged import in_short
 from bench.records.merged import names as run_names
-from bench.records.results import Results, Status
-from bench.records.run import Record
+from bench.records.results import Status
 from bench.records.store import Problem
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.origin import DIRTY, Facts
@@ -30,37 +29,14 @@ ALIKE = {
 def of_run(inputs: RunInputs) -> Iterator[str]:
     """Sentences above the sections of a run."""
     results = inputs.results
-    yield from _suite(results.records)
-    yield from _students(results)
-    yield from in_short(results.run)
-    yield from _limits(results.run)
-    yield _cells(results)
-    yield from (f"Warning: {text}" for text in _mixed(inputs.facts))
-    yield from (f"Warning: {text}" for text in _busy_searches(results.records))
-
-
-def of_measurements(inputs: MeasuredInputs) -> Iterator[str]:
-    """Sentences above the sections of measurements."""
-    for kind in inputs.kinds:
-        yield from _plan(inputs, kind)
-    if inputs.records:
-        yield from (f"Warning: {text}" for text in _mixed(inputs.facts))
-        yield from (f"Warning: {text}" for text in _busy_processes(inputs))
-
-
-def _suite(records: Iterable[Record]) -> Iterator[str]:
     titles: dict[str, dict[str, None]] = {}
-    for record in records:
+    for record in results.records:
         titles.setdefault(record.suite, {})[record.title] = None
     if "mini" in titles:
         yield NOT_GLUE if len(titles) == 1 else f"{', '.join(titles['mini'])}: {NOT_GLUE}"
     if titles:
         yield f"Suite: {', '.join(sorted(titles))}."
-
-
-def _students(results: Results) -> Iterator[str]:
-    trained = results.trained
-    if trained:
+    if trained := results.trained:
         teachers = _distinct(t.teacher.init for _, t in trained if t.teacher)
         yield f"Teacher initialised from: {teachers or 'no teacher'}."
         yield f"Student initialised from: {_distinct(t.student_init for _, t in trained)}."
@@ -68,6 +44,44 @@ def _students(results: Results) -> Iterator[str]:
         yield f"Rows: {_distinct(f'{r.title} {_sizes(t.rows)}' for r, t in trained)}."
         yield f"Source: {_distinct(f'{r.title} {t.source}' for r, t in trained)}."
         yield from dict.fromkeys(f"{r.title}: {note}" for r, t in trained for note in t.notes)
+    yield from in_short(results.run)
+    yield from _limits(results.run)
+    counts = Counter(cell.status for cell in results.cells)
+    parts = ", ".join(f"{counts[s]} {s}" for s in get_args(Status) if counts[s])
+    line = f"{len(results.cells)} cells: {parts}." if parts else "No cells were planned."
+    if results.others:
+        line += f" {results.others} records of cells outside the last plan are not shown."
+    yield line
+    yield from _mixed(inputs.facts)
+    loads = [
+        (record.provenance.load[0], record.provenance.cores)
+        for record in results.records
+        if record.retrieval is not None and record.provenance.load
+    ]
+    if over := [load for load, cores in loads if load > cores]:
+        yield (
+            f"Warning: {len(over)} of {len(loads)} search times were taken on a busy machine (load "
+            f"up to {max(over):.1f}, {loads[0][1]} cores): run again with --overwrite always on a "
+            "quiet one."
+        )
+
+
+def of_measurements(inputs: MeasuredInputs) -> Iterator[str]:
+    """Sentences above the sections of measurements."""
+    for kind in inputs.kinds:
+        yield from _plan(inputs, kind)
+    yield from _mixed(inputs.facts)
+    loads = [
+        (environment.load_before[0], record.cell.threads)
+        for record in inputs.latency
+        if record.result is not None
+        for environment in record.result.environments
+    ]
+    if over := [load for load, threads in loads if load > threads + BUSY]:
+        yield (
+            f"Warning: {len(over)} of {len(loads)} processes began on a busy machine (load up to "
+            f"{max(over):.1f}): measure again with --overwrite always when nothing else runs."
+        )
 
 
 def _sizes(rows: Mapping[str, int]) -> str:
@@ -80,37 +94,20 @@ def _distinct(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-def _cells(results: Results) -> str:
-    """How many cells there are of each status: ``4 cells: 3 ok, 1 failed.``."""
-    counts = Counter(cell.status for cell in results.cells)
-    parts = ", ".join(f"{counts[s]} {s}" for s in get_args(Status) if counts[s])
-    line = f"{len(results.cells)} cells: {parts}." if parts else "No cells were planned."
-    if results.others:
-        line += f" {results.others} records of cells outside the last plan are not shown."
-    return line
-
-
 def _limits(run: Mapping[str, Any]) -> Iterator[str]:
     """A sentence per limit of train; of a merged run with the names of its runs that have it."""
-    merged: list[dict[str, Any]] = run.get("merged") or []
-    if not merged:
-        yield from (f"{limit}." for limit in _limits_of(run))
-        return
-    names = run_names([Path(origin["folder"]) for origin in merged])
+    merged: list[Mapping[str, Any]] = run.get("merged") or []
+    names = run_names([Path(origin["folder"]) for origin in merged]) if merged else [""]
     runs: dict[str, list[str]] = {}
-    for name, origin in zip(names, merged, strict=True):
-        for limit in _limits_of(origin):
-            runs.setdefault(limit, []).append(name)
-    yield from (f"{limit} in {', '.join(names)}." for limit, names in runs.items())
-
-
-def _limits_of(run: Mapping[str, Any]) -> Iterator[str]:
-    """Of all tasks, then of single ones."""
-    config = run.get("config") or {}
-    single = {f"{name}: ": task for name, task in (config.get("task") or {}).items()}
-    for name, settings in {"": config, **single}.items():
-        if limit := ((settings or {}).get("data") or {}).get("limit"):
-            yield f"{name}train was limited to {limit:,} rows (--limit)"
+    for name, origin in zip(names, merged or [run], strict=True):
+        config = origin.get("config") or {}
+        single = {f"{task}: ": settings for task, settings in (config.get("task") or {}).items()}
+        for task, settings in {"": config, **single}.items():
+            if limit := ((settings or {}).get("data") or {}).get("limit"):
+                sentence = f"{task}train was limited to {limit:,} rows (--limit)"
+                runs.setdefault(sentence, []).append(name)
+    for sentence, of in runs.items():
+        yield f"{sentence} in {', '.join(of)}." if merged else f"{sentence}."
 
 
 def _plan(inputs: MeasuredInputs, kind: Kind) -> Iterator[str]:
@@ -129,39 +126,10 @@ def _plan(inputs: MeasuredInputs, kind: Kind) -> Iterator[str]:
 
 
 def _mixed(facts: Facts) -> Iterator[str]:
-    """One line per thing that should not differ between records, but does."""
+    """A warning per thing that should not differ between records, but does."""
     for what, names in ALIKE.items():
         if differing := [name for name in names if len(facts[name]) > 1]:
-            differ = f"{', '.join(differing)} differ{'s' if len(differing) == 1 else ''}"
-            yield f"records of different {what} are mixed ({differ}; see Provenance)."
+            differ = f"{', '.join(differing)} differ{'s' * (len(differing) == 1)}"
+            yield f"Warning: records of different {what} are mixed ({differ}; see Provenance)."
     if any(source.endswith(DIRTY) for source in facts["project"]):
-        yield "made from a source tree with uncommitted changes."
-
-
-def _busy_searches(records: Iterable[Record]) -> Iterator[str]:
-    """A line if search was timed while more was running than the machine has cores for."""
-    loads = [
-        (record.provenance.load[0], record.provenance.cores)
-        for record in records
-        if record.retrieval is not None and record.provenance.load
-    ]
-    if over := [load for load, cores in loads if load > cores]:
-        yield (
-            f"{len(over)} of {len(loads)} search times were taken on a busy machine (load up to "
-            f"{max(over):.1f}, {loads[0][1]} cores): run again with --overwrite always on a quiet "
-            "one."
-        )
-
-
-def _busy_processes(inputs: MeasuredInputs) -> Iterator[str]:
-    loads = [
-        (environment.load_before[0], record.cell.threads)
-        for record in inputs.latency
-        if record.result is not None
-        for environment in record.result.environments
-    ]
-    if over := [load for load, threads in loads if load > threads + BUSY]:
-        yield (
-            f"{len(over)} of {len(loads)} processes began on a busy machine (load up to "
-            f"{max(over):.1f}): measure again with --overwrite always when nothing else runs."
-        )
+        yield "Warning: made from a source tree with uncommitted changes."

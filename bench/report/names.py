@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -19,17 +20,16 @@ class Names:
 
     def __init__(self, nameless: str = "figure", taken: Iterable[str] = ()) -> None:
         self._nameless = nameless
-        self._given = set(taken)
+        self._taken = set(taken)
 
     def of(self, text: str) -> str:
         """A name like ``text`` that was not given before."""
-        signs = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in text.lower())
-        plain = "-".join(signs.split()) or self._nameless
-        name, number = plain, 1
-        while name in self._given:
+        plain = name = "-".join(re.findall("[a-z0-9]+", text.lower())) or self._nameless
+        number = 1
+        while name in self._taken:
             number += 1
             name = f"{plain}-{number}"
-        self._given.add(name)
+        self._taken.add(name)
         return name
 
 

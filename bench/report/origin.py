@@ -11,9 +11,15 @@ Facts = dict[str, list[str]]
 DIRTY = " with uncommitted changes"
 """How a source ends that no commit holds."""
 
-_FACTS: dict[str, Callable[[Provenance], str]] = {
+
+def _source(p: Provenance) -> str:
+    commit = f"commit {p.commit[:12]}" if p.commit else "installed"
+    return f"{p.version}, {commit}" + (DIRTY if p.dirty else "")
+
+
+FACTS: dict[str, Callable[[Provenance], str]] = {
     "command": lambda p: p.command,
-    "project": lambda p: _source(p),
+    "project": _source,
     "CPU": lambda p: p.cpu,
     "vector extensions": lambda p: " ".join(p.cpu_flags),
     "cores": lambda p: f"{p.cores}, bound to {len(p.affinity)}" if p.affinity else f"{p.cores}",
@@ -26,16 +32,11 @@ _FACTS: dict[str, Callable[[Provenance], str]] = {
 
 def facts(records: Iterable[Record]) -> Facts:
     """Every fact with its distinct values, whatever the order of the records."""
-    found = [record.provenance for record in records]
-    values = {name: sorted({of(p) for p in found}) for name, of in _FACTS.items()}
-    if found:
-        loads = [p.load[0] for p in found if p.load]
+    sources = [record.provenance for record in records]
+    values = {name: sorted({fact(p) for p in sources}) for name, fact in FACTS.items()}
+    if sources:
+        loads = [p.load[0] for p in sources if p.load]
         values["load"] = [f"{min(loads):.2f} to {max(loads):.2f}"] if loads else []
-        times = sorted(p.time for p in found)
+        times = sorted(p.time for p in sources)
         values["finished"] = [" to ".join(dict.fromkeys((times[0], times[-1])))]
     return values
-
-
-def _source(provenance: Provenance) -> str:
-    commit = f"commit {provenance.commit[:12]}" if provenance.commit else "installed"
-    return f"{provenance.version}, {commit}" + (DIRTY if provenance.dirty else "")

@@ -5,7 +5,7 @@ What computes a report is imported when one is made: a report that is up to date
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
     from bench.report.build import Report
-    from bench.report.inputs import MeasuredInputs
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,7 @@ class Request:
     @property
     def options(self) -> dict[str, Any]:
         """Plain JSON: all that decides the report apart from the folders."""
-        return {
-            "baseline": self.baseline,
-            "sections": list(self.selection.sections),
-            "filters": [[one.column, one.text] for one in self.selection.filters],
-            "group_by": self.selection.group_by,
-        }
+        return {"baseline": self.baseline, **asdict(self.selection)}
 
     def make(self) -> tuple[Report, Report]:
         """Read the folders and build the report: what is shown of it, and the whole.
@@ -57,41 +51,32 @@ class Request:
             StoreError: if a folder is not what it should be, or damaged.
             UserError: if a baseline, a section, a column or a value is not there.
         """
+        from bench.records.measurements import Measurements
         from bench.records.results import load
         from bench.report import build
-        from bench.report.inputs import RunInputs
+        from bench.report.inputs import HISTORY, MeasuredInputs, RunInputs
 
-        measured = [(folder.resolve().name, _measured(folder)) for folder in self.beside]
-        is_run = (self.folder / RUN).is_file() or not is_measured(self.folder)
-        if is_run and is_measured(self.folder):
-            measured.insert(0, (self.folder.resolve().name, _measured(self.folder)))
-        if is_run:
-            results, beside = load(Store(self.folder)), [inputs for _, inputs in measured]
-            report = build.of_run(RunInputs(results, self.baseline, beside))
+        def is_measured(folder: Path) -> bool:
+            return Measurements.at(folder) or (folder / HISTORY).is_file()
+
+        for folder in self.beside:
+            if not is_measured(folder):
+                expected = folder / "measurements"
+                raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
+        folders = [folder for folder in self.folders if is_measured(folder)]
+        measured = [MeasuredInputs(Measurements(folder)) for folder in folders]
+        if (self.folder / RUN).is_file() or self.folder not in folders:
+            results = load(Store(self.folder))
+            report = build.of_run(RunInputs(results, self.baseline, measured))
         elif self.baseline is not None:
             raise UserError(
                 f"--baseline {self.baseline}: {self.folder} holds measurements, no methods"
             )
         else:
-            report = build.of_measurements(_measured(self.folder))
-        others = [(name, build.of_measurements(inputs)) for name, inputs in measured]
-        whole = build.join(report, others)
-        return (select.apply(whole, self.selection) if self.selection else whole), whole
-
-
-def is_measured(folder: Path) -> bool:
-    """Whether there are measurements or a history of the gate in ``folder``."""
-    from bench.records.measurements import Measurements
-    from bench.report.inputs import HISTORY
-
-    return Measurements.at(folder) or (folder / HISTORY).is_file()
-
-
-def _measured(folder: Path) -> MeasuredInputs:
-    from bench.records.measurements import Measurements
-    from bench.report.inputs import MeasuredInputs
-
-    if not is_measured(folder):
-        expected = folder / "measurements"
-        raise StoreError(f"--with {folder}: no measurements there: expected {expected}")
-    return MeasuredInputs(Measurements(folder))
+            report = build.of_measurements(measured.pop(0))
+            folders.pop(0)
+        others = [build.of_measurements(inputs) for inputs in measured]
+        names = [folder.resolve().name for folder in folders]
+        whole = build.join(report, list(zip(names, others, strict=True)))
+        part = select.apply(whole, self.selection) if self.selection != EVERYTHING else whole
+        return part, whole

@@ -4,7 +4,7 @@ To add a section, write one file in ``sections/`` with a ``SECTION`` and name it
 ``sections/__init__.py``::
 
     def _rows(inputs: RunInputs) -> DataFrame:
-        return typed({"task": ..., "title": ..., "method": ..., **spread("on", scores)} for ...)
+        return typed({"task": ..., "title": ..., "method": ..., "on": summary} for ...)
 
     def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
         if len(frame):
@@ -15,11 +15,10 @@ To add a section, write one file in ``sections/`` with a ``SECTION`` and name it
 The frame is **long**: a row per task, method, index, split, metric ... in full precision, with
 ``task`` (its name), ``title`` (how tables call it), ``method`` and ``seed`` or ``seeds`` as columns
 of their own. CSV, Parquet and JSON are the frame; ``--select`` and ``--group-by`` choose among its
-rows; the command that makes a row again comes from its fields. Strings are made in ``Column.show``
-and by nothing else, and nobody reads them again.
+rows; the command that makes a row again comes from its fields.
 
-- A section with several tables of one frame yields several views. Tables of *another* frame are a
-  section of their own that stands ``under`` the first one's heading (``over_tasks``).
+- Several tables of one frame are several views. Tables of *another* frame are a section of their
+  own that stands ``under`` the first one's heading (``over_tasks``).
 - A pivot is a view with ``by``: rows that agree on these fields are one line of the table, and a
   column with ``at=("header", "MRPC accuracy")`` shows the row of the line that has this value.
   :func:`across` makes such columns. A callable column sees the first row; ``row.group`` is all.
@@ -31,7 +30,7 @@ and by nothing else, and nobody reads them again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench.report.frame import Row, rows
@@ -63,19 +62,22 @@ class Column:
     at: tuple[str, Any] | None = None
     keys: tuple[str, ...] = ()
 
-    def of(self, row: Row) -> Any:
-        """The value in a line of a table, given the first row of it."""
-        if self.at is not None:
-            name, wanted = self.at
-            rows = (one for one in row.group if value_of(one, name) == wanted)
-            if (at := next(rows, None)) is None:
-                return None
-            row = at
+    def row(self, line: Row) -> Row | None:
+        """The row that it shows of a line, given the first of it."""
+        if self.at is None:
+            return line
+        name, value = self.at
+        return next((row for row in line.group if value_of(row, name) == value), None)
+
+    def of(self, line: Row) -> Any:
+        """The value in a line of a table."""
+        if (row := self.row(line)) is None:
+            return None
         return value_of(row, self.value) if isinstance(self.value, str) else self.value(row)
 
-    def cell(self, row: Row) -> str:
+    def cell(self, line: Row) -> str:
         """The text in a line of a table."""
-        value = self.of(row)
+        value = self.of(line)
         return EMPTY if value is None else self.show(value) or EMPTY
 
 
@@ -110,7 +112,6 @@ class View:
     """A table of a frame.
 
     Attributes:
-        title: heading.
         columns: labels first.
         notes: sentences below it.
         where: which rows of the frame it shows; all by default.
@@ -140,9 +141,9 @@ class View:
             group[0].group = tuple(group)
         return [group[0] for group in groups.values()]
 
-    def table(self, frame: DataFrame) -> Table:
-        """The view of ``frame`` as strings, ready to be shown."""
-        return self.of(self.lines(frame))
+    def shown(self, lines: Sequence[Row]) -> list[Column]:
+        """The columns that show anything of some lines: a pivot's may have lost its rows."""
+        return [c for c in self.columns if not lines or any(map(c.row, lines))]
 
     def of(self, lines: Sequence[Row]) -> Table:
         """The table of some lines."""
@@ -151,34 +152,25 @@ class View:
         titles = tuple(column.title for column in columns)
         return Table(self.title, titles, cells, len(self.labels), self.notes)
 
-    def shown(self, lines: Sequence[Row]) -> list[Column]:
-        """The columns that have anything to show in some lines."""
-        return [column for column in self.columns if _there(column, lines)]
+    def table(self, frame: DataFrame) -> Table:
+        """The view of ``frame`` as strings, ready to be shown."""
+        return self.of(self.lines(frame))
 
     def split(self, frame: DataFrame, label: Column) -> Iterator[View]:
         """One view per value of a label, which goes into the title unless it is the only one."""
-        lines = self.lines(frame)
-        left = tuple(one for one in self.columns if one is not label)
-        columns = self.columns if len(self.labels) == 1 else left
-        for text in dict.fromkeys(label.cell(line) for line in lines):
+        rest = tuple(column for column in self.columns if column is not label)
+
+        def said(text: str) -> Callable[[Row], bool]:
+            where = self.where or bool
+            return lambda row: where(row) and label.cell(row) == text
+
+        for text in dict.fromkeys(map(label.cell, self.lines(frame))):
             yield replace(
                 self,
                 title=f"{self.title}, {label.title} {text}",
-                columns=columns,
-                where=_both(self.where, label, text),
+                columns=self.columns if len(self.labels) == 1 else rest,
+                where=said(text),
             )
-
-
-def _there(column: Column, lines: Sequence[Row]) -> bool:
-    """Whether a column has anything to show: a pivot's may have lost its rows to a selection."""
-    if column.at is None or not lines:
-        return True
-    name, wanted = column.at
-    return any(value_of(row, name) == wanted for line in lines for row in line.group)
-
-
-def _both(where: Callable[[Row], bool] | None, label: Column, text: str) -> Callable[[Row], bool]:
-    return lambda row: (where is None or where(row)) and label.cell(row) == text
 
 
 @dataclass(frozen=True)
@@ -187,7 +179,6 @@ class Picture:
 
     Attributes:
         name: of its files and its anchor: lower case and ``-``.
-        title: heading.
         alt: what it shows, in a sentence or two, for whoever cannot see it.
         frame: what is drawn, a row per point; ``task`` and ``method`` are there for ``--select``.
         draw: makes the Altair chart of the rows that are left.
@@ -204,10 +195,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Command:
-    """What makes a row again: a command line, with other values for some of its flags.
+    """What makes a row again: a command ``line``, with other values for some of its flags.
 
     Attributes:
-        line: the command that made the row, among others.
         only: flag -> its values; a flag without values stays as it is.
         what: the row in words.
     """
@@ -224,7 +214,6 @@ class Section(Generic[InputsT]):
     Attributes:
         name: of its files, its anchor and for ``--select``: lower case and ``-``. With ``_`` it is
             the key of its rows in JSON.
-        title: heading.
         rows: the typed frame, in full precision.
         views: its tables; none where there is nothing to show.
         pictures: above the tables, of the whole frame.
@@ -240,22 +229,17 @@ class Section(Generic[InputsT]):
     name: str
     title: str
     rows: Callable[[InputsT], DataFrame]
-    views: Callable[[DataFrame, InputsT], Iterable[View]] = field(default=lambda *_: ())
-    pictures: Callable[[DataFrame, InputsT], Iterable[Picture]] = field(default=lambda *_: ())
+    views: Callable[[DataFrame, InputsT], Iterable[View]] = lambda *_: ()
+    pictures: Callable[[DataFrame, InputsT], Iterable[Picture]] = lambda *_: ()
     under: str | None = None
     about: bool = False
     page_only: bool = False
     data: bool = True
     command: Callable[[Row], Command] | None = None
-    methods: Callable[[Row], Sequence[str]] = field(default=lambda row: _method(row))
+    methods: Callable[[Row], Sequence[str | None]] = lambda row: [getattr(row, "method", None)]
     tidy: tuple[str, Callable[[DataFrame], DataFrame]] | None = None
 
     @property
     def heading(self) -> str:
         """The name that ``--select`` and the files of its tables know it by."""
         return self.under or self.name
-
-
-def _method(row: Row) -> list[str]:
-    method = getattr(row, "method", None)
-    return [method] if method else []

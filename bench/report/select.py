@@ -6,12 +6,12 @@ average over tasks is that of the whole run. Rows are chosen by the values of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.report.frame import Row, rows
-from bench.report.section import Column, value_of
+from bench.report.frame import rows
+from bench.report.section import Column, View
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
 
@@ -27,17 +27,6 @@ SECTIONS = (
 )  # fmt: skip
 """Every section there can be; a report has those it has figures for."""
 
-ALWAYS = ("task", "method")
-"""Fields that rows are chosen by also where no table has them as a label."""
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Rows to keep: those whose ``column`` says ``text``, or one of its parts between commas."""
-
-    column: str
-    text: str
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -45,16 +34,14 @@ class Selection:
 
     Attributes:
         sections: their names.
-        filters: all must hold; of two for the same column, one.
+        filters: (column, values with commas between them); all must hold, of two for the same
+            column one.
         group_by: a label column; tables that have it become one per value.
     """
 
     sections: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[tuple[str, str], ...] = ()
     group_by: str | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.sections or self.filters or self.group_by)
 
 
 EVERYTHING = Selection()
@@ -71,23 +58,23 @@ def parse(texts: Sequence[str], group_by: str | None = None) -> Selection:
         UserError: for a filter without a column or a value.
     """
     sections: list[str] = []
-    filters: list[Filter] = []
+    filters: list[tuple[str, str]] = []
     for text in texts:
-        last: Filter | None = None
-        for part in (part.strip() for part in text.split(",")):
-            name, equals, value = (word.strip() for word in part.partition("="))
+        in_filter = False
+        for part in filter(None, map(str.strip, text.split(","))):
+            name, equals, value = map(str.strip, part.partition("="))
             if equals:
                 if not name or not value:
                     raise UserError(f"--select {part}: expected COLUMN=VALUE, e.g. task=mrpc")
-                last = Filter(normal(name), value)
-                filters.append(last)
+                filters.append((normal(name), value))
+                in_filter = True
             elif normal(part) in SECTIONS:
                 sections.append(normal(part))
-                last = None
-            elif last is not None:
-                last = replace(last, text=f"{last.text},{part}")
-                filters[-1] = last
-            elif part:
+                in_filter = False
+            elif in_filter:
+                column, values = filters.pop()
+                filters.append((column, f"{values},{part}"))
+            else:
                 raise UnknownNameError("section", part, SECTIONS)
     return Selection(tuple(sections), tuple(filters), group_by)
 
@@ -99,166 +86,125 @@ def apply(report: Report, selection: Selection) -> Report:
         UserError: for a section that this report does not have.
         UnknownNameError: for a column or a value that it does not have.
     """
-    asked: dict[str, list[str]] = {}
-    for one in selection.filters:
-        asked.setdefault(one.column, []).append(one.text)
-    wanted = {column: _keys(report, column, texts) for column, texts in asked.items()}
-    parts = _chosen(report, selection.sections)
+    headings = dict.fromkeys(part.section.heading for part in report.shown)
+    for name in selection.sections:
+        if name not in headings:
+            has = ", ".join(headings) or "no sections"
+            raise UserError(f"--select {name}: this report has no such section (it has: {has})")
+    wanted: dict[str, set[str]] = {}
+    for column, text in selection.filters:
+        wanted.setdefault(column, set()).update(_keys(report, column, text))
+    if "task" in wanted:
+        wanted["task"] |= _tasks(report, wanted["task"])
+    parts = [
+        part
+        for part in report.parts
+        if not selection.sections or part.section.heading in selection.sections
+    ]
     for column, keys in wanted.items():
-        parts = [kept for part in parts if (kept := filtered(part, column, keys)) is not None]
+        parts = [kept for part in parts if (kept := _filtered(part, column, keys)) is not None]
     if selection.group_by is not None:
         parts = _grouped(parts, selection.group_by)
-    return replace(report, lead=(*report.lead, *_told(selection)), parts=tuple(parts))
+    said = [", ".join(dict.fromkeys(selection.sections))] if selection.sections else []
+    said += [f"{column} = {text}" for column, text in selection.filters]
+    lead = [f"Only a part is shown: {'; '.join(said)} (--select)."] if said else []
+    return replace(report, lead=(*report.lead, *lead), parts=tuple(parts))
 
 
-def filtered(part: Part, column: str, keys: frozenset[str]) -> Part | None:
+def _filtered(part: Part, column: str, keys: set[str]) -> Part | None:
     """What is wanted of a part, None if that is nothing."""
-    frame = part.frame
-    if readers := _readers(part, column):
-        keep = [any(keys & set(_said(row, readers))) for row in rows(frame)]
-        frame = frame[keep]
+    readers = _readers(part.frame, column, part.views)
+    frame = _of_keys(part.frame, readers, keys)
     views = tuple(view for view in part.views if not readers or view.lines(frame))
     pictures = tuple(
-        replace(one, frame=kept)
-        for one in part.pictures
-        if len(kept := _of_picture(one.frame, column, keys)) or not len(one.frame)
+        replace(picture, frame=marks)
+        for picture in part.pictures
+        for marks in [_of_keys(picture.frame, _readers(picture.frame, column), keys)]
+        if len(marks) or not len(picture.frame)
     )
-    if (part.views or part.pictures) and not views and not pictures:
+    if part.shown and not views and not pictures:
         return None
     return replace(part, frame=frame, views=views, pictures=pictures)
 
 
-def _of_picture(frame: DataFrame, column: str, keys: frozenset[str]) -> DataFrame:
-    names = [name for name in _fields(column) if name in frame]
-    if not names:
+def _of_keys(frame: DataFrame, readers: Sequence[Column], keys: set[str]) -> DataFrame:
+    if not readers:
         return frame
-    return frame[[bool(keys & set(_said(row, names))) for row in rows(frame)]]
+    return frame[[any(key(text) in keys for text in texts) for texts in _texts(frame, readers)]]
 
 
-def _fields(column: str) -> tuple[str, ...]:
-    """Fields that a name of a column may stand for."""
-    name = column.replace("-", "_")
-    return (name, f"cell.{name}", *(("title",) if column == "task" else ()))
-
-
-def _readers(part: Part, column: str) -> list[str | Column]:
+def _readers(frame: DataFrame, column: str, views: Sequence[View] = ()) -> list[Column]:
     """What says a row's values of a column: fields of the frame, and labels of that title."""
-    readers: list[str | Column] = [name for name in _fields(column) if name in part.frame]
-    labels = (label for view in part.views for label in view.labels)
-    for label in labels:
-        if normal(label.title) == column:
-            readers += [label, *label.keys]
-    return list(dict.fromkeys(readers))
+    name = column.replace("-", "_")
+    names = [name, f"cell.{name}", *(["title"] if column == "task" else [])]
+    labels = [one for view in views for one in view.labels if normal(one.title) == column]
+    names += [key for label in labels for key in label.keys]
+    fields = [Column(field, field) for field in dict.fromkeys(names) if field in frame]
+    return fields + [label for label in dict.fromkeys(labels) if label.value not in names]
 
 
-def _said(row: Row, readers: Iterable[str | Column]) -> Iterator[str]:
-    for reader in readers:
-        value = value_of(row, reader) if isinstance(reader, str) else reader.of(row)
-        if value is not None:
-            yield key(value)
+def _texts(frame: DataFrame, readers: Sequence[Column]) -> Iterator[list[str]]:
+    """Per row the values that its readers say."""
+    for row in rows(frame):
+        yield [str(value) for reader in readers if (value := reader.of(row)) is not None]
 
 
 def key(value: Any) -> str:
-    """The form in which values are compared: letters, digits and points.
+    """The form in which values are compared: letters, digits, points and commas.
 
     >>> key("STS-B"), key("mrpc*"), key(10)
     ('stsb', 'mrpc', '10')
     """
     text = str(value).strip()
-    return "".join(sign for sign in text.casefold() if sign.isalnum() or sign == ".") or text
+    return "".join(sign for sign in text.casefold() if sign.isalnum() or sign in ".,") or text
 
 
-def _keys(report: Report, column: str, texts: Iterable[str]) -> frozenset[str]:
-    """Keys of the values that ``texts`` name."""
+def _keys(report: Report, column: str, text: str) -> Iterator[str]:
+    """Keys of the values that ``text`` names, with commas between them and perhaps in them."""
     values: dict[str, str] = {}
     for part in report.parts:
-        readers = _readers(part, column)
-        for row in rows(part.frame) if readers else ():
-            for reader in readers:
-                value = value_of(row, reader) if isinstance(reader, str) else reader.of(row)
-                if value is not None:
-                    values.setdefault(key(value), str(value))
+        if readers := _readers(part.frame, column, part.views):
+            texts = _texts(part.frame, readers)
+            values |= {key(value): value for row in texts for value in row}
     if not values:
-        raise UnknownNameError("column", column, _known_columns(report))
-    keys = {one for text in texts for one in _named(column, text, values)}
-    if column == "task":  # a task has a name and a title; either stands for both
-        keys |= {
-            name for name, titles in _titles(report).items() if len(titles) == 1 and titles <= keys
-        }
-    return frozenset(keys)
-
-
-def _named(column: str, text: str, values: dict[str, str]) -> Iterator[str]:
-    """Keys in ``text``, with commas between them and perhaps in them."""
-    left = text.split(",")
-    while left:
-        sizes = range(len(left), 0, -1)
-        size = next((n for n in sizes if key(",".join(left[:n])) in values), None)
+        raise UnknownNameError("column", column, _columns(report.parts))
+    words = text.split(",")
+    while words:
+        sizes = range(len(words), 0, -1)
+        size = next((n for n in sizes if key(",".join(words[:n])) in values), None)
         if size is None:
-            raise UnknownNameError(column, left[0].strip(), values.values())
-        yield key(",".join(left[:size]))
-        left = left[size:]
+            raise UnknownNameError(column, words[0].strip(), values.values())
+        yield key(",".join(words[:size]))
+        words = words[size:]
 
 
-def _titles(report: Report) -> dict[str, set[str]]:
-    """Key of a task's name -> keys of its titles: several where it has several test splits."""
+def _tasks(report: Report, keys: set[str]) -> set[str]:
+    """Tasks all of whose titles are among ``keys``: not every frame has titles."""
     titles: dict[str, set[str]] = {}
     for part in report.parts:
         if {"task", "title"} <= set(part.frame):
-            pairs = part.frame[["task", "title"]].drop_duplicates()
-            for task, title in pairs.itertuples(index=False):
+            for task, title in part.frame[["task", "title"]].itertuples(index=False):
                 titles.setdefault(key(task), set()).add(key(title))
-    return titles
+    return {task for task, of_task in titles.items() if of_task <= keys}
 
 
-def _known_columns(report: Report) -> set[str]:
-    labels = {
-        normal(label.title)
-        for part in report.parts
-        if len(part.frame)
-        for view in part.views
-        for label in view.labels
-    }
-    return labels | {name for name in ALWAYS if any(name in part.frame for part in report.parts)}
-
-
-def _told(selection: Selection) -> Iterator[str]:
-    parts = [", ".join(dict.fromkeys(selection.sections))] if selection.sections else []
-    parts += [f"{one.column} = {one.text}" for one in selection.filters]
-    if parts:
-        yield f"Only a part is shown: {'; '.join(parts)} (--select)."
-
-
-def _chosen(report: Report, names: Sequence[str]) -> list[Part]:
-    there = dict.fromkeys(part.section.heading for part in report.shown)
-    for name in names:
-        if name not in there:
-            has = ", ".join(there) or "no sections"
-            raise UserError(f"--select {name}: this report has no such section (it has: {has})")
-    return [part for part in report.parts if not names or part.section.heading in names]
+def _columns(parts: Sequence[Part]) -> set[str]:
+    """Labels of tables that have rows."""
+    views = [view for part in parts for view in part.views if view.lines(part.frame)]
+    return {normal(label.title) for view in views for label in view.labels}
 
 
 def _grouped(parts: Sequence[Part], column: str) -> list[Part]:
     """A table per value of a label; tables without it stay as they are."""
-    name = normal(column)
-    labels = [
-        normal(label.title)
-        for part in parts
-        for view in part.views
-        if view.lines(part.frame)
-        for label in view.labels
-    ]
-    if name not in labels:
-        raise UnknownNameError("column", column, set(labels))
-    return [
-        replace(part, views=tuple(one for view in part.views for one in _split(part, view, name)))
-        for part in parts
-    ]
+    if (name := normal(column)) not in (columns := _columns(parts)):
+        raise UnknownNameError("column", column, columns)
 
+    def views(part: Part) -> Iterator[View]:
+        for view in part.views:
+            label = next((one for one in view.labels if normal(one.title) == name), None)
+            if label is None or not view.lines(part.frame):
+                yield view
+            else:
+                yield from view.split(part.frame, label)
 
-def _split(part: Part, view: Any, name: str) -> Iterator[Any]:
-    label = next((one for one in view.labels if normal(one.title) == name), None)
-    if label is None or not view.lines(part.frame):
-        yield view
-    else:
-        yield from view.split(part.frame, label)
+    return [replace(part, views=tuple(views(part))) for part in parts]

@@ -6,25 +6,10 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from bench.report.frame import Row
 from bench.report.table import EMPTY
-
-
-class Spread(Protocol):
-    """What a figure over seeds has: a :class:`Summary`, or that part of a frame's row."""
-
-    @property
-    def mean(self) -> float | None:
-        """A share; None where there is none."""
-
-    @property
-    def sd(self) -> float | None:
-        """Sample standard deviation; None of one value."""
-
-    @property
-    def n(self) -> int:
-        """How many values."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +19,10 @@ class Summary:
     mean: float | None
     sd: float | None
     n: int
+
+
+Spread = Summary | Row
+"""What a figure over seeds is: a summary, or that part of a frame's row."""
 
 
 def summarise(values: Iterable[float | None]) -> Summary:
@@ -47,9 +36,8 @@ def summarise(values: Iterable[float | None]) -> Summary:
     known = [value for value in values if value is not None]
     if not known or not all(map(math.isfinite, known)):
         return Summary(None, None, len(known))
-    return Summary(
-        statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known)
-    )
+    sd = statistics.stdev(known) if len(known) > 1 else None
+    return Summary(statistics.fmean(known), sd, len(known))
 
 
 def points(summary: Spread | None, *, sign: bool = False, digits: int = 2) -> str:

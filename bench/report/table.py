@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 EMPTY = "–"
 """What stands in a cell that has no value."""
@@ -11,12 +10,12 @@ EMPTY = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
+    """A table: as many cells per row as there are columns.
 
     Attributes:
         title: heading.
         columns: names.
-        rows: cells, as many per row as there are columns.
+        rows: cells.
         labels: how many of the first columns are labels (set left); the others are figures.
         notes: sentences below the table.
     """
@@ -26,28 +25,3 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     labels: int = 1
     notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for row in self.rows:
-            if len(row) != len(self.columns):
-                raise ValueError(f"{self.title}: {len(row)} cells for {len(self.columns)} columns")
-
-
-class Shown(Protocol):
-    """What is shown of a report: made now, or kept."""
-
-    @property
-    def title(self) -> str:
-        """Names the run."""
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """What was found."""
-
-    @property
-    def lead(self) -> tuple[str, ...]:
-        """Sentences above the tables."""
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """All that are shown."""

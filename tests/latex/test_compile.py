@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 
 def compiled(report: Report, folder: Path) -> str:
     """Write and compile all tables twice, for the references; what TeX said."""
-    files.write(folder, files.contents(files.Source(report, report), ["latex"]))
+    files.write(folder, files.contents(report, report, ["latex"]))
     for _ in range(2):
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],

@@ -13,6 +13,8 @@ from bench.report.table import Table
 PACKAGES = ("amssymb", "array", "booktabs", "graphicx", "textcomp")
 """What a document needs to input a table; all are part of every TeX distribution."""
 
+USES = tuple(rf"\usepackage{{{name}}}" for name in PACKAGES)
+
 WIDE = 48
 """Characters of a label column from which it is set as a paragraph."""
 
@@ -64,7 +66,6 @@ def render(table: Table, label: str) -> str:
         table: what to show.
         label: what a reference to it says, e.g. ``tab:scores``.
     """
-    uses = " ".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
     pages = list(_pages(table))
     notes = NOTES % "\n".join(prose(note) + r"\par" for note in table.notes) if table.notes else ""
     floats = [
@@ -78,7 +79,7 @@ def render(table: Table, label: str) -> str:
         }
         for number, page in enumerate(pages)
     ]
-    return "\n".join([f"% Needs {uses}", *floats])
+    return "\n".join([f"% Needs {' '.join(USES)}", *floats])
 
 
 def files(report: Report) -> dict[PurePath, str]:
@@ -91,9 +92,8 @@ def files(report: Report) -> dict[PurePath, str]:
             texts[PurePath(f"{name}.tex")] = render(table, f"tab:{name}")
             inputs.append(rf"\input{{{name}}}")
         inputs += [r"\clearpage"] if inputs[-1:] != [r"\clearpage"] else []
-    packages = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
     body = "\n".join(inputs) if texts else f"{escape(report.title)}: no tables."
-    texts[PurePath("all.tex")] = DOCUMENT % {"packages": packages, "inputs": body}
+    texts[PurePath("all.tex")] = DOCUMENT % {"packages": "\n".join(USES), "inputs": body}
     return texts
 
 
@@ -114,20 +114,17 @@ def _pages(table: Table) -> Iterator[Sequence[tuple[str, ...]]]:
 def _tabular(table: Table, rows: Sequence[Sequence[str]]) -> str:
     from pandas import DataFrame
 
-    long = [max(map(len, labels), default=0) > WIDE for labels in _label_columns(table)]
-    figures = len(table.columns) - table.labels
-    columns = "".join([*(PARAGRAPH if is_long else "l" for is_long in long), "r" * figures])
-    setters = [*(breakable if is_long else escape for is_long in long), *[figure] * figures]
-    cells = [[set_(cell) for set_, cell in zip(setters, row, strict=True)] for row in rows]
+    columns, setters = "", []
+    for number in range(len(table.columns)):
+        is_label = number < table.labels
+        is_long = is_label and any(len(row[number]) > WIDE for row in table.rows)
+        columns += PARAGRAPH if is_long else "l" if is_label else "r"
+        setters.append(breakable if is_long else escape if is_label else figure)
+    cells = [[put(cell) for put, cell in zip(setters, row, strict=True)] for row in rows]
     titles, *cells = map(_begun, [[escape(title) for title in table.columns], *cells])
     style = DataFrame(cells, columns=titles).style.hide(axis="index")
     text: str = style.to_latex(hrules=True, column_format=f"@{{}}{columns}@{{}}")
     return text.removesuffix("\n")
-
-
-def _label_columns(table: Table) -> Iterator[list[str]]:
-    for number in range(table.labels):
-        yield [row[number] for row in table.rows]
 
 
 def _begun(cells: list[str]) -> list[str]:

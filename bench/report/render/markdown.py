@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from tabulate import tabulate
 
-from bench.report.table import Shown, Table
+from bench.report.table import Table
+
+if TYPE_CHECKING:
+    from bench.report.build import Report
+
+READ = re.compile(
+    r"[\\|<`]"
+    r"|&(?=#|[^\W_])"  # an entity
+    r"|(?<=\S)\*|\*(?=\S)"  # emphasis
+    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, which is not read within a word
+    r"|~(?=~)|(?<=~)~"
+    r"|\](?=[(\[:])"  # a link
+)
+"""Signs that Markdown may take for more than themselves, by what stands beside them."""
+
+CODE = re.compile(f"(?P<code>`[^`]+`)|{READ.pattern}")
+BLOCK = re.compile(r"(\d{1,9}(?=[.)](?: |$))|(?=(?:[-+*]|#{1,6})(?: |$)|-[- ]*$|\[[ xX]\]|>))")
+"""The beginning of a line behind which a sign makes it a list, a heading, a rule, a quotation."""
 
 ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
-def render(report: Shown) -> str:
+def render(report: Report) -> str:
     """The whole report.
 
     What was found comes first, as a list; a sentence above or below a table is a paragraph of
@@ -43,17 +63,8 @@ def prose(text: str) -> str:
     >>> prose("* was chosen, run `bench ls *`")
     '\\* was chosen, run `bench ls *`'
     """
-    line = " ".join(text.split())
-    parts = line.split("`")
-    if len(parts) % 2 == 0 or not all(parts[1::2]):
-        return _paragraph(escape(line))
-    ends = [" ", *["`"] * (len(parts) - 1), " "]
-    parts[::2] = [
-        _escaped(part, ends[place], ends[place + 1])
-        for place, part in enumerate(parts)
-        if place % 2 == 0
-    ]
-    return _paragraph("`".join(parts))
+    line = CODE.sub(lambda match: match["code"] or _escaped(match), " ".join(text.split()))
+    return BLOCK.sub(r"\1\\", line, count=1) if BLOCK.match(line) else line
 
 
 def escape(text: str) -> str:
@@ -62,43 +73,8 @@ def escape(text: str) -> str:
     >>> escape("a|b <c> k_max, [0.1, 0.2]\n*x* [all](y)")
     'a\\|b &lt;c> k_max, [0.1, 0.2] \\*x\\* [all\\](y)'
     """
-    return _escaped(" ".join(text.split()), " ", " ")
+    return READ.sub(_escaped, " ".join(text.split()))
 
 
-def _escaped(text: str, before: str, after: str) -> str:
-    around = zip(before + text, text, text[1:] + after, strict=False)
-    return "".join(
-        ENTITIES.get(sign, f"\\{sign}") if _is_read(left, sign, right) else sign
-        for left, sign, right in around
-    )
-
-
-def _is_read(left: str, sign: str, right: str) -> bool:
-    """Whether Markdown may take a sign for more than itself, by what stands beside it."""
-    match sign:
-        case "\\" | "|" | "<" | "`":
-            return True
-        case "&":  # an entity
-            return right == "#" or right.isalnum()
-        case "*":  # emphasis
-            return not (left.isspace() and right.isspace())
-        case "~":
-            return "~" in (left, right)
-        case "_":  # emphasis, which is not read within a word
-            return not (left.isalnum() and right.isalnum())
-        case "]":  # a link
-            return right in "([:"
-    return False
-
-
-def _paragraph(line: str) -> str:
-    """The line with a backslash where its beginning would make it another block."""
-    word, _, _ = line.partition(" ")
-    number, mark = word[:-1], word[-1:]
-    if mark in (".", ")") and number.isdecimal() and len(number) < 10:
-        return f"{number}\\{line[len(number) :]}"
-    bullet = word in ("-", "+", "*")
-    heading = set(word) == {"#"} and len(word) <= 6
-    rule = line.startswith("-") and not line.strip("- ")
-    box = line[:3] in ("[ ]", "[x]", "[X]")
-    return f"\\{line}" if bullet or heading or rule or box or line.startswith(">") else line
+def _escaped(match: re.Match[str]) -> str:
+    return ENTITIES.get(match[0], f"\\{match[0]}")

@@ -13,26 +13,15 @@ from bench.report.table import Table
 
 
 def render(table: Table, *, plain: bool = False) -> Iterator[RenderableType]:
-    """The title, the table and its notes.
-
-    Args:
-        table: what to show.
-        plain: columns aligned by blanks and nothing else, for pipes.
-    """
+    """The title, the table and its notes; ``plain`` for pipes: columns aligned by blanks."""
     yield Text(table.title, style="bold")
     if table.rows:
-        yield _grid(table, plain)
-    for note in table.notes:
-        yield Text(note, style="dim")
+        style = None if plain else box.SIMPLE_HEAD
+        grid = RichTable(box=style, pad_edge=False, padding=(0, 2 if plain else 1))
+        for number, column in enumerate(table.columns):
+            grid.add_column(Text(column), justify="left" if number < table.labels else "right")
+        for row in table.rows:
+            grid.add_row(*map(Text, row))
+        yield grid
+    yield from (Text(note, style="dim") for note in table.notes)
     yield Text()
-
-
-def _grid(table: Table, plain: bool) -> RichTable:
-    grid = RichTable(
-        box=None if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2 if plain else 1)
-    )
-    for number, column in enumerate(table.columns):
-        grid.add_column(Text(column), justify="left" if number < table.labels else "right")
-    for row in table.rows:
-        grid.add_row(*map(Text, row))
-    return grid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from bench.cli.main import main
 from bench.cli.memory import memory as memory_command
 from bench.cli.run import flags
 from bench.cli.run import run as run_command
-from bench.config import RunConfig
 from bench.records.measurement import LatencyRecord, MemoryRecord
 from bench.records.measurements import Measurements
 from bench.records.results import load
@@ -28,10 +28,10 @@ from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import METHOD, TASK, Column
 from bench.settings import Resolved
 from tests.bench.measure import judged
-from tests.bench.report import factory, small, test_memory_table
+from tests.bench.report import factory, small
 
 RUN = (
-    "bench run --preset glue-minilm --methods all --tasks mrpc,sst2 --tasks=stsb --data_dir GLUE "
+    "bench run --preset glue-minilm --methods all --tasks mrpc,sst2 --tasks=stsb "
     "--seeds 0,1,2 --ann exact,hnswlib --set kd.temperature=4 --out DIR --overwrite always"
 )
 
@@ -62,37 +62,32 @@ def report(folder: Path, command: str = RUN, **config: Any) -> Report:
     return build.of_run(RunInputs(load(store)))
 
 
-def lines(made: Report, title: str) -> dict[tuple[str, ...], str]:
-    """Labels of each row of a table -> its command."""
-    commands = Commands(made)
-    found = {}
-    for part in made.parts:
+def pairs(report: Report, title: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Labels of each row of a table, and its command."""
+    commands = Commands(report)
+    for part in report.parts:
         for view in (view for view in part.views if view.title == title):
             for row in view.lines(part.frame):
                 if named := commands.line(part, view, row):
-                    found[tuple(label.cell(row) for label in view.labels)] = named[0]
-    return found
+                    yield tuple(label.cell(row) for label in view.labels), named[0]
 
 
-def but(config: RunConfig, **changes: Any) -> dict[str, Any]:
-    return config.model_dump() | changes
+def lines(report: Report, title: str) -> dict[tuple[str, ...], str]:
+    return dict(pairs(report, title))
 
 
 def test_a_restricted_command_changes_what_it_restricts_and_nothing_else() -> None:
     whole = resolved(RUN)
     for task in ("mrpc", "stsb"):
         only = {"--methods": ["kd", "rkd"], "--tasks": [task], "--seeds": ["1"], "--ann": ["exact"]}
-        found = resolved(restricted(RUN, only))
-        assert found.tasks.keys() == {task}
-        same = but(whole.tasks[task], methods=("kd", "rkd"), seeds=(1,))
+        line = restricted(RUN, only)
+        assert shlex.split(restricted(line, only)) == shlex.split(line)
+        settings = resolved(line).tasks
+        same = whole.tasks[task].model_dump() | {"methods": ("kd", "rkd"), "seeds": (1,)}
         same["retrieval"] |= {"ann": ("exact",)}
-        assert found.tasks[task].model_dump() == same
-
-
-def test_a_restricted_command_writes_into_a_folder_of_its_own() -> None:
-    options = parsed(run_command, restricted(RUN, {"--methods": ["kd"]}))
-    assert options["out"] is None
-    assert options["overwrite"] == "missing"
+        assert {name: one.model_dump() for name, one in settings.items()} == {task: same}
+        options = parsed(run_command, line)  # a folder of its own
+        assert (options["out"], options["overwrite"]) == (None, "missing")
 
 
 @pytest.mark.parametrize(
@@ -110,12 +105,6 @@ def test_a_restricted_command_writes_into_a_folder_of_its_own() -> None:
 )
 def test_what_a_command_says_of_a_flag_is_replaced(command: str, expected: str) -> None:
     assert restricted(command, {"--methods": ["kd"], "--tasks": []}) == expected
-
-
-def test_restricting_twice_is_restricting_once() -> None:
-    only = {"--methods": ["kd"], "--ann": ["hnswlib:M=8,ef=20"]}
-    once = restricted(RUN, only)
-    assert shlex.split(restricted(once, only)) == shlex.split(once)
 
 
 def test_rows_of_a_run_ask_for_their_method_task_and_index(tmp_path: Path) -> None:
@@ -165,16 +154,13 @@ def named(made: Report, *labels: Column, **row: Any) -> str | None:
     return found[0] if found else None
 
 
-def test_a_row_of_one_cell_asks_for_that_cell(tmp_path: Path) -> None:
+def test_a_row_asks_for_its_cell_and_a_difference_for_both_methods(tmp_path: Path) -> None:
     row = {"task": "mrpc", "title": "MRPC", "method": "reaugkd", "index": "hnswlib", "seed": 1}
     line = named(report(tmp_path), *COLUMNS, **row)
     assert line is not None
-    found = resolved(line).whole
-    assert (found.methods, found.tasks, found.seeds) == (("reaugkd",), ("mrpc",), (1,))
-    assert found.retrieval.ann == ("hnswlib",)
-
-
-def test_a_difference_of_two_methods_needs_both(tmp_path: Path) -> None:
+    cell = resolved(line).whole
+    assert (cell.methods, cell.tasks, cell.seeds) == (("reaugkd",), ("mrpc",), (1,))
+    assert cell.retrieval.ann == ("hnswlib",)
     line = named(report(tmp_path), METHOD, method="reaugkd+kd")
     assert line is not None
     assert resolved(line).whole.methods == ("reaugkd", "kd")
@@ -220,14 +206,14 @@ def test_rows_of_timed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
     source = factory.provenance(command=f"{line} --lengths recorded --lengths 32 --max-overhead 1%")
     records = [
-        judged.changed(judged.record(key=f"{batch}{lengths}", provenance=source), **cell)
+        judged.changed(judged.record(key=f"{batch}{lengths[:5]}", provenance=source), **cell)
         for batch in (1, 32)
         for lengths in ("recorded mrpc", "fixed 32")
         for cell in [{"batch": batch, "lengths": lengths}]
     ]
     made = weighed(tmp_path, records)
     cells = {(record.cell.batch, record.cell.lengths): record.cell for record in records}
-    for command in lines(made, "Latency of retrieval").values():
+    for _, command in pairs(made, "Latency of retrieval"):
         options = parsed(latency_command, command)
         (batch,), (lengths,) = options["batch"], options["lengths"]
         kind, _, what = lengths.partition(":")
@@ -243,11 +229,12 @@ def test_rows_of_timed_cells_ask_for_that_cell(tmp_path: Path) -> None:
 
 def test_rows_of_weighed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     source = factory.provenance(command="bench memory --bases 10000,mrpc --ann exact,hnswlib")
+    weighing = judged.memory()
     records = [
-        test_memory_table.record(backend, provenance=source) for backend in ("exact", "hnswlib")
+        weighing.model_copy(update={"key": name, "backend": name, "provenance": source})
+        for name in ("exact", "hnswlib")
     ]
-    found = {}
-    for labels, line in lines(weighed(tmp_path, records), "Memory of the knowledge base").items():
-        options = parsed(memory_command, line)
-        found[labels[2]] = (options["bases"], options["ann"], options["k"])
-    assert found == {name: (["10000"], [name], [10]) for name in ("exact", "hnswlib")}
+    commands = lines(weighed(tmp_path, records), "Memory of the knowledge base").values()
+    options = [parsed(memory_command, command) for command in commands]
+    assert sorted(one["ann"] for one in options) == [["exact"], ["hnswlib"]]
+    assert {(*one["bases"], *one["k"]) for one in options} == {(weighing.base, weighing.k)}

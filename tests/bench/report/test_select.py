@@ -10,7 +10,7 @@ from bench.report import select
 from bench.report.build import Report
 from bench.report.frame import rows as rows_of
 from bench.report.section import Column
-from bench.report.select import Filter, apply, parse
+from bench.report.select import EVERYTHING, apply, parse
 from reaugkd.errors import UnknownNameError, UserError
 from tests.bench.report import factory, small
 
@@ -37,7 +37,7 @@ def test_sections_keep_the_order_of_the_report(made: Report) -> None:
 
 
 def test_nothing_selected_is_everything(made: Report) -> None:
-    assert not parse([])
+    assert parse([]) == EVERYTHING
     assert apply(made, parse([])).tables == made.tables
 
 
@@ -79,12 +79,25 @@ def test_filters_of_different_columns_must_both_hold_and_of_one_either(made: Rep
 
 def test_a_value_with_a_comma_needs_no_quoting() -> None:
     index = "faiss:IVF64,Flat"
-    assert parse([f"index={index}"]).filters == (Filter("index", index),)
+    assert parse([f"index={index}"]).filters == (("index", index),)
     lines = [{"index": name, "x": number} for number, name in enumerate((index, "exact"))]
     columns = (Column("index", "index", label=True), Column("x", "x"))
     report = small.report(small.section(lines, columns))
     assert rows(apply(report, parse([f"index={index}"]))) == {("Scores", (index, "0"))}
     assert len(rows(apply(report, parse([f"index=exact,{index}"])))) == 2
+
+
+def test_values_are_told_apart_from_a_value_that_joins_them() -> None:
+    names = ("reaugkd", "kd", "reaugkd - kd", "rkd")
+    lines = [{"task": "mrpc", "title": "MRPC", "method": name, "score": 1.0} for name in names]
+    report = small.report(small.section(lines))
+    for text, methods in {
+        "reaugkd,kd": {"reaugkd", "kd"},
+        "reaugkd - kd": {"reaugkd - kd"},
+        "rkd, reaugkd - kd": {"rkd", "reaugkd - kd"},
+    }.items():
+        shown = rows(apply(report, parse([f"method={text}"])))
+        assert {row[1] for _, row in shown} == methods
 
 
 def test_a_label_is_found_by_what_it_shows_and_by_its_keys() -> None:
