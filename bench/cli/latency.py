@@ -48,22 +48,16 @@ def latency(dry_run: bool, explain: bool, **values: Any) -> int:
 
 
 def _plan(asked: Options, values: dict[str, Any]) -> None:
-    """Print every cell, what has to be built for it, and how long all may take."""
+    """Print every cell, and how long all may take."""
     from bench.cli import measuring
-    from bench.measure.prepare import pending
     from reaugkd.reporter import Silent
 
     meter = measuring.meter("latency", values, asked, Silent())
     plans = meter.plan()
     kept = meter.finished(plans, keep=False)
-    builds = set()
     for plan in plans:
         cell, state = plan.cell, "there already" if plan.key in kept else "to measure"
         click.echo(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
-        if plan.key not in kept and (build := pending(plan, asked.build_threads, meter.store)):
-            builds.add(build)
-    for spec, size in sorted(builds, key=lambda build: (build[1], build[0])):
-        click.echo(f"to build: {spec} over {size:,} vectors")
     left = len(plans) - len(kept)
     click.echo(
         f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "

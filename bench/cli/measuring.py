@@ -123,41 +123,22 @@ def options(values: Mapping[str, Any]) -> Options:
     Raises:
         UserError: for the first mistake that shows without work.
     """
-    from bench.measure import environment, options
+    from itertools import product
 
-    chosen: dict[str, Any] = {
-        "bases": options.base_names(values["bases"]),
-        "threads": _distinct(values["threads"]) or (options.cores(),),
-        "build_threads": options.cores()
-        if values["build_threads"] is None
-        else values["build_threads"],
-        "k": _distinct(values["k"]),
-        "target": values["target"],
-    }
-    for name in ("run", "classifier", "task", "method", "seed", "data_dir", "tau", "beta"):
-        chosen[name] = values[name]
-    if not (chosen["bases"] or chosen["run"] or chosen["classifier"]):
+    from bench.measure import environment
+    from bench.measure.options import Options, cores, share
+
+    given = {name: values.get(name) for name in Options.model_fields}
+    chosen: dict[str, Any] = {"threads": (cores(),), "build_threads": cores()}
+    chosen |= {name: value for name, value in given.items() if value not in (None, (), [])}
+    if not chosen.keys() & {"bases", "run", "classifier"}:
         chosen["bases"] = ("wnli", "mrpc", "cola")
-    if values["ann"]:
-        chosen["ann"] = _distinct(values["ann"])
-    if values["student"]:
-        chosen["student"] = values["student"]
     if "batch" in values:
-        chosen["limit"] = options.share(values["max_overhead"])
-        chosen["budget"], chosen["rounds"] = values["time_budget"], values["rounds"]
-        chosen["lengths"] = _distinct(values["lengths"])
-        chosen["batch"] = _distinct(values["batch"]) or (1,)
-        chosen["precision"] = options.precisions(values["precision"]) or ("fp32",)
-    asked = options.Options(**chosen)
-    options.require(asked)
-    for threads in asked.threads:
-        for precision in asked.precision:
-            environment.require(threads, precision)
+        chosen |= {"limit": share(values["max_overhead"]), "budget": values["time_budget"]}
+    asked = Options.of(**chosen)
+    for threads, precision in product(asked.threads, asked.precision):
+        environment.require(threads, precision)
     return asked
-
-
-def _distinct(values: Any) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(values))
 
 
 def cache(values: Mapping[str, Any]) -> Path:
@@ -260,7 +241,7 @@ def session() -> Iterator[Reporter]:
 
 def line(done: Done[Any]) -> str:
     """A cell that has ended, in one line."""
-    from bench.measure.estimate import words
+    from bench.progress.lines import duration
 
     record = done.record
     latency = record.kind == "latency"
@@ -272,7 +253,7 @@ def line(done: Done[Any]) -> str:
         figures = _times(record) if latency else _bytes(record.result)
     tail = ["there already"] * done.reused
     if done.left:
-        tail.append(f"about {words(done.left)} left")
+        tail.append(f"about {duration(done.left)} left")
     return f"{head}: {figures}" + (f" ({', '.join(tail)})" if tail else "")
 
 

@@ -17,10 +17,10 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from bench.measure.gate import Judged, Outcome, Ruling
-from bench.records.frozen import Frozen
+from bench.records.frozen import Frozen, first_of
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import Interval
-from bench.records.store import Problem, first_of
+from bench.records.store import Problem
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.measure import environment, options, subjects
-from bench.measure.indexes import Mixture, index_identity
+from bench.measure import environment, subjects
+from bench.measure.indexes import index_identity
 from bench.measure.options import Options
 from bench.measure.subjects import InputFile, Subject
 from bench.records import definitions, provenance
@@ -58,11 +58,9 @@ class MeasurementPlan:
     """A cell to measure.
 
     Attributes:
-        kind: latency or memory.
         cell: what is measured; of a memory cell its precision and lengths do not count.
         spec: the backend; differs from the cell's for ``auto``.
-        key: fingerprint of ``identity``.
-        identity: everything that decides the figure.
+        key: fingerprint of ``identity``, which is everything that decides the figure.
         subject: its knowledge base and student, not necessarily made yet.
         inputs: of a latency cell.
     """
@@ -81,21 +79,6 @@ class MeasurementPlan:
         if self.kind == "latency":
             return self.cell.label
         return f"{self.cell.base} ({self.cell.size:,}) {self.cell.backend} k {self.cell.k}"
-
-    @property
-    def mixture(self) -> Mixture:
-        """Neighbours, temperature and share."""
-        return self.subject.mixture(self.cell.k)
-
-    @property
-    def count(self) -> int:
-        """Inputs of one process."""
-        return count(self.cell.batch)
-
-    @property
-    def warmup(self) -> int:
-        """Untimed batches of one process."""
-        return max(2, 8 // self.cell.batch)
 
 
 def count(batch: int) -> int:
@@ -120,9 +103,8 @@ def plan(
     Batch, precision and lengths do not matter to memory.
 
     Raises:
-        UserError: for the first mistake in the options, or where memory cannot be read.
+        UserError: for what this machine cannot measure, or a subject that cannot be used.
     """
-    options.require(wanted)
     if kind == "memory":
         require_linux()
     else:
@@ -165,28 +147,16 @@ def _cells(
 ) -> Iterable[tuple[LatencyCell, InputFile | None]]:
     """The cells of a subject in the order of the work, each with its inputs if it has any."""
     source = subject.source
+    shared = {name: getattr(source, name) for name in ("size", "dim", "classes", "generated")}
+    shared |= {"base": source.name, "tau": subject.tau, "beta": subject.beta}
     inputs: Sequence[InputFile | None] = subject.inputs
     axes: Sequence[Sequence[Any]] = (wanted.threads, wanted.precision, wanted.batch)
     if kind == "memory":
         inputs, axes = (None,), (wanted.threads[:1], ("fp32",), (MEMORY_BATCH,))
-    for file, threads, precision, batch, k, spec in product(inputs, *axes, subject.ks, wanted.ann):
-        cell = LatencyCell(
-            base=source.name,
-            size=source.size,
-            dim=source.dim,
-            classes=source.classes,
-            generated=source.generated,
-            backend=spec,
-            k=k,
-            tau=subject.tau,
-            beta=subject.beta,
-            batch=batch,
-            precision=precision,
-            threads=threads,
-            lengths=file.label if file else "",
-            student=subject.student_label,
-        )
-        yield cell, file
+    names = ("threads", "precision", "batch", "k", "backend")
+    for file, *values in product(inputs, *axes, subject.ks, wanted.ann):
+        lengths = {"lengths": file.label if file else "", "student": subject.student_label}
+        yield LatencyCell(**shared, **lengths, **dict(zip(names, values, strict=True))), file
 
 
 def _identity(

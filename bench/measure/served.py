@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -28,8 +27,7 @@ from reaugkd.training import inference
 _SERVED, _QUERIES, _INPUTS = "classifier", "queries.safetensors", "inputs.npz"
 
 
-@dataclass(frozen=True, eq=False)
-class Served:
+class Served(NamedTuple):
     """One student that serves.
 
     Attributes:
@@ -55,8 +53,8 @@ def of_run(
 
     Args:
         folder: the run's.
-        wanted: task, method, seed, backend, keys, values, share; None fits all. Cells that differ
-            in their backend alone are one student.
+        wanted: names of a cell; what is None or not there fits all. Cells that differ in their
+            backend alone are one student.
         store: the cache, in which the run's steps are found again.
         reporter: told of what has to be made again.
 

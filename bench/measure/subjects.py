@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.measure import bases, inputs, students
 from bench.measure.bases import BaseSource
@@ -32,15 +32,8 @@ LONGEST = 128
 _FILE = "inputs.npz"
 
 
-@dataclass(frozen=True)
-class InputFile:
-    """The inputs of a cell.
-
-    Attributes:
-        path: npz of :class:`Inputs`.
-        label: where they come from.
-        identity: plain JSON that decides them.
-    """
+class InputFile(NamedTuple):
+    """The inputs of a cell: an npz of :class:`Inputs`, and plain JSON that decides them."""
 
     path: Path
     label: str
@@ -49,14 +42,10 @@ class InputFile:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A knowledge base and its student.
+    """A knowledge base and its student, which ``student`` makes or finds.
 
     Attributes:
-        source: the knowledge base.
-        student_label, student_identity: of the student.
-        student: makes or finds the student.
-        ks: neighbours to measure with.
-        tau, beta: of the mixture.
+        ks, tau, beta: neighbours to measure with, and the rest of the mixture.
         inputs: one file per length that was asked for.
     """
 
@@ -149,26 +138,25 @@ def _served(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
     from bench.measure import served
 
     if options.run is not None:
-        wanted: dict[str, Any] = dict.fromkeys(("backend", "keys", "values", "share"))
-        wanted |= {"task": options.task, "method": options.method, "seed": options.seed}
+        wanted = {"task": options.task, "method": options.method, "seed": options.seed}
         student = served.of_run(options.run, wanted, store, reporter)
     else:
-        if options.classifier is None or options.task is None:
-            raise UserError("--classifier needs --task, whose sentences it is asked")
+        assert options.classifier is not None  # the options have seen to it
+        assert options.task is not None
         data_dir = None if options.data_dir is None else str(options.data_dir)
         student = served.of_classifier(options.classifier, options.task, data_dir, store)
     source, chosen = student.source, student.mixture
     beta = chosen.beta if options.beta is None else options.beta
     if not beta:
         raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
-    require_k(options.k or (chosen.k,), source.name, source.size)
-    # The artefact that holds the knowledge base holds the student and the inputs too.
+    ks = options.k or (chosen.k,)
+    require_k(ks, source.name, source.size)
     return Subject(
         source=source,
         student_label=student.label,
-        student_identity=source.identity,
+        student_identity=source.identity,  # one artefact holds base, student and inputs
         student=lambda: FolderStudent(path=str(student.student)),
-        ks=options.k or (chosen.k,),
+        ks=ks,
         tau=chosen.tau if options.tau is None else options.tau,
         beta=beta,
         inputs=(InputFile(student.inputs, Inputs.load(student.inputs).label, source.identity),),

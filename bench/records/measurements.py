@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_serializer, field_validator
 
-from bench.records.frozen import Frozen
+from bench.records.frozen import Frozen, first_of
 from bench.records.measurement import SCHEMA, LatencyRecord, MemoryRecord
-from bench.records.store import Problem, RecordStore, first_of
+from bench.records.store import Problem, RecordStore
 
 Kind = Literal["latency", "memory"]
 Measured = LatencyRecord | MemoryRecord

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from bench.records import arrays as archives
 from bench.records.complete import lacking
-from bench.records.frozen import KeyedRecord
+from bench.records.frozen import KeyedRecord, first_of
 from bench.records.run import SCHEMA, Record
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
@@ -211,10 +211,3 @@ def json_of(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise ValueError("nested too deep") from error
-
-
-def first_of(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -21,7 +21,7 @@ from bench.measure.environment import memory_status
 from bench.measure.footprint import BATCH, settle
 from bench.measure.indexes import Indexes
 from bench.measure.memory import MemoryMeter
-from bench.measure.meter import WORKER, Done
+from bench.measure.meter import Done
 from bench.measure.options import Options
 from bench.measure.plan import plan
 from bench.measure.process import Launcher
@@ -40,7 +40,7 @@ PAGES = 1 << 20
 
 Reading = Callable[..., MemoryResult]
 DIES = Launcher(("/bin/sh", "-c", "kill -9 $$"))
-LIVES = Launcher.module(WORKER)
+LIVES = Launcher()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def options(size: int = SIZE, dim: int = DIM, **more: Any) -> Options:
         "student": f"bert-1l-{dim}",
         "target": "recall:0.9",
     }
-    return Options(**(given | more))
+    return Options.of(**(given | more))
 
 
 def measured(

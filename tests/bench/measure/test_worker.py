@@ -191,15 +191,8 @@ def test_an_injected_delay_is_in_every_added_time_and_in_no_forward(
 
 
 BAD_JOBS = {
-    "count 2 is not a multiple of batch 4": {"count": 2},
-    "count 13 is not a multiple of batch 4": {"count": 13},
-    "batch, threads and k are at least 1, got 0, 1, 5": {"cell": {"batch": 0}},
-    "beta 0.0: nothing is retrieved": {"cell": {"beta": 0.0}},
     "rounds: Input should be greater": {"rounds": 0},
     "cell.precision: Input should be 'fp32', 'bf16' or 'int8'": {"cell": {"precision": "fp8"}},
-    "width 32 is not a multiple of heads 5": {
-        "student": {"kind": "random", "width": 32, "heads": 5}
-    },
     "hurry: Extra inputs": {"hurry": True},
     "threads 999: this process may use": {"cell": {"threads": 999}},
     "k 301: knowledge base .* has 300 entries": {"cell": {"k": 301}},

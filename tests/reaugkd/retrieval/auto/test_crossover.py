@@ -95,11 +95,6 @@ def test_beyond_the_largest_batch_a_call_grows_in_proportion() -> None:
         assert four == pytest.approx(4 * one)
 
 
-def test_what_a_batch_shares_moves_the_crossover_up() -> None:
-    ends = [crossover.crossover(fitted(b, exact=exact, hnswlib=graph)) for b in (1, 8, 20, 32)]
-    assert ends == sorted(set(ends))
-
-
 def test_graphs_share_one_growth_and_keep_their_levels() -> None:
     def steep(size: int, batch: int) -> float:
         return 1e-3 * size**2 * batch
@@ -112,13 +107,6 @@ def test_graphs_share_one_growth_and_keep_their_levels() -> None:
     assert exponents == pytest.approx([0.3] * 3)  # the median of 0, 0.3 and 2
     middle = float(np.sqrt(np.prod(GRAPH_SIZES)))  # of the measured sizes
     assert found["faiss"](middle) == pytest.approx(40.0)
-
-
-def test_growth_is_kept_below_that_of_exact_search() -> None:
-    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e-3 * n**2)
-    assert found["hnswlib"].exponent == MOST_GROWTH
-    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e6 / n)
-    assert found["hnswlib"].exponent == 0
 
 
 @given(st.lists(st.floats(1, 1e6), min_size=3, max_size=3))
