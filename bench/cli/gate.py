@@ -16,7 +16,7 @@ from bench.cli.command import command
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.measure.gate_folder import GateCells
+    from bench.measure.gate import GateCells
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -135,9 +135,9 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
 
 
 def _read(folder: Path, limit: float) -> GateCells:
-    from bench.measure import gate_folder
+    from bench.measure import gate
 
-    cells = gate_folder.read(folder)
+    cells = gate.read(folder)
     show = _teller(limit)
     for record in cells.records:
         show(record)
@@ -146,8 +146,7 @@ def _read(folder: Path, limit: float) -> GateCells:
 
 def _measure(values: dict[str, Any], limit: float) -> GateCells:
     """Measure every cell anew, each with its share of the budget."""
-    from bench.measure.gate_folder import GateCells
-    from bench.records.store import Problem
+    from bench.measure.gate import GateCells, missing
 
     options, show = measuring.options(values), _teller(limit)
     with (
@@ -162,11 +161,7 @@ def _measure(values: dict[str, Any], limit: float) -> GateCells:
         records = meter.run(lambda done: show(done.record))
     for record in records:
         labels.pop(record.key, None)
-    problems = (
-        Problem(meter.measurements.cells / f"{key}.json", f"planned, never measured: {label}")
-        for key, label in labels.items()
-    )
-    return GateCells(tuple(records), tuple(problems), ())
+    return GateCells(records, missing(meter.measurements, labels))
 
 
 def _teller(limit: float) -> Callable[[Any], None]:

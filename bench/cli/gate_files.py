@@ -54,7 +54,7 @@ class Files:
             seen[real] = flag
             if path.is_dir():
                 raise UserError(f"{flag} {path}: is a folder, expected a file")
-        past = History((), ()) if self.history is None else history.read(self.history)
+        past = History() if self.history is None else history.read(self.history)
         for flag, path in self._given():
             with _named_in(flag, path):
                 if path.exists() and path in (self.summary, self.history):

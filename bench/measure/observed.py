@@ -17,9 +17,8 @@ from bench.measure.timing import Laps
 from bench.records.measurement import Environment, LatencyResult
 
 Observed = Mapping[str, NDArray[Any]]
-"""One process: ``forward``, ``added``, ``plain``, int64 [rounds, batches] in nanoseconds; ``rows``,
-``tokens`` [count], the inputs in the order they were run and their lengths; ``environment``, JSON of
-:class:`Environment`; ``seconds`` that the process took, start included."""
+"""One process: what :func:`bench.measure.timed.measure` returns, and ``seconds`` that the process
+took, start included."""
 
 NAMES = (*Laps._fields, "rows", "tokens", "environment", "seconds")
 

@@ -20,7 +20,7 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class MeasuredStudent:
-    """A student of so many token ids that takes ``longest`` of them, not necessarily written yet."""
+    """A student that takes ``longest`` tokens, not necessarily written yet."""
 
     label: str
     identity: Mapping[str, Any]

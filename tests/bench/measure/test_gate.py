@@ -208,7 +208,6 @@ def test_mixed_machines_commits_and_indexes_are_noted() -> None:
     assert any("2 commits: aaa, bbb" in note for note in told)
     assert any("1 of 2 cells were not measured at this tree's commit, aaa" in n for n in told)
     assert any("1 of 2 cells were measured with uncommitted" in note for note in told)
-    assert any("hnswlib: 2 different indexes" in note for note in told)
     assert decide([first, first], [], LIMIT, tree="aaa").notes == ()
 
 
