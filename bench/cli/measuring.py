@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,11 +13,8 @@ from bench.cli.command import command
 from bench.cli.options import names, numbers, specs
 
 if TYPE_CHECKING:
-    from bench.measure.latency import LatencyMeter
-    from bench.measure.memory import MemoryMeter
     from bench.measure.meter import Done
     from bench.measure.options import Options
-    from bench.records.measurement import LatencyRecord, MemoryResult
     from bench.records.measurements import Kind
     from reaugkd.reporter import Reporter
 
@@ -25,84 +22,50 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 
+
+def _list(flag: str, read: Callable[..., Any], text: str) -> Any:
+    """A flag that takes a,b and may be given several times."""
+    return click.option(flag, multiple=True, callback=read, help=text)
+
+
 CASE = (
-    click.option(
-        "--bases",
-        multiple=True,
-        callback=names,
-        help="a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
-    ),
+    _list("--bases", names,
+          "a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]"),
     click.option("--run", type=_PATH, help="a finished run's knowledge base and student instead"),
     click.option("--classifier", type=_PATH, help="an exported classifier instead"),
     click.option("--task", help="of the run or the classifier"),
     click.option("--method", help="of the run"),
     click.option("--seed", type=int, help="of the run"),
     click.option("--data-dir", type=_PATH, help="GLUE, official layout, for real sentences"),
-    click.option(
-        "--ann",
-        multiple=True,
-        callback=specs,
-        help="a,b of backends or auto  [default: exact,hnswlib]",
-    ),
-    click.option("--k", multiple=True, callback=numbers(int), help="neighbours  [default: 10]"),
+    _list("--ann", specs, "a,b of backends or auto  [default: exact,hnswlib]"),
+    _list("--k", numbers(int), "neighbours  [default: 10]"),
     click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
     click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
     click.option("--student", help="bert-6l-768 (any such shape, random weights) or a checkpoint"),
-    click.option(
-        "--target",
-        default="recall:0.99",
-        show_default=True,
-        help="what search efforts are tuned to, or agreement:0.995",
-    ),
-    click.option("--threads", multiple=True, callback=numbers(int), help="cores  [default: all]"),
+    click.option("--target", default="recall:0.99", show_default=True,
+                 help="what search efforts are tuned to, or agreement:0.995"),
+    _list("--threads", numbers(int), "cores  [default: all]"),
     click.option("--build-threads", type=int, help="of index builds  [default: all cores]"),
     click.option("--out", type=_PATH, help="the folder of the measurements"),
-    click.option(
-        "--cache",
-        type=_PATH,
-        envvar="REAUGKD_CACHE",
-        help="bases and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
-    ),
-    click.option(
-        "--overwrite",
-        type=click.Choice(["never", "missing", "always"]),
-        default="missing",
-        show_default=True,
-        help="what to do about cells that have a record; missing: redo those that are not ok",
-    ),
-)
+    click.option("--cache", type=_PATH, envvar="REAUGKD_CACHE",
+                 help="bases and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]"),
+    click.option("--overwrite", type=click.Choice(["never", "missing", "always"]),
+                 default="missing", show_default=True,
+                 help="what to do about cells that have a record; missing: redo those not ok"),
+)  # fmt: skip
 """Flags of a knowledge base, its backends and its student."""
 
 TIMED = (
-    click.option(
-        "--batch", multiple=True, callback=numbers(int), help="inputs per forward  [default: 1]"
-    ),
-    click.option(
-        "--precision",
-        multiple=True,
-        callback=names,
-        help="a,b of fp32, bf16, int8  [default: fp32]",
-    ),
-    click.option(
-        "--lengths",
-        multiple=True,
-        callback=names,
-        help="recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
-    ),
-    click.option(
-        "--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03"
-    ),
-    click.option(
-        "--time-budget",
-        type=float,
-        default=90,
-        show_default=True,
-        help="seconds that an undecided cell is measured for",
-    ),
-    click.option(
-        "--rounds", type=int, default=2, show_default=True, help="passes over a process's inputs"
-    ),
-)
+    _list("--batch", numbers(int), "inputs per forward  [default: 1]"),
+    _list("--precision", names, "a,b of fp32, bf16, int8  [default: fp32]"),
+    _list("--lengths", names, "recorded (of the base's task; default), recorded:mrpc, real, or a "
+          "number of tokens"),
+    click.option("--max-overhead", default="3%", show_default=True,
+                 help="the limit, e.g. 3% or 0.03"),
+    click.option("--time-budget", default=90.0, show_default=True,
+                 help="seconds that an undecided cell is measured for"),
+    click.option("--rounds", default=2, show_default=True, help="passes over a process's inputs"),
+)  # fmt: skip
 """Flags of timing."""
 
 
@@ -162,22 +125,8 @@ def folder(values: Mapping[str, Any], asked: Options, kind: str) -> Path:
     return RUNS / f"{kind}-{fingerprint.of_json(axes)[:8]}"
 
 
-@overload
-def meter(
-    kind: Literal["latency"], values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter: ...
-
-
-@overload
-def meter(
-    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter | MemoryMeter: ...
-
-
-def meter(
-    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter | MemoryMeter:
-    """What measures the cells of ``asked``.
+def meter(kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter) -> Any:
+    """What measures the cells of ``asked``, a :class:`bench.measure.meter.Meter`.
 
     Args:
         kind: of the cells; begins the default name of the folder.
@@ -243,32 +192,28 @@ def line(done: Done[Any]) -> str:
     """A cell that has ended, in one line."""
     from bench.progress.lines import duration
 
-    record = done.record
-    latency = record.kind == "latency"
-    label = record.cell.label if latency else f"{record.base} ({record.size:,}) {record.backend}"
-    head = f"[{done.number}/{done.total}] {label}" + ("" if latency else f" k {record.k}")
-    if record.result is None:
-        figures = f"{record.status}: {record.reason}"
+    record, result = done.record, done.record.result
+    if record.kind == "latency":
+        label, show = record.cell.label, _times
     else:
-        figures = _times(record) if latency else _bytes(record.result)
+        label, show = f"{record.base} ({record.size:,}) {record.backend} k {record.k}", _bytes
+    figures = f"{record.status}: {record.reason}" if result is None else show(record)
     tail = ["there already"] * done.reused
-    if done.left:
-        tail.append(f"about {duration(done.left)} left")
-    return f"{head}: {figures}" + (f" ({', '.join(tail)})" if tail else "")
+    tail += [f"about {duration(done.left)} left"] if done.left else []
+    return f"[{done.number}/{done.total}] {label}: {figures}" + f" ({', '.join(tail)})" * bool(tail)
 
 
-def _times(record: LatencyRecord) -> str:
-    result = record.result
-    assert result is not None
-    ratio, noise = result.ratio, result.noise
+def _times(record: Any) -> str:
+    ratio, noise = record.result.ratio, record.result.noise
     return (
-        f"{result.added.p50:.3f} of {result.forward.p50:.2f} ms, {100 * ratio.estimate:.2f} % "
-        f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
+        f"{record.result.added.p50:.3f} of {record.result.forward.p50:.2f} ms, "
+        f"{100 * ratio.estimate:.2f} % [{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
         f"[{100 * noise.low:.2f}, {100 * noise.high:.2f}] {record.verdict}"
     )
 
 
-def _bytes(result: MemoryResult) -> str:
+def _bytes(record: Any) -> str:
+    result = record.result
     return (
         f"RSS {result.rss_growth / 1e6:,.1f} MB, mapped {result.mapped / 1e6:,.1f}, "
         f"disk {result.serialized / 1e6:,.1f}, peak {result.peak_growth / 1e6:,.1f}"
