@@ -156,5 +156,5 @@ def series(entries: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, ...]
     for entry in entries:
         group = (entry.cell.model_dump_json(), entry.cpu, entry.cores)
         groups.setdefault(group, []).append(entry)
-    for group in groups.values():
-        yield tuple(sorted(group, key=lambda entry: entry.time))
+    for same in groups.values():
+        yield tuple(sorted(same, key=lambda entry: entry.time))

@@ -236,11 +236,11 @@ class Indexes:
     def _quality(self, index: AnnIndex, mixture: Mixture, part: slice) -> dict[str, float]:
         """How the answers to a part of the queries compare with those of exact retrieval."""
         queries, student = self.source.queries[part], self.source.student[part]
-        exact = [array[part, : mixture.k] for array in self._truth(mixture.k)]
+        best, nearest = (array[part, : mixture.k] for array in self._truth(mixture.k))
         similarities, ids = index.search(queries, mixture.k)
         mixed, expected = (
-            mixing.augment(student, *answers, self.base.values, mixture.tau, mixture.beta)
-            for answers in ((similarities, ids), exact)
+            mixing.augment(student, cosines, rows, self.base.values, mixture.tau, mixture.beta)
+            for cosines, rows in ((similarities, ids), (best, nearest))
         )
         answered = expected.argmax(axis=1)
         if expected.shape[1] > 1:
@@ -250,7 +250,7 @@ class Indexes:
         rows = np.arange(len(expected))
         return {
             # An index may hold rounded vectors: its answers count by their true similarities.
-            "recall": recall_at_k(self._exact.similarities(queries, ids), exact[0]),
+            "recall": recall_at_k(self._exact.similarities(queries, ids), best),
             "agreement": float(agrees.mean()),
             "drift": float(abs(mixed[rows, answered] - expected[rows, answered]).mean()),
         }

@@ -102,15 +102,9 @@ class RecordStore(ABC, Generic[AnyRecord]):
 
     def records(self) -> tuple[list[AnyRecord], list[Problem]]:
         """All usable records, ordered by key, and the files that could not be used."""
-        records: list[AnyRecord] = []
-        problems: list[Problem] = []
-        for path in sorted(self.cells.glob("*.json")):
-            record = self._read(path)
-            if isinstance(record, Problem):
-                problems.append(record)
-            else:
-                records.append(record)
-        return records, problems
+        read = [self._read(path) for path in sorted(self.cells.glob("*.json"))]
+        problems = [problem for problem in read if isinstance(problem, Problem)]
+        return [record for record in read if not isinstance(record, Problem)], problems
 
     def arrays(self, key: str, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
         """The arrays of ``key``, or those of them called ``names``; empty if it has none.
