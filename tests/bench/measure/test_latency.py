@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bench.measure import latency, observed
@@ -317,21 +316,6 @@ def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothin
     assert plan(asked(), store, delay_us=5)[0].key != base.key
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7, 13, 32, 100])
-def test_two_processes_see_200_inputs_and_16_batches_or_more(batch: int) -> None:
-    assert count(batch) % batch == 0
-    assert 2 * count(batch) >= 200
-    assert count(batch) // batch >= 8
-
-
-def test_worth_another_is_monotone_in_the_budget_and_false_for_a_clear_cell() -> None:
-    clear, unclear = judged.result(0.01, 0.02), judged.result(0.02, 0.04)
-    assert not worth_another(clear, 0.03, 1e9)
-    wanted = [worth_another(unclear, 0.03, budget) for budget in np.linspace(0, 1000, 50)]
-    assert wanted == sorted(wanted)
-    assert (wanted[0], wanted[-1]) == (False, True)
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -353,14 +337,6 @@ def test_a_mistake_is_told_before_any_work(
     assert "\n" not in str(found.value)
     assert not measurements.folder.exists()
     assert not (store.root / "generated-base").exists()
-
-
-def test_a_launcher_hands_over_job_and_variables(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, pathlib; job, made = map(pathlib.Path, sys.argv[1:]);"
-        "made.write_text(job.read_text() + os.environ['WORD'])"
-    )
-    assert Launcher((sys.executable, "-c", code))("job ", {"WORD": "x"}) == b"job x"
 
 
 def test_a_real_worker_measures_a_tiny_student(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from bench.measure import served
-from bench.measure.indexes import Indexes, Target
 from bench.measure.inputs import Inputs
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
@@ -53,16 +52,6 @@ def test_the_backends_of_a_run_are_one_student(
     one = served.of_run(finished / "out", {**WANTED, "backend": "exact"}, store, Silent())
     assert one.source.identity == real.source.identity
     assert one.student == real.student
-
-
-def test_an_index_over_a_real_base_is_built_and_tuned(
-    real: served.Served, store: ArtifactStore
-) -> None:
-    facts = Indexes(store, real.source, 1).tuned(
-        "hnswlib", real.mixture, Target.parse("agreement:1"), 1
-    )
-    assert facts.agreement > 0.9
-    assert facts.queries == len(real.source.queries) - len(real.source.queries) // 2
 
 
 def test_an_exported_classifier_gives_the_same_queries_as_its_run(

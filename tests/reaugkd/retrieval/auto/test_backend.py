@@ -64,11 +64,6 @@ def test_the_choice_changes_at_the_crossover_of_the_explanation() -> None:
         assert choose(end + 1, DIM, batch=batch, calibration=calibration()) == "hnswlib"
 
 
-def test_a_size_where_only_a_batch_keeps_exact_search_ahead() -> None:
-    assert choose(150, DIM, batch=1, calibration=calibration()) == "hnswlib"
-    assert choose(150, DIM, batch=32, calibration=calibration()) == "exact"
-
-
 @pytest.mark.parametrize("size", [10, 500, 400_000])
 def test_the_numbers_of_an_explanation_are_the_models(size: int) -> None:
     found = explain(size, DIM, batch=7, calibration=calibration())
@@ -129,13 +124,6 @@ def test_resolving_leaves_other_specs_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert resolve("FAISS: IVF64,Flat", 150, DIM) == "faiss:IVF64,Flat"
 
 
-def test_times_of_a_busy_machine_are_marked() -> None:
-    calm = calibration()
-    busy = calm.model_copy(update={"load": 0.9 * calm.machine.cores})
-    assert "busy" not in "\n".join(explain(500, DIM, calibration=calm).lines())
-    assert explain(500, DIM, calibration=busy).lines()[-1].startswith("the machine was busy then")
-
-
 # --- the index ---------------------------------------------------------------------------------
 
 
@@ -186,13 +174,6 @@ def test_loading_without_the_chosen_library_names_the_extra(
     hide(monkeypatch, "hnswlib")
     with pytest.raises(MissingLibraryError, match=r"pip install 'reaugkd\[hnswlib\]'"):
         ann.load(tmp_path)
-
-
-def test_every_build_of_a_free_choice_chooses_anew() -> None:
-    index = ann.make("auto")
-    for size, expected in ((N, "hnswlib"), (20, "exact"), (N, "hnswlib")):
-        index.build(vectors(size))
-        assert index.params()["chosen"] == expected
 
 
 def test_a_failed_build_is_not_searchable(monkeypatch: pytest.MonkeyPatch) -> None:

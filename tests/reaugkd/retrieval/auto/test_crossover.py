@@ -76,12 +76,6 @@ def test_without_a_graph_there_is_no_crossover_and_exact_is_chosen() -> None:
     assert crossover.fastest(found, 10**9) == "exact"
 
 
-def test_a_graph_that_is_always_faster_leaves_nothing_to_exact() -> None:
-    found = fitted(1, exact=lambda n, b: 1000 + n, hnswlib=lambda n, b: 1.0)
-    assert crossover.crossover(found) == 0
-    assert crossover.fastest(found, 1) == "hnswlib"
-
-
 def test_between_two_batches_the_time_of_a_call_is_interpolated() -> None:
     at = {b: fitted(b, exact=exact, hnswlib=graph) for b in (8, 14, 32)}
     for spec, size in (("exact", 5_000), ("hnswlib", GRAPH_SIZES[0])):
@@ -122,8 +116,3 @@ def test_a_candidate_that_misses_the_recall_has_no_cost() -> None:
     found = crossover.costs(calibration(more=(short,)).measured, 1)
     assert set(found) == {"exact", "hnswlib"}
     assert short.flaw == "reaches a recall of 0.980, not 0.99"
-
-
-def test_costs_are_written_as_they_are_computed() -> None:
-    assert str(SearchCost(fixed=15.25, per_entry=0.125)) == "15.25 + 0.125 n"
-    assert str(SearchCost(scale=10.5, exponent=0.25)) == "10.5 n^0.25"
