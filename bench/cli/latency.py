@@ -70,7 +70,7 @@ def _explain(asked: Options, values: dict[str, Any]) -> None:
     from itertools import product
 
     from bench.cli.measuring import cache, session
-    from bench.measure.subjects import subjects
+    from bench.measure.plan import subjects
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann.auto import backend as auto
 

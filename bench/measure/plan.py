@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.measure import environment, subjects
+from bench.measure import environment
 from bench.measure.indexes import index_identity
 from bench.measure.options import Options
-from bench.measure.subjects import InputFile, Subject
+from bench.measure.subjects import InputFile, Subject, generated
 from bench.records import definitions, provenance
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurements import Kind
@@ -112,7 +112,7 @@ def plan(
             environment.require(threads, precision)
     reporter = reporter or Silent()
     plans: dict[str, MeasurementPlan] = {}
-    for subject in subjects.subjects(wanted, store, reporter):
+    for subject in subjects(wanted, store, reporter):
         for spec in wanted.ann:
             ann.make(spec).check(subject.source.dim)
         for cell, inputs in _cells(subject, wanted, kind):
@@ -125,15 +125,26 @@ def plan(
                 cache=store.root,
                 reporter=reporter,
             )
-            identity = _identity(kind, cell, spec, subject, wanted)
-            if inputs is not None:
-                identity |= _of_times(cell, subject, inputs, wanted)
+            identity = _identity(kind, cell, spec, subject, inputs, wanted)
             if delay_us:
                 identity["delay_us"] = delay_us
             key = fingerprint.of_json(identity)
             planned = MeasurementPlan(kind, cell, spec, key, identity, subject, inputs)
             plans.setdefault(key, planned)
     return list(plans.values())
+
+
+def subjects(wanted: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
+    """The knowledge bases that the options ask for, each with its student.
+
+    Raises:
+        UserError: for a student, a run or a classifier that cannot be used.
+    """
+    if not wanted.served:
+        return generated(wanted, store, reporter)
+    from bench.measure import served
+
+    return [served.subject(wanted, store, reporter)]
 
 
 def require_linux() -> None:
@@ -160,11 +171,16 @@ def _cells(
 
 
 def _identity(
-    kind: Kind, cell: LatencyCell, spec: str, subject: Subject, wanted: Options
+    kind: Kind,
+    cell: LatencyCell,
+    spec: str,
+    subject: Subject,
+    inputs: InputFile | None,
+    wanted: Options,
 ) -> dict[str, Any]:
-    """What decides a cell of either kind."""
+    """What decides a cell; of a time, which has inputs, more than of memory."""
     asked = {"asked": cell.backend} if spec != cell.backend else {}
-    return {
+    identity = {
         "kind": kind,
         "protocol": PROTOCOL[kind],
         "base": dict(subject.source.identity),
@@ -174,16 +190,12 @@ def _identity(
         "batch": cell.batch,
         "threads": cell.threads,
     }
-
-
-def _of_times(
-    cell: LatencyCell, subject: Subject, inputs: InputFile, wanted: Options
-) -> dict[str, Any]:
-    """What decides a time beyond :func:`_identity`."""
+    if inputs is None:
+        return identity
     versions = provenance.packages()
     processor, flags = provenance.processor()
     decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
-    return {
+    return identity | {
         "student": dict(subject.student_identity),
         "inputs": inputs.identity,
         "precision": cell.precision,

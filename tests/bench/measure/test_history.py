@@ -14,7 +14,7 @@ import pytest
 from bench.measure import history
 from bench.measure.gate import decide
 from bench.measure.history import HistoryError
-from tests.bench.measure.judged import cell, failed, index, record
+from tests.bench.measure.judged import failed, index, record
 from tests.bench.report.factory import provenance
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,17 +35,6 @@ def test_what_is_appended_is_read_back_in_order(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(first)
     assert history.read(path) == history.History((*call(TIMES[0]), *call(TIMES[1])), ())
     assert len(path.read_text().splitlines()) == 4
-
-
-def test_a_line_says_when_where_what_and_the_verdict() -> None:
-    entry = json.loads(call()[0].line)
-    made = provenance()
-    assert (entry["schema_version"], entry["time"]) == (1, TIMES[0])
-    assert (entry["commit"], entry["cpu"], entry["cores"]) == (made.commit, made.cpu, made.cores)
-    assert entry["cell"] == cell().model_dump()
-    assert entry["spec"] == "hnswlib:M=8"
-    assert (entry["ratio"]["high"], entry["verdict"]) == (0.007, "holds")
-    assert json.loads(call()[1].line)["ratio"] is None
 
 
 @pytest.mark.parametrize("kept", [1, 20, 45, 200, -1])

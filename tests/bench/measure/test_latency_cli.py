@@ -112,15 +112,6 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_help_has_examples_and_explains_every_flag() -> None:
-    from bench.cli.latency import latency
-
-    done = bench("latency", "--help")
-    assert done.exit_code == 0
-    assert "Examples:" in done.output
-    assert all(getattr(option, "help", None) for option in latency.params)
-
-
 def test_a_cell_is_measured_shown_and_reported(tmp_path: Path) -> None:
     command = tiny(tmp_path, "--batch", "16", "--max-overhead", "150%")
     done = bench(*command)

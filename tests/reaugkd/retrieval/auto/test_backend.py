@@ -12,7 +12,6 @@ import pytest
 from reaugkd.errors import MissingLibraryError, UserError
 from reaugkd.registry import Entry
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.ann.auto import backend as auto
 from reaugkd.retrieval.ann.auto import calibrate
 from reaugkd.retrieval.ann.auto.backend import Auto, explain, resolve
 from reaugkd.retrieval.ann.auto.calibrate import CANDIDATES
@@ -76,14 +75,6 @@ def test_the_numbers_of_an_explanation_are_the_models(size: int) -> None:
     if found.spec != "exact":
         assert found.predicted[found.spec] == min(found.predicted.values())
     assert f"{found.crossover:,} entries" in found.why
-
-
-def test_an_explanation_names_where_its_calibration_lies(calibrated: Path) -> None:
-    found = explain(500, DIM)
-    assert found.calibration.folder is not None
-    assert found.calibration.folder.is_relative_to(calibrated)
-    assert str(found.calibration.folder) in found.lines()[-1]
-    assert "reaugkd-cache" not in explain(500, DIM, calibration=calibration()).lines()[-1]
 
 
 def test_a_missing_library_is_never_chosen_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,20 +165,6 @@ def test_loading_without_the_chosen_library_names_the_extra(
     hide(monkeypatch, "hnswlib")
     with pytest.raises(MissingLibraryError, match=r"pip install 'reaugkd\[hnswlib\]'"):
         ann.load(tmp_path)
-
-
-def test_a_failed_build_is_not_searchable(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = ann.make("auto")
-    index.build(vectors())
-
-    def fails(*_: object, **__: object) -> None:
-        raise UserError("no time")
-
-    monkeypatch.setattr(auto, "explain", fails)
-    with pytest.raises(UserError, match="no time"):
-        index.build(vectors())
-    with pytest.raises(RuntimeError, match="build or load it first"):
-        index.search(queries(), K)
 
 
 @pytest.mark.parametrize("variant", ["0", "-3", "x", "1.5", "1,32"])

@@ -70,23 +70,11 @@ def test_at_the_crossover_exact_still_holds_and_one_entry_later_it_does_not(
         assert found["exact"](end + 1) > best[1]
 
 
-def test_without_a_graph_there_is_no_crossover_and_exact_is_chosen() -> None:
-    found = fitted(1, exact=exact)
-    assert crossover.crossover(found) is None
-    assert crossover.fastest(found, 10**9) == "exact"
-
-
 def test_between_two_batches_the_time_of_a_call_is_interpolated() -> None:
     at = {b: fitted(b, exact=exact, hnswlib=graph) for b in (8, 14, 32)}
     for spec, size in (("exact", 5_000), ("hnswlib", GRAPH_SIZES[0])):
         low, middle, high = (at[b][spec](size) for b in (8, 14, 32))
         assert middle == pytest.approx(0.75 * low + 0.25 * high)
-
-
-def test_beyond_the_largest_batch_a_call_grows_in_proportion() -> None:
-    for spec in ("exact", "hnswlib"):
-        one, four = (fitted(b, exact=exact, hnswlib=graph)[spec](9_000) for b in (32, 128))
-        assert four == pytest.approx(4 * one)
 
 
 def test_graphs_share_one_growth_and_keep_their_levels() -> None:
