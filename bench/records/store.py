@@ -14,7 +14,8 @@ import errno
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -71,16 +72,24 @@ class RecordStore(ABC, Generic[AnyRecord]):
     def _validated(self, content: dict[str, Any]) -> AnyRecord:
         """The record of some JSON; raises a ``ValidationError``, or a ``ValueError``."""
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tells an error of the file system as a :class:`StoreError` that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
+            reason = f"cannot write results to {self.folder}: {error.strerror}{full}"
+            raise StoreError(reason) from error
+
     def create(self) -> None:
         """Make the folders and see that they can be written.
 
         Raises:
             StoreError: naming the folder.
         """
-        try:
+        with self._writing():
             make_writable(self.cells)
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def write(self, record: AnyRecord, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write the arrays, then the record; both appear whole or not at all.
@@ -88,12 +97,10 @@ class RecordStore(ABC, Generic[AnyRecord]):
         Raises:
             StoreError: if the folder cannot be written, e.g. because the disk is full.
         """
-        try:
+        with self._writing():
             if arrays:
                 archives.write(self.cells / f"{record.key}.npz", arrays)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        self._write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
+            write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
 
     def read(self, key: str) -> AnyRecord | Problem | None:
         """The record of ``key``, None if there is none, or why its file cannot be used."""
@@ -138,16 +145,6 @@ class RecordStore(ABC, Generic[AnyRecord]):
             return Problem(path, f"holds the record of another cell, {record.key}")
         return record
 
-    def _write_json(self, path: Path, value: Mapping[str, Any]) -> None:
-        try:
-            write_json(path, dict(value))
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> StoreError:
-        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        return StoreError(f"cannot write results to {self.folder}: {error.strerror}{full}")
-
 
 class Store(RecordStore[Record]):
     """The records of a run."""
@@ -162,7 +159,8 @@ class Store(RecordStore[Record]):
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Keep the plan: configuration, command, cells."""
-        self._write_json(self.folder / RUN, run)
+        with self._writing():
+            write_json(self.folder / RUN, dict(run))
 
     def read_run(self) -> dict[str, Any]:
         """The plan.
