@@ -29,8 +29,11 @@ def _list(flag: str, read: Callable[..., Any], text: str) -> Any:
 
 
 CASE = (
-    _list("--bases", names,
-          "a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]"),
+    _list(
+        "--bases",
+        names,
+        "a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
+    ),
     click.option("--run", type=_PATH, help="a finished run's knowledge base and student instead"),
     click.option("--classifier", type=_PATH, help="an exported classifier instead"),
     click.option("--task", help="of the run or the classifier"),
@@ -42,30 +45,50 @@ CASE = (
     click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
     click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
     click.option("--student", help="bert-6l-768 (any such shape, random weights) or a checkpoint"),
-    click.option("--target", default="recall:0.99", show_default=True,
-                 help="what search efforts are tuned to, or agreement:0.995"),
+    click.option(
+        "--target",
+        default="recall:0.99",
+        show_default=True,
+        help="what search efforts are tuned to, or agreement:0.995",
+    ),
     _list("--threads", numbers(int), "cores  [default: all]"),
     click.option("--build-threads", type=int, help="of index builds  [default: all cores]"),
     click.option("--out", type=_PATH, help="the folder of the measurements"),
-    click.option("--cache", type=_PATH, envvar="REAUGKD_CACHE",
-                 help="bases and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]"),
-    click.option("--overwrite", type=click.Choice(["never", "missing", "always"]),
-                 default="missing", show_default=True,
-                 help="what to do about cells that have a record; missing: redo those not ok"),
-)  # fmt: skip
+    click.option(
+        "--cache",
+        type=_PATH,
+        envvar="REAUGKD_CACHE",
+        help="bases and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
+    ),
+    click.option(
+        "--overwrite",
+        type=click.Choice(["never", "missing", "always"]),
+        default="missing",
+        show_default=True,
+        help="what to do about cells that have a record; missing: redo those not ok",
+    ),
+)
 """Flags of a knowledge base, its backends and its student."""
 
 TIMED = (
     _list("--batch", numbers(int), "inputs per forward  [default: 1]"),
     _list("--precision", names, "a,b of fp32, bf16, int8  [default: fp32]"),
-    _list("--lengths", names, "recorded (of the base's task; default), recorded:mrpc, real, or a "
-          "number of tokens"),
-    click.option("--max-overhead", default="3%", show_default=True,
-                 help="the limit, e.g. 3% or 0.03"),
-    click.option("--time-budget", default=90.0, show_default=True,
-                 help="seconds that an undecided cell is measured for"),
+    _list(
+        "--lengths",
+        names,
+        "recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
+    ),
+    click.option(
+        "--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03"
+    ),
+    click.option(
+        "--time-budget",
+        default=90.0,
+        show_default=True,
+        help="seconds that an undecided cell is measured for",
+    ),
     click.option("--rounds", default=2, show_default=True, help="passes over a process's inputs"),
-)  # fmt: skip
+)
 """Flags of timing."""
 
 
@@ -91,9 +114,9 @@ def options(values: Mapping[str, Any]) -> Options:
     from bench.measure import environment
     from bench.measure.options import Options, cores, share
 
-    given = {name: values.get(name) for name in Options.model_fields}
+    typed = {name: values.get(name) for name in Options.model_fields}
     chosen: dict[str, Any] = {"threads": (cores(),), "build_threads": cores()}
-    chosen |= {name: value for name, value in given.items() if value not in (None, (), [])}
+    chosen |= {name: value for name, value in typed.items() if value not in (None, (), [])}
     if not chosen.keys() & {"bases", "run", "classifier"}:
         chosen["bases"] = ("wnli", "mrpc", "cola")
     if "batch" in values:
@@ -152,8 +175,14 @@ def meter(kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Repor
     )
 
 
-def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
+def run(kind: Kind, values: Mapping[str, Any], asked: Options, *, dry_run: bool) -> int:
     """Measure cells with progress on stderr, then show their folder and write its files.
+
+    Args:
+        kind: of the cells.
+        values: the flags.
+        asked: what :func:`options` made of them.
+        dry_run: show the cells, and how many of them are left.
 
     Returns:
         Exit code 0 if every cell was measured, else 1.
@@ -162,9 +191,27 @@ def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
 
     with session() as reporter:
         measuring = meter(kind, values, asked, reporter)
+        if dry_run:
+            _show_plan(measuring)
+            return 0
         records = measuring.run(lambda done: reporter.note(line(done)))
     show_and_write(measuring.measurements, kind)
     return 0 if records and all(record.status == "ok" for record in records) else 1
+
+
+def _show_plan(meter: Any) -> None:
+    plans = meter.plan()
+    kept = meter.finished(plans, keep=False)
+    for plan in plans:
+        axes = f" threads {plan.cell.threads} {plan.cell.lengths}" if plan.inputs else ""
+        state = "there already" if plan.key in kept else "to measure"
+        click.echo(f"{plan.label}{axes}: {state}")
+    left = len(plans) - len(kept)
+    most = f", at most about {left * meter.options.budget / 60:.0f} min of measuring"
+    click.echo(
+        f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
+        f"{left} left" + most * (meter.KIND == "latency")
+    )
 
 
 @contextmanager

@@ -93,10 +93,10 @@ class Options(BaseModel):
     def _fit(self) -> Self:
         """What one field cannot say of itself, or another module says: raises UserError."""
         self._one_source()
-        for flag, value in [*(("--threads", n) for n in self.threads),
-                            ("--build-threads", self.build_threads)]:  # fmt: skip
-            if value > cores():
-                raise UserError(f"{flag} {value}: this process may use {cores()} cores")
+        cells = dict.fromkeys(self.threads, "--threads")
+        for count, flag in (*cells.items(), (self.build_threads, "--build-threads")):
+            if count > cores():
+                raise UserError(f"{flag} {count}: this process may use {cores()} cores")
         Target.parse(self.target)
         random_weights = RandomStudent.parse(self.student) is not None
         for spec in self.ann:
