@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.choice import Conflict, Copy, Prefer, choose
+from bench.records.differences import unlike
 from bench.records.merged import SettingDifference, differences, names, origins, united
-from bench.records.recipes import unlike
 from bench.records.results import Results, load
 from bench.records.store import RUN, Problem, Store, StoreError
 from reaugkd.artifacts.atomic import replacing

@@ -16,7 +16,8 @@ from bench.cli.command import command
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.measure.gate_folder import GateCells
+    from bench.measure.gate import GateCells
+    from bench.records.measurement import LatencyRecord
 
 ERROR, INTERRUPTED = 2, 130
 
@@ -39,18 +40,11 @@ Exit codes (docs/gate.md); with several causes, the first of 1, 2, 3, 0:
 """
 
 
-def _shared() -> list[click.Parameter]:
-    """The flags of measuring, less those of :data:`OWN`."""
-
-    @click.command()
-    @measuring.flags(*measuring.CASE, *measuring.TIMED)
-    def command(**values: Any) -> None:
-        """Never run."""
-
-    return [parameter for parameter in command.params if parameter.name not in OWN]
-
-
-MEASURING = _shared()
+MEASURING = [
+    parameter
+    for parameter in measuring.flags(*measuring.CASE, *measuring.TIMED)(click.Command("")).params
+    if parameter.name not in OWN
+]
 
 _FILE = click.Path(path_type=Path)
 
@@ -63,8 +57,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03")
 @click.option(
     "--time-budget",
-    type=float,
-    default=300,
+    default=300.0,
     show_default=True,
     help="seconds of measuring, divided among the cells",
 )
@@ -99,26 +92,35 @@ def gate(context: click.Context, /, folder: Path | None, **values: Any) -> int:
 
 
 def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -> int:
-    from bench.cli.gate_files import Files
-    from bench.measure.gate import decide
+    from bench.cli import gate_files
+    from bench.measure.gate import decide, judge, read
     from bench.measure.options import share
     from bench.records import provenance
-    from bench.report.gate import verdict
+    from bench.report.gate import line, verdict
 
     limit = share(values["max_overhead"])
     _one_source(context, folder)
-    files = Files(*(values[name] for name in ("json", "junit", "summary", "history")))
-    for line in files.start().problems:
-        click.echo(f"{line.path}: {line.reason}, passed over", err=True)
+    names = ("history", "json", "junit", "summary")  # a history that fails leaves no answer
+    paths = {name: values[name] for name in names if values[name] is not None}
+    for problem in gate_files.start(paths).problems:
+        click.echo(f"{problem.path}: {problem.reason}, passed over", err=True)
 
-    cells = _read(folder, limit) if folder is not None else _measure(values, limit)
+    def show(record: LatencyRecord) -> None:
+        click.echo(line(judge(record, limit)))
+
+    if folder is None:
+        cells = _measure(values, show)
+    else:
+        cells = read(folder)
+        for record in cells.records:
+            show(record)
     for problem in cells.problems:
         click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
     tree, _ = provenance.source_state()
     outcome = decide(
         cells.records, cells.problems, limit, values["on_undecided"], tree, cells.notes
     )
-    files.write(outcome, _call())
+    gate_files.write(paths, outcome, _call())
     click.echo(verdict(outcome))
     return outcome.code
 
@@ -134,22 +136,11 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
             raise UserError(f"{flag} is for measuring, FOLDER {folder} is measured: give one")
 
 
-def _read(folder: Path, limit: float) -> GateCells:
-    from bench.measure import gate_folder
-
-    cells = gate_folder.read(folder)
-    show = _teller(limit)
-    for record in cells.records:
-        show(record)
-    return cells
-
-
-def _measure(values: dict[str, Any], limit: float) -> GateCells:
+def _measure(values: dict[str, Any], show: Callable[[LatencyRecord], None]) -> GateCells:
     """Measure every cell anew, each with its share of the budget."""
-    from bench.measure.gate_folder import GateCells
-    from bench.records.store import Problem
+    from bench.measure.gate import GateCells, missing
 
-    options, show = measuring.options(values), _teller(limit)
+    options = measuring.options(values)
     with (
         tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder,
         measuring.session() as reporter,
@@ -162,18 +153,7 @@ def _measure(values: dict[str, Any], limit: float) -> GateCells:
         records = meter.run(lambda done: show(done.record))
     for record in records:
         labels.pop(record.key, None)
-    problems = (
-        Problem(meter.measurements.cells / f"{key}.json", f"planned, never measured: {label}")
-        for key, label in labels.items()
-    )
-    return GateCells(tuple(records), tuple(problems), ())
-
-
-def _teller(limit: float) -> Callable[[Any], None]:
-    from bench.measure.gate import judge
-    from bench.report.gate import line
-
-    return lambda record: click.echo(line(judge(record, limit)))
+    return GateCells(records, missing(meter.measurements, labels))
 
 
 def _call() -> dict[str, Any]:

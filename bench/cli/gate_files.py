@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,83 +20,71 @@ from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 
-SCHEMA = 1
-"""Of the JSON file."""
+Paths = Mapping[str, Path]
+"""Where to write, of ``json``, ``junit``, ``summary`` and ``history`` what was asked for."""
+
+APPENDED = ("summary", "history")
 
 
-@dataclass(frozen=True)
-class Files:
-    """Where to write; None: nowhere."""
+def start(paths: Paths) -> History:
+    """See that every file can be written and the history can be continued, before any work.
 
-    json: Path | None = None
-    junit: Path | None = None
-    summary: Path | None = None
-    history: Path | None = None
+    Folders are made. JSON and XML of an earlier call are removed: whatever happens from here on,
+    nobody takes them for this call's.
 
-    def start(self) -> History:
-        """See that every file can be written and the history can be continued, before any work.
+    Returns:
+        What the history holds so far.
 
-        Folders are made. JSON and XML of an earlier call are removed: whatever happens from here
-        on, nobody takes them for this call's.
+    Raises:
+        UserError: naming the flag and the path.
+    """
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        other = seen.setdefault(path.resolve(), name)
+        if other != name:
+            raise UserError(f"--{name} and --{other} are the same file, {path}")
+        if path.is_dir():
+            raise UserError(f"--{name} {path}: is a folder, expected a file")
+    past = history.read(paths["history"]) if "history" in paths else History()
+    for name, path in paths.items():
+        with _named_in(name, path):
+            if path.exists() and name in APPENDED:
+                path.open("ab").close()  # its folder need not be ours to write
+            else:
+                make_writable(path.parent)
+                path.unlink(missing_ok=True)
+    return past
 
-        Returns:
-            What the history holds so far.
 
-        Raises:
-            UserError: naming the flag and the path.
-        """
-        seen: dict[Path, str] = {}
-        for flag, path in self._given():
-            real = path.resolve()
-            if real in seen:
-                raise UserError(f"{flag} and {seen[real]} are the same file, {path}")
-            seen[real] = flag
-            if path.is_dir():
-                raise UserError(f"{flag} {path}: is a folder, expected a file")
-        past = History((), ()) if self.history is None else history.read(self.history)
-        for flag, path in self._given():
-            with _named_in(flag, path):
-                if path.exists() and path in (self.summary, self.history):
-                    path.open("ab").close()  # its folder need not be ours to write
-                else:
-                    make_writable(path.parent)
-                    path.unlink(missing_ok=True)
-        return past
+def write(paths: Paths, outcome: Outcome, call: Mapping[str, Any]) -> None:
+    """Write what was asked for; JSON and XML appear whole or not at all.
 
-    def write(self, outcome: Outcome, call: Mapping[str, Any]) -> None:
-        """Write what was asked for; JSON and XML appear whole or not at all.
+    Args:
+        paths: where.
+        outcome: of the gate.
+        call: when and where it was called; ``time`` is UTC, ISO 8601.
 
-        Args:
-            outcome: of the gate.
-            call: when and where it was called; ``time`` is UTC, ISO 8601.
-
-        Raises:
-            UserError: naming the flag and the path.
-        """
-        if self.history is not None:
-            history.append(self.history, history.entries(outcome, call["time"]))
-        for flag, path in self._given():
-            with _named_in(flag, path):
-                if path is self.json:
-                    head = {"schema_version": SCHEMA, "kind": "gate", "call": dict(call)}
-                    write_json(path, {**head, "outcome": outcome.content()})
-                elif path is self.junit:
-                    write_bytes(path, junit.render(outcome, call["time"]))
-                elif path is self.summary:
-                    with path.open("a", encoding="utf-8") as file:
-                        file.write(markdown(outcome))
-
-    def _given(self) -> Iterator[tuple[str, Path]]:
-        for field in fields(self):
-            path: Path | None = getattr(self, field.name)
-            if path is not None:
-                yield f"--{field.name}", path
+    Raises:
+        UserError: naming the flag and the path.
+    """
+    head = {"schema_version": 1, "kind": "gate", "call": dict(call)}
+    for name, path in paths.items():
+        with _named_in(name, path):
+            if name == "json":
+                write_json(path, {**head, "outcome": outcome.content()})
+            elif name == "junit":
+                write_bytes(path, junit.render(outcome, call["time"]))
+            elif name == "summary":
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(markdown(outcome))
+            else:
+                history.append(path, history.entries(outcome, call["time"]))
 
 
 @contextmanager
-def _named_in(flag: str, path: Path) -> Iterator[None]:
-    """Tell an error of the file system as a mistake in ``flag``."""
+def _named_in(name: str, path: Path) -> Iterator[None]:
+    """Tell an error of the file system as a mistake in a flag."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{flag} {path}: cannot be written: {error.strerror}") from error
+        raise UserError(f"--{name} {path}: cannot be written: {error.strerror}") from error

@@ -38,37 +38,10 @@ def latency(dry_run: bool, explain: bool, **values: Any) -> int:
     from bench.cli import measuring
 
     asked = measuring.options(values)
-    if explain:
-        _explain(asked, values)
-    elif dry_run:
-        _plan(asked, values)
-    else:
-        return measuring.run("latency", values, asked)
+    if not explain:
+        return measuring.run("latency", values, asked, dry_run=dry_run)
+    _explain(asked, values)
     return 0
-
-
-def _plan(asked: Options, values: dict[str, Any]) -> None:
-    """Print every cell, what has to be built for it, and how long all may take."""
-    from bench.cli import measuring
-    from bench.measure.prepare import pending
-    from reaugkd.reporter import Silent
-
-    meter = measuring.meter("latency", values, asked, Silent())
-    plans = meter.plan()
-    kept = meter.finished(plans, keep=False)
-    builds = set()
-    for plan in plans:
-        cell, state = plan.cell, "there already" if plan.key in kept else "to measure"
-        click.echo(f"{cell.label} threads {cell.threads} {cell.lengths}: {state}")
-        if plan.key not in kept and (build := pending(plan, asked.build_threads, meter.store)):
-            builds.add(build)
-    for spec, size in sorted(builds, key=lambda build: (build[1], build[0])):
-        click.echo(f"to build: {spec} over {size:,} vectors")
-    left = len(plans) - len(kept)
-    click.echo(
-        f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
-        f"{left} left, at most about {left * asked.budget / 60:.0f} min of measuring"
-    )
 
 
 def _explain(asked: Options, values: dict[str, Any]) -> None:
@@ -76,7 +49,7 @@ def _explain(asked: Options, values: dict[str, Any]) -> None:
     from itertools import product
 
     from bench.cli.measuring import cache, session
-    from bench.measure.subjects import subjects
+    from bench.measure.plan import subjects
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.retrieval.ann.auto import backend as auto
 

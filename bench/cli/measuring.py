@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,11 +13,8 @@ from bench.cli.command import command
 from bench.cli.options import names, numbers, specs
 
 if TYPE_CHECKING:
-    from bench.measure.latency import LatencyMeter
-    from bench.measure.memory import MemoryMeter
     from bench.measure.meter import Done
     from bench.measure.options import Options
-    from bench.records.measurement import LatencyRecord, MemoryResult
     from bench.records.measurements import Kind
     from reaugkd.reporter import Reporter
 
@@ -25,12 +22,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 
+
+def _list(flag: str, read: Callable[..., Any], text: str) -> Any:
+    """A flag that takes a,b and may be given several times."""
+    return click.option(flag, multiple=True, callback=read, help=text)
+
+
 CASE = (
-    click.option(
+    _list(
         "--bases",
-        multiple=True,
-        callback=names,
-        help="a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
+        names,
+        "a,b of GLUE tasks or numbers of entries, or glue  [default: wnli,mrpc,cola]",
     ),
     click.option("--run", type=_PATH, help="a finished run's knowledge base and student instead"),
     click.option("--classifier", type=_PATH, help="an exported classifier instead"),
@@ -38,13 +40,8 @@ CASE = (
     click.option("--method", help="of the run"),
     click.option("--seed", type=int, help="of the run"),
     click.option("--data-dir", type=_PATH, help="GLUE, official layout, for real sentences"),
-    click.option(
-        "--ann",
-        multiple=True,
-        callback=specs,
-        help="a,b of backends or auto  [default: exact,hnswlib]",
-    ),
-    click.option("--k", multiple=True, callback=numbers(int), help="neighbours  [default: 10]"),
+    _list("--ann", specs, "a,b of backends or auto  [default: exact,hnswlib]"),
+    _list("--k", numbers(int), "neighbours  [default: 10]"),
     click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
     click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
     click.option("--student", help="bert-6l-768 (any such shape, random weights) or a checkpoint"),
@@ -54,7 +51,7 @@ CASE = (
         show_default=True,
         help="what search efforts are tuned to, or agreement:0.995",
     ),
-    click.option("--threads", multiple=True, callback=numbers(int), help="cores  [default: all]"),
+    _list("--threads", numbers(int), "cores  [default: all]"),
     click.option("--build-threads", type=int, help="of index builds  [default: all cores]"),
     click.option("--out", type=_PATH, help="the folder of the measurements"),
     click.option(
@@ -68,40 +65,29 @@ CASE = (
         type=click.Choice(["never", "missing", "always"]),
         default="missing",
         show_default=True,
-        help="what to do about cells that have a record; missing: redo those that are not ok",
+        help="what to do about cells that have a record; missing: redo those not ok",
     ),
 )
 """Flags of a knowledge base, its backends and its student."""
 
 TIMED = (
-    click.option(
-        "--batch", multiple=True, callback=numbers(int), help="inputs per forward  [default: 1]"
-    ),
-    click.option(
-        "--precision",
-        multiple=True,
-        callback=names,
-        help="a,b of fp32, bf16, int8  [default: fp32]",
-    ),
-    click.option(
+    _list("--batch", numbers(int), "inputs per forward  [default: 1]"),
+    _list("--precision", names, "a,b of fp32, bf16, int8  [default: fp32]"),
+    _list(
         "--lengths",
-        multiple=True,
-        callback=names,
-        help="recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
+        names,
+        "recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
     ),
     click.option(
         "--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03"
     ),
     click.option(
         "--time-budget",
-        type=float,
-        default=90,
+        default=90.0,
         show_default=True,
         help="seconds that an undecided cell is measured for",
     ),
-    click.option(
-        "--rounds", type=int, default=2, show_default=True, help="passes over a process's inputs"
-    ),
+    click.option("--rounds", default=2, show_default=True, help="passes over a process's inputs"),
 )
 """Flags of timing."""
 
@@ -123,41 +109,22 @@ def options(values: Mapping[str, Any]) -> Options:
     Raises:
         UserError: for the first mistake that shows without work.
     """
-    from bench.measure import environment, options
+    from itertools import product
 
-    chosen: dict[str, Any] = {
-        "bases": options.base_names(values["bases"]),
-        "threads": _distinct(values["threads"]) or (options.cores(),),
-        "build_threads": options.cores()
-        if values["build_threads"] is None
-        else values["build_threads"],
-        "k": _distinct(values["k"]),
-        "target": values["target"],
-    }
-    for name in ("run", "classifier", "task", "method", "seed", "data_dir", "tau", "beta"):
-        chosen[name] = values[name]
-    if not (chosen["bases"] or chosen["run"] or chosen["classifier"]):
+    from bench.measure import environment
+    from bench.measure.options import Options, cores, share
+
+    typed = {name: values.get(name) for name in Options.model_fields}
+    chosen: dict[str, Any] = {"threads": (cores(),), "build_threads": cores()}
+    chosen |= {name: value for name, value in typed.items() if value not in (None, (), [])}
+    if not chosen.keys() & {"bases", "run", "classifier"}:
         chosen["bases"] = ("wnli", "mrpc", "cola")
-    if values["ann"]:
-        chosen["ann"] = _distinct(values["ann"])
-    if values["student"]:
-        chosen["student"] = values["student"]
     if "batch" in values:
-        chosen["limit"] = options.share(values["max_overhead"])
-        chosen["budget"], chosen["rounds"] = values["time_budget"], values["rounds"]
-        chosen["lengths"] = _distinct(values["lengths"])
-        chosen["batch"] = _distinct(values["batch"]) or (1,)
-        chosen["precision"] = options.precisions(values["precision"]) or ("fp32",)
-    asked = options.Options(**chosen)
-    options.require(asked)
-    for threads in asked.threads:
-        for precision in asked.precision:
-            environment.require(threads, precision)
+        chosen |= {"limit": share(values["max_overhead"]), "budget": values["time_budget"]}
+    asked = Options.of(**chosen)
+    for threads, precision in product(asked.threads, asked.precision):
+        environment.require(threads, precision)
     return asked
-
-
-def _distinct(values: Any) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(values))
 
 
 def cache(values: Mapping[str, Any]) -> Path:
@@ -181,22 +148,8 @@ def folder(values: Mapping[str, Any], asked: Options, kind: str) -> Path:
     return RUNS / f"{kind}-{fingerprint.of_json(axes)[:8]}"
 
 
-@overload
-def meter(
-    kind: Literal["latency"], values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter: ...
-
-
-@overload
-def meter(
-    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter | MemoryMeter: ...
-
-
-def meter(
-    kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter
-) -> LatencyMeter | MemoryMeter:
-    """What measures the cells of ``asked``.
+def meter(kind: Kind, values: Mapping[str, Any], asked: Options, reporter: Reporter) -> Any:
+    """What measures the cells of ``asked``, a :class:`bench.measure.meter.Meter`.
 
     Args:
         kind: of the cells; begins the default name of the folder.
@@ -222,8 +175,14 @@ def meter(
     )
 
 
-def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
+def run(kind: Kind, values: Mapping[str, Any], asked: Options, *, dry_run: bool) -> int:
     """Measure cells with progress on stderr, then show their folder and write its files.
+
+    Args:
+        kind: of the cells.
+        values: the flags.
+        asked: what :func:`options` made of them.
+        dry_run: show the cells, and how many of them are left.
 
     Returns:
         Exit code 0 if every cell was measured, else 1.
@@ -232,9 +191,27 @@ def run(kind: Kind, values: Mapping[str, Any], asked: Options) -> int:
 
     with session() as reporter:
         measuring = meter(kind, values, asked, reporter)
+        if dry_run:
+            _show_plan(measuring)
+            return 0
         records = measuring.run(lambda done: reporter.note(line(done)))
     show_and_write(measuring.measurements, kind)
     return 0 if records and all(record.status == "ok" for record in records) else 1
+
+
+def _show_plan(meter: Any) -> None:
+    plans = meter.plan()
+    kept = meter.finished(plans, keep=False)
+    for plan in plans:
+        axes = f" threads {plan.cell.threads} {plan.cell.lengths}" if plan.inputs else ""
+        state = "there already" if plan.key in kept else "to measure"
+        click.echo(f"{plan.label}{axes}: {state}")
+    left = len(plans) - len(kept)
+    most = f", at most about {left * meter.options.budget / 60:.0f} min of measuring"
+    click.echo(
+        f"{meter.measurements.folder}: {len(plans)} cells, {len(kept)} there already, "
+        f"{left} left" + most * (meter.KIND == "latency")
+    )
 
 
 @contextmanager
@@ -260,34 +237,30 @@ def session() -> Iterator[Reporter]:
 
 def line(done: Done[Any]) -> str:
     """A cell that has ended, in one line."""
-    from bench.measure.estimate import words
+    from bench.progress.lines import duration
 
-    record = done.record
-    latency = record.kind == "latency"
-    label = record.cell.label if latency else f"{record.base} ({record.size:,}) {record.backend}"
-    head = f"[{done.number}/{done.total}] {label}" + ("" if latency else f" k {record.k}")
-    if record.result is None:
-        figures = f"{record.status}: {record.reason}"
+    record, result = done.record, done.record.result
+    if record.kind == "latency":
+        label, show = record.cell.label, _times
     else:
-        figures = _times(record) if latency else _bytes(record.result)
+        label, show = f"{record.base} ({record.size:,}) {record.backend} k {record.k}", _bytes
+    figures = f"{record.status}: {record.reason}" if result is None else show(record)
     tail = ["there already"] * done.reused
-    if done.left:
-        tail.append(f"about {words(done.left)} left")
-    return f"{head}: {figures}" + (f" ({', '.join(tail)})" if tail else "")
+    tail += [f"about {duration(done.left)} left"] if done.left else []
+    return f"[{done.number}/{done.total}] {label}: {figures}" + f" ({', '.join(tail)})" * bool(tail)
 
 
-def _times(record: LatencyRecord) -> str:
-    result = record.result
-    assert result is not None
-    ratio, noise = result.ratio, result.noise
+def _times(record: Any) -> str:
+    ratio, noise = record.result.ratio, record.result.noise
     return (
-        f"{result.added.p50:.3f} of {result.forward.p50:.2f} ms, {100 * ratio.estimate:.2f} % "
-        f"[{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
+        f"{record.result.added.p50:.3f} of {record.result.forward.p50:.2f} ms, "
+        f"{100 * ratio.estimate:.2f} % [{100 * ratio.low:.2f}, {100 * ratio.high:.2f}], noise "
         f"[{100 * noise.low:.2f}, {100 * noise.high:.2f}] {record.verdict}"
     )
 
 
-def _bytes(result: MemoryResult) -> str:
+def _bytes(record: Any) -> str:
+    result = record.result
     return (
         f"RSS {result.rss_growth / 1e6:,.1f} MB, mapped {result.mapped / 1e6:,.1f}, "
         f"disk {result.serialized / 1e6:,.1f}, peak {result.peak_growth / 1e6:,.1f}"

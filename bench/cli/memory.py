@@ -33,13 +33,4 @@ def memory(dry_run: bool, **values: Any) -> int:
     from bench.measure.plan import require_linux
 
     require_linux()
-    asked = measuring.options(values)
-    if not dry_run:
-        return measuring.run("memory", values, asked)
-    with measuring.session() as reporter:
-        meter = measuring.meter("memory", values, asked, reporter)
-        plans = meter.plan()
-    for plan in plans:
-        click.echo(plan.label)
-    click.echo(f"{len(plans)} cells, for {meter.measurements.folder}")
-    return 0
+    return measuring.run("memory", values, measuring.options(values), dry_run=dry_run)

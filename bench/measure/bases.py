@@ -48,8 +48,6 @@ class BaseSource:
     """A knowledge base with queries that are not in it; made, if need be, when it is first used.
 
     Attributes:
-        name: as the cell shows it.
-        size, dim, classes: n, d and C.
         generated: whether it is made here.
         identity: plain JSON that decides all of it.
         files: makes or finds the folder that :meth:`KnowledgeBase.load` reads, and a safetensors
@@ -124,12 +122,8 @@ def generated(
     name, size, classes = parse(text)
     reporter = reporter or Silent()
     structure = [clusters.RANK, clusters.DECAY, clusters.NOISE, clusters.SEPARATION]
-    identity = {
-        "size": size,
-        "dim": dim,
-        "classes": classes,
-        "structure": [*structure, DUPLICATES, QUERIES],
-    }
+    structure += [DUPLICATES, QUERIES]
+    identity = {"size": size, "dim": dim, "classes": classes, "structure": structure}
 
     def build(folder: Path) -> None:
         space = Clusters(dim, classes)

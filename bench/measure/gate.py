@@ -10,12 +10,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bench.measure.statistics import verdict
 from bench.records.latency_cell import LatencyCell
-from bench.records.measurement import IndexFacts, Interval, LatencyRecord
+from bench.records.measurement import IndexFacts, Interval, LatencyRecord, LatencyResult
+from bench.records.measurements import Measurements, PlanFile
+from bench.records.run import Provenance
 from bench.records.store import Problem
+from reaugkd.errors import UserError
 
 OnUndecided = Literal["fail", "pass"]
 Ruling = Literal[
@@ -31,89 +34,55 @@ OUTCOMES = {HOLDS: "holds", FAILS: "fails", ERROR: "error", UNDECIDED: "undecide
 BUSY = 0.5
 """Load above a cell's own threads at which a process began on a busy machine."""
 
-_RULED: tuple[Ruling, ...] = ("holds", "fails", "undecided")
-
-ANSWERS = ("key", "spec", "effort", "target", "target_met", "recall", "agreement")
-"""Of a record's index, what the JSON file repeats."""
-
-MEASURED = ("time", "commit", "dirty", "cpu", "cores")
-"""Of a record's provenance, what the JSON file repeats."""
+ANSWERS = {"key", "spec", "effort", "target", "target_met", "recall", "agreement"}
+MEASURED = {"time", "commit", "dirty", "cpu", "cores"}
+"""Of a record's index and of its provenance, what the JSON file repeats."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One cell before the limit: its record, and what the gate says of it."""
+    """One cell before the limit, and what the gate says of it.
 
-    record: LatencyRecord
+    Attributes:
+        key, cell, index, provenance: of its record.
+        ratio: added / forward; None where nothing was measured.
+        noise: A/A, forward / plain forward - 1.
+        load: highest load average at which one of its processes began.
+        seconds: what its processes took.
+    """
+
+    key: str
+    cell: LatencyCell
     verdict: Ruling
     reason: str | None
     limit: float
-
-    @property
-    def cell(self) -> LatencyCell:
-        """What was measured."""
-        return self.record.cell
-
-    @property
-    def index(self) -> IndexFacts | None:
-        """The index behind it and how well it answers."""
-        return self.record.index
-
-    @property
-    def ratio(self) -> Interval | None:
-        """Added / forward; None where nothing was measured."""
-        result = self.record.result
-        measured = self.record.status == "ok" and result is not None and _sound(result.ratio)
-        return result.ratio if measured and result is not None else None
-
-    @property
-    def noise(self) -> Interval | None:
-        """A/A: forward / plain forward - 1."""
-        result = self.record.result
-        return result.noise if result is not None and _sound(result.noise) else None
-
-    @property
-    def load(self) -> float:
-        """Highest load average at which one of its processes began."""
-        environments = self.record.result.environments if self.record.result else []
-        return max((each.load_before[0] for each in environments), default=0.0)
-
-    @property
-    def seconds(self) -> float:
-        """What its processes took."""
-        return self.record.result.seconds if self.record.result else 0.0
+    ratio: Interval | None
+    noise: Interval | None
+    load: float
+    seconds: float
+    index: IndexFacts | None
+    provenance: Provenance
 
     def content(self) -> dict[str, Any]:
         """The cell as ``bench gate --json`` writes it."""
-        record = self.record.model_dump(mode="json")
-        index = record["index"]
         return {
-            "key": record["key"],
-            "cell": record["cell"],
+            "key": self.key,
+            "cell": self.cell.model_dump(mode="json"),
             "verdict": self.verdict,
             "reason": self.reason,
             "ratio": self.ratio and self.ratio.model_dump(),
             "noise": self.noise and self.noise.model_dump(),
             "load": self.load,
             "limit": self.limit,
-            "index": index and {name: index[name] for name in ANSWERS},
+            "index": self.index and self.index.model_dump(mode="json", include=ANSWERS),
             "seconds": self.seconds,
-            "measured": {name: record["provenance"][name] for name in MEASURED},
+            "measured": self.provenance.model_dump(include=MEASURED),
         }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The gate's answer.
-
-    Attributes:
-        code: 0 holds, 1 fails, 2 error or nothing measured, 3 undecided.
-        limit: highest admissible overhead.
-        on_undecided: what is made of undecided cells.
-        cells: what was judged.
-        unusable: files that were passed over.
-        notes: what to know when reading the cells.
-    """
+    """The gate's answer: an exit code, and what led to it; ``unusable`` files were passed over."""
 
     code: int
     limit: float
@@ -121,11 +90,6 @@ class Outcome:
     cells: tuple[Judged, ...]
     unusable: tuple[Problem, ...]
     notes: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the exit code is 0."""
-        return self.code == HOLDS
 
     def content(self) -> dict[str, Any]:
         """The answer as ``bench gate --json`` writes it."""
@@ -137,6 +101,51 @@ class Outcome:
             "unusable": [{"file": str(file.path), "reason": file.reason} for file in self.unusable],
             "notes": list(self.notes),
         }
+
+
+class GateCells(NamedTuple):
+    """Records to judge, files that could not be used and planned cells without a record, notes."""
+
+    records: Sequence[LatencyRecord]
+    problems: Sequence[Problem]
+    notes: Sequence[str] = ()
+
+
+def read(folder: Path) -> GateCells:
+    """All latency cells of a folder of ``bench latency``, planned ones first.
+
+    Those of earlier plans count as well: nothing that was measured there is hidden from the gate.
+    A file that cannot be used counts unless the plan says that it is a memory cell.
+
+    Raises:
+        UserError: if it holds no measurements.
+    """
+    if not Measurements.at(folder):
+        raise UserError(f"no measurements at {folder}: `bench latency --out {folder}` makes them")
+    store = Measurements(folder)
+    cells, problems = store.records()
+    records = {record.key: record for record in cells if isinstance(record, LatencyRecord)}
+    plan, memory = store.read_plan("latency"), store.read_plan("memory")
+    if isinstance(memory, PlanFile):
+        problems = [file for file in problems if file.path.stem not in memory.cells]
+    if not isinstance(plan, PlanFile):
+        note = "The folder has no plan: cells that were never measured cannot be missed."
+        return GateCells([*records.values()], [*problems, *filter(None, [plan])], [note])
+    planned = [records.pop(key) for key in plan.cells if key in records]
+    named = {*(record.key for record in planned), *(file.path.stem for file in problems)}
+    left = {key: label for key, label in plan.cells.items() if key not in named}
+    more = f"{len(records)} of the cells are not of the folder's last plan."
+    return GateCells(
+        [*planned, *records.values()], [*problems, *missing(store, left)], [more] * bool(records)
+    )
+
+
+def missing(store: Measurements, cells: dict[str, str]) -> list[Problem]:
+    """A problem for each planned cell, key -> label, that has no record."""
+    return [
+        Problem(store.cells / f"{key}.json", f"planned, never measured: {label}")
+        for key, label in cells.items()
+    ]
 
 
 def decide(
@@ -163,68 +172,70 @@ def decide(
         more: further notes.
     """
     cells = tuple(judge(record, limit) for record in records)
-    unusable = tuple(
-        Problem(Path(_text(str(problem.path))), _text(problem.reason)) for problem in problems
-    )
-    return Outcome(
-        code=_code(cells, unusable, on_undecided),
-        limit=limit,
-        on_undecided=on_undecided,
-        cells=cells,
-        unusable=unusable,
-        notes=(*more, *notes(cells, tree)),
-    )
-
-
-def _code(cells: Sequence[Judged], unusable: Sequence[Problem], on_undecided: OnUndecided) -> int:
+    unusable = tuple(Problem(Path(_text(str(p.path))), _text(p.reason)) for p in problems)
     verdicts = {cell.verdict for cell in cells}
     if "fails" in verdicts:
-        return FAILS
-    if not cells or unusable or not verdicts <= {*_RULED}:
-        return ERROR
-    return UNDECIDED if "undecided" in verdicts and on_undecided == "fail" else HOLDS
+        code = FAILS
+    elif not cells or unusable or not verdicts <= {"holds", "undecided"}:
+        code = ERROR
+    else:
+        code = UNDECIDED if "undecided" in verdicts and on_undecided == "fail" else HOLDS
+    return Outcome(code, limit, on_undecided, cells, unusable, (*more, *_notes(cells, tree)))
 
 
 def judge(record: LatencyRecord, limit: float) -> Judged:
     """One record before ``limit``."""
-    return Judged(record, *_ruling(record, limit), limit)
+    result = record.result
+    ruling, reason = _ruling(record, limit)
+    environments = result.environments if result else []
+    return Judged(
+        record.key,
+        record.cell,
+        ruling,
+        reason,
+        limit,
+        ratio=_sound(result.ratio) if result and record.status == "ok" else None,
+        noise=_sound(result.noise) if result else None,
+        load=max((each.load_before[0] for each in environments), default=0.0),
+        seconds=result.seconds if result else 0.0,
+        index=record.index,
+        provenance=record.provenance,
+    )
 
 
 def _ruling(record: LatencyRecord, limit: float) -> tuple[Ruling, str | None]:
     if record.status != "ok":
         return record.status, _text(record.reason or "")
-    shown = _shown(record)
-    if isinstance(shown, str):
-        return "nothing measured", shown
-    ratio, index = shown
-    ruling = verdict(ratio, limit)
+    result, index = record.result, record.index
+    if result is None or index is None:
+        return "nothing measured", f"an ok record without {'index' if result else 'result'}"
+    if flaw := _flaw(record.cell, result):
+        return "nothing measured", flaw
+    ruling = verdict(result.ratio, limit)
     if ruling == "fails":  # also off target: reaching the target would take longer still
         return "fails", f"the whole interval is above {percent(limit)}"
     if not index.target_met:
         reached = index.recall if index.target.startswith("recall") else index.agreement
         return "off target", f"{index.spec} never reached {index.target} (held out: {reached:.3f})"
     if ruling == "undecided":
-        against = (
-            "" if record.limit == limit else f"; it was measured against {percent(record.limit)}"
+        against = f"; it was measured against {percent(record.limit)}"
+        return "undecided", f"the interval contains {percent(limit)}" + against * (
+            record.limit != limit
         )
-        return "undecided", f"the interval contains {percent(limit)}{against}"
     return "holds", None
 
 
-def _shown(record: LatencyRecord) -> tuple[Interval, IndexFacts] | str:
-    """The overhead and the index behind it, or why a finished record shows no retrieval."""
-    cell, result, index = record.cell, record.result, record.index
-    if result is None or index is None:
-        return f"an ok record without {'result' if result is None else 'index'}"
+def _flaw(cell: LatencyCell, result: LatencyResult) -> str | None:
+    """Why a finished record shows no retrieval."""
     if cell.beta <= 0 or cell.k < 1 or cell.size < 1:
         return f"nothing is retrieved with k {cell.k}, beta {cell.beta:g}, {cell.size} entries"
     if result.inputs < 1 or result.processes < 2 or result.rounds < 1:
         return f"{result.inputs} inputs, {result.rounds} rounds, {result.processes} processes"
-    if not _sound(result.ratio):
+    if _sound(result.ratio) is None:
         return "the overhead is not a finite interval"
     if not (result.added.p50 > 0 and result.forward.p50 > 0 and result.ratio.high > 0):
         return "retrieval or the forward took no time"
-    return result.ratio, index
+    return None
 
 
 def _text(text: str) -> str:
@@ -242,14 +253,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def _sound(interval: Interval) -> bool:
+def _sound(interval: Interval) -> Interval | None:
     values = (interval.low, interval.estimate, interval.high)
-    return all(map(math.isfinite, values)) and values[0] <= values[2]
+    return interval if all(map(math.isfinite, values)) and values[0] <= values[2] else None
 
 
-def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
+def _notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
     """What makes the cells less than one table measured on this tree."""
-    origins = [cell.record.provenance for cell in cells]
+    origins = [cell.provenance for cell in cells]
     machines = sorted({f"{origin.cpu} ({origin.cores} cores)" for origin in origins})
     if len(machines) > 1:
         yield f"Cells of {len(machines)} machines: {', '.join(machines)}."
@@ -268,15 +279,3 @@ def notes(cells: Sequence[Judged], tree: str | None) -> Iterable[str]:
             f"{len(busy)} of {len(cells)} cells were measured on a busy machine (load up to "
             f"{max(busy):.1f}), which slows the forward more than the search."
         )
-    yield from _indexes(cells)
-
-
-def _indexes(cells: Sequence[Judged]) -> Iterable[str]:
-    """The same base and backend, but more than one index: other vectors or another library."""
-    keys: dict[tuple[str, int, int, str], set[str]] = {}
-    for cell, index in ((judged.cell, judged.index) for judged in cells):
-        if index is not None:
-            keys.setdefault((cell.base, cell.size, cell.dim, index.spec), set()).add(index.key)
-    for (base, size, _, spec), several in keys.items():
-        if len(several) > 1:
-            yield f"{base} ({size:,}) {spec}: {len(several)} different indexes, {sorted(several)}."

@@ -10,22 +10,21 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from bench.measure.gate import Judged, Outcome, Ruling
-from bench.records.frozen import Frozen
+from bench.measure.gate import Outcome, Ruling
+from bench.records.frozen import Frozen, first_of
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import Interval
-from bench.records.store import Problem, first_of
+from bench.records.store import Problem
 from reaugkd.errors import UserError
 
 SCHEMA: Literal[1] = 1
 
-_START = f'{{"schema_version":{SCHEMA},"kind":"gate",'
+_START = f'{{"schema_version":{SCHEMA},"kind":"gate",'.encode()
 """How every line begins: tells a torn line of ours from a line of another file."""
 
 
@@ -58,37 +57,25 @@ class HistoryEntry(Frozen):
         return json.dumps(self.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True)
-class History:
-    """What a file holds.
+class History(NamedTuple):
+    """The entries of a file in their order, and the lines that were passed over."""
 
-    Attributes:
-        entries: in the order of the file.
-        problems: lines that were passed over; their path names the line.
-    """
-
-    entries: tuple[HistoryEntry, ...]
-    problems: tuple[Problem, ...]
+    entries: tuple[HistoryEntry, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def entries(outcome: Outcome, time: str) -> tuple[HistoryEntry, ...]:
     """What the history keeps of a call at ``time`` (ISO 8601)."""
-    return tuple(_entry(judged, time) for judged in outcome.cells)
-
-
-def _entry(judged: Judged, time: str) -> HistoryEntry:
-    record, origin = judged.record, judged.record.provenance
-    return HistoryEntry(
-        time=time,
-        measured=origin.time,
-        **origin.model_dump(include={"commit", "dirty", "cpu", "cores"}),
-        key=record.key,
-        cell=record.cell,
-        spec=record.index.spec if record.index is not None else None,
-        ratio=judged.ratio,
-        limit=judged.limit,
-        verdict=judged.verdict,
-        reason=judged.reason,
+    names = ("key", "cell", "ratio", "limit", "verdict", "reason")
+    return tuple(
+        HistoryEntry(
+            time=time,
+            measured=judged.provenance.time,
+            spec=judged.index.spec if judged.index is not None else None,
+            **judged.provenance.model_dump(include={"commit", "dirty", "cpu", "cores"}),
+            **{name: getattr(judged, name) for name in names},
+        )
+        for judged in outcome.cells
     )
 
 
@@ -99,38 +86,30 @@ def read(path: Path) -> History:
         HistoryError: for another schema version or a file that is no history, with the line.
     """
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return History((), ())
+        data = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise HistoryError(f"cannot read the history {path}: {error.strerror}") from error
-    lines = [
-        _parse(path, number, line)
-        for number, line in enumerate(data.split(b"\n"), start=1)
-        if line.strip()
-    ]
+    numbered = enumerate(data.split(b"\n"), start=1)
+    lines = [_parse(f"{path} line {number}", line) for number, line in numbered if line.strip()]
     return History(
         tuple(entry for entry in lines if isinstance(entry, HistoryEntry)),
         tuple(problem for problem in lines if isinstance(problem, Problem)),
     )
 
 
-def _parse(path: Path, number: int, line: bytes) -> HistoryEntry | Problem:
-    where = f"{path} line {number}"
+def _parse(where: str, line: bytes) -> HistoryEntry | Problem:
     try:
         content = json.loads(line)
     except ValueError as error:
-        start = _START.encode()
-        if not (line.startswith(start) or start.startswith(line)):
+        if not (line.startswith(_START) or _START.startswith(line)):
             raise HistoryError(f"{where}: not a line of a gate's history") from error
         return Problem(Path(where), "torn, as a kill leaves it")
     if not isinstance(content, dict) or content.get("kind") != "gate":
         raise HistoryError(f"{where}: not a line of a gate's history")
     version = content.get("schema_version")
     if version != SCHEMA:
-        raise HistoryError(
-            f"{where}: schema version {version}, this is {SCHEMA}: give another --history"
-        )
+        message = f"schema version {version}, this is {SCHEMA}: give another --history"
+        raise HistoryError(f"{where}: {message}")
     try:
         return HistoryEntry.model_validate(content)
     except ValidationError as error:
@@ -177,5 +156,5 @@ def series(entries: Iterable[HistoryEntry]) -> Iterator[tuple[HistoryEntry, ...]
     for entry in entries:
         group = (entry.cell.model_dump_json(), entry.cpu, entry.cores)
         groups.setdefault(group, []).append(entry)
-    for entries_of_one in groups.values():
-        yield tuple(sorted(entries_of_one, key=lambda entry: entry.time))
+    for same in groups.values():
+        yield tuple(sorted(same, key=lambda entry: entry.time))

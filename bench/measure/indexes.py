@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann, mixing
 from reaugkd.retrieval.ann.exact import Exact
-from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex, Ids
+from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase, checksum
 from reaugkd.retrieval.normalise import Vectors
 from reaugkd.retrieval.tuning import recall_at_k, sensible_efforts
@@ -40,14 +40,11 @@ TUNING = 1
 _TRUTH = "truth.safetensors"
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the search effort is raised to, in comparison with exact retrieval.
+class Target(NamedTuple):
+    """What the search effort is raised to: at least a share, in comparison with exact retrieval.
 
-    Attributes:
-        of: ``recall`` of the neighbours, or ``agreement`` of the final class (for a regression:
-            of the score, to a tenth of the standard deviation of exact retrieval's scores).
-        least: a share in (0, 1].
+    ``recall`` is of the neighbours, ``agreement`` of the final class (for a regression: of the
+    score, to a tenth of the standard deviation of exact retrieval's scores).
     """
 
     of: Literal["recall", "agreement"]
@@ -76,8 +73,7 @@ class Target:
         return f"{self.of} {self.least:g}"
 
 
-@dataclass(frozen=True)
-class Mixture:
+class Mixture(NamedTuple):
     """The setting of a cell: neighbours, temperature of their weights, their share."""
 
     k: int
@@ -87,18 +83,14 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Built:
-    """A finished index on disk.
-
-    Attributes:
-        folder: what ``ann.load`` reads, or None where the index is built from the keys at once.
-    """
+    """A finished index on disk, or one that is built from the keys at once (no folder)."""
 
     spec: str
     folder: Path | None
     key: str
-    seconds: float
-    threads: int
-    load: tuple[float, ...]
+    seconds: float = 0.0
+    threads: int = 1
+    load: tuple[float, ...] = ()
 
     @property
     def graph(self) -> str | None:
@@ -137,14 +129,7 @@ def index_identity(spec: str, build_threads: int) -> dict[str, Any]:
 
 
 class Indexes:
-    """The indexes of one source.
-
-    Args:
-        store: where they are kept.
-        source: the vectors and the queries.
-        build_threads: threads of a build; part of what decides a graph.
-        reporter: told of builds, with the seconds they take.
-    """
+    """The indexes of one source, kept in a store; the threads of a build decide a graph too."""
 
     def __init__(
         self,
@@ -171,7 +156,7 @@ class Indexes:
         empty.check(self.source.dim)
         identity = {"base": dict(self.source.identity), **index_identity(spec, self.build_threads)}
         if empty.instant:
-            return Built(spec, None, self._store.key("index", identity), 0.0, 1, ())
+            return Built(spec, None, self._store.key("index", identity))
 
         def build(folder: Path) -> Mapping[str, Any]:
             index = ann.make(spec, build_threads=self.build_threads)
@@ -188,9 +173,7 @@ class Indexes:
             return {"seconds": seconds, "threads": self.build_threads, "load": list(load)}
 
         artifact = self._store.get("index", identity, build)
-        facts = artifact.facts
-        load = tuple(facts["load"])
-        return Built(spec, artifact.path, artifact.key, facts["seconds"], facts["threads"], load)
+        return Built(spec, artifact.path, artifact.key, **artifact.facts)
 
     def tuned(self, spec: str, mixture: Mixture, target: Target, threads: int) -> IndexFacts:
         """The facts of ``spec`` with the least effort that reaches ``target`` on half the queries.
@@ -251,24 +234,26 @@ class Indexes:
         }
 
     def _quality(self, index: AnnIndex, mixture: Mixture, part: slice) -> dict[str, float]:
+        """How the answers to a part of the queries compare with those of exact retrieval."""
         queries, student = self.source.queries[part], self.source.student[part]
         best, nearest = (array[part, : mixture.k] for array in self._truth(mixture.k))
         similarities, ids = index.search(queries, mixture.k)
-        # An index may hold rounded vectors: its answers count by their true similarities.
-        true = self._exact.similarities(queries, ids)
-        mixed = self._mixed(student, similarities, ids, mixture)
-        expected = self._mixed(student, best, nearest, mixture)
+        mixed, expected = (
+            mixing.augment(student, cosines, rows, self.base.values, mixture.tau, mixture.beta)
+            for cosines, rows in ((similarities, ids), (best, nearest))
+        )
+        answered = expected.argmax(axis=1)
+        if expected.shape[1] > 1:
+            agrees = mixed.argmax(axis=1) == answered
+        else:
+            agrees = abs(mixed - expected) <= 0.1 * max(float(expected.std()), 1e-12)
+        rows = np.arange(len(expected))
         return {
-            "recall": recall_at_k(true, best),
-            "agreement": _agreement(mixed, expected),
-            "drift": _drift(mixed, expected),
+            # An index may hold rounded vectors: its answers count by their true similarities.
+            "recall": recall_at_k(self._exact.similarities(queries, ids), best),
+            "agreement": float(agrees.mean()),
+            "drift": float(abs(mixed[rows, answered] - expected[rows, answered]).mean()),
         }
-
-    def _mixed(
-        self, student: NDArray[Any], similarities: NDArray[Any], ids: Ids, mixture: Mixture
-    ) -> NDArray[Any]:
-        values = self.base.values
-        return mixing.augment(student, similarities, ids, values, mixture.tau, mixture.beta)
 
     @cached_property
     def _exact(self) -> Exact:
@@ -291,15 +276,3 @@ class Indexes:
 
         arrays = load_file(self._store.get("exact-answers", identity, search).path / _TRUTH)
         return arrays["similarities"], arrays["ids"]
-
-
-def _agreement(mixed: NDArray[Any], expected: NDArray[Any]) -> float:
-    if expected.shape[1] > 1:
-        return float((mixed.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    return float((abs(mixed - expected) <= 0.1 * max(float(expected.std()), 1e-12)).mean())
-
-
-def _drift(mixed: NDArray[Any], expected: NDArray[Any]) -> float:
-    rows = np.arange(len(expected))
-    answered = expected.argmax(axis=1)
-    return float(abs(mixed[rows, answered] - expected[rows, answered]).mean())

@@ -6,13 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.records.frozen import Frozen
+from bench.records.frozen import Frozen, first_of
 from bench.records.latency_cell import LatencyCell
 from reaugkd.errors import UserError
-
-_SHAPE = re.compile(r"bert-(\d+)l-(\d+)")
 
 
 class RandomStudent(Frozen):
@@ -24,12 +22,6 @@ class RandomStudent(Frozen):
     heads: int = Field(12, ge=1)
     vocabulary: int = Field(30_522, ge=2)
 
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        return self
-
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """The student ``bert-6l-768`` and its like; None for anything else, a checkpoint.
@@ -37,7 +29,7 @@ class RandomStudent(Frozen):
         Raises:
             UserError: for a student that cannot be.
         """
-        match = _SHAPE.fullmatch(text.lower())
+        match = re.fullmatch(r"bert-(\d+)l-(\d+)", text.lower())
         if not match:
             return None
         layers, width = map(int, match.groups())
@@ -68,17 +60,6 @@ class Job(Frozen):
     )
     base: str = Field(description="folder of the KnowledgeBase")
 
-    @model_validator(mode="after")
-    def _something_to_measure(self) -> Self:
-        cell = self.cell
-        if min(cell.batch, cell.threads, cell.k) < 1:
-            raise ValueError(
-                f"batch, threads and k are at least 1, got {cell.batch}, {cell.threads}, {cell.k}"
-            )
-        if not cell.beta > 0:
-            raise ValueError(f"beta {cell.beta}: nothing is retrieved, so nothing can be measured")
-        return self
-
 
 class LatencyJob(Job):
     """Time the forwards of a student and what retrieval adds to them."""
@@ -97,12 +78,6 @@ class LatencyJob(Job):
     rounds: int = Field(ge=1)
     warmup: int = Field(ge=0, description="untimed batches")
     delay_us: float = Field(0.0, ge=0, description="added to the query path, to test the gate")
-
-    @model_validator(mode="after")
-    def _whole_batches(self) -> Self:
-        if self.count % self.cell.batch:
-            raise ValueError(f"count {self.count} is not a multiple of batch {self.cell.batch}")
-        return self
 
 
 class MemoryJob(Job):
@@ -132,6 +107,4 @@ def read(path: Path) -> LatencyJob | MemoryJob:
     except OSError as error:
         raise UserError(f"cannot read job {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "job"
-        raise UserError(f"job {path}: {field}: {first['msg']}") from error
+        raise UserError(f"job {path}: {first_of(error)}") from error

@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 from bench.measure import environment, observed
 from bench.measure.job import LatencyJob
-from bench.measure.meter import Arrays, Meter
+from bench.measure.meter import Arrays, Meter, ReadyIndex
 from bench.measure.observed import Observed
-from bench.measure.plan import MeasurementPlan
-from bench.measure.prepare import ReadyIndex
+from bench.measure.plan import MeasurementPlan, count
 from bench.measure.statistics import LEAST, verdict
 from bench.records.measurement import LatencyRecord, LatencyResult
 from bench.records.measurements import Kind
@@ -97,17 +96,17 @@ class LatencyMeter(Meter[LatencyRecord]):
             effort=index.facts.effort,
             index=index.folder,
             spec=plan.spec,
-            base=str(plan.subject.source.folder),
+            base=str(source.folder),
             queries=str(source.queries_file) if source.generated else None,
             student=plan.subject.student(),
             inputs=str(inputs.path),
             seed=SEED,
             process=number,
-            count=plan.count,
+            count=count(cell.batch),
             rounds=self.options.rounds,
-            warmup=plan.warmup,
+            warmup=max(2, 8 // cell.batch),
             delay_us=self.delay_us,
         )
         began = time.perf_counter()
         content = self.launcher(job.model_dump_json(), environment.variables(cell.threads))
-        return Observed.of(content, time.perf_counter() - began)
+        return observed.read(content, time.perf_counter() - began)

@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 from bench.measure import bases, environment
 from bench.measure.indexes import Indexes, besides
 from bench.measure.job import MemoryJob
-from bench.measure.meter import Arrays, Meter
+from bench.measure.meter import EXPECTED, Arrays, Meter, ReadyIndex
 from bench.measure.plan import MeasurementPlan
-from bench.measure.prepare import EXPECTED, ReadyIndex
 from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.records.measurements import Kind
 from reaugkd.retrieval.knowledge_base import KnowledgeBase

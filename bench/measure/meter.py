@@ -6,41 +6,54 @@ that nothing else runs beside them.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, ClassVar, Generic, TypeVar
+from statistics import fmean
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 
 from bench.executors.groups import Overwrite
-from bench.measure.estimate import Estimate
+from bench.measure.indexes import Built, Indexes, Target
 from bench.measure.options import Options
 from bench.measure.plan import MeasurementPlan, plan
-from bench.measure.prepare import (
-    EXPECTED,
-    ReadyIndex,
-    UnreadyError,
-    need,
-    pending,
-    prepare,
-    why,
-)
 from bench.measure.process import Launch, Launcher
 from bench.records import provenance
-from bench.records.measurement import LatencyRecord, MemoryRecord
+from bench.records.measurement import IndexFacts, LatencyRecord, MemoryRecord
 from bench.records.measurements import Kind, Measurements, PlanFile
 from bench.records.store import StoreError
 from reaugkd.artifacts.store import ArtifactStore
+from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
-WORKER = "bench.measure.worker"
+EXPECTED = (UserError, RuntimeError, ValueError, OSError, MemoryError)
+"""What libraries raise where an index cannot be built: a reason for a cell to fail, not a crash."""
 
 AnyMeasured = TypeVar("AnyMeasured", LatencyRecord, MemoryRecord)
 Arrays = Mapping[str, NDArray[Any]]
+Need = tuple[str, int, int]
+"""What decides a tuned index within a base: spec, k and threads."""
+
+
+class UnreadyError(UserError):
+    """A cell cannot be measured; the message is the reason."""
+
+
+class ReadyIndex(NamedTuple):
+    """An index that is built and tuned."""
+
+    facts: IndexFacts
+    built: Built
+
+    @property
+    def folder(self) -> str | None:
+        """Of the saved index, None where a process builds it at once."""
+        return None if self.built.folder is None else str(self.built.folder)
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class Meter(ABC, Generic[AnyMeasured]):
     command: str
     overwrite: Overwrite = "missing"
     reporter: Reporter = field(default_factory=Silent)
-    launcher: Launch = field(default_factory=lambda: Launcher.module(WORKER))
+    launcher: Launch = field(default_factory=Launcher)
     delay_us: float = 0.0
 
     KIND: ClassVar[Kind]
@@ -106,17 +119,11 @@ class Meter(ABC, Generic[AnyMeasured]):
         return record
 
     def plan(self) -> list[MeasurementPlan]:
-        """The cells that the options ask for.
-
-        Raises:
-            UserError: for a mistake in the options.
-        """
+        """The cells that the options ask for."""
         return plan(self.options, self.store, self.KIND, self.reporter, delay_us=self.delay_us)
 
     def run(self, done: Callable[[Done[AnyMeasured]], None] | None = None) -> list[AnyMeasured]:
-        """Measure what is not there yet.
-
-        A cell that cannot be measured is a record too, failed with the reason.
+        """Measure what is not there yet; a cell that cannot be measured is a record too, failed.
 
         Args:
             done: told of every cell.
@@ -134,25 +141,23 @@ class Meter(ABC, Generic[AnyMeasured]):
         labels = {plan.key: plan.label for plan in plans}
         self.measurements.write_plan(PlanFile(kind=self.KIND, command=self.command, cells=labels))
         kept = self.finished(plans)
-        fresh = [plan for plan in plans if plan.key not in kept]
-        builds = (pending(plan, self.options.build_threads, self.store) for plan in fresh)
-        estimate = Estimate(fresh, filter(None, builds))
         records: list[AnyMeasured] = []
+        took: list[float] = []
         for _, group in groupby(plans, key=lambda plan: id(plan.subject)):
             cells = list(group)
-            wanted = [cell for cell in cells if cell.key not in kept]
-            places = (self.options, self.store, self.reporter, estimate)
-            ready = prepare(wanted, *places) if wanted else {}
+            ready = self._prepared([cell for cell in cells if cell.key not in kept])
             for cell in cells:
                 began, reused = time.perf_counter(), cell.key in kept
-                record = kept[cell.key] if reused else self._measured(cell, ready[need(cell)])
+                record = kept[cell.key] if reused else self._measured(cell, ready[_need(cell)])
                 if record is None:
                     continue  # --overwrite never, and the file is no record of ours
                 if not reused:
-                    estimate.measured(cell, time.perf_counter() - began)
+                    took.append(time.perf_counter() - began)
                 records.append(record)
                 if done is not None:
-                    done(Done(record, reused, len(records), len(plans), estimate.left()))
+                    waiting = len(plans) - len(kept) - len(took)
+                    left = fmean(took) * waiting if took else None
+                    done(Done(record, reused, len(records), len(plans), left))
         return records
 
     def finished(
@@ -172,14 +177,41 @@ class Meter(ABC, Generic[AnyMeasured]):
             if stored is None or self.overwrite == "always":
                 continue
             record: AnyMeasured | None = stored if isinstance(stored, self.RECORD) else None
-            if self.overwrite == "missing" and not (
-                record and record.result and not self.unfinished(record)
-            ):
+            whole = record and record.result and not self.unfinished(record)
+            if self.overwrite == "missing" and not whole:
                 continue
             kept[cell.key] = judged = None if record is None else self.judged(record)
             if keep and judged is not None and judged != record:
                 self.measurements.write(judged)
         return kept
+
+    def _prepared(self, plans: Sequence[MeasurementPlan]) -> dict[Need, ReadyIndex | UnreadyError]:
+        """Make the base and the student of some cells, build all their indexes and tune them."""
+        if not plans:
+            return {}
+        subject, needs = plans[0].subject, {_need(plan): plan for plan in plans}
+        try:
+            indexes = Indexes(self.store, subject.source, self.options.build_threads, self.reporter)
+            if len(indexes.base) != subject.source.size:  # made, if need be, before any index
+                raise UnreadyError(f"{subject.source.folder} holds {len(indexes.base):,} entries")
+            if self.KIND == "latency":
+                subject.student()
+            ready = {need: self._index(plan, indexes) for need, plan in needs.items()}
+        except EXPECTED as error:
+            return dict.fromkeys(needs, UnreadyError(_why(error)))
+        del indexes
+        gc.collect()  # what was built lies on disk; the measuring processes need the memory
+        return ready
+
+    def _index(self, plan: MeasurementPlan, indexes: Indexes) -> ReadyIndex | UnreadyError:
+        step, target = "building", Target.parse(self.options.target)
+        mixture = plan.subject.mixture(plan.cell.k)
+        try:
+            built = indexes.built(plan.spec)
+            step = "tuning"
+            return ReadyIndex(indexes.tuned(plan.spec, mixture, target, plan.cell.threads), built)
+        except EXPECTED as error:
+            return UnreadyError(f"{step} {plan.spec}: {_why(error)}")
 
     def _measured(self, plan: MeasurementPlan, index: ReadyIndex | UnreadyError) -> AnyMeasured:
         """Measure a cell and keep its record."""
@@ -192,7 +224,7 @@ class Meter(ABC, Generic[AnyMeasured]):
         except StoreError:
             raise  # a full disk is not this cell's fault
         except EXPECTED as error:
-            reason = why(error)
+            reason = _why(error)
         origin = provenance.collect(self.command, load, "cpu")
         common = {
             "key": plan.key,
@@ -206,3 +238,12 @@ class Meter(ABC, Generic[AnyMeasured]):
         record = self.record(plan, result, common)
         self.measurements.write(record, arrays)
         return record
+
+
+def _need(plan: MeasurementPlan) -> Need:
+    return plan.spec, plan.cell.k, plan.cell.threads
+
+
+def _why(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -5,23 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.measure import bases, environment
 from bench.measure.indexes import Target
 from bench.measure.job import RandomStudent
-from bench.records.latency_cell import PRECISIONS, Precision
+from bench.records.latency_cell import Precision
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.retrieval import ann
 
 STUDENT = "bert-6l-768"
 K, TAU, BETA = 10, 0.1, 0.5
 
+FLAGS = {"limit": "--max-overhead", "budget": "--time-budget"}
+"""Fields that are called otherwise on the command line."""
+
+Count = Annotated[int, Field(ge=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Options(BaseModel):
-    """The axes and settings of latency and memory cells, as plain values."""
+    """The axes and settings of latency and memory cells, as plain values, without repetitions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,26 +39,95 @@ class Options(BaseModel):
     seed: int | None = Field(None, description="of the run")
     data_dir: Path | None = None
     ann: tuple[str, ...] = Field(("exact", "hnswlib"), description="canonical specs, or auto")
-    k: tuple[int, ...] = Field((), description=f"empty: what was chosen for the run, else {K}")
-    tau: float | None = Field(None, description=f"None: what was chosen for the run, else {TAU}")
-    beta: float | None = Field(None, description=f"None: what was chosen for the run, else {BETA}")
-    batch: tuple[int, ...] = (1,)
+    k: tuple[Count, ...] = Field((), description=f"empty: what was chosen for the run, else {K}")
+    tau: Finite | None = Field(None, gt=0, description=f"None: the run's choice, else {TAU}")
+    beta: Finite | None = Field(None, gt=0, le=1, description=f"None: as tau, else {BETA}")
+    batch: tuple[Count, ...] = (1,)
     precision: tuple[Precision, ...] = ("fp32",)
-    threads: tuple[int, ...] = Field(description="cores of a measuring process")
+    threads: tuple[Count, ...] = Field(description="cores of a measuring process")
     lengths: tuple[str, ...] = Field(
         (), description="as Lengths.parse reads them; empty: real ones of a run, else recorded"
     )
     student: str = Field(STUDENT, description="bert-6l-768, random weights, or a checkpoint")
     target: str = Field("recall:0.99", description="what the search effort is tuned to")
-    limit: float = Field(0.03, description="overhead that the verdict is about")
-    budget: float = Field(90.0, description="seconds of measuring per cell")
-    rounds: int = Field(2, description="passes over the inputs within a process")
-    build_threads: int = Field(description="of index builds")
+    limit: Finite = Field(0.03, ge=0, description="overhead that the verdict is about")
+    budget: Finite = Field(90.0, gt=0, description="seconds of measuring per cell")
+    rounds: Count = Field(2, description="passes over the inputs within a process")
+    build_threads: Count = Field(description="of index builds")
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """The options of flags.
+
+        Raises:
+            UserError: for the first mistake: the flag, its value and what is allowed.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
+            raise UserError(f"{flag} {first['input']}: {first['msg']}") from error
 
     @property
     def served(self) -> bool:
         """Whether a run or a classifier is measured, not generated bases."""
         return self.run is not None or self.classifier is not None
+
+    @field_validator("ann", "k", "batch", "precision", "threads", "lengths")
+    @classmethod
+    def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(values))
+
+    @field_validator("bases")
+    @classmethod
+    def _names(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Normal names of bases, ``glue`` being all nine."""
+        names: list[str] = []
+        for text in texts:
+            names += bases.GLUE if text.strip().lower() == "glue" else [bases.parse(text)[0]]
+        return tuple(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """What one field cannot say of itself, or another module says: raises UserError."""
+        self._one_source()
+        cells = dict.fromkeys(self.threads, "--threads")
+        for count, flag in (*cells.items(), (self.build_threads, "--build-threads")):
+            if count > cores():
+                raise UserError(f"{flag} {count}: this process may use {cores()} cores")
+        Target.parse(self.target)
+        random_weights = RandomStudent.parse(self.student) is not None
+        for spec in self.ann:
+            ann.make(spec)
+        for name in self.bases:
+            require_k(self.k or (K,), name, bases.parse(name)[1])
+        for text in self.lengths:
+            if Lengths.parse(text).kind != "real":
+                continue
+            if self.data_dir is None:
+                raise UserError(f"--lengths {text} needs --data-dir, the folder of GLUE's files")
+            if random_weights:
+                raise UserError(f"--lengths {text} needs a --student with a tokenizer")
+        if self.data_dir is not None and not self.data_dir.is_dir():
+            raise UserError(f"--data-dir {self.data_dir}: no such folder")
+        return self
+
+    def _one_source(self) -> None:
+        sources = {"--bases": self.bases, "--run": self.run, "--classifier": self.classifier}
+        named = [flag for flag, value in sources.items() if value]
+        if len(named) != 1:
+            said = " and ".join(named) or "none of them"
+            raise UserError(f"give one of --bases, --run and --classifier, got {said}")
+        for flag, differs in {
+            "--student": self.student != STUDENT,
+            "--lengths": self.lengths,
+        }.items():
+            if self.served and differs:
+                raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
+        if self.classifier is not None and self.task is None:
+            raise UserError("--classifier needs --task, whose sentences it is asked")
 
 
 class Lengths(NamedTuple):
@@ -115,62 +190,9 @@ def share(text: str, name: str = "--max-overhead") -> float:
     return round(value / 100, 12) if percent else value
 
 
-def base_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """Normal names of bases, ``glue`` being all nine, each once.
-
-    Raises:
-        UserError: as :func:`bench.measure.bases.parse`.
-    """
-    names: list[str] = []
-    for text in texts:
-        names += bases.GLUE if text.strip().lower() == "glue" else [bases.parse(text)[0]]
-    return tuple(dict.fromkeys(names))
-
-
-def precisions(texts: Iterable[str]) -> tuple[Precision, ...]:
-    """Precisions by name.
-
-    Raises:
-        UnknownNameError: with the nearest.
-    """
-    names: dict[str, Precision] = {name: name for name in PRECISIONS}
-    chosen: dict[Precision, None] = {}
-    for text in texts:
-        if text.strip().lower() not in names:
-            raise UnknownNameError("precision", text, PRECISIONS)
-        chosen[names[text.strip().lower()]] = None
-    return tuple(chosen)
-
-
 def cores() -> int:
     """Cores that this process may use."""
     return len(environment.cores())
-
-
-def require(options: Options) -> None:
-    """Raise for the first mistake that shows without work.
-
-    Raises:
-        UserError: naming the flag, the value and what is allowed.
-    """
-    _one_source(options)
-    _numbers(options)
-    Target.parse(options.target)
-    random_weights = RandomStudent.parse(options.student) is not None
-    for spec in options.ann:
-        ann.BACKENDS.require(spec.partition(":")[0])
-        ann.make(spec)
-    for name in options.bases:
-        require_k(options.k or (K,), name, bases.parse(name)[1])
-    for text in options.lengths:
-        if Lengths.parse(text).kind != "real":
-            continue
-        if options.data_dir is None:
-            raise UserError(f"--lengths {text} needs --data-dir, the folder of GLUE's files")
-        if random_weights:
-            raise UserError(f"--lengths {text} needs a --student with a tokenizer, not random ones")
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        raise UserError(f"--data-dir {options.data_dir}: no such folder")
 
 
 def require_k(ks: Iterable[int], name: str, size: int) -> None:
@@ -178,45 +200,3 @@ def require_k(ks: Iterable[int], name: str, size: int) -> None:
     for k in ks:
         if k > size:
             raise UserError(f"--k {k} is larger than the knowledge base {name} ({size:,} entries)")
-
-
-def _one_source(options: Options) -> None:
-    sources = {"--bases": options.bases, "--run": options.run, "--classifier": options.classifier}
-    named = [flag for flag, value in sources.items() if value]
-    if len(named) != 1:
-        said = " and ".join(named) or "none of them"
-        raise UserError(f"give one of --bases, --run and --classifier, got {said}")
-    for flag, value in {
-        "--student": options.student != STUDENT,
-        "--lengths": options.lengths,
-    }.items():
-        if options.served and value:
-            raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
-    if options.classifier is not None and options.task is None:
-        raise UserError("--classifier needs --task, whose sentences it is asked")
-
-
-def _numbers(options: Options) -> None:
-    axes = {
-        "--k": options.k,
-        "--batch": options.batch,
-        "--threads": options.threads,
-        "--rounds": (options.rounds,),
-        "--build-threads": (options.build_threads,),
-    }
-    for flag, values in axes.items():
-        for value in values:
-            if value < 1:
-                raise UserError(f"{flag} {value}: at least 1")
-    for flag in ("--threads", "--build-threads"):
-        for value in axes[flag]:
-            if value > cores():
-                raise UserError(f"{flag} {value}: this process may use {cores()} cores")
-    if not options.budget > 0 or not math.isfinite(options.budget):
-        raise UserError(f"--time-budget {options.budget:g}: seconds above 0")
-    if not 0 <= options.limit < math.inf:
-        raise UserError(f"--max-overhead {options.limit:g}: a limit below 0 can never hold")
-    if options.tau is not None and not 0 < options.tau < math.inf:
-        raise UserError(f"--tau {options.tau:g}: a temperature above 0")
-    if options.beta is not None and not 0 < options.beta <= 1:
-        raise UserError(f"--beta {options.beta:g}: in (0, 1]; with 0 nothing is retrieved")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.measure import environment, options, subjects
-from bench.measure.indexes import Mixture, index_identity
+from bench.measure import environment
+from bench.measure.indexes import index_identity
 from bench.measure.options import Options
-from bench.measure.subjects import InputFile, Subject
+from bench.measure.subjects import InputFile, Subject, generated
 from bench.records import definitions, provenance
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurements import Kind
@@ -58,11 +58,9 @@ class MeasurementPlan:
     """A cell to measure.
 
     Attributes:
-        kind: latency or memory.
         cell: what is measured; of a memory cell its precision and lengths do not count.
         spec: the backend; differs from the cell's for ``auto``.
-        key: fingerprint of ``identity``.
-        identity: everything that decides the figure.
+        key: fingerprint of ``identity``, which is everything that decides the figure.
         subject: its knowledge base and student, not necessarily made yet.
         inputs: of a latency cell.
     """
@@ -81,21 +79,6 @@ class MeasurementPlan:
         if self.kind == "latency":
             return self.cell.label
         return f"{self.cell.base} ({self.cell.size:,}) {self.cell.backend} k {self.cell.k}"
-
-    @property
-    def mixture(self) -> Mixture:
-        """Neighbours, temperature and share."""
-        return self.subject.mixture(self.cell.k)
-
-    @property
-    def count(self) -> int:
-        """Inputs of one process."""
-        return count(self.cell.batch)
-
-    @property
-    def warmup(self) -> int:
-        """Untimed batches of one process."""
-        return max(2, 8 // self.cell.batch)
 
 
 def count(batch: int) -> int:
@@ -120,9 +103,8 @@ def plan(
     Batch, precision and lengths do not matter to memory.
 
     Raises:
-        UserError: for the first mistake in the options, or where memory cannot be read.
+        UserError: for what this machine cannot measure, or a subject that cannot be used.
     """
-    options.require(wanted)
     if kind == "memory":
         require_linux()
     else:
@@ -130,7 +112,7 @@ def plan(
             environment.require(threads, precision)
     reporter = reporter or Silent()
     plans: dict[str, MeasurementPlan] = {}
-    for subject in subjects.subjects(wanted, store, reporter):
+    for subject in subjects(wanted, store, reporter):
         for spec in wanted.ann:
             ann.make(spec).check(subject.source.dim)
         for cell, inputs in _cells(subject, wanted, kind):
@@ -143,15 +125,26 @@ def plan(
                 cache=store.root,
                 reporter=reporter,
             )
-            identity = _identity(kind, cell, spec, subject, wanted)
-            if inputs is not None:
-                identity |= _of_times(cell, subject, inputs, wanted)
+            identity = _identity(kind, cell, spec, subject, inputs, wanted)
             if delay_us:
                 identity["delay_us"] = delay_us
             key = fingerprint.of_json(identity)
             planned = MeasurementPlan(kind, cell, spec, key, identity, subject, inputs)
             plans.setdefault(key, planned)
     return list(plans.values())
+
+
+def subjects(wanted: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
+    """The knowledge bases that the options ask for, each with its student.
+
+    Raises:
+        UserError: for a student, a run or a classifier that cannot be used.
+    """
+    if not wanted.served:
+        return generated(wanted, store, reporter)
+    from bench.measure import served
+
+    return [served.subject(wanted, store, reporter)]
 
 
 def require_linux() -> None:
@@ -165,36 +158,29 @@ def _cells(
 ) -> Iterable[tuple[LatencyCell, InputFile | None]]:
     """The cells of a subject in the order of the work, each with its inputs if it has any."""
     source = subject.source
+    shared = {name: getattr(source, name) for name in ("size", "dim", "classes", "generated")}
+    shared |= {"base": source.name, "tau": subject.tau, "beta": subject.beta}
     inputs: Sequence[InputFile | None] = subject.inputs
     axes: Sequence[Sequence[Any]] = (wanted.threads, wanted.precision, wanted.batch)
     if kind == "memory":
         inputs, axes = (None,), (wanted.threads[:1], ("fp32",), (MEMORY_BATCH,))
-    for file, threads, precision, batch, k, spec in product(inputs, *axes, subject.ks, wanted.ann):
-        cell = LatencyCell(
-            base=source.name,
-            size=source.size,
-            dim=source.dim,
-            classes=source.classes,
-            generated=source.generated,
-            backend=spec,
-            k=k,
-            tau=subject.tau,
-            beta=subject.beta,
-            batch=batch,
-            precision=precision,
-            threads=threads,
-            lengths=file.label if file else "",
-            student=subject.student_label,
-        )
-        yield cell, file
+    names = ("threads", "precision", "batch", "k", "backend")
+    for file, *values in product(inputs, *axes, subject.ks, wanted.ann):
+        lengths = {"lengths": file.label if file else "", "student": subject.student_label}
+        yield LatencyCell(**shared, **lengths, **dict(zip(names, values, strict=True))), file
 
 
 def _identity(
-    kind: Kind, cell: LatencyCell, spec: str, subject: Subject, wanted: Options
+    kind: Kind,
+    cell: LatencyCell,
+    spec: str,
+    subject: Subject,
+    inputs: InputFile | None,
+    wanted: Options,
 ) -> dict[str, Any]:
-    """What decides a cell of either kind."""
+    """What decides a cell; of a time, which has inputs, more than of memory."""
     asked = {"asked": cell.backend} if spec != cell.backend else {}
-    return {
+    identity = {
         "kind": kind,
         "protocol": PROTOCOL[kind],
         "base": dict(subject.source.identity),
@@ -204,16 +190,12 @@ def _identity(
         "batch": cell.batch,
         "threads": cell.threads,
     }
-
-
-def _of_times(
-    cell: LatencyCell, subject: Subject, inputs: InputFile, wanted: Options
-) -> dict[str, Any]:
-    """What decides a time beyond :func:`_identity`."""
+    if inputs is None:
+        return identity
     versions = provenance.packages()
     processor, flags = provenance.processor()
     decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
-    return {
+    return identity | {
         "student": dict(subject.student_identity),
         "inputs": inputs.identity,
         "precision": cell.precision,

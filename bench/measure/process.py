@@ -16,9 +16,6 @@ from reaugkd.errors import UserError
 Launch = Callable[[str, Mapping[str, str]], bytes]
 """Does a job, JSON, with variables in the environment; the content of the result file."""
 
-HANG = 1_800.0
-"""Seconds after which a measuring process counts as hung."""
-
 
 class ProcessError(UserError):
     """A measuring process that left no result; the message is the reason."""
@@ -26,30 +23,16 @@ class ProcessError(UserError):
 
 @dataclass(frozen=True)
 class Launcher:
-    """Starts ``command JOB RESULT`` and waits for it.
+    """Starts ``command JOB RESULT`` and waits, at most ``timeout`` seconds."""
 
-    Attributes:
-        command: the words before the two paths.
-        timeout: seconds after which the process is ended.
-    """
-
-    command: Sequence[str]
-    timeout: float = HANG
-
-    @classmethod
-    def module(cls, name: str, timeout: float = HANG) -> Launcher:
-        """``python -m name`` with this interpreter."""
-        return cls((sys.executable, "-m", name), timeout)
+    command: Sequence[str] = (sys.executable, "-m", "bench.measure.worker")
+    timeout: float = 1_800.0
 
     def __call__(self, job: str, variables: Mapping[str, str]) -> bytes:
-        """The content of the result file.
+        """The content of the result file of a job, JSON, with ``variables`` in the environment.
 
         Whatever happens, the process has ended when this returns or raises, and nothing of it is
         left on disk.
-
-        Args:
-            job: JSON.
-            variables: on top of this process's environment.
 
         Raises:
             ProcessError: with the last line of its stderr, the signal that killed it, or that it
@@ -58,30 +41,24 @@ class Launcher:
         with tempfile.TemporaryDirectory(prefix="reaugkd-") as folder:
             asked, result = Path(folder, "job.json"), Path(folder, "result")
             asked.write_text(job, encoding="utf-8")
-            self._run([*self.command, str(asked), str(result)], variables)
+            try:
+                done = subprocess.run(
+                    [*self.command, str(asked), str(result)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env={**os.environ, **variables},
+                    timeout=self.timeout,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                message = f"the measuring process did not end within {self.timeout:g} s"
+                raise ProcessError(message) from error
+            if done.returncode:
+                raise ProcessError(_reason(done.returncode, done.stderr.decode(errors="replace")))
             if not result.is_file():
                 raise ProcessError("the measuring process ended without a result")
             return result.read_bytes()
-
-    def _run(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **variables},
-        )
-        try:
-            _, stderr = child.communicate(timeout=self.timeout)
-        except subprocess.TimeoutExpired as error:
-            message = f"the measuring process did not end within {self.timeout:g} s"
-            raise ProcessError(message) from error
-        finally:  # a timeout, Ctrl-C: it must not go on measuring behind the user's back
-            if child.poll() is None:
-                child.kill()
-                child.communicate()
-        if child.returncode:
-            raise ProcessError(_reason(child.returncode, stderr.decode(errors="replace")))
 
 
 def _reason(code: int, stderr: str) -> str:

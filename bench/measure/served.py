@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from bench.measure.bases import QUERIES, BaseSource
-from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
+from bench.measure.job import FolderStudent
+from bench.measure.options import Options, require_k
+from bench.measure.subjects import INPUTS, InputFile, Subject
 from reaugkd import tasks
 from reaugkd.artifacts import fingerprint, sealed
 from reaugkd.artifacts.store import Artifact, ArtifactStore
@@ -25,50 +26,68 @@ from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks.encode import encode
 from reaugkd.training import inference
 
-_SERVED, _QUERIES, _INPUTS = "classifier", "queries.safetensors", "inputs.npz"
+_SERVED, _QUERIES = "classifier", "queries.safetensors"
 
 
-@dataclass(frozen=True, eq=False)
-class Served:
-    """One student that serves.
+def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subject:
+    """The student of the run or the classifier that the options name, as it serves.
 
-    Attributes:
-        source: its knowledge base, and its embeddings of sentences that are not in it: as many
-            held-out as test rows, the held-out ones first (so that efforts are tuned on those).
-        mixture: k, tau and beta that were chosen for it.
-        student: folder of the encoder.
-        inputs: the token ids of those sentences, an npz of :class:`Inputs`.
-        label: the student in a few words.
-    """
-
-    source: BaseSource
-    mixture: Mixture
-    student: Path
-    inputs: Path
-    label: str
-
-
-def of_run(
-    folder: Path, wanted: Mapping[str, Any], store: ArtifactStore, reporter: Reporter
-) -> Served:
-    """The student of the one retrieval cell of a run that fits ``wanted``.
-
-    Args:
-        folder: the run's.
-        wanted: task, method, seed, backend, keys, values, share; None fits all. Cells that differ
-            in their backend alone are one student.
-        store: the cache, in which the run's steps are found again.
-        reporter: told of what has to be made again.
+    Its queries are its embeddings of sentences that are not in its knowledge base: as many held-out
+    as test rows, the held-out ones first (so that efforts are tuned on those).
 
     Raises:
-        UserError: if no single student fits, or the run is damaged.
+        UserError: if no single student fits, or what is there cannot be used.
+    """
+    if options.run is not None:
+        artifact, name, label = _of_run(options.run, options, store, reporter)
+    else:
+        assert options.classifier is not None  # the options have seen to it
+        artifact, name, label = _of_classifier(options.classifier, options, store)
+    folder, inputs = artifact.path / _SERVED, artifact.path / INPUTS
+    chosen = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    base = KnowledgeBase.load(folder / "knowledge_base")
+    identity = {"served": artifact.key}  # one artefact holds base, student and inputs
+    source = BaseSource(
+        name=f"{name} (real)",
+        size=len(base),
+        dim=base.keys.shape[1],
+        classes=base.values.shape[1],
+        generated=False,
+        identity=identity,
+        files=lambda: (folder / "knowledge_base", artifact.path / _QUERIES),
+    )
+    beta = chosen["beta"] if options.beta is None else options.beta
+    if not beta:
+        raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
+    ks = options.k or (chosen["k"],)
+    require_k(ks, source.name, source.size)
+    return Subject(
+        source=source,
+        student_label=label,
+        student_identity=identity,
+        student=lambda: FolderStudent(path=str(folder / "student")),
+        ks=ks,
+        tau=chosen["tau"] if options.tau is None else options.tau,
+        beta=beta,
+        inputs=(InputFile(inputs, Inputs.load(inputs).label, identity),),
+    )
+
+
+def _of_run(
+    folder: Path, options: Options, store: ArtifactStore, reporter: Reporter
+) -> tuple[Artifact, str, str]:
+    """The one student of a run that fits; cells that differ in their backend alone are one.
+
+    Its steps are found again in the store, or made again.
     """
     from bench import export
     from bench.pipeline.workbench import Workbench
     from bench.records.store import Store
 
     workbench = Workbench(store, reporter, "bench latency")
-    cell, record = export.find(Store(folder), workbench, dict(wanted), any_backend=True)
+    wanted: dict[str, Any] = dict.fromkeys(("backend", "keys", "values", "share"))
+    wanted |= {"task": options.task, "method": options.method, "seed": options.seed}
+    cell, record = export.find(Store(folder), workbench, wanted, any_backend=True)
 
     def build(work: Path) -> None:
         rows = workbench.pipeline(cell.config).rows
@@ -77,22 +96,15 @@ def of_run(
 
     artifact = store.get("served", {"cell": cell.key}, build)
     init = record.retrieval.student_init if record.retrieval else "student"
-    return _served(artifact, cell.task, f"{init}, {cell.method} seed {cell.seed}")
+    return artifact, cell.task, f"{init}, {cell.method} seed {cell.seed}"
 
 
-def of_classifier(folder: Path, task: str, data_dir: str | None, store: ArtifactStore) -> Served:
-    """A classifier that ``bench export`` or ``save_pretrained`` wrote.
-
-    Args:
-        folder: the classifier's.
-        task: the task whose sentences it is asked; those of the embedded suite need no files.
-        data_dir: folder of GLUE in the layout of the official download; the hub without it.
-        store: the cache.
-
-    Raises:
-        UserError: if it cannot be loaded, or the data cannot be read.
-    """
-    data = tasks.load(task, data_dir=data_dir)
+def _of_classifier(
+    folder: Path, options: Options, store: ArtifactStore
+) -> tuple[Artifact, str, str]:
+    """A classifier that ``bench export`` or ``save_pretrained`` wrote, asked a task's sentences."""
+    data_dir = None if options.data_dir is None else str(options.data_dir)
+    data = tasks.load(str(options.task), data_dir=data_dir)
     seal = sealed.peek(folder / "knowledge_base", FILE)["payload"]
     student = [path for path in sorted((folder / "student").glob("*")) if path.is_file()]
     files = fingerprint.of_files([*student, folder / SETTINGS])
@@ -103,7 +115,7 @@ def of_classifier(folder: Path, task: str, data_dir: str | None, store: Artifact
         splits = encode(data, classifier.tokenizer, classifier.max_length)
         _write(classifier, splits, data.task.tests[0], f"real {data.task.name}", work)
 
-    return _served(store.get("served", identity, build), data.task.name, folder.resolve().name)
+    return store.get("served", identity, build), data.task.name, folder.resolve().name
 
 
 def _write(
@@ -128,21 +140,4 @@ def _write(
     ids = [row for part in parts for row in part["input_ids"]]
     typed = "token_type_ids" in held.column_names
     types = [row for part in parts for row in part["token_type_ids"]] if typed else None
-    Inputs.of(ids, label, types, pad).save(work / _INPUTS)
-
-
-def _served(artifact: Artifact, name: str, label: str) -> Served:
-    folder = artifact.path / _SERVED
-    chosen = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    base = KnowledgeBase.load(folder / "knowledge_base")
-    source = BaseSource(
-        name=f"{name} (real)",
-        size=len(base),
-        dim=base.keys.shape[1],
-        classes=base.values.shape[1],
-        generated=False,
-        identity={"served": artifact.key},
-        files=lambda: (folder / "knowledge_base", artifact.path / _QUERIES),
-    )
-    mixture = Mixture(chosen["k"], chosen["tau"], chosen["beta"])
-    return Served(source, mixture, folder / "student", artifact.path / _INPUTS, label)
+    Inputs.of(ids, label, types, pad).save(work / INPUTS)

@@ -34,13 +34,12 @@ def ratio(processes: Sequence[Laps]) -> Interval:
 
 def end_to_end(processes: Sequence[Laps]) -> Interval:
     """(forward + added) / plain forward - 1, the interleaved cross-check; errors as ratio."""
-    shares = [_shares(p.forward + p.added, p.plain) for p in _checked(processes)]
-    return _less_one(_interval(shares))
+    return _interval([_shares(p.forward + p.added, p.plain) for p in _checked(processes)], less=1.0)
 
 
 def noise(processes: Sequence[Laps]) -> Interval:
     """A/A: forward / plain forward - 1, which would be 0 without noise; errors as ratio."""
-    return _less_one(_interval([_shares(p.forward, p.plain) for p in _checked(processes)]))
+    return _interval([_shares(p.forward, p.plain) for p in _checked(processes)], less=1.0)
 
 
 def percentiles(arrays: Sequence[Nanoseconds]) -> Times:
@@ -86,12 +85,8 @@ def _shares(part: Nanoseconds, whole: Nanoseconds) -> NDArray[Any]:
     return shares
 
 
-def _less_one(interval: Interval) -> Interval:
-    return Interval(estimate=interval.estimate - 1, low=interval.low - 1, high=interval.high - 1)
-
-
-def _interval(processes: Sequence[NDArray[Any]]) -> Interval:
-    """Mean over processes of their medians over inputs, with a 95 % percentile interval.
+def _interval(processes: Sequence[NDArray[Any]], less: float = 0.0) -> Interval:
+    """Mean over processes of their medians over inputs, with a 95 % percentile interval, ``less``.
 
     A resample draws one process fewer than there are (with replacement). Drawing all n would
     make the variance between processes too small by (n - 1) / n, half of it for two processes;
@@ -107,5 +102,5 @@ def _interval(processes: Sequence[NDArray[Any]]) -> Interval:
     low, high = np.percentile(medians.mean(axis=1), (2.5, 97.5))
     estimate = float(np.mean([np.median(values) for values in processes]))
     # With few inputs all resamples can lie on one side of the estimate; the interval holds it.
-    ends = min(float(low), estimate), max(float(high), estimate)
-    return Interval(estimate=estimate, low=ends[0], high=ends[1])
+    low, high = min(float(low), estimate), max(float(high), estimate)
+    return Interval(estimate=estimate - less, low=low - less, high=high - less)

@@ -20,17 +20,7 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class MeasuredStudent:
-    """A student, not necessarily written yet.
-
-    Attributes:
-        label: in a few words.
-        identity: what decides it.
-        width: of its embedding.
-        vocabulary: ids it knows.
-        longest: tokens it takes.
-        source: makes or finds it below a store, with so many outputs.
-        tokenizer: loads the tokenizer beside it; None for random weights.
-    """
+    """A student that takes ``longest`` tokens, not necessarily written yet."""
 
     label: str
     identity: Mapping[str, Any]
@@ -38,7 +28,9 @@ class MeasuredStudent:
     vocabulary: int
     longest: int
     source: Callable[[ArtifactStore, int], RandomStudent | FolderStudent]
+    """Makes or finds it below a store, with so many outputs."""
     tokenizer: Callable[[], PreTrainedTokenizerBase] | None = None
+    """Loads the tokenizer beside it; None for random weights."""
 
 
 def find(text: str) -> MeasuredStudent:

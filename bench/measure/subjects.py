@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.measure import bases, inputs, students
 from bench.measure.bases import BaseSource
 from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
 from bench.measure.job import FolderStudent, RandomStudent
-from bench.measure.options import BETA, TAU, K, Lengths, Options, require_k
+from bench.measure.options import BETA, TAU, K, Lengths, Options
 from bench.measure.students import MeasuredStudent
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
@@ -29,18 +29,11 @@ POOL = 4_096
 LONGEST = 128
 """Tokens at which real sentences are cut, as the recorded lengths are."""
 
-_FILE = "inputs.npz"
+INPUTS = "inputs.npz"
 
 
-@dataclass(frozen=True)
-class InputFile:
-    """The inputs of a cell.
-
-    Attributes:
-        path: npz of :class:`Inputs`.
-        label: where they come from.
-        identity: plain JSON that decides them.
-    """
+class InputFile(NamedTuple):
+    """The inputs of a cell: an npz of :class:`Inputs`, and plain JSON that decides them."""
 
     path: Path
     label: str
@@ -49,14 +42,10 @@ class InputFile:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A knowledge base and its student.
+    """A knowledge base and its student, which ``student`` makes or finds.
 
     Attributes:
-        source: the knowledge base.
-        student_label, student_identity: of the student.
-        student: makes or finds the student.
-        ks: neighbours to measure with.
-        tau, beta: of the mixture.
+        ks, tau, beta: neighbours to measure with, and the rest of the mixture.
         inputs: one file per length that was asked for.
     """
 
@@ -74,40 +63,35 @@ class Subject:
         return Mixture(k, self.tau, self.beta)
 
 
-def subjects(options: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
-    """What the options ask for, in their order, smallest generated base first.
+def generated(options: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
+    """The generated bases that the options name, the smallest first.
 
     Raises:
-        UserError: for a student, a run or a classifier that cannot be used.
+        UserError: for a student or inputs that cannot be used.
     """
-    if options.served:
-        return [_served(options, store, reporter)]
     student = students.find(options.student)
-    generated = [_generated(name, options, student, store, reporter) for name in options.bases]
-    return sorted(generated, key=lambda subject: subject.source.size)
-
-
-def _generated(
-    name: str, options: Options, student: MeasuredStudent, store: ArtifactStore, reporter: Reporter
-) -> Subject:
-    source = bases.generated(store, name, student.width, reporter)
     lengths = [Lengths.parse(text) for text in options.lengths or ("recorded",)]
-    return Subject(
-        source=source,
-        student_label=student.label,
-        student_identity=student.identity,
-        student=cache(partial(student.source, store, source.classes)),
-        ks=options.k or (K,),
-        tau=TAU if options.tau is None else options.tau,
-        beta=BETA if options.beta is None else options.beta,
-        inputs=tuple(_inputs(each, source.name, options, student, store) for each in lengths),
-    )
+    sources = [bases.generated(store, name, student.width, reporter) for name in options.bases]
+    return [
+        Subject(
+            source=source,
+            student_label=student.label,
+            student_identity=student.identity,
+            student=cache(partial(student.source, store, source.classes)),
+            ks=options.k or (K,),
+            tau=TAU if options.tau is None else options.tau,
+            beta=BETA if options.beta is None else options.beta,
+            inputs=tuple(_inputs(each, source.name, options, student, store) for each in lengths),
+        )
+        for source in sorted(sources, key=lambda source: source.size)
+    ]
 
 
 def _inputs(
     lengths: Lengths, base: str, options: Options, student: MeasuredStudent, store: ArtifactStore
 ) -> InputFile:
     task = lengths.task or (base if base in bases.GLUE else None)
+    identity: dict[str, Any]
     if lengths.kind == "real":
         identity, make = _real(task, base, options, student)
     elif lengths.kind == "recorded":
@@ -117,15 +101,15 @@ def _inputs(
     else:
         identity = {"fixed": lengths.tokens, "pool": [POOL, student.vocabulary]}
         make = partial(inputs.fixed, lengths.tokens, POOL, student.vocabulary)
-    artifact = store.get("measured-inputs", identity, lambda folder: make().save(folder / _FILE))
-    drawn = Inputs.load(artifact.path / _FILE)
+    artifact = store.get("measured-inputs", identity, lambda folder: make().save(folder / INPUTS))
+    drawn = Inputs.load(artifact.path / INPUTS)
     most = int(drawn.lengths.max())
     if most > student.longest:
         raise UserError(
             f"inputs '{drawn.label}' have up to {most} tokens, student {student.label} takes "
             f"{student.longest}"
         )
-    return InputFile(artifact.path / _FILE, drawn.label, artifact.key)
+    return InputFile(artifact.path / INPUTS, drawn.label, artifact.key)
 
 
 def _real(
@@ -143,33 +127,3 @@ def _real(
     most = min(LONGEST, student.longest)
     identity = {"real": data.fingerprint, "tokenizer": dict(student.identity), "longest": most}
     return identity, lambda: inputs.real(task, str(folder), tokenizer(), most)
-
-
-def _served(options: Options, store: ArtifactStore, reporter: Reporter) -> Subject:
-    from bench.measure import served
-
-    if options.run is not None:
-        wanted: dict[str, Any] = dict.fromkeys(("backend", "keys", "values", "share"))
-        wanted |= {"task": options.task, "method": options.method, "seed": options.seed}
-        student = served.of_run(options.run, wanted, store, reporter)
-    else:
-        if options.classifier is None or options.task is None:
-            raise UserError("--classifier needs --task, whose sentences it is asked")
-        data_dir = None if options.data_dir is None else str(options.data_dir)
-        student = served.of_classifier(options.classifier, options.task, data_dir, store)
-    source, chosen = student.source, student.mixture
-    beta = chosen.beta if options.beta is None else options.beta
-    if not beta:
-        raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
-    require_k(options.k or (chosen.k,), source.name, source.size)
-    # The artefact that holds the knowledge base holds the student and the inputs too.
-    return Subject(
-        source=source,
-        student_label=student.label,
-        student_identity=source.identity,
-        student=lambda: FolderStudent(path=str(student.student)),
-        ks=options.k or (chosen.k,),
-        tau=chosen.tau if options.tau is None else options.tau,
-        beta=beta,
-        inputs=(InputFile(student.inputs, Inputs.load(student.inputs).label, source.identity),),
-    )

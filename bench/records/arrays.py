@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from reaugkd.artifacts.atomic import replacing
-
-METHODS = (ZIP_STORED, ZIP_DEFLATED)
-"""How numpy compresses; what else zipfile knows fails with errors of each method's own."""
-
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    MemoryError,  # a header that names a huge shape
-    RuntimeError,  # an entry that is encrypted, a header nested too deep
-    SyntaxError,
-    BadZipFile,
-    zlib.error,
-    struct.error,
-    tokenize.TokenError,
-)
-"""What numpy and zipfile raise for files that are truncated, altered or somebody else's."""
 
 
 class DamagedArraysError(ValueError):
@@ -60,23 +37,22 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[
     if not path.is_file():
         return {}
     try:
-        return _read(path, names)
-    except _DAMAGE as error:
+        with path.open("rb") as file:
+            return _arrays(np.load(file, allow_pickle=False), names)
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedArraysError(reason) from error
 
 
-def _read(path: Path, names: Collection[str] | None) -> dict[str, NDArray[Any]]:
-    with path.open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, NpzFile):
-            raise ValueError("not an archive of arrays")
-        with archive:
-            assert archive.zip is not None  # it is open
-            if any(entry.compress_type not in METHODS for entry in archive.zip.filelist):
-                raise ValueError("compressed in a way that numpy does not write")
-            wanted = [name for name in archive.files if names is None or name in names]
-            arrays = {name: archive[name] for name in wanted}
+def _arrays(archive: Any, names: Collection[str] | None) -> dict[str, NDArray[Any]]:
+    if not isinstance(archive, NpzFile):
+        raise ValueError("not an archive of arrays")
+    with archive:
+        assert archive.zip is not None  # it is open
+        if any(e.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for e in archive.zip.filelist):
+            raise ValueError("compressed in a way that numpy does not write")
+        wanted = [name for name in archive.files if names is None or name in names]
+        arrays = {name: archive[name] for name in wanted}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy gives the bytes of what is no array
             raise ValueError(f"{name} is no array")

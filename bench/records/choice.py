@@ -18,26 +18,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records.differences import Differing, differing
+from bench.records.differences import SHOWN, Differing, differing, recipe
 from bench.records.planned import Planned
-from bench.records.recipes import recipe
 from bench.records.run import Record, comparable
 from bench.records.store import Problem, Store, StoreError
 
 Prefer = Literal["first", "newest"]
 
-SHOWN = 3
-"""Differences of one conflict that are named; the others are counted."""
-
 
 @dataclass(frozen=True)
 class Copy:
-    """A planned cell of one run, with its record if there is a usable one.
+    """A planned cell of one run, the ``number``-th of all, with its record if it has a usable one.
 
-    Attributes:
-        run: name of the run.
-        number: place of the run among all.
-        raw: what its plan says of the cell.
+    ``raw`` is what the run's plan says of the cell.
     """
 
     run: str
@@ -67,13 +60,9 @@ class Copy:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A cell of which two runs say different things.
+    """A cell of which two runs say different things: that of ``taken`` is taken.
 
-    Attributes:
-        cell: in words.
-        what: differs, with the value of the run that is taken before that of the other.
-        taken: name of the run whose cell is taken.
-        other: name of the other run.
+    In ``what`` differs, the value of the run that is taken stands before that of the other.
     """
 
     cell: str
@@ -177,9 +166,9 @@ def _damaged(copies: Sequence[Copy]) -> Iterator[Copy]:
 def _same_files(copies: Sequence[Copy]) -> bool:
     """Whether all have the same bytes of arrays, which need not be read then."""
     files = [copy.file(".npz") for copy in copies]
-    if not all(file.is_file() for file in files):
-        return False
-    return all(filecmp.cmp(files[0], file, shallow=False) for file in files[1:])
+    return all(file.is_file() for file in files) and all(
+        filecmp.cmp(files[0], file, shallow=False) for file in files[1:]
+    )
 
 
 def _contradiction(taken: Copy, other: Copy) -> str:
@@ -205,9 +194,8 @@ def _contradiction(taken: Copy, other: Copy) -> str:
 
 
 def _equal(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    return first.dtype == second.dtype and np.array_equal(
-        first, second, equal_nan=np.issubdtype(first.dtype, np.inexact)
-    )
+    inexact = np.issubdtype(first.dtype, np.inexact)
+    return first.dtype == second.dtype and np.array_equal(first, second, equal_nan=inexact)
 
 
 def _few(differences: Iterable[Differing]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import reaugkd
@@ -29,13 +30,11 @@ def of_files(*patterns: str) -> str:
         FileNotFoundError: for a pattern that names no file: it would guard nothing.
     """
     root = Path(reaugkd.__file__).parents[1]
-    paths: list[Path] = []
-    for pattern in patterns:
-        matches = sorted(root.glob(pattern))
+    paths = {pattern: sorted(root.glob(pattern)) for pattern in patterns}
+    for pattern, matches in paths.items():
         if not matches:
             raise FileNotFoundError(f"no source file {root / pattern}")
-        paths += matches
-    return of_sources(path.read_text(encoding="utf-8") for path in paths)
+    return of_sources(path.read_text(encoding="utf-8") for path in chain(*paths.values()))
 
 
 def of_sources(texts: Iterable[str]) -> str:
@@ -45,39 +44,34 @@ def of_sources(texts: Iterable[str]) -> str:
     ...     ["def f() -> int:\n    return A", "A = 1  # why"])
     True
     """
-    return fingerprint.of_texts(sorted(part for text in texts for part in definitions(text)))
+    return fingerprint.of_texts(sorted(part for text in texts for part in _definitions(text)))
 
 
-def definitions(text: str) -> Iterator[str]:
+def _definitions(text: str) -> Iterator[str]:
     """Every function, class and assignment at the top of a source text, in normal form.
 
     Without imports, annotations of functions, docstrings and comments; what is reached through an
-    imported module of ours goes by its own name.
+    imported module of ours, whose name is in lower case, goes by its own name.
     """
     tree = ast.parse(text)
-    normal = _Normal(_own_modules(tree))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
-            yield ast.unparse(normal.visit(node))
-
-
-def _own_modules(tree: ast.Module) -> set[str]:
-    """The names under which ``tree`` imports modules of ours; a module's name is in lower case."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
             names |= {alias.asname or alias.name for alias in node.names}
-    return {name for name in names if name.islower()}
+    normal = _Normal({name for name in names if name.islower()})
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
+            yield ast.unparse(normal.visit(node))
 
 
 class _Normal(ast.NodeTransformer):
     def __init__(self, modules: set[str]) -> None:
         self._modules = modules
 
-    def visit_Import(self, node: ast.Import) -> None:
+    def visit_Import(self, node: ast.AST) -> None:
         return None
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+    def visit_ImportFrom(self, node: ast.AST) -> None:
         return None
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:

@@ -1,25 +1,26 @@
-"""Where two plain JSON values differ, by the dotted paths of their leaves."""
+"""Where two identities of cells differ, and which differences make them another recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from bench.records.run import Record
+
+OF_THE_SEED = frozenset({"seed", "student.seed", "base.seed", "base.drawn", "base.student.seed"})
+OWN_OF_A_METHOD = ("method", "settings.", "models.", "seed", "kind")
+DEVICE = "device"
+"""Another device is another machine, not another recipe: the report warns of mixed machines."""
+
+SHOWN = 3
+"""Differences that one sentence names; the others are counted."""
+
+ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+"""Stands where a value has nothing at a path."""
 
 
-class _Absent:
-    """Stands where a value has nothing at a path."""
-
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-ABSENT = _Absent()
-
-
-@dataclass(frozen=True)
-class Differing:
-    """One path and what stands there in one and in the other; :data:`ABSENT` where nothing does."""
+class Differing(NamedTuple):
+    """A dotted path, and what stands there in one value and in the other."""
 
     path: str
     one: Any
@@ -41,14 +42,12 @@ def flat(value: Any, at: str = "") -> dict[str, Any]:
     >>> flat({"a": {"b": [1, 2]}, "c": [{"d": 3}]})
     {'a.b': [1, 2], 'c.0.d': 3}
     """
-    if isinstance(value, dict):
-        items: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        items = enumerate(value)
-    else:
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
         return {at: value}
     leaves: dict[str, Any] = {}
-    for name, item in items:
+    for name, item in value.items():
         leaves |= flat(item, f"{at}.{name}" if at else str(name))
     return leaves
 
@@ -75,3 +74,43 @@ def said(value: Any) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else repr(value)
+
+
+def recipe(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What all seeds of one method, or of one knowledge base, have in common, by dotted path.
+
+    >>> recipe({"seed": 1, "recipe": {"epochs": 3}, "teacher": {"seed": 0, "device": "cuda"}})
+    {'recipe.epochs': 3, 'teacher.seed': 0}
+    """
+    return {
+        path: value
+        for path, value in flat(dict(identity)).items()
+        if path not in OF_THE_SEED and path.rpartition(".")[2] != DEVICE
+    }
+
+
+def unlike(records: Iterable[Record]) -> list[str]:
+    """A sentence per task whose students do not share data, teacher, recipe or start.
+
+    What a method does not depend on (e.g. a teacher) is not held against it.
+    """
+    tasks: dict[str, dict[str, dict[str, dict[str, None]]]] = {}
+    for record in records:
+        if record.kind != "training":
+            continue
+        paths = tasks.setdefault(record.task, {})
+        for path, value in recipe(record.identity).items():
+            if not path.startswith(OWN_OF_A_METHOD):
+                paths.setdefault(path, {}).setdefault(said(value), {})[record.method] = None
+    lines = []
+    for task, paths in tasks.items():
+        mixed = [
+            f"{path}: " + ", ".join(f"{value} ({', '.join(own)})" for value, own in values.items())
+            for path, values in paths.items()
+            if len(values) > 1
+        ]
+        more = f"; and {len(mixed) - SHOWN} more" if len(mixed) > SHOWN else ""
+        if mixed:
+            shown = "; ".join(mixed[:SHOWN])
+            lines.append(f"the students of {task} were not made alike: {shown}{more}.")
+    return lines

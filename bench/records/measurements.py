@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_serializer, field_validator
 
-from bench.records.frozen import Frozen
+from bench.records.frozen import Frozen, first_of
 from bench.records.measurement import SCHEMA, LatencyRecord, MemoryRecord
-from bench.records.store import Problem, RecordStore, first_of
+from bench.records.store import Problem, RecordStore
+from reaugkd.artifacts.store import write_json
 
 Kind = Literal["latency", "memory"]
 Measured = LatencyRecord | MemoryRecord
@@ -66,7 +67,8 @@ class Measurements(RecordStore[Measured]):
         Raises:
             StoreError: if the folder cannot be written.
         """
-        self._write_json(self._plan(plan.kind), plan.model_dump(mode="json"))
+        with self._writing():
+            write_json(self._plan(plan.kind), plan.model_dump(mode="json"))
 
     def read_plan(self, kind: Kind) -> PlanFile | Problem | None:
         """The last plan of a kind, None if there is none, or why its file cannot be used."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.records.differences import ABSENT, flat, said
 
@@ -18,15 +17,8 @@ ONE_AT_A_TIME = "one-at-a-time"
 Origin = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class SettingDifference:
-    """A setting that is not the same in all runs.
-
-    Attributes:
-        setting: its dotted name.
-        values: one per run, as text, in the order of the runs.
-        runs: their names.
-    """
+class SettingDifference(NamedTuple):
+    """A setting that is not the same in all runs: its dotted name, and a value of each as text."""
 
     setting: str
     values: tuple[str, ...]

@@ -14,20 +14,15 @@ Kind = Literal["training", "retrieval", "control"]
 class Planned(BaseModel):
     """The names of a cell: what ``run.json`` keeps of it, and all that a report needs.
 
-    Attributes:
-        kind: ``training`` (one student), ``retrieval`` (that student, one base, one backend) or
-            ``control`` (that student with what is no knowledge base).
-        key: fingerprint of everything that decides the result.
-        backend, keys, values, share, control: of a retrieval cell, see
-            :class:`bench.records.base.Base`.
-        asked: the spec that ``backend`` was chosen for, if it was left open (``auto``).
-        needs: key of the training cell that another cell stands on.
+    Kinds are ``training`` (one student), ``retrieval`` (that student, one base, one backend) and
+    ``control`` (that student with what is no knowledge base). Backend, keys, values, share and
+    control are of a retrieval cell, see :class:`bench.records.base.Base`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     kind: Kind
-    key: str
+    key: str = Field(description="fingerprint of everything that decides the result")
     task: str
     method: str
     seed: int
@@ -36,7 +31,7 @@ class Planned(BaseModel):
     values: str | None = None
     share: float | None = None
     control: str | None = None
-    asked: str | None = None
+    asked: str | None = Field(None, description="the spec that left the backend open, e.g. auto")
     needs: str | None = Field(None, description="key of the training cell it follows")
 
     @property

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,20 +16,8 @@ import reaugkd
 from bench.records.run import Provenance
 
 PACKAGES = (
-    "accelerate",
-    "annoy",
-    "datasets",
-    "faiss-cpu",
-    "hnswlib",
-    "numkong",
-    "numpy",
-    "scalable-vs",
-    "scikit-learn",
-    "scipy",
-    "torch",
-    "torchao",
-    "transformers",
-    "usearch",
+    *("accelerate", "annoy", "datasets", "faiss-cpu", "hnswlib", "numkong", "numpy"),
+    *("scalable-vs", "scikit-learn", "scipy", "torch", "torchao", "transformers", "usearch"),
     "voyager",
 )
 VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
@@ -69,10 +58,8 @@ def packages() -> dict[str, str]:
     """Versions of the libraries that decide figures; those not installed are left out."""
     versions = {}
     for name in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return versions
 
 
@@ -80,20 +67,18 @@ def packages() -> dict[str, str]:
 def source_state() -> tuple[str | None, bool | None]:
     """Commit of the source tree this package runs from, and whether it has changes."""
     root = Path(reaugkd.__file__).parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     if not (root / ".git").exists():
         return None, None
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return commit[:12], bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+        commit = git("rev-parse", "HEAD")[:12]
+        return commit, bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return None, None  # no git on this machine, or not our repository
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 @cache

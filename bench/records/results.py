@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from bench.records.base import NONE, percent
+from bench.records.frozen import first_of
 from bench.records.planned import Planned
 from bench.records.run import Record, RetrievalResult, TrainingResult
 from bench.records.store import RUN, Problem, Store, StoreError
@@ -72,15 +73,8 @@ class Results:
 
         The plan names it first, whatever became of its cell.
         """
-        references: dict[tuple[str, str, int], Planned] = {}
-        for plan in self._searches:
-            references.setdefault((plan.task, plan.method, plan.seed), plan)
-        return references
-
-    @cached_property
-    def _searches(self) -> list[Planned]:
-        """The planned retrieval cells."""
-        return [cell.plan for cell in self.cells if cell.plan.kind == "retrieval"]
+        plans = [cell.plan for cell in self.cells if cell.plan.kind == "retrieval"]
+        return {(plan.task, plan.method, plan.seed): plan for plan in reversed(plans)}
 
     def first_index(self, task: str, method: str) -> str | None:
         """The index that the plan names first, whatever became of its cells; None without any.
@@ -92,10 +86,8 @@ class Results:
 
     @cached_property
     def _first_indexes(self) -> dict[tuple[str, str], str]:
-        indexes: dict[tuple[str, str], str] = {}
-        for plan in self._searches:
-            indexes.setdefault((plan.task, plan.method), self.index_name(plan))
-        return indexes
+        plans = [cell.plan for cell in self.cells if cell.plan.kind == "retrieval"]
+        return {(plan.task, plan.method): self.index_name(plan) for plan in reversed(plans)}
 
     @property
     def one_at_a_time(self) -> bool:
@@ -120,8 +112,8 @@ class Results:
     def _varied(self) -> frozenset[str]:
         """Axes of the knowledge base that the names of indexes must say."""
         plans = [cell.plan for cell in self.cells if cell.plan.backend]
-        varied = (axis for axis in ("keys", "values") if len({getattr(p, axis) for p in plans}) > 1)
-        return frozenset(varied)
+        axes = ("keys", "values")
+        return frozenset(axis for axis in axes if len({getattr(p, axis) for p in plans}) > 1)
 
     def shown(self, plan: Planned) -> bool:
         """Whether the tables of indexes show a retrieval cell.
@@ -161,9 +153,8 @@ def load(store: Store) -> Results:
     try:
         plan = TypeAdapter(list[Planned]).validate_python(run["cells"])
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = f"{store.folder / RUN} is damaged: cells: {where}: {error.errors()[0]['msg']}"
-        raise StoreError(message) from error
+        reason = f"{store.folder / RUN} is damaged: cells: {first_of(error)}"
+        raise StoreError(reason) from error
     usable, problems = store.records()
     records = {record.key: record for record in usable}
     for key, reason in _at_odds(plan, records).items():

@@ -14,7 +14,8 @@ import errno
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from bench.records import arrays as archives
 from bench.records.complete import lacking
-from bench.records.frozen import KeyedRecord
+from bench.records.frozen import KeyedRecord, first_of
 from bench.records.run import SCHEMA, Record
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
@@ -71,16 +72,24 @@ class RecordStore(ABC, Generic[AnyRecord]):
     def _validated(self, content: dict[str, Any]) -> AnyRecord:
         """The record of some JSON; raises a ``ValidationError``, or a ``ValueError``."""
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tells an error of the file system as a :class:`StoreError` that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
+            reason = f"cannot write results to {self.folder}: {error.strerror}{full}"
+            raise StoreError(reason) from error
+
     def create(self) -> None:
         """Make the folders and see that they can be written.
 
         Raises:
             StoreError: naming the folder.
         """
-        try:
+        with self._writing():
             make_writable(self.cells)
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def write(self, record: AnyRecord, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write the arrays, then the record; both appear whole or not at all.
@@ -88,12 +97,10 @@ class RecordStore(ABC, Generic[AnyRecord]):
         Raises:
             StoreError: if the folder cannot be written, e.g. because the disk is full.
         """
-        try:
+        with self._writing():
             if arrays:
                 archives.write(self.cells / f"{record.key}.npz", arrays)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        self._write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
+            write_json(self.cells / f"{record.key}.json", record.model_dump(mode="json"))
 
     def read(self, key: str) -> AnyRecord | Problem | None:
         """The record of ``key``, None if there is none, or why its file cannot be used."""
@@ -102,15 +109,9 @@ class RecordStore(ABC, Generic[AnyRecord]):
 
     def records(self) -> tuple[list[AnyRecord], list[Problem]]:
         """All usable records, ordered by key, and the files that could not be used."""
-        records: list[AnyRecord] = []
-        problems: list[Problem] = []
-        for path in sorted(self.cells.glob("*.json")):
-            record = self._read(path)
-            if isinstance(record, Problem):
-                problems.append(record)
-            else:
-                records.append(record)
-        return records, problems
+        read = [self._read(path) for path in sorted(self.cells.glob("*.json"))]
+        problems = [problem for problem in read if isinstance(problem, Problem)]
+        return [record for record in read if not isinstance(record, Problem)], problems
 
     def arrays(self, key: str, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
         """The arrays of ``key``, or those of them called ``names``; empty if it has none.
@@ -144,16 +145,6 @@ class RecordStore(ABC, Generic[AnyRecord]):
             return Problem(path, f"holds the record of another cell, {record.key}")
         return record
 
-    def _write_json(self, path: Path, value: Mapping[str, Any]) -> None:
-        try:
-            write_json(path, dict(value))
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> StoreError:
-        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        return StoreError(f"cannot write results to {self.folder}: {error.strerror}{full}")
-
 
 class Store(RecordStore[Record]):
     """The records of a run."""
@@ -168,7 +159,8 @@ class Store(RecordStore[Record]):
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Keep the plan: configuration, command, cells."""
-        self._write_json(self.folder / RUN, run)
+        with self._writing():
+            write_json(self.folder / RUN, dict(run))
 
     def read_run(self) -> dict[str, Any]:
         """The plan.
@@ -211,10 +203,3 @@ def json_of(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise ValueError("nested too deep") from error
-
-
-def first_of(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else str(first["msg"])

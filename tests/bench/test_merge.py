@@ -19,7 +19,7 @@ from bench import merge as merging
 from bench.cli.main import main
 from bench.merge import ConflictError, Merge, MergeError, merge, preview
 from bench.records.choice import Prefer
-from bench.records.recipes import recipe
+from bench.records.differences import recipe
 from bench.records.results import load
 from bench.records.run import Record, comparable
 from bench.records.store import Store, StoreError

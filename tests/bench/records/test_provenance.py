@@ -14,7 +14,6 @@ import torch
 
 import reaugkd
 from bench.records import provenance
-from tests.bench import runs
 
 
 def test_it_is_this_machine_this_moment_and_these_libraries() -> None:
@@ -73,21 +72,3 @@ def test_the_commit_and_whether_it_has_changes(tree: Path) -> None:
 
 def test_an_installed_package_has_no_commit(tree: Path) -> None:
     assert provenance.source_state() == (None, None)
-
-
-def test_a_broken_repository_is_no_error(tree: Path) -> None:
-    (tree / ".git").mkdir()
-    assert provenance.source_state() == (None, None)
-
-
-def test_libraries_that_are_not_there_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "PACKAGES", ("torch", "no-such-library"))
-    assert list(provenance.packages.__wrapped__()) == ["torch"]
-
-
-def test_every_record_of_a_run_carries_it(finished: Path) -> None:
-    for record in runs.records(finished / "out").values():
-        made = record.provenance
-        assert made.threads >= 1
-        assert made.packages["transformers"]
-        assert made.cpu

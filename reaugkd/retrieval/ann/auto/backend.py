@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
@@ -16,29 +16,20 @@ from reaugkd.retrieval.ann.auto import calibrate, crossover
 from reaugkd.retrieval.ann.auto.calibrate import CANDIDATES, Calibration
 from reaugkd.retrieval.ann.auto.crossover import SearchCost
 from reaugkd.retrieval.ann.auto.search_times import TARGET, K
-from reaugkd.retrieval.ann.index import AnnIndex, Ids
+from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.normalise import Vectors
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A choice and what it rests on.
-
-    Attributes:
-        size, dim, batch, threads: what was asked.
-        models: the fitted cost of a call of ``batch`` queries, by usable candidate.
-        absent: candidates that are not installed, with the extra that brings them.
-        unusable: candidates that are installed but could not be compared, with the reason.
-        calibration: what was measured; its ``folder`` is where it lies.
-    """
+    """A choice for ``size`` entries and calls of ``batch`` queries, and what it rests on."""
 
     size: int
-    dim: int
     batch: int
-    threads: int
     models: Mapping[str, SearchCost]
-    absent: Mapping[str, str]
-    unusable: Mapping[str, str]
+    """The fitted cost of a call, by usable candidate."""
+    left_out: Mapping[str, str]
+    """Why the other candidates could not be compared."""
     calibration: Calibration
 
     @property
@@ -71,21 +62,18 @@ class Explanation:
 
     def lines(self) -> list[str]:
         """The whole explanation as text."""
-        kept = self.calibration
+        kept, machine = self.calibration, self.calibration.machine
         where = f" in {kept.folder} (remove it to measure again)" if kept.folder else ""
         lines = [
             f"auto -> {self.spec}: {self.why}",
-            f"microseconds per call of {self.batch} at {self.size:,} x {self.dim}, k {K}, "
-            f"{self.threads} threads, recall {TARGET}:",
+            f"microseconds per call of {self.batch} at {self.size:,} x {machine.dim}, k {K}, "
+            f"{machine.threads} threads, recall {TARGET}:",
         ]
         for spec, time in self.predicted.items():
             lines.append(f"  {spec:<10} {time:>10,.1f} = {self.models[spec]}")
-        for spec, reason in self.unusable.items():
-            lines.append(f"  {spec:<10} not considered: {reason}")
-        for spec, extra in self.absent.items():
-            lines.append(f"  {spec:<10} not installed: pip install 'reaugkd[{extra}]' brings it")
+        lines += [f"  {spec:<10} {reason}" for spec, reason in self.left_out.items()]
         lines.append(f"calibrated in {kept.seconds:.1f} s at load {kept.load:.2f}{where}")
-        if kept.load > calibrate.BUSY * kept.machine.cores:
+        if kept.load > calibrate.BUSY * machine.cores:
             lines.append("the machine was busy then: these times are too long, and not all equally")
         return lines
 
@@ -106,41 +94,23 @@ def explain(
         size, dim: of the knowledge base.
         batch: queries per call.
         threads: that a search may use.
-        calibration: measured times; by default those of the cache, which are measured if need be.
+        calibration: of this width and threads; by default that of the cache, measured if need be.
         cache: folder of calibrations, the user's by default.
         reporter: told of measuring.
 
     Raises:
-        ValueError: if a number is below 1, or ``calibration`` is of another width or threads.
         UserError: if the machine has to be measured and cannot be.
     """
-    if min(size, dim, batch, threads) < 1:
-        raise ValueError(f"at least 1 is needed, got {size}, {dim}, {batch}, {threads}")
-    if calibration is None:
-        calibration = calibrate.obtain(dim, threads, cache=cache, reporter=reporter)
-    machine = calibration.machine
-    if (machine.dim, machine.threads) != (dim, threads):
-        raise ValueError(
-            f"the calibration is of width {machine.dim} and {machine.threads} threads, "
-            f"not {dim}, {threads}"
-        )
+    kept = calibration or calibrate.obtain(dim, threads, cache=cache, reporter=reporter)
     entries = {name: ann.BACKENDS.entry(name) for name in CANDIDATES}
-    absent = {name: of.extra or name for name, of in entries.items() if not of.installed}
-    here = [
-        candidate
-        for candidate in calibration.measured
-        if candidate.spec in ann.BACKENDS and candidate.spec not in absent
-    ]
-    models = crossover.costs(here, batch)
-    if "exact" not in models:
-        raise ValueError("the calibration has no times of exact search")
-    unusable = {candidate.spec: candidate.flaw for candidate in here if candidate.flaw is not None}
-    return Explanation(size, dim, batch, threads, models, absent, unusable, calibration)
-
-
-def is_auto(spec: str) -> bool:
-    """Whether ``spec`` leaves the choice open."""
-    return ann.canonical(spec).partition(":")[0] == Auto.name
+    left_out = {
+        name: f"not installed: pip install 'reaugkd[{entry.extra or name}]' brings it"
+        for name, entry in entries.items()
+        if not entry.installed
+    }
+    here = [c for c in kept.measured if c.spec in ann.BACKENDS and c.spec not in left_out]
+    left_out |= {c.spec: f"not considered: {c.flaw}" for c in here if c.flaw is not None}
+    return Explanation(size, batch, crossover.costs(here, batch), left_out, kept)
 
 
 def resolve(
@@ -175,11 +145,9 @@ class Auto(AnnIndex):
 
     Args:
         batch: queries per call that it is chosen for, e.g. 32 for ``auto:32``.
-        chosen: the spec that was chosen, None to choose at the build.
-        settings: constructor settings of the chosen backend.
+        chosen, settings: spec and constructor settings of the backend in a saved index.
         threads: of one search.
-        seed: of the chosen backend.
-        build_threads: of its build.
+        seed, build_threads: of the chosen backend.
     """
 
     name: ClassVar[str] = "auto"
@@ -196,19 +164,12 @@ class Auto(AnnIndex):
         build_threads: int = 1,
     ) -> None:
         super().__init__(threads=threads, seed=seed, build_threads=build_threads)
-        self.batch = batch
-        self.chosen = chosen
-        self._open = chosen is None  # every build chooses anew
-        self._settings = dict(settings) if settings is not None else None
+        self.batch, self.chosen, self._settings = batch, chosen, settings
         self._inner: AnnIndex | None = None
 
     @classmethod
     def settings_of(cls, variant: str) -> dict[str, Any]:
-        """The variant is the batch.
-
-        Raises:
-            UserError: if it is no whole number of at least 1.
-        """
+        """The variant is the batch, a whole number of at least 1."""
         if not variant.isdecimal() or int(variant) < 1:
             raise UserError(
                 f"auto:{variant}: after the colon stands the batch, at least 1, e.g. auto:32"
@@ -217,13 +178,10 @@ class Auto(AnnIndex):
 
     @property
     def inner(self) -> AnnIndex:
-        """The chosen backend's index.
-
-        Raises:
-            RuntimeError: before the build.
-        """
+        """The chosen backend's index, searched as this one is set."""
         if self._inner is None:
             raise RuntimeError("this auto index is empty: build or load it first")
+        self._inner.effort, self._inner.threads = self.effort, self.threads
         return self._inner
 
     def params(self) -> dict[str, Any]:
@@ -240,47 +198,28 @@ class Auto(AnnIndex):
         """Bytes of the chosen backend."""
         return self.inner.nbytes
 
-    def search(self, queries: ArrayLike, k: int) -> tuple[Vectors, Ids]:
-        """The chosen backend's answers, with ``effort`` and ``threads`` as they are set here."""
-        return self._as_set().search(queries, k)
-
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """The chosen backend's own answer to one query."""
-        return self._as_set().nearest(row, k)
-
-    def _as_set(self) -> AnnIndex:
-        inner = self.inner
-        inner.effort, inner.threads = self.effort, self.threads
-        return inner
-
-    def _empty(self) -> AnnIndex:
-        """The chosen backend, not built."""
-        spec, threads = str(self.chosen), self.threads
-        if self._settings is None:
-            built = {"seed": self.seed, "build_threads": self.build_threads}
-            return ann.make(spec, threads=threads, **built)
-        return ann.BACKENDS[spec.partition(":")[0]](threads=threads, **self._settings)
+        return self.inner.nearest(row, k)
 
     def _build(self, rows: Vectors) -> None:
-        self._inner = None
-        if self._open:
-            self.chosen, self._settings = None, None
-            choice = explain(len(rows), self.dim, batch=self.batch, threads=self.threads)
-            self.chosen = choice.spec
-        inner = self._empty()
+        self._inner = self.chosen = self._settings = None
+        choice = explain(len(rows), self.dim, batch=self.batch, threads=self.threads)
+        built = {"seed": self.seed, "build_threads": self.build_threads}
+        inner = ann.make(choice.spec, threads=self.threads, **built)
         inner.build(rows)
-        self._inner, self._settings = inner, inner.params()
-        self.normalises = inner.normalises
-        self.effort = inner.effort
+        self.chosen, self._settings, self.effort = choice.spec, inner.params(), inner.effort
+        self._inner, self.normalises = inner, inner.normalises
 
     def _search(self, rows: Vectors, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self._as_set()._search(rows, k)
+        return self.inner._search(rows, k)
 
     def _save(self, path: Path) -> None:
         self.inner._save(path)
 
     def _load(self, path: Path) -> None:
-        inner = self._empty()
+        backend = ann.BACKENDS[str(self.chosen).partition(":")[0]]
+        inner = backend(threads=self.threads, **(self._settings or {}))
         inner.size, inner.dim, inner.effort = self.size, self.dim, self.effort
         inner._load(path)
         self._inner, self.normalises = inner, inner.normalises

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,7 +51,7 @@ _FILE = "calibration.json"
 
 
 class Machine(Finite):
-    """What a calibration holds for: it is the key under which it is kept."""
+    """What a calibration holds for: the key under which it is kept."""
 
     cpu: str
     cores: int = Field(ge=1, description="that this process may use")
@@ -95,10 +94,10 @@ def obtain(
         dim: width of the vectors.
         threads: of a search.
         cache: folder to keep it in, the user's by default.
-        reporter: told of progress, and of a file that is damaged or of another machine.
+        reporter: told of progress, and of a file that is damaged.
 
     Raises:
-        UserError: if the cache cannot be written, or exact search cannot be measured.
+        UserError: if the machine cannot be measured or the cache cannot be written.
     """
     machine, reporter = this_machine(dim, threads), reporter or Silent()
     identity = {"protocol": PROTOCOL, "machine": machine.model_dump(mode="json")}
@@ -106,21 +105,11 @@ def obtain(
     def build(folder: Path) -> None:
         write_json(folder / _FILE, measure(machine, reporter).model_dump(mode="json"))
 
-    problem = ""
-    for _ in range(2):
-        store = ArtifactStore(cache or default_cache(), reporter)
-        path = store.get("calibration", identity, build).path
-        try:
-            kept = Calibration.model_validate_json((path / _FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            problem = f"{path} holds no calibration"
-        else:
-            if kept.machine == machine:
-                return kept.model_copy(update={"folder": path})
-            problem = f"{path} holds a calibration of another machine"
-        reporter.note(f"{problem}: measuring again")
-        shutil.rmtree(path, ignore_errors=True)
-    raise UserError(f"{problem}, although it was just measured")
+    path = (
+        ArtifactStore(cache or default_cache(), reporter).get("calibration", identity, build).path
+    )
+    kept = Calibration.model_validate_json((path / _FILE).read_text(encoding="utf-8"))
+    return kept.model_copy(update={"folder": path})
 
 
 def measure(machine: Machine, reporter: Reporter) -> Calibration:
@@ -137,9 +126,8 @@ def measure(machine: Machine, reporter: Reporter) -> Calibration:
         measured.append(_in_a_process(spec, machine))
         reporter.advance(1)
     reporter.finish()
-    for candidate in measured:
-        if candidate.spec == "exact" and candidate.failure:
-            raise UserError(f"exact search cannot be calibrated: {candidate.failure}")
+    if flaws := [c.flaw for c in measured if c.spec == "exact" and c.flaw]:
+        raise UserError(f"exact search cannot be calibrated: {flaws[0]}")
     seconds = time.perf_counter() - began
     return Calibration(machine=machine, measured=tuple(measured), seconds=seconds, load=load)
 
@@ -181,11 +169,9 @@ def _version(distributions: tuple[str, ...]) -> str:
 def _processor() -> str:
     """Model of the CPU: its name, and its numbers where the name is a hypervisor's."""
     info = Path("/proc/cpuinfo")
-    fields: dict[str, str] = {}
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            fields.setdefault(name.strip(), value.strip())
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    pairs = (line.partition(":") for line in reversed(lines))  # the first CPU's count
+    fields = {name.strip(): value.strip() for name, _, value in pairs}
     numbers = [fields.get(name, "") for name in ("cpu family", "model", "stepping")]
     name = fields.get("model name") or platform.processor() or platform.machine()
     return " ".join(filter(None, [name, "/".join(filter(None, numbers))]))

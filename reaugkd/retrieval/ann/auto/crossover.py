@@ -27,12 +27,7 @@ HORIZON = 10**10
 
 @dataclass(frozen=True)
 class SearchCost:
-    """Microseconds of a call at n entries: ``fixed + per_entry n + scale n^exponent``.
-
-    Attributes:
-        fixed, per_entry: of exact search.
-        scale, exponent: of a graph.
-    """
+    """Microseconds of a call at n entries: ``fixed + per_entry n``, or ``scale n^exponent``."""
 
     fixed: float = 0.0
     per_entry: float = 0.0
@@ -51,33 +46,22 @@ class SearchCost:
 
 def costs(candidates: Sequence[Candidate], batch: int) -> dict[str, SearchCost]:
     """The fitted cost of a call with ``batch`` queries, for each usable candidate."""
-    usable = {
-        candidate.spec: _times(candidate, batch) for candidate in candidates if candidate.usable
-    }
-    exponent = growth([times for spec, times in usable.items() if spec != "exact"])
+    usable = {c.spec: _times(c, batch) for c in candidates if c.usable}
+    graphs = [np.log(times) for spec, times in usable.items() if spec != "exact"]
+    slopes = [np.polyfit(sizes, times, 1)[0] for sizes, times in graphs]
+    exponent = float(np.clip(np.median(slopes), 0.0, MOST_GROWTH)) if slopes else 0.0
     return {
         spec: _line(*times) if spec == "exact" else _power(*times, exponent)
         for spec, times in usable.items()
     }
 
 
-def growth(graphs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
-    """The exponent that all graphs share: the median of their own, from sizes and times."""
-    slopes = [
-        np.polyfit(np.log(sizes), np.log(times), 1)[0]
-        for sizes, times in graphs
-        if len(set(sizes)) > 1
-    ]
-    return float(np.clip(np.median(slopes), 0.0, MOST_GROWTH)) if slopes else 0.0
-
-
 def crossover(models: Mapping[str, SearchCost]) -> int | None:
     """The largest size up to which exact is chosen, at most the horizon; None without a graph.
 
-    A line minus the least of the graphs is convex (they share an exponent below 1), so the sizes
-    at which exact is the faster lie in one piece, and beyond its end a graph wins for good. Below
-    its beginning, if it has one, only fixed costs of a call differ: exact, which never misses, is
-    chosen there too.
+    A line minus the least of the graphs is convex (they share an exponent below 1): the sizes at
+    which exact is the faster lie in one piece. Below its beginning, if it has one, only the fixed
+    costs of a call differ: exact, which never misses, is chosen there too.
     """
     graphs = [cost for spec, cost in models.items() if spec != "exact"]
     if not graphs:

@@ -84,8 +84,8 @@ def points(spec: str, dim: int, threads: int, sizes: tuple[int, ...]) -> list[Se
     growth of the times from one size to the next.
     """
     clusters = Clusters(dim)
-    vectors, queries = (unit_rows(clusters.draw(n, seed)[0]) for n, seed in
-                        ((max(sizes), 1), (QUERIES, 0)))  # fmt: skip
+    vectors = unit_rows(clusters.draw(max(sizes), seed=1)[0])
+    queries = unit_rows(clusters.draw(QUERIES, seed=0)[0])
     times = []
     for size in sizes:
         index = ann.make(spec, threads=threads, build_threads=cores())
@@ -95,15 +95,8 @@ def points(spec: str, dim: int, threads: int, sizes: tuple[int, ...]) -> list[Se
             truth = _Cosines(queries, vectors[:size])
             recall = tune(index, truth, TARGET, most=max(K, size // 4), refine=True).recall
         for batch in CALLS:
-            times.append(
-                SearchTime(
-                    size=size,
-                    batch=batch,
-                    microseconds=_call(index, queries, batch),
-                    effort=index.effort,
-                    recall=recall,
-                )
-            )
+            took = {"microseconds": _call(index, queries, batch), "effort": index.effort}
+            times.append(SearchTime(size=size, batch=batch, recall=recall, **took))
     return times
 
 
@@ -119,10 +112,7 @@ def _call(index: AnnIndex, queries: Vectors, batch: int) -> float:
         asked = queries[start : start + batch]
         flush.sum()
         began = time.perf_counter_ns()
-        if batch == 1:  # what the query path calls
-            index.nearest(asked, K)
-        else:
-            index.search(asked, K)
+        (index.nearest if batch == 1 else index.search)(asked, K)  # as the query path calls them
         times.append(time.perf_counter_ns() - began)
     return float(np.median(times[_WARM_UP:])) / 1e3
 

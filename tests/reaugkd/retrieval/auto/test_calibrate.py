@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -76,42 +74,21 @@ def test_whatever_changes_the_times_has_its_own_calibration(
     assert len({json.dumps(m.model_dump(), sort_keys=True) for m in count}) == 2
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "missing", "foreign", "schema"])
-def test_a_damaged_or_foreign_file_is_named_and_measured_again(
+@pytest.mark.parametrize("damage", ["truncated", "changed", "missing"])
+def test_a_damaged_file_is_named_and_measured_again(
     tmp_path: Path, count: list[Machine], damage: str
 ) -> None:
     expected = obtain(12, cache=tmp_path)
     path = kept(tmp_path)
     text = path.read_text()
-    if damage == "foreign":  # whole, but another machine's: its folder was renamed to ours
-        other = tmp_path / "other"
-        path.parent.rename(other)
-        obtain(13, cache=tmp_path)
-        kept(tmp_path).parent.rename(path.parent)
-    elif damage == "schema":
-        path.write_text('{"machine": {}, "measured": []}')
-        seal = json.loads((path.parent / "manifest.json").read_text())
-        from reaugkd.artifacts.store import checksum
-
-        seal["files"][path.name] = checksum(path)
-        (path.parent / "manifest.json").write_text(json.dumps(seal))
-    elif damage == "missing":
+    if damage == "missing":
         path.unlink()
     else:
         path.write_text(text[:-40] if damage == "truncated" else text.replace("3", "4", 1))
-    told, before = Told(), len(count)
+    told = Told()
     assert obtain(12, cache=tmp_path, reporter=told) == expected
-    assert len(count) == before + 1
-    (note,) = told.notes
-    assert str(path.parent) in note
-    assert obtain(12, cache=tmp_path, reporter=told) == expected
-    assert len(count) == before + 1
-
-
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match=f"cannot write to the cache {tmp_path / 'file'}"):
-        obtain(12, cache=tmp_path / "file")
+    assert len(count) == 2
+    assert str(path.parent) in "".join(told.notes)
 
 
 def test_the_cache_is_the_users_unless_one_is_named(
@@ -126,30 +103,6 @@ def test_the_cache_is_the_users_unless_one_is_named(
     assert default_cache() == tmp_path / "xdg" / "reaugkd"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache() == Path.home() / ".cache" / "reaugkd"
-
-
-def test_a_killed_calibration_leaves_no_half_file(tmp_path: Path) -> None:
-    """Killed while a candidate is measured: the next call measures and finds nothing in its way."""
-    code = (
-        "import sys, time; from pathlib import Path\n"
-        "from reaugkd.retrieval.ann.auto import calibrate\n"
-        "def forever(*_): Path(sys.argv[2]).touch(); time.sleep(60)\n"
-        "calibrate._in_a_process = forever\n"
-        "calibrate.obtain(12, cache=Path(sys.argv[1]))\n"
-    )
-    begun = tmp_path / "begun"
-    arguments = [sys.executable, "-c", code, str(tmp_path / "cache"), str(begun)]
-    process = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for _ in range(600):
-        if begun.exists():
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert begun.exists()
-    assert not list((tmp_path / "cache").rglob("calibration.json"))
-    assert obtain(12, cache=tmp_path / "cache") == obtain(12, cache=tmp_path / "cache")
-    assert not list((tmp_path / "cache").rglob("*.work"))
 
 
 def small(monkeypatch: pytest.MonkeyPatch, **libraries: str) -> Machine:
@@ -189,14 +142,6 @@ def test_a_candidate_that_dies_is_one_less(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(calibrate, "_in_a_process", lambda *_: dead)
     with pytest.raises(UserError, match="exact search cannot be calibrated: exit code 1"):
         calibrate.measure(machine, Silent())
-
-
-def test_a_candidate_that_takes_too_long_is_one_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = small(monkeypatch, exact="1")
-    monkeypatch.setattr(calibrate, "_PATIENCE_S", 0.01)
-    one = calibrate._in_a_process("exact", machine)
-    assert one.flaw == "took longer than 0.01 s"
-    assert not one.usable
 
 
 def test_candidates_are_registered_and_not_imported() -> None:

@@ -70,34 +70,11 @@ def test_at_the_crossover_exact_still_holds_and_one_entry_later_it_does_not(
         assert found["exact"](end + 1) > best[1]
 
 
-def test_without_a_graph_there_is_no_crossover_and_exact_is_chosen() -> None:
-    found = fitted(1, exact=exact)
-    assert crossover.crossover(found) is None
-    assert crossover.fastest(found, 10**9) == "exact"
-
-
-def test_a_graph_that_is_always_faster_leaves_nothing_to_exact() -> None:
-    found = fitted(1, exact=lambda n, b: 1000 + n, hnswlib=lambda n, b: 1.0)
-    assert crossover.crossover(found) == 0
-    assert crossover.fastest(found, 1) == "hnswlib"
-
-
 def test_between_two_batches_the_time_of_a_call_is_interpolated() -> None:
     at = {b: fitted(b, exact=exact, hnswlib=graph) for b in (8, 14, 32)}
     for spec, size in (("exact", 5_000), ("hnswlib", GRAPH_SIZES[0])):
         low, middle, high = (at[b][spec](size) for b in (8, 14, 32))
         assert middle == pytest.approx(0.75 * low + 0.25 * high)
-
-
-def test_beyond_the_largest_batch_a_call_grows_in_proportion() -> None:
-    for spec in ("exact", "hnswlib"):
-        one, four = (fitted(b, exact=exact, hnswlib=graph)[spec](9_000) for b in (32, 128))
-        assert four == pytest.approx(4 * one)
-
-
-def test_what_a_batch_shares_moves_the_crossover_up() -> None:
-    ends = [crossover.crossover(fitted(b, exact=exact, hnswlib=graph)) for b in (1, 8, 20, 32)]
-    assert ends == sorted(set(ends))
 
 
 def test_graphs_share_one_growth_and_keep_their_levels() -> None:
@@ -114,13 +91,6 @@ def test_graphs_share_one_growth_and_keep_their_levels() -> None:
     assert found["faiss"](middle) == pytest.approx(40.0)
 
 
-def test_growth_is_kept_below_that_of_exact_search() -> None:
-    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e-3 * n**2)
-    assert found["hnswlib"].exponent == MOST_GROWTH
-    found = fitted(1, exact=exact, hnswlib=lambda n, b: 1e6 / n)
-    assert found["hnswlib"].exponent == 0
-
-
 @given(st.lists(st.floats(1, 1e6), min_size=3, max_size=3))
 def test_exact_search_grows_whatever_was_measured(times: list[float]) -> None:
     by_size = dict(zip((1_000, 4_000, 16_000), times, strict=True))
@@ -134,8 +104,3 @@ def test_a_candidate_that_misses_the_recall_has_no_cost() -> None:
     found = crossover.costs(calibration(more=(short,)).measured, 1)
     assert set(found) == {"exact", "hnswlib"}
     assert short.flaw == "reaches a recall of 0.980, not 0.99"
-
-
-def test_costs_are_written_as_they_are_computed() -> None:
-    assert str(SearchCost(fixed=15.25, per_entry=0.125)) == "15.25 + 0.125 n"
-    assert str(SearchCost(scale=10.5, exponent=0.25)) == "10.5 n^0.25"
