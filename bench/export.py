@@ -20,7 +20,6 @@ from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
-from reaugkd.retrieval.sweep import Grid
 
 
 def find(
@@ -87,8 +86,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     if result is None:
         raise UserError(f"{cell.label} is no retrieval cell")
     pipeline = workbench.pipeline(cell.config)
-    grid = Grid(tuple(result.ks), tuple(result.betas), tuple(result.taus))
-    retrieval = Retrieval(pipeline, cell.base, grid, result.search.target)
+    retrieval = Retrieval(pipeline, cell.base)
     index, _ = retrieval.built(result.backend)
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(

@@ -36,7 +36,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Cell]:
         for method in config.methods:
             reason = pipeline.unsupported(method)
             for seed in config.seeds:
-                identity = identities.of_training(pipeline, method, seed)
+                identity = identities.of(pipeline, "training", method, seed)
                 student = Cell.of(identity, config, method=method, seed=seed, skip=reason)
                 cells.append(student)
                 if pipeline.queries(method):
@@ -90,7 +90,7 @@ def _retrievals(
         # A cell is of a backend that is named: the same one on whatever machine it is run.
         spec = workbench.resolved(asked, base.entries(rows), widths["student"])
         cell = Cell.of(
-            identities.of_retrieval(pipeline, base, spec),
+            identities.of(pipeline, "retrieval", base.method, base.seed, base, spec),
             config,
             backend=spec,
             asked=asked if asked != spec else None,
@@ -105,6 +105,6 @@ def _retrievals(
 
 def _controls(pipeline: TaskPipeline, student: Cell) -> Iterator[Cell]:
     if student.config.retrieval.controls:
-        identity = identities.of_control(pipeline, student.method, student.seed)
+        identity = identities.of(pipeline, "control", student.method, student.seed)
         names = {"method": student.method, "seed": student.seed, "needs": student.key}
         yield Cell.of(identity, student.config, skip=student.skip, **names)

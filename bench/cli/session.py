@@ -32,15 +32,6 @@ from reaugkd.artifacts.cache import default_cache
 class Session:
     """Plans at once, so that every mistake in the settings or the data shows before work begins.
 
-    Args:
-        settings: of the run.
-        preset: name of the preset that they come from.
-        store: where the run is written.
-        cache: where expensive steps are kept; None is the default cache.
-        command: the command line, for provenance.
-        workers: how many processes.
-        overwrite: what to do about cells that have a record.
-
     Raises:
         UserError: the first mistake.
     """
