@@ -41,10 +41,8 @@ class Activity:
 
     Attributes:
         key: of the cell under way.
-        began: when it began.
         shared: seconds of it for what other cells of the task need too.
         reused, made: kinds of the artefacts that it found in the cache, and that it made.
-        stage: under way.
     """
 
     key: str | None = None
@@ -56,13 +54,9 @@ class Activity:
 
 
 class Desk:
-    """A listener that hands on what its process does.
+    """A listener that hands on lines worth keeping, and what its process does when it changes.
 
-    Args:
-        write: takes lines worth keeping.
-        show: takes the activity whenever it changes, progress no more often than need be.
-        lines: whether a stage that has ended is worth a line.
-        clock: tells the time.
+    With ``lines`` a stage that has ended is worth a line.
     """
 
     def __init__(

@@ -76,10 +76,7 @@ class Pace:
         return sum(rates) / len(rates) * work.size
 
     def left(self, running: Mapping[str, float], parallel: int = 1) -> Left | None:
-        """How long what is left takes, so many at a time; None while nothing is known of it.
-
-        ``running`` says for how many seconds some are under way.
-        """
+        """How long what is left takes; some is ``running`` for so many seconds already."""
         waiting = dict(self._waiting)
         expected = {work: self.expected(work) for work in {*waiting.values()}}
         seconds = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.progress.course import Course
-from bench.progress.desk import CLOCK, Activity, Clock, Desk
+from bench.progress.desk import CLOCK, Activity, Desk
 from bench.progress.lines import duration, figures
 
 PER_SECOND = 4
@@ -21,13 +21,10 @@ PER_SECOND = 4
 
 
 class View:
-    """Shows what all processes do and, once a run has begun, its course.
+    """Shows what all processes do (0 is this one) and, once a run has begun, its course.
 
     A terminal that cannot move its cursor gets the lines of a pipe. Outside of a run the view is
     there only while a stage is.
-
-    Attributes:
-        activities: process id (0: this one) -> what it does.
     """
 
     def __init__(self, console: Console) -> None:
@@ -60,15 +57,12 @@ class View:
     def _open(self) -> None:
         if self._live is None and not self.lines:
             self._live = Live(
-                self,
-                console=self.console,
-                refresh_per_second=PER_SECOND,
-                transient=True,
+                self, console=self.console, refresh_per_second=PER_SECOND, transient=True
             )
             self._live.start()
 
     def __rich__(self) -> RenderableType:
-        return drawn(self._course, self.activities)
+        return Group(*parts(self._course, self.activities.values(), CLOCK()))
 
     def close(self) -> None:
         """Take the view away and give the cursor back."""
@@ -82,16 +76,10 @@ def reporter(console: Console) -> Desk:
     return View(console).desk()
 
 
-def drawn(
-    course: Course | None, activities: Mapping[int, Activity], clock: Clock = CLOCK
-) -> RenderableType:
-    """The view, never wider than its terminal; what is too high is cut by :class:`Live`."""
-    return Group(*_parts(course, [a for a in activities.values() if a.stage or a.key], clock()))
-
-
-def _parts(
-    course: Course | None, activities: list[Activity], now: float
+def parts(
+    course: Course | None, activities: Iterable[Activity], now: float
 ) -> Iterator[RenderableType]:
+    """The view, never wider than its terminal; what is too high is cut by :class:`Live`."""
     if course:
         total, done = len(course.todo), course.counts.total()
         cells = Text(f"{done} done, {total - done} left, ")

@@ -16,7 +16,7 @@ from bench.cell import Cell
 from bench.progress.course import Course
 from bench.progress.desk import EVERY, Activity, Desk, RunningStage
 from bench.progress.eta import TEACHER, Left, Work, teacher_of
-from bench.progress.live import View, drawn
+from bench.progress.live import View, parts
 from bench.records.run import Record
 from tests.bench import runs
 from tests.bench.report import factory
@@ -169,10 +169,10 @@ def course(planned: list[Cell]) -> Course:
 
 def lines(course: Course, planned: list[Cell], workers: int, columns: int) -> list[str]:
     stage = RunningStage("epoch 1/3", 3301, "rows", 0.0, 640, {"soft": 0.5, "hard": 0.25})
-    busy = {at: Activity(cell.key, stage=stage) for at, cell in enumerate(planned[:workers])}
+    busy = [Activity(cell.key, stage=stage) for cell in planned[:workers]]
     console = Console(width=columns, height=40, force_terminal=True, color_system=None)
     with console.capture() as captured:
-        console.print(drawn(course, busy, clock=lambda: 2.0))
+        console.print(*parts(course, busy, now=2.0), sep="\n")
     return captured.get().splitlines()
 
 
