@@ -51,15 +51,7 @@ def run_in_pool(
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
 
-    Args:
-        cells: the cells.
-        cache: where expensive steps are kept.
-        store: where the records go.
-        command: the command line, for provenance.
-        done: told of every record as soon as it is written.
-        workers: number of processes.
-        threads: of torch, per process.
-        view: is told what the workers do.
+    ``done`` is told of every record as soon as it is written, ``view`` of what the workers do.
 
     Raises:
         StoreError: if a record cannot be written.

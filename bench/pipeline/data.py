@@ -29,12 +29,7 @@ MINI = "mini"
 
 
 class TaskRows:
-    """The rows of one task.
-
-    Args:
-        config: resolved for this task.
-        artifacts: where token ids are kept.
-    """
+    """The rows of the one task that ``config`` is resolved for; ``artifacts`` keeps token ids."""
 
     def __init__(self, config: RunConfig, artifacts: ArtifactStore) -> None:
         self.config, self.artifacts = config, artifacts

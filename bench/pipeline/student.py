@@ -34,14 +34,7 @@ from reaugkd.training.loop import TrainingSummary, distil
 
 
 class TaskPipeline:
-    """The steps for one task.
-
-    Args:
-        config: resolved for this task (:func:`bench.settings.resolve`).
-        artifacts: where steps are kept.
-        reporter: told of progress.
-        stamp: provenance of what is made now, kept with teachers and students.
-    """
+    """The steps for the one task that ``config`` is resolved for; ``artifacts`` keeps them."""
 
     def __init__(
         self, config: RunConfig, artifacts: ArtifactStore, reporter: Reporter, stamp: Stamp
@@ -164,11 +157,8 @@ class TaskPipeline:
     def check_models(self, *, taught: bool) -> dict[str, int]:
         """Build the models, untrained, so that what does not fit shows before anything trains.
 
-        Args:
-            taught: whether a method needs the teacher.
-
         Returns:
-            Width of the embedding of ``student`` and, where it is needed, ``teacher``.
+            Width of the embedding of ``student`` and, where it is ``taught``, ``teacher``.
 
         Raises:
             ModelError: a model that cannot be loaded, has a head for other labels, a smaller
@@ -243,10 +233,7 @@ def cost_of(
 ) -> dict[str, Any]:
     """What a student cost in examples and seconds, see :class:`bench.records.run.Cost`.
 
-    Args:
-        result: of the student's own training.
-        stages: what ran before it, as ``Context.stages`` keeps it.
-        cached: rows of ``fit`` whose signals the method took from the cache.
+    ``stages`` ran before its own training, ``cached`` rows of ``fit`` have signals from the cache.
     """
     student = result.work["student"]
     others = [work for name, work in result.work.items() if name != "student"] + [*stages]

@@ -39,15 +39,7 @@ class TeacherFloorError(UserError):
 
 
 class TaskTeacher:
-    """The teacher of one task and what it says of every row.
-
-    Args:
-        config: resolved for this task.
-        rows: the rows it learns from and speaks about.
-        artifacts: where it is kept.
-        reporter: told of progress.
-        stamp: provenance of what is made now, kept with the teacher.
-    """
+    """The teacher of one task and what it says of every one of its ``rows``."""
 
     def __init__(
         self,

@@ -33,13 +33,7 @@ Result = dict[str, Any]
 
 
 class Workbench:
-    """Runs cells in this process; the pipeline of a task is shared by its cells.
-
-    Args:
-        artifacts: where expensive steps are kept.
-        reporter: told of progress.
-        command: the command line, for provenance.
-    """
+    """Runs cells in this process; the pipeline of a task is shared by its cells."""
 
     def __init__(self, artifacts: ArtifactStore, reporter: Reporter, command: str) -> None:
         self._artifacts, self._reporter, self._command = artifacts, reporter, command
@@ -62,8 +56,8 @@ class Workbench:
 
     def resolved(self, spec: str, size: int, dim: int) -> str:
         """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""
-        places: dict[str, Any] = {"cache": self._artifacts.root, "reporter": self._reporter}
-        return auto.resolve(spec, size, dim, **places)
+        cache = self._artifacts.root
+        return auto.resolve(spec, size, dim, cache=cache, reporter=self._reporter)
 
     def run(self, cell: Cell) -> tuple[Record, Arrays]:
         """The cell's record (of a failure too) and the arrays to keep beside it."""
@@ -80,16 +74,10 @@ class Workbench:
             result, arrays = work(cell)
             outcome = {"status": "ok", **result}
         except Exception as error:  # noqa: BLE001  see below
-            # Any failure of one cell is recorded, so that the rest of the matrix goes on; a user
-            # error needs no traceback, its message says what to mend.
-            reason = str(error).strip() or type(error).__name__
-            if not isinstance(error, UserError):
-                reason = f"{type(error).__name__}: {reason}"
-            outcome = {
-                "status": "failed",
-                "reason": reason.splitlines()[0],
-                "traceback": traceback.format_exc(),
-            }
+            # Any failure of one cell is recorded, so that the rest of the matrix goes on.
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            reason = kind + (str(error).strip() or type(error).__name__).splitlines()[0]
+            outcome = {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
         return self._record(cell, outcome, time.perf_counter() - began, load), arrays
 
     def _check(self, cell: Cell) -> None:
