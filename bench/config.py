@@ -18,6 +18,14 @@ TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def _require_distinct(self, *names: str) -> None:
+        for name in names:
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"{name} is empty: at least one is needed")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
+
 
 class DataConfig(_Checked):
     """Where rows come from and how they are divided and tokenised."""
@@ -91,12 +99,7 @@ class RetrievalConfig(_Checked):
 
     @model_validator(mode="after")
     def _grid(self) -> Self:
-        for name in ("ann", "k", "beta", "tau", "keys", "values", "share", "control"):
-            values = getattr(self, name)
-            if not values:
-                raise ValueError(f"{name} is empty: at least one value is needed")
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
+        self._require_distinct("ann", "k", "beta", "tau", "keys", "values", "share", "control")
         if min(self.k) < 1:
             raise ValueError(f"k must be at least 1, not {min(self.k)}")
         if not (min(self.beta) >= 0 and max(self.beta) <= 1):
@@ -142,13 +145,8 @@ class RunConfig(_Checked):
     )
 
     @model_validator(mode="after")
-    def _seeds(self) -> Self:
-        for name in ("methods", "tasks", "seeds"):
-            values = getattr(self, name)
-            if not values:
-                raise ValueError(f"{name} is empty: at least one is needed")
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
+    def _matrix(self) -> Self:
+        self._require_distinct("methods", "tasks", "seeds")
         return self
 
     def base(self, method: str) -> str:

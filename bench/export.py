@@ -20,36 +20,32 @@ from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
-from reaugkd.retrieval.sweep import Grid
 
 
 def find(
     store: Store, workbench: Workbench, wanted: dict[str, Any], *, any_backend: bool = False
 ) -> tuple[Cell, Record]:
-    """The one finished retrieval cell of a run that fits.
+    """The one finished retrieval cell of a run whose fields are those ``wanted``; None fits all.
 
-    Args:
-        store: the run.
-        workbench: where its steps are found again.
-        wanted: fields of the cell (task, method, seed, backend, keys, values,
-            share); None fits all.
-        any_backend: cells that differ in their backend alone are one: the first is taken.
+    With ``any_backend`` cells that differ in their backend alone are one: the first is taken.
 
     Raises:
         StoreError: if the run is damaged, or none or several cells fit.
     """
-    try:
-        stored = store.read_run().get("tasks", {})
-        configs = {
-            name: RunConfig.model_validate(config)
-            for name, config in stored.items()
-            if wanted.get("task") in (None, name)
-        }
-    except ValidationError as error:
-        raise StoreError(f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}") from error
-    if wanted.get("backend") is not None:  # the libraries of the others need not be here
-        configs = {n: narrowed(config, wanted["backend"]) for n, config in configs.items()}
     fields = {name: value for name, value in wanted.items() if value is not None}
+    configs = {}
+    for task, stored in store.read_run().get("tasks", {}).items():
+        try:
+            config = RunConfig.model_validate(stored)
+        except ValidationError as error:
+            message = f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}"
+            raise StoreError(message) from error
+        if "backend" in fields:  # the libraries of the others need not be here
+            specs = [s for s in config.retrieval.ann if ann.canonical(s) == fields["backend"]]
+            retrieval = config.retrieval.model_copy(update={"ann": tuple(specs)})
+            config = config.model_copy(update={"retrieval": retrieval})
+        if fields.get("task") in (None, task):
+            configs[task] = config
     fitting = [
         cell
         for cell in plan.make(configs, workbench)
@@ -70,13 +66,6 @@ def find(
     return fitting[0], record
 
 
-def narrowed(config: RunConfig, backend: str) -> RunConfig:
-    """``config`` with ``backend`` alone, if it is among its backends."""
-    specs = tuple(s for s in config.retrieval.ann if ann.canonical(s) == backend)
-    retrieval = config.retrieval.model_copy(update={"ann": specs})
-    return config.model_copy(update={"retrieval": retrieval})
-
-
 def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAugmentedClassifier:
     """The classifier of a finished retrieval cell, with the setting chosen on held-out rows.
 
@@ -87,8 +76,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     if result is None:
         raise UserError(f"{cell.label} is no retrieval cell")
     pipeline = workbench.pipeline(cell.config)
-    grid = Grid(tuple(result.ks), tuple(result.betas), tuple(result.taus))
-    retrieval = Retrieval(pipeline, cell.base, grid, result.search.target)
+    retrieval = Retrieval(pipeline, cell.base)
     index, _ = retrieval.built(result.backend)
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(

@@ -36,26 +36,23 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Cell]:
         for method in config.methods:
             reason = pipeline.unsupported(method)
             for seed in config.seeds:
-                identity = identities.of_training(pipeline, method, seed)
+                identity = identities.of(pipeline, "training", method, seed)
                 student = Cell.of(identity, config, method=method, seed=seed, skip=reason)
                 cells.append(student)
                 if pipeline.queries(method):
                     cells += _retrievals(pipeline, student, specs, widths, workbench)
-                    cells += _controls(pipeline, student)
-    _require_distinct(cells)
-    return cells
-
-
-def _require_distinct(cells: list[Cell]) -> None:
-    """Raise UserError if two names stand for the very same cell."""
+                    if config.retrieval.controls:
+                        names = {"method": method, "seed": seed, "needs": student.key}
+                        identity = identities.of(pipeline, "control", method, seed)
+                        cells.append(Cell.of(identity, config, skip=reason, **names))
     labels: dict[str, str] = {}
     for cell in cells:
-        if cell.key in labels:
+        if (label := labels.setdefault(cell.key, cell.label)) != cell.label:
             raise UserError(
-                f"'{labels[cell.key]}' and '{cell.label}' are the same: give the variant settings "
-                "of its own, or leave one out"
+                f"'{label}' and '{cell.label}' are the same: give the variant settings of its own, "
+                "or leave one out"
             )
-        labels[cell.key] = cell.label
+    return cells
 
 
 def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[str, int]:
@@ -90,7 +87,7 @@ def _retrievals(
         # A cell is of a backend that is named: the same one on whatever machine it is run.
         spec = workbench.resolved(asked, base.entries(rows), widths["student"])
         cell = Cell.of(
-            identities.of_retrieval(pipeline, base, spec),
+            identities.of(pipeline, "retrieval", base.method, base.seed, base, spec),
             config,
             backend=spec,
             asked=asked if asked != spec else None,
@@ -101,10 +98,3 @@ def _retrievals(
         if cell.key not in keys:  # auto may stand for another of the backends
             keys.add(cell.key)
             yield cell
-
-
-def _controls(pipeline: TaskPipeline, student: Cell) -> Iterator[Cell]:
-    if student.config.retrieval.controls:
-        identity = identities.of_control(pipeline, student.method, student.seed)
-        names = {"method": student.method, "seed": student.seed, "needs": student.key}
-        yield Cell.of(identity, student.config, skip=student.skip, **names)

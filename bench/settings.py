@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -97,14 +96,8 @@ def assignment(text: str) -> Tree:
     return dict(tree)
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """A run's configuration, and what it is for each of its tasks.
-
-    Attributes:
-        whole: as it is recorded; its ``task`` table still stands apart.
-        tasks: task -> the configuration with what differs for it already in place.
-    """
+class Resolved(NamedTuple):
+    """A run's configuration as it is recorded, and what it is for each of its tasks."""
 
     whole: RunConfig
     tasks: Mapping[str, RunConfig]
@@ -136,7 +129,9 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
     _check_folders(tasks)
-    _check_backends(tasks)
+    for spec in dict.fromkeys(spec for config in tasks.values() for spec in config.retrieval.ann):
+        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
+            ann.make(spec)  # raises without its library, or for parameters that it does not take
     return Resolved(whole, tasks)
 
 
@@ -153,13 +148,6 @@ def _check_folders(tasks: Mapping[str, RunConfig]) -> None:
             folder_of(get_task(task), config.data.dir)
 
 
-def _check_backends(tasks: Mapping[str, RunConfig]) -> None:
-    """Raise UserError if a backend has no library here, or parameters that it does not take."""
-    for spec in dict.fromkeys(spec for config in tasks.values() for spec in config.retrieval.ann):
-        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
-            ann.make(spec)
-
-
 def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
     """``layer`` with methods and tasks in their registered spelling."""
     tree = dict(layer)
@@ -167,17 +155,16 @@ def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
     def method(name: str) -> str:
         return name if name in variants else METHODS.resolve(name)
 
-    for name, canonical in (("methods", method), ("tasks", _task_name)):
+    def task(name: str) -> str:
+        return get_task(name).name
+
+    for name, canonical in (("methods", method), ("tasks", task)):
         if isinstance(tree.get(name), list | tuple):
             tree[name] = [canonical(str(value)) for value in tree[name]]
-    for name, canonical in (("settings", METHODS.resolve), ("task", _task_name)):
+    for name, canonical in (("settings", METHODS.resolve), ("task", task)):
         if isinstance(tree.get(name), Mapping):
             tree[name] = {canonical(key): value for key, value in tree[name].items()}
     return tree
-
-
-def _task_name(name: str) -> str:
-    return get_task(name).name
 
 
 def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
@@ -196,16 +183,12 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
             raise SettingError(f"setting 'variant.{name}.method': did you mean '{base}'?")
         check(METHODS[base].Settings, config.settings_of(name), f"variant.{name}.settings.")
     if config.ablation is not None:
-        _same_distillation(config, config.ablation)
+        _require_same_distillation(config)
     return config
 
 
-def _same_distillation(config: RunConfig, ablation: str) -> None:
-    """In an ablation, kd must be what reaugkd is without its alignment, and nothing else.
-
-    Raises:
-        SettingError: naming the settings that differ.
-    """
+def _require_same_distillation(config: RunConfig) -> None:
+    """In an ablation, kd must be what reaugkd is without its alignment, and nothing else."""
     compared = [name for name in config.methods if config.base(name) in ("kd", "reaugkd")]
     settings = {
         name: METHODS[config.base(name)].Settings.model_validate(config.settings_of(name))
@@ -217,8 +200,8 @@ def _same_distillation(config: RunConfig, ablation: str) -> None:
             if first != other:
                 raise SettingError(
                     f"setting '{name}.{field}' = {other}: {compared[0]}.{field} is {first}, but "
-                    f"ablation '{ablation}' compares the two, so nothing but the alignment may "
-                    "differ: give both the same"
+                    f"ablation '{config.ablation}' compares the two, so nothing but the alignment "
+                    "may differ: give both the same"
                 )
 
 

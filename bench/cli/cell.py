@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from reaugkd.errors import UserError
-
-if TYPE_CHECKING:
-    from bench.records.run import Record
 
 
 @click.command()
@@ -23,27 +19,12 @@ def cell(cell_file: Path, store: Path, cache: Path) -> None:
     Example: bench run --dry-run --cells cells/ writes such files; then, on any machine,
     python -m bench.cell cells/KEY.json --store results/runs/NAME --cache CACHE
     """
-    try:
-        record = run_file(cell_file, store, cache)
-    except UserError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{record.status}: {record.key} {record.reason or ''}".rstrip())
-    raise SystemExit(0 if record.status == "ok" else 1)
-
-
-def run_file(cell_file: Path, folder: Path, cache: Path) -> Record:
-    """Run the cell in ``cell_file`` and write its record into the run in ``folder``.
-
-    Raises:
-        StoreError: if the file does not hold a cell.
-    """
     from bench.cell import Cell
-    from bench.records.store import Store, StoreError
 
     try:
-        cell = Cell.model_validate_json(cell_file.read_text(encoding="utf-8"))
+        planned = Cell.model_validate_json(cell_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{cell_file} holds no cell: {error}") from error
+        raise click.ClickException(f"{cell_file} holds no cell: {error}") from error
 
     from reaugkd.models import threads
 
@@ -52,19 +33,24 @@ def run_file(cell_file: Path, folder: Path, cache: Path) -> Record:
 
     from bench.executors.quiet import quieten
     from bench.pipeline.workbench import Workbench
+    from bench.records.store import Store
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.reporter import Silent
 
-    if cell.config.threads is not None:
-        torch.set_num_threads(cell.config.threads)
+    if planned.config.threads is not None:
+        torch.set_num_threads(planned.config.threads)
     quieten()
-    store = Store(folder)
-    store.create()
+    run = Store(store)
     command = f"python -m bench.cell {cell_file.name}"
-    workbench = Workbench(ArtifactStore(cache, Silent()), Silent(), command)
-    record, arrays = workbench.run(cell)
-    store.write(record, arrays)
-    return record
+    try:
+        run.create()
+        workbench = Workbench(ArtifactStore(cache, Silent()), Silent(), command)
+        record, arrays = workbench.run(planned)
+        run.write(record, arrays)
+    except UserError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{record.status}: {record.key} {record.reason or ''}".rstrip())
+    raise SystemExit(0 if record.status == "ok" else 1)
 
 
 if __name__ == "__main__":

@@ -38,21 +38,11 @@ def ls(what: str | None, verbose: bool) -> None:
     for name in [what.lower()] if what else LISTS:
         show(LISTS[name]())
         if verbose and name == "methods":
-            show(*map(settings, METHODS))
+            show(*map(_of_method, METHODS))
 
 
-def methods() -> Table:
-    """The distillation methods."""
-    return _registry("Methods", METHODS)
-
-
-def ann() -> Table:
-    """The ANN backends."""
-    return _registry("ANN backends", BACKENDS)
-
-
-def tasks() -> Table:
-    """The tasks of all suites."""
+def _tasks() -> Table:
+    columns = ("name", "title", "suite", "input", "classes", "metrics", "selects on")
     rows = tuple(
         (
             task.name,
@@ -65,18 +55,7 @@ def tasks() -> Table:
         )
         for task in TASKS.values()
     )
-    columns = ("name", "title", "suite", "input", "classes", "metrics", "selects on")
     return Table("Tasks", columns, rows, labels=len(columns))
-
-
-def presets() -> Table:
-    """The shipped settings."""
-    return _shipped("Presets", "preset")
-
-
-def ablations() -> Table:
-    """What ``bench run --ablation`` takes."""
-    return _shipped("Ablations", "ablation")
 
 
 def _shipped(title: str, kind: str) -> Table:
@@ -84,17 +63,25 @@ def _shipped(title: str, kind: str) -> Table:
     return Table(title, ("name", "summary"), rows, labels=2)
 
 
+def _registry(title: str, registry: Registry[Any]) -> Table:
+    rows = []
+    for name in registry:
+        entry = registry.entry(name)
+        installed = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
+        rows.append((name, installed, entry.summary))
+    return Table(title, ("name", "installed", "summary"), tuple(rows), labels=3)
+
+
 LISTS: dict[str, Callable[[], Table]] = {
-    "methods": methods,
-    "tasks": tasks,
-    "ann": ann,
-    "presets": presets,
-    "ablations": ablations,
+    "methods": lambda: _registry("Methods", METHODS),
+    "tasks": _tasks,
+    "ann": lambda: _registry("ANN backends", BACKENDS),
+    "presets": lambda: _shipped("Presets", "preset"),
+    "ablations": lambda: _shipped("Ablations", "ablation"),
 }
 
 
-def settings(method: str) -> Table:
-    """Every setting of ``method``, nested ones by their dotted name; imports the method."""
+def _of_method(method: str) -> Table:
     rows = tuple(_settings(METHODS[method].Settings, f"{method}."))
     columns = ("setting", "default", "allowed", "meaning", "source")
     notes = () if rows else ("nothing to set",)
@@ -114,15 +101,10 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
 
 def _allowed(info: FieldInfo) -> str:
     """Its type or choices, with the bounds of a number."""
-    kind = _kind(info.annotation)
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    bounds = [
-        f"{sign} {getattr(rule, name):g}"
-        for rule in info.metadata
-        for name, sign in signs.items()
-        if hasattr(rule, name)
-    ]
-    return " ".join([kind, ", ".join(bounds)]).strip()
+    rules = [(rule, name) for rule in info.metadata for name in signs if hasattr(rule, name)]
+    bounds = ", ".join(f"{signs[name]} {getattr(rule, name):g}" for rule, name in rules)
+    return f"{_kind(info.annotation)} {bounds}".strip()
 
 
 def _kind(annotation: Any) -> str:
@@ -138,12 +120,3 @@ def _kind(annotation: Any) -> str:
     if inner:
         return " | ".join(map(_kind, inner))
     return getattr(annotation, "__name__", None) or str(annotation)
-
-
-def _registry(title: str, registry: Registry[Any]) -> Table:
-    rows = []
-    for name in registry:
-        entry = registry.entry(name)
-        installed = "yes" if entry.installed else f"pip install 'reaugkd[{entry.extra or name}]'"
-        rows.append((name, installed, entry.summary))
-    return Table(title, ("name", "installed", "summary"), tuple(rows), labels=3)

@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one subcommand; a name that does not exist is an error of its own."""
+        """Import one subcommand."""
         return COMMANDS[cmd_name]
 
     def resolve_command(
@@ -77,16 +77,12 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _dashes(token: str) -> str:
-    return token.replace("_", "-")
-
-
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "token_normalize_func": _dashes,
+        "token_normalize_func": lambda token: token.replace("_", "-"),
         "max_content_width": 100,
     },
 )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bench.cli.command import command
-
-if TYPE_CHECKING:
-    from bench.merge import Merge
 
 EXAMPLES = """
 \b
@@ -40,38 +37,22 @@ def merge(into: Path, runs: tuple[str, ...], prefer: Any, dry_run: bool) -> int:
     So are two cells that a report could not tell apart, e.g. one method with two learning rates.
     The same command again copies only what is new.
     """
-    from bench.merge import merge as write
-    from bench.merge import preview
+    from bench import merge as merging
     from bench.report.files import find
 
-    folders = [find(run) for run in runs]
+    work = merging.preview if dry_run else merging.merge
+    done = work(into, [find(run) for run in runs], command=command(), prefer=prefer)
+    lines = [f"settings differ: {difference}" for difference in done.differences]
+    lines += [f"conflict, {c.taken} is taken: {c.text}" for c in done.conflicts]
+    click.echo("".join(f"{line}\n" for line in [*lines, *done.notes]), nl=False)
+    for problem in done.problems:
+        click.echo(f"{problem.path} is passed over: {problem.reason}", err=True)
+    copied, waiting = len(done.todo), done.waiting
+    click.echo(
+        f"{into}: {len(done.cells)} cells: {copied} {'would be ' if dry_run else ''}copied, "
+        f"{len(done.cells) - copied - waiting} there already, {waiting} without a record in any run"
+    )
     if dry_run:
-        planned = preview(into, folders, command=command(), prefer=prefer)
-        _tell(planned, "would be ")
-        return 1 if planned.conflicts and prefer is None else 0
-    _tell(write(into, folders, command=command(), prefer=prefer), "")
+        return 1 if done.conflicts and prefer is None else 0
     click.echo(f"bench report {into}")
     return 0
-
-
-def _tell(merge: Merge, would: str) -> None:
-    """What there is to know; files that could not be used go to standard error."""
-    from bench.cli.console import show
-    from bench.report.table import Table
-
-    if merge.differences:
-        columns = ("setting", *merge.differences[0].runs)
-        rows = tuple((setting.setting, *setting.values) for setting in merge.differences)
-        show(Table("Settings that differ between the runs", columns, rows, len(columns)))
-    if merge.conflicts:
-        names = ("cell", "taken", "not taken", "what differs")
-        rows = tuple((c.cell, c.taken, c.other, c.what) for c in merge.conflicts)
-        show(Table("Cells on which the runs contradict each other", names, rows, len(names)))
-    for note in merge.notes:
-        click.echo(note)
-    for problem in merge.problems:
-        click.echo(f"{problem.path} is passed over: {problem.reason}", err=True)
-    click.echo(
-        f"{merge.folder}: {len(merge.cells)} cells: {len(merge.todo)} {would}copied, {merge.kept} "
-        f"there already, {merge.waiting} without a record in any run"
-    )

@@ -129,36 +129,40 @@ def run_store(config: RunConfig, preset: str, out: Path | None) -> Store:
     return store
 
 
+PATHS = {
+    "ann": "retrieval.ann",
+    "k": "retrieval.k",
+    "beta": "retrieval.beta",
+    "tau": "retrieval.tau",
+    "retrieval": "retrieval.methods",
+    "teacher": "teacher.model",
+    "student": "student.model",
+    "data_dir": "data.dir",
+    "limit": "data.limit",
+    **{flag: flag for flag in ("methods", "tasks", "seeds", "device", "threads")},
+}
+"""Flag -> the setting that it sets."""
+
+
 def flags(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that the flags set, as a tree."""
     from baselines import METHODS
     from reaugkd.models.spec import ModelSpec
 
     tree: dict[str, Any] = {}
-
-    def put(value: Any, *path: str) -> None:
+    for flag, path in PATHS.items():
+        value = options[flag]
         if value is None or value in ((), []):
-            return
+            continue
+        if flag in ("teacher", "student"):
+            value = ModelSpec.parse(value).model_dump(exclude_none=True)
+        elif flag == "methods" and value == ["all"]:
+            value = list(METHODS)
+        elif flag == "data_dir":
+            value = os.fspath(value)
+        *above, name = path.split(".")
         below = tree
-        for name in path[:-1]:
-            below = below.setdefault(name, {})
-        below[path[-1]] = value
-
-    methods = options["methods"]
-    put(list(METHODS) if methods == ["all"] else methods, "methods")
-    put(options["tasks"], "tasks")
-    put(options["ann"], "retrieval", "ann")
-    for name in ("k", "beta", "tau"):
-        put(options[name], "retrieval", name)
-    put(options["retrieval"], "retrieval", "methods")
-    put(options["seeds"], "seeds")
-    for name in ("teacher", "student"):
-        if options[name]:
-            spec = ModelSpec.parse(options[name])
-            put(spec.model_dump(exclude_none=True), name, "model")
-    if options["data_dir"] is not None:
-        put(os.fspath(options["data_dir"]), "data", "dir")
-    put(options["limit"], "data", "limit")
-    put(options["device"], "device")
-    put(options["threads"], "threads")
+        for part in above:
+            below = below.setdefault(part, {})
+        below[name] = value
     return tree

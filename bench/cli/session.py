@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from bench import plan
 from bench.cell import Cell
-from bench.cli import planned
 from bench.executors import here, pool
 from bench.executors.groups import Overwrite, left
 from bench.executors.quiet import quieten, terminable
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
-from bench.progress import eta, live
+from bench.progress import eta
 from bench.progress.course import Course
-from bench.progress.lines import outcome, remaining
+from bench.progress.desk import Activity
+from bench.progress.lines import outcome
+from bench.progress.live import View
 from bench.records import provenance
+from bench.records.base import percent
 from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
@@ -28,15 +30,6 @@ from reaugkd.models import threads
 
 class Session:
     """Plans at once, so that every mistake in the settings or the data shows before work begins.
-
-    Args:
-        settings: of the run.
-        preset: name of the preset that they come from.
-        store: where the run is written.
-        cache: where expensive steps are kept; None is the default cache.
-        command: the command line, for provenance.
-        workers: how many processes.
-        overwrite: what to do about cells that have a record.
 
     Raises:
         UserError: the first mistake.
@@ -63,24 +56,47 @@ class Session:
         self.settings, self.config, self.preset = settings, settings.whole, preset
         self.command, self.workers, self.store = command, workers, store
         self.cache = (cache or default_cache()).expanduser()
-        self.display = live.display(self.console)
-        self.desk = self.display.desk()
+        self.view = View(self.console)
+        self.desk = self.view.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
         try:
             self.planned = plan.make(settings.tasks, self.workbench)
         finally:
-            self.display.close()  # `auto` is measured for a plan, and Ctrl-C may come then
+            self.view.close()  # `auto` is measured for a plan, and Ctrl-C may come then
         self.works = eta.works(self.planned, self.workbench)
         self.todo = left(self.planned, store, overwrite)
 
     def show_plan(self) -> None:
         """Print how many cells there are, by kind, and how many are there already."""
-        todo = {cell.key for cell in self.todo}
-        self.console.print(planned.table(f"plan of {self.store.folder}", self.planned, todo))
-        cached = sum(self.works[key].cached for key in todo if key in self.works)
-        for line in planned.remarks(self.planned, self.config.retrieval, cached):
-            self.console.print(line)
-        self.console.print(planned.summary(self.planned, len(todo)))
+        planned, todo = self.planned, {cell.key for cell in self.todo}
+        rows: dict[tuple[str, str], list[Cell]] = {}
+        for cell in planned:
+            what = {"training": "", "retrieval": f" + {cell.backend}", "control": ": controls"}
+            rows.setdefault((cell.task, cell.method + what[cell.kind]), []).append(cell)
+        table = Table("task", "method", title=f"plan of {self.store.folder}", title_justify="left")
+        for column in ("cells", "seeds", "left to do"):
+            table.add_column(column, justify="right")
+        for names, cells in rows.items():
+            counts = len(cells), len({c.seed for c in cells}), sum(c.key in todo for c in cells)
+            table.add_row(*names, *map(str, counts))
+        self.console.print(table)
+        searches, wanted = [c for c in planned if c.kind == "retrieval"], self.config.retrieval
+        if len({(cell.keys, cell.values, cell.share, cell.control) for cell in searches}) > 1:
+            self.console.print(f"knowledge bases, {wanted.design.replace('-', ' ')}:")
+            for axis in ("ann", "keys", "values", "share", "control"):
+                values = getattr(wanted, axis)
+                shown = map(percent, values) if axis == "share" else values
+                self.console.print(f"  {axis}: {', '.join(shown)}")
+        if any(cell.values == "cross-fitted" for cell in searches):
+            self.console.print(f"cross-fitted values train {wanted.folds} more teachers per task")
+        if cached := sum(self.works[key].cached for key in todo if key in self.works):
+            self.console.print(f"students in the cache: {cached}")
+        for why, count in Counter(cell.skip for cell in planned if cell.skip).items():
+            self.console.print(f"{count} cells will be skipped: {why}")
+        kinds = {"training": 0, "retrieval": 0, **Counter(cell.kind for cell in planned)}
+        shown = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        there = f"{len(planned) - len(todo)} there already, {len(todo)} left"
+        self.console.print(f"{len(planned)} cells ({shown}), {there}")
 
     def _keep_plan(self) -> None:
         self.store.create()
@@ -121,20 +137,14 @@ class Session:
             self.desk.note(f"{problem.path} is passed over: {problem.reason}")
         self.show_plan()
         finished = {cell.key for cell in self.planned} - {cell.key for cell in self.todo}
-        self.course = Course(
-            self.planned,
-            self.todo,
-            [record for record in records if record.key in finished],
-            self.works,
-            eta.teachers(self.todo, self.workbench),
-            self.workers,
-        )
-        self.display.begin(self.course)
+        before = [record for record in records if record.key in finished]
+        self.course = Course(self.planned, self.todo, before, self.works, self.workers)
+        self.view.begin(self.course)
         try:
             with terminable():
                 self._execute()
         finally:
-            self.display.close()  # Ctrl-C in a stage: a view gives the cursor back
+            self.view.close()  # Ctrl-C in a stage: a view gives the cursor back
         return self._summary()
 
     def _execute(self) -> None:
@@ -149,19 +159,20 @@ class Session:
                 self._done,
                 workers=self.workers,
                 threads=self.config.threads or max(1, threads.cores() // self.workers),
-                listener=self.display.desk,
+                view=self.view,
             )
 
     def _done(self, cell: Cell, record: Record) -> None:
-        desk = next((desk for desk in self.display.desks if desk.key == cell.key), None)
-        self.course.ended(cell, record, desk)
-        cached = ", from the cache" if desk and "student" in desk.reused else ""
-        if desk:
-            desk.begun(None)
-        course, rest = self.course, ""
-        if course.done < course.total and (estimate := course.left(self.display.desks)):
-            rest = f", {remaining(estimate)}"
-        head = f"[{course.done}/{course.total}{rest}] {record.status:7} {cell.label}"
+        activities = self.view.activities
+        worker = next((w for w, activity in activities.items() if activity.key == cell.key), 0)
+        activity = activities.get(worker, Activity())
+        self.view.show(worker, Activity())
+        self.course.ended(cell, record, activity)
+        done, total = self.course.counts.total(), len(self.todo)
+        estimate = self.course.left(self.view.activities.values()) if done < total else None
+        rest = f", {estimate}" if estimate else ""
+        cached = ", from the cache" if "student" in activity.reused else ""
+        head = f"[{done}/{total}{rest}] {record.status:7} {cell.label}"
         self.desk.note(f"{head}: {outcome(record)} [{record.seconds:.1f} s{cached}]")
 
     def _summary(self) -> int:
@@ -169,17 +180,14 @@ class Session:
         statuses = Counter[str]()
         for cell in self.planned:
             record = self.store.read(cell.key)
-            if not isinstance(record, Record):
-                statuses["missing"] += 1
-                reasons[cell.key] = "no usable record"
-                continue
-            statuses[record.status] += 1
-            if record.status == "failed":
-                reasons[cell.key] = record.reason
+            status = record.status if isinstance(record, Record) else "missing"
+            statuses[status] += 1
+            if status in ("missing", "failed"):
+                reason = record.reason if isinstance(record, Record) else "no usable record"
+                reasons[cell.label] = reason
         shown = ", ".join(f"{count} {status}" for status, count in statuses.items())
         self.console.print(f"{self.store.folder}: {shown}; {self.course.elapsed / 60:.1f} min")
-        for cell in self.planned:
-            if cell.key in reasons:
-                self.console.print(f"  {cell.label}: {reasons[cell.key]}")
+        for label, reason in reasons.items():
+            self.console.print(f"  {label}: {reason}")
         self.console.print(f"bench report {self.store.folder}")
         return 1 if reasons else 0

@@ -45,12 +45,6 @@ def run_group(
 ) -> Iterator[tuple[Cell, Record]]:
     """Run the cells in order; those whose student failed are skipped with the reason.
 
-    Args:
-        group: the cells.
-        workbench: runs them.
-        store: where the records go.
-        begun: told the key of every cell before it is run.
-
     Raises:
         StoreError: if a record cannot be written; nothing that was finished is lost.
     """

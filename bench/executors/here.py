@@ -15,12 +15,7 @@ def run_here(
 ) -> None:
     """Run the cells one after another.
 
-    Args:
-        cells: the cells.
-        workbench: runs them.
-        store: where the records go.
-        done: told of every record as soon as it is written.
-        begun: told the key of every cell before it is run.
+    ``begun`` is told the key of every cell, ``done`` of its record as soon as it is written.
 
     Raises:
         StoreError: if a record cannot be written.

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import multiprocessing
-import queue
+import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Any
 
 from bench.cell import Cell
 from bench.executors.groups import Done, groups, run_group
 from bench.executors.quiet import quieten
-from bench.pipeline.watched import Listener, WatchedStore
+from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
-from bench.progress.events import Event, Sender, drain
+from bench.progress.desk import Desk
+from bench.progress.live import View
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
 
 TICK = 0.1
 """Seconds between two looks at what the workers of a pool tell."""
+
+Messages = SimpleQueue[tuple[int, str, Any]]
+"""Process id, what it tells (``note``, ``now``, ``ended``), a text or its activity.
+
+Whoever puts into a simple queue waits until it is written, so what a worker told before its result
+is there before its result.
+"""
 
 
 class WorkerError(UserError):
@@ -39,50 +47,38 @@ def run_in_pool(
     *,
     workers: int,
     threads: int,
-    listener: Callable[[int], Listener],
+    view: View,
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
 
-    Args:
-        cells: the cells.
-        cache: where expensive steps are kept.
-        store: where the records go.
-        command: the command line, for provenance.
-        done: told of every record as soon as it is written.
-        workers: number of processes.
-        threads: of torch, per process.
-        listener: process id of a worker -> who is told, here, what it does.
+    ``done`` is told of every record as soon as it is written, ``view`` of what the workers do.
 
     Raises:
         StoreError: if a record cannot be written.
         WorkerError: if a worker is killed, e.g. for the memory it takes.
     """
     context = multiprocessing.get_context("spawn")  # torch's thread pools do not survive a fork
-    waiting, events = {cell.key: cell for cell in cells}, context.SimpleQueue()
+    by_key, messages = {cell.key: cell for cell in cells}, context.SimpleQueue()
 
-    def ended(key: str) -> None:
-        cell = waiting.pop(key, None)  # told by its worker, and again with the result of its group
-        record = store.read(key) if cell else None
-        if cell and isinstance(record, Record):
-            done(cell, record)
+    def listen() -> None:
+        while not messages.empty():
+            worker, kind, content = messages.get()
+            if kind == "note":
+                view.note(content)
+                continue
+            view.show(worker, content)
+            if kind == "ended" and isinstance(record := store.read(content.key), Record):
+                done(by_key[content.key], record)
 
-    def look() -> None:
-        drain(events, listener, ended)
-
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=_start,
-        initargs=(cache, command, threads, events),
-    ) as pool:
-        finished: queue.SimpleQueue[Future[list[str]]] = queue.SimpleQueue()
-        submitted = [pool.submit(_work, group, store.folder) for group in groups(cells)]
-        for future in submitted:
-            future.add_done_callback(finished.put)
+    start = (cache, command, threads, messages, view.lines)
+    with ProcessPoolExecutor(workers, context, _start, start) as pool:
+        working = {pool.submit(_work, group, store.folder) for group in groups(cells)}
         try:
-            for future in _arriving(finished, len(submitted), look):
-                for key in future.result():
-                    ended(key)
+            while working:
+                finished, working = wait(working, TICK, FIRST_COMPLETED)
+                listen()
+                for future in finished:
+                    future.result()
         except BrokenProcessPool as error:
             raise WorkerError(
                 "a worker was killed, perhaps for want of memory: the same command resumes, "
@@ -95,45 +91,25 @@ def run_in_pool(
             raise
 
 
-def _arriving(
-    finished: queue.SimpleQueue[Future[list[str]]], count: int, look: Callable[[], None]
-) -> Iterator[Future[list[str]]]:
-    """``count`` futures as they are finished; ``look`` is called before each and while waiting."""
-    while count:
-        try:
-            future = finished.get(timeout=TICK)
-        except queue.Empty:
-            look()
-            continue
-        look()
-        count -= 1
-        yield future
+_WORKER: list[tuple[Workbench, Desk, Messages]] = []  # of a process, made once by its initializer
 
 
-@dataclass(frozen=True)
-class _Worker:
-    """What a process of the pool keeps between two groups."""
-
-    workbench: Workbench
-    sender: Sender
-
-
-_WORKER: list[_Worker] = []  # of a worker process, made once by its initializer
-
-
-def _start(cache: Path, command: str, threads: int, events: SimpleQueue[Event]) -> None:
+def _start(cache: Path, command: str, threads: int, messages: Messages, lines: bool) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell
     torch.set_num_threads(threads)
     quieten()
-    sender = Sender(events)
-    _WORKER.append(_Worker(Workbench(WatchedStore(cache, sender), sender, command), sender))
+    worker = os.getpid()
+    desk = Desk(
+        lambda text: messages.put((worker, "note", text)),
+        lambda activity: messages.put((worker, "now", activity)),
+        lines,
+    )
+    _WORKER.append((Workbench(WatchedStore(cache, desk), desk, command), desk, messages))
 
 
-def _work(group: list[Cell], folder: Path) -> list[str]:
-    worker, keys = _WORKER[0], []
-    for cell, _ in run_group(group, worker.workbench, Store(folder), worker.sender.begun):
-        worker.sender.ended(cell.key)
-        keys.append(cell.key)
-    return keys
+def _work(group: list[Cell], folder: Path) -> None:
+    workbench, desk, messages = _WORKER[0]
+    for _ in run_group(group, workbench, Store(folder), desk.begun):
+        messages.put((os.getpid(), "ended", desk.activity))

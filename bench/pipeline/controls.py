@@ -20,24 +20,27 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Controls:
-    """The controls of one student.
-
-    Args:
-        pipeline: of its task.
-        method, seed: of the student.
-    """
+    """The controls of the student of ``method`` and ``seed``."""
 
     def __init__(self, pipeline: TaskPipeline, method: str, seed: int) -> None:
         self.pipeline, self.method, self.seed = pipeline, method, seed
-        queried = pipeline.rows.queried
-        outputs = {split: pipeline.outputs(method, seed, split) for split in queried}
+        outputs = {s: pipeline.outputs(method, seed, s) for s in pipeline.rows.queried}
         self.logits = {split: output.logits for split, output in outputs.items()}
         self.embedding = {split: output.embedding for split, output in outputs.items()}
         self.off = {s: mixing.probabilities(logits) for s, logits in self.logits.items()}
+        self.labels = pipeline.rows.labels(CHOSEN_ON)
 
     def run(self, training_key: str) -> tuple[ControlResult, Arrays]:
         """Both controls, fitted and chosen on held-out rows, and their outputs by split."""
-        scaled, scaled_arrays = self._temperature()
+        scaled, arrays = None, {}
+        if not self.pipeline.task.regression:
+            temperature = calibration.fit_temperature(self.logits[CHOSEN_ON], self.labels)
+            outputs = {s: calibration.scaled(z, temperature) for s, z in self.logits.items()}
+            answers = self._answers(outputs)
+            scaled = TemperatureResult(
+                temperature=temperature, fitted_on=CHOSEN_ON, answers=answers
+            )
+            arrays = {f"temperature.{s}": answer for s, answer in outputs.items()}
         head, head_arrays = self._second_head()
         result = ControlResult(
             training_key=training_key,
@@ -47,7 +50,7 @@ class Controls:
             temperature_reason=None if scaled else "a regression has no probabilities to scale",
             second_head=head,
         )
-        return result, scaled_arrays | head_arrays
+        return result, arrays | head_arrays
 
     def _answers(self, outputs: Arrays) -> Answers:
         rows = self.pipeline.rows
@@ -56,19 +59,8 @@ class Controls:
             loss={s: calibration.loss(answer, rows.labels(s)) for s, answer in outputs.items()},
         )
 
-    def _temperature(self) -> tuple[TemperatureResult | None, Arrays]:
-        if self.pipeline.task.regression:
-            return None, {}
-        labels = self.pipeline.rows.labels(CHOSEN_ON)
-        temperature = calibration.fit_temperature(self.logits[CHOSEN_ON], labels)
-        outputs = {s: calibration.scaled(z, temperature) for s, z in self.logits.items()}
-        result = TemperatureResult(
-            temperature=temperature, fitted_on=CHOSEN_ON, answers=self._answers(outputs)
-        )
-        return result, {f"temperature.{s}": answer for s, answer in outputs.items()}
-
     def _second_head(self) -> tuple[SecondHeadResult, Arrays]:
-        pipeline = self.pipeline
+        pipeline, grid = self.pipeline, self.pipeline.config.retrieval.beta
         embedding = pipeline.outputs(self.method, self.seed, "fit").embedding
         soft = mixing.probabilities(pipeline.teacher.signals["fit"].logits)
         pipeline.reporter.start("second head", len(second_head.STRENGTHS), "fits")
@@ -77,35 +69,31 @@ class Controls:
             heads[strength] = second_head.fit(embedding, soft, strength)
             pipeline.reporter.advance(1)
         pipeline.reporter.finish()
-        labels = pipeline.rows.labels(CHOSEN_ON)
 
         def loss(strength: float) -> float:
             answer = heads[strength](self.embedding[CHOSEN_ON])
-            return sum(calibration.loss(answer, labels).values())
+            return sum(calibration.loss(answer, self.labels).values())
 
         strength = min(heads, key=loss)
         alone: Arrays = {s: heads[strength](x) for s, x in self.embedding.items()}
-        beta = self._beta(alone[CHOSEN_ON])
+        # Its weight is chosen as a knowledge base's is: the head is the only neighbour.
+        answer, choices, task = alone[CHOSEN_ON], Grid((1,), grid, (1.0,)), pipeline.task
+        nearest, neighbours = np.ones((len(answer), 1)), answer[:, None]
+        student, metrics = self.off[CHOSEN_ON], [task.select_on]
+        tables = sweep.sweep_scores(
+            task, student, nearest, neighbours, self.labels, choices, metrics
+        )
+        beta = sweep.choose(tables[task.select_on], choices).beta
         mixed = {s: mixing.mix(self.off[s], alone[s], beta) for s in alone}
         result = SecondHeadResult(
             strength=strength,
             strengths=list(heads),
             converged=heads[strength].converged,
             beta=beta,
-            betas=list(pipeline.config.retrieval.beta),
+            betas=list(grid),
             selected_on=CHOSEN_ON,
             alone=self._answers(alone),
             mixed=self._answers(mixed),
         )
         arrays = {f"second_head.{s}": answer for s, answer in alone.items()}
         return result, arrays | {f"mixed.{s}": answer for s, answer in mixed.items()}
-
-    def _beta(self, head: NDArray[np.float64]) -> float:
-        """The weight of the head, as a knowledge base's is chosen: it is the only neighbour."""
-        task, labels = self.pipeline.task, self.pipeline.rows.labels(CHOSEN_ON)
-        grid = Grid((1,), self.pipeline.config.retrieval.beta, (1.0,))
-        nearest = np.ones((len(head), 1))
-        tables = sweep.sweep_scores(
-            task, self.off[CHOSEN_ON], nearest, head[:, None], labels, grid, [task.select_on]
-        )
-        return sweep.choose(tables[task.select_on], grid).beta

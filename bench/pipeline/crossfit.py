@@ -35,7 +35,7 @@ class CrossFit:
     def __init__(self, teacher: TaskTeacher, count: int) -> None:
         self.teacher, self.count = teacher, count
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the logits."""
         return {**self.teacher.identity, "folds": self.count}
@@ -64,25 +64,21 @@ class CrossFit:
         """The logits of the rows of one fold, in their order; a killed training goes on."""
 
         def build(folder: Path) -> dict[str, Any]:
-            return self._train(folder, number)
+            teacher, load = self.teacher, os.getloadavg()
+            rows, title = teacher.rows, f"{teacher.task.title} fold {number + 1}/{self.count}"
+            encoder, others = teacher.untrained(), np.flatnonzero(self.fold != number)
+            options = TrainingOptions(rows=others)
+            result = teacher.fine_tune(encoder, folder, f"{title} teacher", options)
+            outputs = inference.run(
+                encoder,
+                rows.splits["fit"].select(np.flatnonzero(self.fold == number)),
+                rows.pad_id,
+                precision=teacher.config.teacher.recipe.precision,
+                stage=f"{title}: its rows",
+                reporter=teacher.reporter,
+            )
+            np.save(folder / LOGITS, outputs.logits)
+            return facts(encoder, result, teacher.stamp(load))
 
         identity = {**self.identity, "fold": number}
         return self.teacher.artifacts.get("cross-fit-fold", identity, build)
-
-    def _train(self, folder: Path, number: int) -> dict[str, Any]:
-        teacher, load = self.teacher, os.getloadavg()
-        config, rows = teacher.config.teacher, teacher.rows
-        encoder, stage = teacher.untrained(), f"{teacher.task.title} fold {number + 1}/{self.count}"
-        others = np.flatnonzero(self.fold != number)
-        options = TrainingOptions(rows=others)
-        result = teacher.fine_tune(encoder, folder, f"{stage} teacher", options)
-        outputs = inference.run(
-            encoder,
-            rows.splits["fit"].select(np.flatnonzero(self.fold == number)),
-            rows.pad_id,
-            precision=config.recipe.precision,
-            stage=f"{stage}: its rows",
-            reporter=teacher.reporter,
-        )
-        np.save(folder / LOGITS, outputs.logits)
-        return {"provenance": teacher.stamp(load), **facts(encoder, result)}

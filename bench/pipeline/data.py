@@ -29,12 +29,7 @@ MINI = "mini"
 
 
 class TaskRows:
-    """The rows of one task.
-
-    Args:
-        config: resolved for this task.
-        artifacts: where token ids are kept.
-    """
+    """The rows of the one task that ``config`` is resolved for; ``artifacts`` keeps token ids."""
 
     def __init__(self, config: RunConfig, artifacts: ArtifactStore) -> None:
         self.config, self.artifacts = config, artifacts
@@ -62,30 +57,24 @@ class TaskRows:
                 suite is to read something else.
         """
         teacher, student = self.config.teacher, self.config.student.model
-        tokenizer = self._teachers_tokenizer()
+        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
+        suite = teacher.tokenizer == MINI
+        if suite and self.task.suite != MINI:
+            raise ModelError(
+                f"the embedded suite's tokenizer cannot read {self.task.title}: take a preset "
+                "with a pretrained teacher (--preset glue-minilm) or give one (--teacher)"
+            )
+        if source.source == CONFIG:
+            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
+        tokenizer = mini.tokenizer() if suite else model_spec.load_tokenizer(source)
         if student.source not in (TEACHER, PRETRAINED, CONFIG):
             other = model_spec.load_tokenizer(student)
             if tokenizer_fingerprint(other) != tokenizer_fingerprint(tokenizer):
                 raise ModelError(
-                    f"teacher '{teacher.tokenizer or teacher.model.source}' and student "
-                    f"'{student.source}' have different tokenizers: the student could not read "
-                    "what the teacher reads"
+                    f"teacher '{source.source}' and student '{student.source}' have different "
+                    "tokenizers: the student could not read what the teacher reads"
                 )
         return tokenizer
-
-    def _teachers_tokenizer(self) -> PreTrainedTokenizerBase:
-        teacher = self.config.teacher
-        if teacher.tokenizer == MINI:
-            if self.task.suite != MINI:
-                raise ModelError(
-                    f"the embedded suite's tokenizer cannot read {self.task.title}: take a preset "
-                    "with a pretrained teacher (--preset glue-minilm) or give one (--teacher)"
-                )
-            return mini.tokenizer()
-        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
-        if source.source == CONFIG:
-            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
-        return model_spec.load_tokenizer(source)
 
     @property
     def pad_id(self) -> int:

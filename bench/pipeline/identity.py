@@ -7,38 +7,33 @@ from typing import Any
 from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
 from bench.records.base import Base
+from bench.records.planned import Kind
 from reaugkd.artifacts.store import SCHEMA
-from reaugkd.retrieval.sweep import Grid
 
 
-def of_training(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
-    """Everything that decides the result of a training cell."""
-    return {"kind": "training", "schema": SCHEMA, **pipeline.student_identity(method, seed)}
-
-
-def of_retrieval(pipeline: TaskPipeline, base: Base, backend: str) -> dict[str, Any]:
-    """Everything that decides the result of a retrieval cell."""
+def of(
+    pipeline: TaskPipeline,
+    kind: Kind,
+    method: str,
+    seed: int,
+    base: Base | None = None,
+    backend: str | None = None,
+) -> dict[str, Any]:
+    """Everything that decides a cell of a student; ``base`` and ``backend`` are of a retrieval."""
+    student = {"kind": "training", "schema": SCHEMA, **pipeline.student_identity(method, seed)}
+    if kind == "training":
+        return student
+    identity = {"kind": kind, "schema": SCHEMA, "student": student}
     wanted = pipeline.config.retrieval
-    grid = Grid(wanted.k, wanted.beta, wanted.tau)
+    if base is None:
+        signals = pipeline.teacher.signals_identity
+        return {**identity, "signals": signals, "beta": list(wanted.beta)}
     return {
-        "kind": "retrieval",
-        "schema": SCHEMA,
-        "student": of_training(pipeline, base.method, base.seed),
-        "base": Retrieval(pipeline, base, grid, wanted.recall_target).identity,
+        **identity,
+        "base": Retrieval(pipeline, base).identity,
         "backend": backend,
         "k": list(wanted.k),
         "beta": list(wanted.beta),
         "tau": list(wanted.tau),
         "recall_target": wanted.recall_target,
-    }
-
-
-def of_control(pipeline: TaskPipeline, method: str, seed: int) -> dict[str, Any]:
-    """Everything that decides the result of a student's controls."""
-    return {
-        "kind": "control",
-        "schema": SCHEMA,
-        "student": of_training(pipeline, method, seed),
-        "signals": pipeline.teacher.signals_identity,
-        "beta": list(pipeline.config.retrieval.beta),
     }

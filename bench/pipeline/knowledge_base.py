@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.records.base import NONE as NONE
 from bench.records.base import Base
@@ -17,29 +17,20 @@ if TYPE_CHECKING:
 def wanted(
     config: RetrievalConfig, specs: Sequence[str], method: str, seed: int
 ) -> list[tuple[Base, str]]:
-    """The knowledge bases of a student, each with the backend that it lies behind.
+    """The knowledge bases of a student, each with the backend (of ``specs``) that it lies behind.
 
     The first of every axis makes the reference, which comes first. ``product`` has every
     combination; ``one-at-a-time`` varies one axis at a time around the reference. Backends of one
     knowledge base follow each other, so that its exact answers are found once.
-
-    Args:
-        config: the axes and the design.
-        specs: backends.
-        method, seed: of the student.
     """
-    axes: list[Sequence[str | float]] = [config.keys, config.values, config.share, config.control]
-    axes.append(specs)
+    axes: list[Sequence[Any]] = [config.keys, config.values, config.share, config.control, specs]
     points = list(product(*axes))
     if config.design == "one-at-a-time":
         first = points[0]
         points = [first]
         for at in reversed(range(len(axes))):  # backends first: they share the reference
             points += [(*first[:at], value, *first[at + 1 :]) for value in axes[at][1:]]
-    return [
-        (Base(method, seed, str(keys), str(values), float(share), str(control)), str(spec))
-        for keys, values, share, control, spec in points
-    ]
+    return [(Base(method, seed, *base), spec) for *base, spec in points]
 
 
 def impossible(base: Base, k: int, rows: int, widths: Mapping[str, int]) -> str | None:

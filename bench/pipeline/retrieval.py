@@ -16,7 +16,6 @@ from bench.pipeline.crossfit import CrossFit
 from bench.pipeline.student import TaskPipeline
 from bench.records.base import NONE, RANDOM, SHUFFLED, Base
 from bench.records.run import Choice, RetrievalResult, SearchFacts
-from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex
@@ -28,15 +27,17 @@ TIMED_QUERIES = 200
 SAME_SCORE = 1e-3
 
 Floats = NDArray[np.floating[Any]]
+Neighbours = tuple[Floats, NDArray[np.int64]]
+"""Similarities and ids [N, k] of queries."""
 
 
 class Retrieval:
     """Everything that the backends of one (student, knowledge base) share."""
 
-    def __init__(self, pipeline: TaskPipeline, base: Base, grid: Grid, target: float) -> None:
-        self.pipeline, self.base, self.grid, self.target = pipeline, base, grid, target
-        self.largest = max(grid.ks)
-        self.queried = pipeline.rows.queried
+    def __init__(self, pipeline: TaskPipeline, base: Base) -> None:
+        self.pipeline, self.base, self.wanted = pipeline, base, pipeline.config.retrieval
+        self.grid = Grid(self.wanted.k, self.wanted.beta, self.wanted.tau)
+        self.largest, self.queried = max(self.grid.ks), pipeline.rows.queried
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Retrieval:
             method = pipeline.projector(base.method)
             identity |= {"projection": pipeline.method(method).projection_identity()}
             identity |= {"method": pipeline.config.base(method), "seed": base.seed}
-            identity |= {"width": pipeline.student_width}
+            identity |= {"width": pipeline.student_shape[0].width}
         elif base.keys == "student":
             identity["student"] = pipeline.student_identity(base.method, base.seed)
         if base.values == "cross-fitted":
@@ -59,20 +60,15 @@ class Retrieval:
 
     @cached_property
     def _cross_fit(self) -> CrossFit:
-        return CrossFit(self.pipeline.teacher, self.pipeline.config.retrieval.folds)
+        return CrossFit(self.pipeline.teacher, self.wanted.folds)
 
     @cached_property
     def knowledge_base(self) -> KnowledgeBase:
-        """Fit rows only, in their order: keys and values; of a control, what stands for them.
-
-        Raises:
-            UserError: if the keys do not live in the student's space.
-        """
+        """Fit rows only, in their order: keys and values; of a control, what stands for them."""
 
         def build(folder: Path) -> None:
-            keys, values = self._keys(), self._values()
+            keys, values, base = self._keys(), self._values(), self.base
             ids = np.asarray(self.pipeline.rows.splits["fit"]["idx"])
-            base = self.base
             if base.share != 1:
                 rows = controls.subset(len(ids), base.entries(len(ids)), base.seed)
                 keys, values, ids = keys[rows], values[rows], ids[rows]
@@ -90,16 +86,11 @@ class Retrieval:
         if base.keys == "student":
             return pipeline.outputs(base.method, base.seed, "fit").embedding
         embedding = pipeline.teacher.signals["fit"].embedding
-        if base.keys == "projected":
-            method = pipeline.projector(base.method)
-            return pipeline.prepared(method, base.seed).project(embedding)
-        width = pipeline.student_width
-        if embedding.shape[1] != width:
-            raise UserError(
-                f"keys 'teacher': the teacher's embedding has {embedding.shape[1]} dimensions, the "
-                f"student's {width}; use keys 'projected' or 'student'"
-            )
-        return embedding
+        if base.keys == "teacher":
+            return embedding
+        method = pipeline.method(projector := pipeline.projector(base.method))
+        method.prepare(pipeline.context(projector, base.seed))
+        return method.project(embedding)
 
     def _values(self) -> Floats:
         pipeline = self.pipeline
@@ -113,51 +104,51 @@ class Retrieval:
             hard = np.eye(pipeline.task.outputs, dtype=np.float32)[labels]
         return hard
 
-    def queries(self, split: str) -> NDArray[np.float32]:
-        """The student's embeddings of ``split``."""
-        return self.pipeline.outputs(self.base.method, self.base.seed, split).embedding
-
-    def own(self, split: str) -> Floats:
-        """The student's own distributions on ``split``."""
-        return mixing.probabilities(
-            self.pipeline.outputs(self.base.method, self.base.seed, split).logits
-        )
-
     # --- what is shared by the backends --------------------------------------------------------
 
     @cached_property
-    def exact(self) -> Exact:
-        """The exact index, which the others are measured against."""
-        index = Exact()
-        index.build(self.knowledge_base.keys)  # nothing is computed: it holds the keys as they are
-        return index
+    def queries(self) -> dict[str, NDArray[np.float32]]:
+        """The student's embeddings by split."""
+        pipeline, student = self.pipeline, (self.base.method, self.base.seed)
+        return {split: pipeline.outputs(*student, split).embedding for split in self.queried}
+
+    @cached_property
+    def own(self) -> dict[str, Floats]:
+        """The student's own distributions by split."""
+        pipeline, student = self.pipeline, (self.base.method, self.base.seed)
+        outputs = {split: pipeline.outputs(*student, split).logits for split in self.queried}
+        return {split: mixing.probabilities(logits) for split, logits in outputs.items()}
 
     @cached_property
     def truths(self) -> dict[str, tuning.Truth]:
         """Exact answers by split; ``tuning`` is a sample of the held-out queries."""
-        truths = {s: tuning.Truth(self.exact, self.queries(s), self.largest) for s in self.queried}
-        sample = self.queries("held_out")
+        exact = Exact()
+        exact.build(self.knowledge_base.keys)  # nothing is computed: it holds the keys as they are
+        truths = {
+            s: tuning.Truth(exact, queries, self.largest) for s, queries in self.queries.items()
+        }
+        sample = self.queries["held_out"]
         chosen = np.random.default_rng(0).permutation(len(sample))[:TUNING_QUERIES]
-        truths["tuning"] = tuning.Truth(self.exact, sample[np.sort(chosen)], self.largest)
+        truths["tuning"] = tuning.Truth(exact, sample[np.sort(chosen)], self.largest)
         return truths
 
     def built(self, spec: str) -> tuple[AnnIndex, float]:
         """The index of ``spec``, built once and kept, and the seconds its build took."""
-        empty = ann.make(spec)
+        empty, vectors = ann.make(spec), self.knowledge_base.keys
         if empty.instant:
             began = time.perf_counter()
-            empty.build(self.knowledge_base.keys)
+            empty.build(vectors)
             return empty, time.perf_counter() - began
 
         def build(folder: Path) -> Mapping[str, Any]:
-            index, vectors = ann.make(spec), self.knowledge_base.keys
-            self.pipeline.reporter.start(f"{spec}: building the index", len(vectors), "vectors")
+            index, reporter = ann.make(spec), self.pipeline.reporter
+            reporter.start(f"{spec}: building the index", len(vectors), "vectors")
             load, began = os.getloadavg(), time.perf_counter()
             index.build(vectors)
             seconds = time.perf_counter() - began
-            self.pipeline.reporter.advance(len(vectors))
+            reporter.advance(len(vectors))
             index.save(folder)
-            self.pipeline.reporter.finish()
+            reporter.finish()
             return {"build_seconds": seconds, "provenance": self.pipeline.stamp(load)}
 
         identity = {"base": self.identity, "spec": spec, "params": empty.params()}
@@ -165,32 +156,30 @@ class Retrieval:
         artifact = self.pipeline.artifacts.get("index", identity, build)
         return ann.load(artifact.path), artifact.facts["build_seconds"]
 
-    def searched(self, index: AnnIndex, split: str) -> tuple[Floats, NDArray[np.int64]]:
-        """All queries of ``split`` at the largest k.
-
-        A query never finds itself: the knowledge base holds fit rows only.
-        """
-        return index.search(self.queries(split), self.largest)
-
     # --- one backend ---------------------------------------------------------------------------
 
     def run(self, spec: str, training_key: str) -> tuple[RetrievalResult, dict[str, NDArray[Any]]]:
         """Tune, search once, sweep, choose.
 
+        A query never finds itself: the knowledge base holds fit rows only.
+
         Returns:
             The result and the arrays kept beside it: the sweep's selection metric by split
             [taus, ks, betas], and the mixed outputs of the chosen setting.
         """
-        self.grid.require(len(self.knowledge_base))
+        base, rows, task = self.knowledge_base, self.pipeline.rows, self.pipeline.task
+        self.grid.require(len(base))
         index, build_seconds = self.built(spec)
-        tuned = tuning.tune(index, self.truths["tuning"], self.target)
-        tables, searched = {}, {}
-        for split in self.queried:
-            searched[split] = self.searched(index, split)
-            tables[split] = self._swept(split, *searched[split])
-        task, first = self.pipeline.task, self.pipeline.task.tests[0]
-        chosen = self._choice("held_out", tables, searched)
-        outputs = {s: self._mixed(s, *searched[s], chosen) for s in self.queried}
+        tuned = tuning.tune(index, self.truths["tuning"], self.wanted.recall_target)
+        found = {s: index.search(queries, self.largest) for s, queries in self.queries.items()}
+        tables = {}
+        for split, (similarities, ids) in found.items():
+            values = mixing.neighbour_values(base.values, ids)
+            tables[split] = sweep.sweep_scores(
+                task, self.own[split], similarities, values, rows.labels(split), self.grid
+            )
+        chosen = self._choice("held_out", tables, found)
+        outputs = {s: self._mixed(s, found[s], chosen) for s in self.queried}
         p50, p95 = self._timed(index)
         result = RetrievalResult(
             training_key=training_key,
@@ -200,21 +189,21 @@ class Retrieval:
             values=self.base.values,
             share=self.base.share,
             control=self.base.control,
-            entries=len(self.knowledge_base),
-            width=self.knowledge_base.keys.shape[1],
-            kb_bytes=self.knowledge_base.nbytes,
+            entries=len(base),
+            width=base.keys.shape[1],
+            kb_bytes=base.nbytes,
             ks=list(self.grid.ks),
             betas=list(self.grid.betas),
             taus=list(self.grid.taus),
-            off={s: self.pipeline.rows.scores(s, self.own(s)) for s in self.queried},
-            off_loss={s: self._loss(s, self.own(s)) for s in self.queried},
+            off={s: rows.scores(s, self.own[s]) for s in self.queried},
+            off_loss={s: calibration.loss(self.own[s], rows.labels(s)) for s in self.queried},
             chosen=chosen,
-            optimistic=self._choice(first, tables, searched),
+            optimistic=self._choice(task.tests[0], tables, found),
             search=SearchFacts(
                 effort=tuned.effort,
-                target=self.target,
+                target=self.wanted.recall_target,
                 target_met=tuned.target_met,
-                recall={s: self.truths[s].recall(searched[s][1]) for s in self.queried},
+                recall={s: self.truths[s].recall(found[s][1]) for s in self.queried},
                 agreement={s: self._agreement(s, outputs[s], chosen) for s in self.queried},
                 build_seconds=build_seconds,
                 index_bytes=index.nbytes,
@@ -226,53 +215,39 @@ class Retrieval:
         arrays = {f"sweep.{s}": tables[s][task.select_on] for s in self.queried}
         return result, arrays | {f"outputs.{s}": outputs[s] for s in self.queried}
 
-    def _swept(
-        self, split: str, similarities: Floats, ids: NDArray[np.int64]
-    ) -> dict[str, NDArray[np.float64]]:
-        task, labels = self.pipeline.task, self.pipeline.rows.labels(split)
-        values = mixing.neighbour_values(self.knowledge_base.values, ids)
-        return sweep.sweep_scores(task, self.own(split), similarities, values, labels, self.grid)
-
     def _choice(
         self,
         split: str,
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
-        searched: Mapping[str, tuple[Floats, NDArray[np.int64]]],
+        found: Mapping[str, Neighbours],
     ) -> Choice:
-        best = sweep.choose(tables[split][self.pipeline.task.select_on], self.grid)
-        grid = self.grid
+        grid, labels = self.grid, self.pipeline.rows.labels
+        best = sweep.choose(tables[split][self.pipeline.task.select_on], grid)
         at = grid.taus.index(best.tau), grid.ks.index(best.k), grid.betas.index(best.beta)
-        scores = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
-        loss = {s: self._loss(s, self._mixed(s, *searched[s], best)) for s in self.queried}
         return Choice(
-            k=best.k, beta=best.beta, tau=best.tau, selected_on=split, scores=scores, loss=loss
+            k=best.k,
+            beta=best.beta,
+            tau=best.tau,
+            selected_on=split,
+            scores={s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()},
+            loss={s: calibration.loss(self._mixed(s, found[s], best), labels(s)) for s in found},
         )
 
-    def _loss(self, split: str, outputs: Floats) -> dict[str, float]:
-        return calibration.loss(outputs, self.pipeline.rows.labels(split))
-
-    def _mixed(
-        self,
-        split: str,
-        similarities: Floats,
-        ids: NDArray[np.int64],
-        choice: Choice | sweep.GridPoint,
-    ) -> Floats:
-        nearest, rows = similarities[:, : choice.k], ids[:, : choice.k]
-        return mixing.augment(
-            self.own(split), nearest, rows, self.knowledge_base.values, choice.tau, choice.beta
-        )
+    def _mixed(self, split: str, found: Neighbours, at: Choice | sweep.GridPoint) -> Floats:
+        similarities, ids = found[0][:, : at.k], found[1][:, : at.k]
+        values = self.knowledge_base.values
+        return mixing.augment(self.own[split], similarities, ids, values, at.tau, at.beta)
 
     def _agreement(self, split: str, outputs: Floats, choice: Choice) -> float:
         truth = self.truths[split]
-        reference = self._mixed(split, truth.similarities, truth.ids, choice)
+        reference = self._mixed(split, (truth.similarities, truth.ids), choice)
         if self.pipeline.task.regression:
             return float(np.mean(np.abs(outputs - reference) <= SAME_SCORE))
         return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
 
     def _timed(self, index: AnnIndex) -> tuple[float, float]:
         """Median and 95th percentile of one-query searches in microseconds, index call only."""
-        queries = np.ascontiguousarray(self.queries(self.pipeline.task.tests[0])[:TIMED_QUERIES])
+        queries = np.ascontiguousarray(self.queries[self.pipeline.task.tests[0]][:TIMED_QUERIES])
         index.search(queries[:1], self.largest)
         times = []
         for at in range(len(queries)):

@@ -7,6 +7,7 @@ another process, another run or the same run after a kill finds it instead of re
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ import numpy as np
 
 from baselines import METHODS
 from bench.config import RunConfig
-from bench.pipeline import cost
 from bench.pipeline.data import TaskRows
-from bench.pipeline.teacher import ENCODER, Stamp, TaskTeacher, facts, on
+from bench.pipeline.teacher import ENCODER, Stamp, TaskTeacher, facts, on, shape_of
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
 from reaugkd.context import Context, Models
 from reaugkd.distiller import CACHED, Conditions, Distiller, Shape, Signal
@@ -30,18 +30,11 @@ from reaugkd.tasks.task import Task
 from reaugkd.training import inference
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import Outputs
-from reaugkd.training.loop import distil
+from reaugkd.training.loop import TrainingSummary, distil
 
 
 class TaskPipeline:
-    """The steps for one task.
-
-    Args:
-        config: resolved for this task (:func:`bench.settings.resolve`).
-        artifacts: where steps are kept.
-        reporter: told of progress.
-        stamp: provenance of what is made now, kept with teachers and students.
-    """
+    """The steps for the one task that ``config`` is resolved for; ``artifacts`` keeps them."""
 
     def __init__(
         self, config: RunConfig, artifacts: ArtifactStore, reporter: Reporter, stamp: Stamp
@@ -51,25 +44,14 @@ class TaskPipeline:
         self.teacher = TaskTeacher(config, self.rows, artifacts, reporter, stamp)
         self.task: Task = self.rows.task
 
-    def settings(self, method: str) -> dict[str, Any]:
-        """The method's settings, defaults included, as plain JSON."""
-        settings: dict[str, Any] = self.method(method).settings.model_dump(mode="json")
-        return settings
-
     def method(self, name: str) -> Distiller:
         """A fresh distiller with the settings of this run, not yet prepared."""
-        kind = self.kind(name)
+        kind = METHODS[self.config.base(name)]
         return kind(kind.Settings.model_validate(self.config.settings_of(name)))
 
-    def kind(self, name: str) -> type[Distiller]:
-        """The class behind the name of a method or of a variant."""
-        return METHODS[self.config.base(name)]
-
-    def prepared(self, name: str, seed: int) -> Distiller:
-        """The method after its stages, for what it can do with them besides training."""
-        distiller = self.method(name)
-        distiller.prepare(self.context(name, seed))
-        return distiller
+    def settings(self, name: str) -> dict[str, Any]:
+        """The settings of a method, defaults included, as plain JSON."""
+        return dict(self.method(name).settings.model_dump(mode="json"))
 
     def projector(self, name: str) -> str:
         """The method that projects teacher embeddings for the students of ``name``.
@@ -77,11 +59,11 @@ class TaskPipeline:
         Its own if it is made to retrieve, otherwise ReAugKD with the settings of this run: a
         student that was not aligned then queries the very keys that ReAugKD's students query.
         """
-        return name if self.kind(name).retrieves else ReAugKD.name
+        return name if METHODS[self.config.base(name)].retrieves else ReAugKD.name
 
     def queries(self, name: str) -> bool:
         """Whether the students of ``name`` query a knowledge base in this run."""
-        return self.config.retrieval.methods == "all" or self.kind(name).retrieves
+        return self.config.retrieval.methods == "all" or METHODS[self.config.base(name)].retrieves
 
     @property
     def student_init(self) -> str:
@@ -99,11 +81,9 @@ class TaskPipeline:
             "seed": seed,
             **self._student_start,
         }
-        further = self.method(method).further_models()
-        if further:
+        if further := self.method(method).further_models():
             identity["models"] = [spec.identity() for spec in further]
-        needs = self.needs(method)
-        if needs:
+        if needs := self.needs(method):
             identity["teacher"] = self._taught_by(needs)
             identity.pop("pretrained", None)  # the teacher's identity says it
         return identity
@@ -125,29 +105,26 @@ class TaskPipeline:
         return start
 
     def _taught_by(self, needs: frozenset[Signal]) -> dict[str, Any]:
-        """Plain JSON that decides what a method is taught by, and the data."""
         return self.teacher.signals_identity if needs & CACHED else self.teacher.identity
 
     def context(self, method: str, seed: int) -> Context:
         """What the method may use while it prepares."""
-        config, needs = self.config, self.needs(method)
+        config, needs, start = self.config, self.needs(method), self._student_start
         return Context(
             task=self.task,
             encoded=self.rows.encoded,
             signals=self.teacher.signals["fit"] if needs & CACHED else None,
             models=Models(
-                student=self._fresh_student,
+                student=lambda seed: self._model(config.student.model, seed),
                 teacher=self.teacher.encoder,
                 untrained=self.teacher.untrained,
                 build=self._model,
-                student_shape=self._student_shape[0],
+                student_shape=self.student_shape[0],
                 teacher_shape=self.teacher.shape[0],
-                student_identity=self._student_start,
+                student_identity=start,
             ),
             artifacts=self.artifacts,
-            identity=self._taught_by(needs)
-            if needs
-            else {**self.rows.identity, **self._student_start},
+            identity=self._taught_by(needs) if needs else {**self.rows.identity, **start},
             recipe=config.student.recipe,
             teacher_recipe=config.teacher.recipe,
             teacher_seed=config.teacher.seed,
@@ -159,115 +136,81 @@ class TaskPipeline:
     def unsupported(self, method: str) -> str | None:
         """Why the method cannot run here, or None if it can."""
         recipe = self.config.student.recipe
-        return self.method(method).unsupported(
-            Conditions(
-                self.task,
-                self._student_shape[0],
-                self.teacher.shape[0] if self.needs(method) else None,
-                recipe.batch_size,
-                recipe.accumulation,
-                recipe.epochs,
-            )
-        )
-
-    def _fresh_student(self, seed: int) -> Encoder:
-        return self._model(self.config.student.model, seed)
+        teacher = self.teacher.shape[0] if self.needs(method) else None
+        steps = recipe.batch_size, recipe.accumulation, recipe.epochs
+        conditions = Conditions(self.task, self.student_shape[0], teacher, *steps)
+        return self.method(method).unsupported(conditions)
 
     def _model(self, spec: ModelSpec, seed: int) -> Encoder:
         fine_tuned = self.teacher.encoder() if spec.source == TEACHER else None
         return self.teacher.build(spec, seed, fine_tuned)
 
     @cached_property
-    def _student_shape(self) -> tuple[Shape, int]:
+    def student_shape(self) -> tuple[Shape, int]:
+        """Shape of the student and the number of tokens it can read; nothing is trained."""
         return self._shape(self.config.student.model)
 
     def _shape(self, spec: ModelSpec) -> tuple[Shape, int]:
         like = self.teacher.untrained() if spec.source == TEACHER else None
-        encoder = self.teacher.build(spec, 0, like)
-        return Shape(encoder.width, encoder.depth), encoder.longest
-
-    @property
-    def student_width(self) -> int:
-        """H_s, the width of the student's embedding; nothing is trained for it."""
-        return self._student_shape[0].width
+        return shape_of(self.teacher.build(spec, 0, like))
 
     def check_models(self, *, taught: bool) -> dict[str, int]:
         """Build the models, untrained, so that what does not fit shows before anything trains.
 
-        Args:
-            taught: whether a method needs the teacher.
-
         Returns:
-            Width of the embedding of ``student`` and, where it is needed, ``teacher``.
+            Width of the embedding of ``student`` and, where it is ``taught``, ``teacher``.
 
         Raises:
             ModelError: a model that cannot be loaded, has a head for other labels, a smaller
                 vocabulary than the tokenizer, fewer positions than ``data.max_length``, or not
                 the layers that are asked for.
         """
-        shapes = {"student": self._student_shape}
+        shapes = {"student": self.student_shape}
         if taught or self.config.student.model.source == TEACHER:
             self.teacher.check_labels()
             shapes["teacher"] = self.teacher.shape
-        wanted = self.config.data.max_length
-        for name, (_, longest) in {**shapes, **self._further_shapes()}.items():
-            if longest < wanted:
-                raise ModelError(f"the {name} reads {longest} tokens, data.max_length is {wanted}")
-        return {name: shape.width for name, (shape, _) in shapes.items()}
-
-    def _further_shapes(self) -> dict[str, tuple[Shape, int]]:
-        """Shape and longest text of what the methods' settings name; nothing is trained."""
-        shapes = {}
+        read, wanted = {name: longest for name, (_, longest) in shapes.items()}, self.config.data
         for method in self.config.methods:
             for spec in self.method(method).further_models():
                 name = f"model '{spec.describe()}' of {method}"
                 try:
-                    shapes[name] = self._shape(spec)
+                    _, read[name] = self._shape(spec)
                 except ModelError as error:
                     raise ModelError(f"{name}: {error}") from error
-        return shapes
+        for name, longest in read.items():
+            if longest < wanted.max_length:
+                raise ModelError(
+                    f"the {name} reads {longest} tokens, data.max_length is {wanted.max_length}"
+                )
+        return {name: shape.width for name, (shape, _) in shapes.items()}
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""
 
         def build(folder: Path) -> dict[str, Any]:
-            return self._train_student(folder, method, seed)
+            context, load = self.context(method, seed), os.getloadavg()
+            encoder = context.models.student(seed)
+            checkpoint = Checkpoint(folder / SCRATCH, reporter=self.reporter)
+            stage, distiller = f"{self.task.title} {method} seed {seed}", self.method(method)
+            result = distil(distiller, context, encoder, checkpoint=checkpoint, stage=stage)
+            cached = len(self.rows.splits["fit"]) if self.needs(method) & CACHED else 0
+            scores = {}
+            for split in self.rows.queried:
+                outputs = self._encode(encoder, split, folder, f"{method}: {split}")
+                scores[split] = self.rows.scores(split, outputs.logits)
+            encoder.save_pretrained(folder / ENCODER)
+            self.rows.tokenizer.save_pretrained(folder / ENCODER)
+            costs = cost_of(result, context.stages, cached)
+            return {"scores": scores, "cost": costs} | facts(encoder, result, self.stamp(load))
 
         return self.artifacts.get("student", self.student_identity(method, seed), build)
 
-    def _train_student(self, folder: Path, method: str, seed: int) -> dict[str, Any]:
-        context = self.context(method, seed)
-        load, encoder = os.getloadavg(), self._fresh_student(seed)
-        result = distil(
-            self.method(method),
-            context,
-            encoder,
-            checkpoint=Checkpoint(folder / SCRATCH, reporter=self.reporter),
-            stage=f"{self.task.title} {method} seed {seed}",
-        )
-        cached = len(self.rows.splits["fit"]) if self.needs(method) & CACHED else 0
-        scores = {}
-        for split in self.rows.queried:
-            outputs = self._encode(encoder, split, folder, f"{method}: {split}")
-            scores[split] = self.rows.scores(split, outputs.logits)
-        encoder.save_pretrained(folder / ENCODER)
-        self.rows.tokenizer.save_pretrained(folder / ENCODER)
-        return {
-            "scores": scores,
-            "provenance": self.stamp(load),
-            "cost": cost.of_student(result, context.stages, cached),
-            **facts(encoder, result),
-        }
-
     def _encode(self, encoder: Encoder, split: str, folder: Path, stage: str) -> Outputs:
+        precision, rows = self.config.student.recipe.precision, self.rows.splits[split]
+        shown: dict[str, Any] = {"stage": stage, "reporter": self.reporter}
+        into = folder / split
         return inference.run(
-            encoder,
-            self.rows.splits[split],
-            self.rows.pad_id,
-            precision=self.config.student.recipe.precision,
-            into=folder / split,
-            stage=stage,
-            reporter=self.reporter,
+            encoder, rows, self.rows.pad_id, precision=precision, into=into, **shown
         )
 
     def outputs(self, method: str, seed: int, split: str) -> Outputs:
@@ -281,7 +224,31 @@ class TaskPipeline:
         folder = student.path
         if split == "fit":
             folder = self.artifacts.get("student-fit", dict(student.identity), build).path
-        tables = (
-            np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in Outputs._fields
-        )
-        return Outputs(*tables)
+        files = (folder / f"{split}.{name}.npy" for name in Outputs._fields)
+        return Outputs(*(np.load(file, mmap_mode="r") for file in files))
+
+
+def cost_of(
+    result: TrainingSummary, stages: Sequence[Mapping[str, Any]], cached: int
+) -> dict[str, Any]:
+    """What a student cost in examples and seconds, see :class:`bench.records.run.Cost`.
+
+    ``stages`` ran before its own training, ``cached`` rows of ``fit`` have signals from the cache.
+    """
+    student = result.work["student"]
+    others = [work for name, work in result.work.items() if name != "student"] + [*stages]
+    peaks = [result.peak_bytes, *(stage.get("peak_bytes") for stage in stages)]
+    counts = ("seconds", 0.0), ("forwards", 0), ("backwards", 0)
+    return {
+        "steps_per_second": result.steps / result.seconds,
+        "student_forwards": student["forwards"],
+        "student_backwards": student["backwards"],
+        "teacher_forwards": cached + sum(work.get("forwards", 0) for work in others),
+        "teacher_backwards": sum(work.get("backwards", 0) for work in others),
+        "cached_forwards": cached,
+        "peak_bytes": max((int(peak) for peak in peaks if peak is not None), default=None),
+        "stages": [
+            {"stage": stage["stage"], **{name: stage.get(name, zero) for name, zero in counts}}
+            for stage in stages
+        ],
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from reaugkd.models.encoder import Encoder
 from reaugkd.models.spec import ModelSpec
 from reaugkd.reporter import Reporter
 from reaugkd.signals import TeacherSignals
-from reaugkd.tasks.task import Task
 from reaugkd.training import inference, loop
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.loop import NO_OPTIONS, TrainingOptions, TrainingSummary
@@ -40,15 +39,7 @@ class TeacherFloorError(UserError):
 
 
 class TaskTeacher:
-    """The teacher of one task and what it says of every row.
-
-    Args:
-        config: resolved for this task.
-        rows: the rows it learns from and speaks about.
-        artifacts: where it is kept.
-        reporter: told of progress.
-        stamp: provenance of what is made now, kept with the teacher.
-    """
+    """The teacher of one task and what it says of every one of its ``rows``."""
 
     def __init__(
         self,
@@ -61,7 +52,7 @@ class TaskTeacher:
         self.config, self.rows, self.artifacts, self.reporter = config, rows, artifacts, reporter
         self.stamp, self.task = stamp, rows.task
         self.device = inference.device_of(config.device)
-        self._refused: TeacherFloorError | None = None
+        self._refused: TeacherFloorError | None = None  # said once, not again for every cell
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -92,12 +83,14 @@ class TaskTeacher:
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self.reporter.note(f"{self.task.title} teacher, {split}: {shown}")
         name, margin = self.task.select_on, self.config.teacher.floor_margin
-        majority = self.rows.majority["held_out"][name]
-        try:
-            check_floor(self.task, scores["held_out"][name], majority, margin)
-        except TeacherFloorError as error:
-            self._refused = error  # said once, not again for every cell
-            raise
+        score, majority = scores["held_out"][name], self.rows.majority["held_out"][name]
+        if score < majority + margin:
+            self._refused = TeacherFloorError(
+                f"{self.task.title}: the teacher reaches {name} {score:.4f} on held-out rows; the "
+                f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin "
+                f"{margin}). Train it longer, or lower teacher.floor_margin"
+            )
+            raise self._refused
         return artifact
 
     def check_labels(self) -> None:
@@ -133,25 +126,17 @@ class TaskTeacher:
     @cached_property
     def shape(self) -> tuple[Shape, int]:
         """Shape of the teacher and the number of tokens it can read; nothing is trained."""
-        encoder = self.untrained()
-        return Shape(encoder.width, encoder.depth), encoder.longest
+        return shape_of(self.untrained())
 
     def _fine_tune(self, folder: Path) -> dict[str, Any]:
-        config, load = self.config.teacher, os.getloadavg()
-        encoder = self.untrained()
+        load, encoder, rows = os.getloadavg(), self.untrained(), self.rows
         result = self.fine_tune(encoder, folder, f"{self.task.title} teacher")
-        precision = config.recipe.precision
-        scores = {
-            split: self.rows.scores(
-                split,
-                inference.run(
-                    encoder, self.rows.splits[split], self.rows.pad_id, precision=precision
-                ).logits,
-            )
-            for split in self.rows.queried
-        }
+        precision, scores = self.config.teacher.recipe.precision, {}
+        for split in rows.queried:
+            outputs = inference.run(encoder, rows.splits[split], rows.pad_id, precision=precision)
+            scores[split] = rows.scores(split, outputs.logits)
         encoder.save_pretrained(folder / ENCODER)
-        return {"scores": scores, "provenance": self.stamp(load), **facts(encoder, result)}
+        return {"scores": scores} | facts(encoder, result, self.stamp(load))
 
     def fine_tune(
         self, encoder: Encoder, folder: Path, stage: str, options: TrainingOptions = NO_OPTIONS
@@ -181,20 +166,15 @@ class TaskTeacher:
         If a method of the run wants the states of [CLS], the pass keeps those of ``fit`` too. They
         are large, so without such a method a pass that has no states will do.
         """
-        teacher = self.artifact  # outside of build: a teacher below the floor teaches nothing
-        states = any(
-            Signal.STATES in METHODS[self.config.base(name)].needs for name in self.config.methods
-        )
+        _ = self.artifact  # outside of build: a teacher below the floor teaches nothing
+        kinds = (METHODS[self.config.base(name)] for name in self.config.methods)
+        states = any(Signal.STATES in kind.needs for kind in kinds)
 
         def build(folder: Path) -> dict[str, Any]:
-            encoder = Encoder.from_pretrained(teacher.path / ENCODER).to(self.device)
+            encoder, encoded = self.encoder().to(self.device), self.rows.encoded[TEACHER]
+            precision, kept = self.config.teacher.recipe.precision, {"fit"} if states else ()
             return inference.write_signals(
-                encoder,
-                self.rows.encoded[TEACHER],
-                folder,
-                self.config.teacher.recipe.precision,
-                self.reporter,
-                states={"fit"} if states else (),
+                encoder, encoded, folder, precision, self.reporter, states=kept
             )
 
         plain, whole = self.signals_identity, {**self.signals_identity, "states": True}
@@ -203,34 +183,20 @@ class TaskTeacher:
         return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
 
 
-def check_floor(task: Task, score: float, majority: float, margin: float) -> None:
-    """Refuse a teacher that is not clearly better than the constant predictor.
-
-    Args:
-        task: names the metric in the message.
-        score: the teacher's held-out value of the selection metric.
-        majority: the constant predictor's value of it, on the same rows.
-        margin: how much better the teacher must be.
-
-    Raises:
-        TeacherFloorError: if ``score < majority + margin``.
-    """
-    if score < majority + margin:
-        raise TeacherFloorError(
-            f"{task.title}: the teacher reaches {task.select_on} {score:.4f} on held-out rows; the "
-            f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin {margin}). "
-            "Train it longer, or lower teacher.floor_margin"
-        )
-
-
 def on(device: torch.device) -> dict[str, str]:
     """What a device adds to an identity: on a GPU the same seed gives other numbers."""
     return {} if device.type == "cpu" else {"device": device.type}
 
 
-def facts(encoder: Encoder, result: TrainingSummary) -> Mapping[str, Any]:
+def shape_of(encoder: Encoder) -> tuple[Shape, int]:
+    """Shape of a model and the number of tokens it can read."""
+    return Shape(encoder.width, encoder.depth), encoder.longest
+
+
+def facts(encoder: Encoder, result: TrainingSummary, provenance: Any) -> dict[str, Any]:
     """What is worth keeping of a training run."""
     return {
+        "provenance": provenance,
         "best_epoch": result.epoch,
         "history": result.history,
         "seconds": result.seconds,

@@ -18,22 +18,14 @@ class Listener(Reporter, Protocol):
         """The cell with ``key`` begins."""
 
     def artifact(self, kind: str, reused: bool, seconds: float) -> None:
-        """An artefact was made, or was there already.
+        """An artefact, e.g. ``teacher``, was made, or was there (perhaps of another process).
 
-        Args:
-            kind: e.g. ``teacher``.
-            reused: whether it was there, perhaps since another process made it meanwhile.
-            seconds: it took, waiting included, those of further artefacts it needed excluded.
+        It took ``seconds``, waiting included, those of further artefacts it needed excluded.
         """
 
 
 class WatchedStore(ArtifactStore):
-    """Tells its listener of each artefact once.
-
-    Args:
-        root: as of every artefact store.
-        listener: who is told.
-    """
+    """Tells its listener of each artefact once."""
 
     def __init__(self, root: Path, listener: Listener) -> None:
         super().__init__(root, listener)

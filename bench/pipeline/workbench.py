@@ -24,7 +24,6 @@ from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval.ann.auto import backend as auto
-from reaugkd.retrieval.sweep import Grid
 from reaugkd.tasks import get_task
 
 Load = tuple[float, float, float]
@@ -34,13 +33,7 @@ Result = dict[str, Any]
 
 
 class Workbench:
-    """Runs cells in this process; the pipeline of a task is shared by its cells.
-
-    Args:
-        artifacts: where expensive steps are kept.
-        reporter: told of progress.
-        command: the command line, for provenance.
-    """
+    """Runs cells in this process; the pipeline of a task is shared by its cells."""
 
     def __init__(self, artifacts: ArtifactStore, reporter: Reporter, command: str) -> None:
         self._artifacts, self._reporter, self._command = artifacts, reporter, command
@@ -63,70 +56,50 @@ class Workbench:
 
     def resolved(self, spec: str, size: int, dim: int) -> str:
         """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""
-        places: dict[str, Any] = {"cache": self._artifacts.root, "reporter": self._reporter}
-        return auto.resolve(spec, size, dim, **places)
+        cache = self._artifacts.root
+        return auto.resolve(spec, size, dim, cache=cache, reporter=self._reporter)
 
     def run(self, cell: Cell) -> tuple[Record, Arrays]:
         """The cell's record (of a failure too) and the arrays to keep beside it."""
+        began, load, arrays = time.perf_counter(), os.getloadavg(), Arrays()
         if cell.skip is not None:
-            return self.skipped(cell, cell.skip), {}
+            return self._record(cell, {"status": "skipped", "reason": cell.skip}, 0.0, load), {}
         work = {
             "training": self._training,
             "retrieval": self._retrieval,
             "control": self._control,
         }[cell.kind]
-        began, load, arrays = time.perf_counter(), os.getloadavg(), Arrays()
         try:
             self._check(cell)
             result, arrays = work(cell)
             outcome = {"status": "ok", **result}
         except Exception as error:  # noqa: BLE001  see below
-            # Any failure of one cell is recorded, so that the rest of the matrix goes on; a user
-            # error needs no traceback, its message says what to mend.
-            reason = str(error).strip() or type(error).__name__
-            if not isinstance(error, UserError):
-                reason = f"{type(error).__name__}: {reason}"
-            outcome = {
-                "status": "failed",
-                "reason": reason.splitlines()[0],
-                "traceback": traceback.format_exc(),
-            }
+            # Any failure of one cell is recorded, so that the rest of the matrix goes on.
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            reason = kind + (str(error).strip() or type(error).__name__).splitlines()[0]
+            outcome = {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
         return self._record(cell, outcome, time.perf_counter() - began, load), arrays
 
     def _check(self, cell: Cell) -> None:
         """A worker must find the rows and models that the cell was planned with."""
-        pipeline = self.pipeline(cell.config)
-        if cell.kind == "retrieval":
-            identity = identities.of_retrieval(pipeline, cell.base, str(cell.backend))
-        elif cell.kind == "control":
-            identity = identities.of_control(pipeline, cell.method, cell.seed)
-        else:
-            identity = identities.of_training(pipeline, cell.method, cell.seed)
+        pipeline, base = self.pipeline(cell.config), cell.base if cell.backend else None
+        identity = identities.of(pipeline, cell.kind, cell.method, cell.seed, base, cell.backend)
         if identity != cell.identity:
             changed = [name for name in identity if identity[name] != cell.identity.get(name)]
             raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
 
-    def skipped(self, cell: Cell, reason: str) -> Record:
-        """The record of a cell that cannot run, with the reason."""
-        return self._record(cell, {"status": "skipped", "reason": reason}, 0.0, os.getloadavg())
-
     def _record(self, cell: Cell, outcome: Result, seconds: float, load: Load) -> Record:
         task = get_task(cell.task)
         outcome.setdefault("provenance", self._provenance(load, cell.config))
+        own = {name: getattr(cell, name) for name in ("kind", "key", "identity", "method", "seed")}
+        names = ("title", "suite", "regression", "select_on")
         return Record(
-            kind=cell.kind,
-            key=cell.key,
-            identity=cell.identity,
+            **own,
+            **{name: getattr(task, name) for name in names},
             task=task.name,
-            title=task.title,
-            suite=task.suite,
-            regression=task.regression,
             metrics=list(task.metrics),
-            select_on=task.select_on,
             tests=list(task.tests),
-            method=cell.method,
             base=cell.config.base(cell.method),
-            seed=cell.seed,
             settings=self.pipeline(cell.config).settings(cell.method),
             seconds=seconds,
             **outcome,
@@ -134,14 +107,19 @@ class Workbench:
 
     def _training(self, cell: Cell) -> tuple[Result, Arrays]:
         pipeline = self.pipeline(cell.config)
-        facts = dict(pipeline.student(cell.method, cell.seed).facts)
+        facts, teacher = dict(pipeline.student(cell.method, cell.seed).facts), None
         trained_with = Provenance.model_validate(facts.pop("provenance"))
+        if pipeline.needs(cell.method) & FINE_TUNED:
+            artifact = pipeline.teacher.artifact
+            own = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
+            init = cell.config.teacher.model.describe()
+            teacher = TeacherFacts(**{**own, "key": artifact.key, "init": init})
         result = TrainingResult(
             source=pipeline.rows.data.source,
             notes=list(pipeline.rows.data.notes),
             rows={split: len(rows) for split, rows in pipeline.rows.splits.items()},
             majority=pipeline.rows.majority,
-            teacher=_teacher(pipeline, cell) if pipeline.needs(cell.method) & FINE_TUNED else None,
+            teacher=teacher,
             student_init=pipeline.student_init,
             pooling=cell.config.pooling,
             **facts,
@@ -157,8 +135,7 @@ class Workbench:
         name = fingerprint.of_json([cell.needs, asdict(base), wanted.model_dump(mode="json")])
         if name not in self._retrievals:
             # Only the newest is kept: it holds the neighbours and indexes of one student.
-            grid = Grid(wanted.k, wanted.beta, wanted.tau)
-            self._retrievals = {name: Retrieval(pipeline, base, grid, wanted.recall_target)}
+            self._retrievals = {name: Retrieval(pipeline, base)}
         result: RetrievalResult
         result, arrays = self._retrievals[name].run(str(cell.backend), str(cell.needs))
         return {"retrieval": result}, arrays
@@ -167,10 +144,3 @@ class Workbench:
         controls = Controls(self.pipeline(cell.config), cell.method, cell.seed)
         result, arrays = controls.run(str(cell.needs))
         return {"controls": result}, arrays
-
-
-def _teacher(pipeline: TaskPipeline, cell: Cell) -> TeacherFacts:
-    artifact = pipeline.teacher.artifact
-    init = cell.config.teacher.model.describe()
-    facts = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
-    return TeacherFacts(**{**facts, "key": artifact.key, "init": init})

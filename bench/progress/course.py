@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.cell import Cell
-from bench.progress.eta import TEACHER, Left, Pace, Work
-from bench.progress.events import Clock, Desk
+from bench.progress.desk import CLOCK, Activity, Clock
+from bench.progress.eta import Left, Pace, Work, teacher_of
 from bench.records.run import Record
 
-OFF, ON = "off", "on"
 Row = tuple[str, str]
 """A method, and whether it queries the first knowledge base of the plan: ``off`` or ``on``."""
 
@@ -28,17 +26,13 @@ class Course:
         planned: all of them.
         todo: those that are to be done now.
         before: records of the others.
-        works: key of a cell -> what it takes time like; a cell that cannot run has none.
-        teachers: task -> work that its cells need done first.
+        works: see :func:`bench.progress.eta.works`.
         workers: how many processes.
         clock: tells the time.
 
     Attributes:
-        cells: all that are planned, by key.
-        total: how many are to be done now.
         counts: status -> how many have ended with it.
-        titles: task -> its title, of those that are scored.
-        scores: of every row that is scored, the newest last.
+        titles: of the tasks that are scored.
     """
 
     def __init__(
@@ -47,55 +41,47 @@ class Course:
         todo: Sequence[Cell],
         before: Iterable[Record] = (),
         works: Mapping[str, Work] | None = None,
-        teachers: Mapping[str, Work] | None = None,
         workers: int = 1,
-        clock: Clock = time.perf_counter,
+        clock: Clock = CLOCK,
     ) -> None:
         self.cells = {cell.key: cell for cell in planned}
-        self.total, self.counts = len(todo), Counter[str]()
+        self.todo, self.counts = todo, Counter[str]()
         self._workers, self._clock, self._began = workers, clock, clock()
         self._students = Counter(cell.student for cell in todo)
         self.titles: Mapping[str, str] = {}
         self.scores: Mapping[Row, Scores] = {}
-        first: dict[tuple[str, str, int], str] = {}
-        for cell in planned:
-            if cell.kind == "retrieval":
-                first.setdefault((cell.task, cell.method, cell.seed), cell.key)
-        self._first = set(first.values())
-        works = works or {}
-        self._teachers = dict(teachers or {})
-        left = {cell.key: works[cell.key] for cell in todo if cell.key in works}
-        self._pace = Pace(left | {_key(task): w for task, w in self._teachers.items()})
+        searches = [cell for cell in reversed(planned) if cell.kind == "retrieval"]
+        self._first = {(cell.task, cell.method, cell.seed): cell.key for cell in searches}
+        works, left = works or {}, {cell.key for cell in todo}
+        left |= {teacher_of(cell.task) for cell in todo}
+        self._pace = Pace({key: work for key, work in works.items() if key in left})
         for record in before:
             self._score(record)
             if record.status == "ok" and record.key in works:
-                work = works[record.key]._replace(cached=False)
-                self._pace.learn(work, _made_in(record))
-
-    @property
-    def done(self) -> int:
-        """Cells that have ended, however."""
-        return self.counts.total()
+                training = record.training  # what a student took is kept with it in the cache
+                stages = [stage.seconds for stage in training.cost.stages] if training else []
+                took = training.seconds + sum(stages) if training else record.seconds
+                self._pace.learn(works[record.key]._replace(cached=False), took)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the beginning."""
         return self._clock() - self._began
 
-    def ended(self, cell: Cell, record: Record, desk: Desk | None = None) -> None:
-        """A cell has ended at ``desk``, where that is known."""
+    def ended(self, cell: Cell, record: Record, activity: Activity) -> None:
+        """A cell has ended; ``activity`` is how its process did it."""
         self.counts[record.status] += 1
         self._students[cell.student] -= 1
         self._score(record)
-        shared = desk.shared if desk else 0.0
+        shared, made = activity.shared, "teacher" in activity.made
         self._pace.done(cell.key, record.seconds - shared if record.status == "ok" else None)
-        if desk and "teacher" in desk.made | desk.reused and cell.task in self._teachers:
-            del self._teachers[cell.task]
-            self._pace.done(_key(cell.task), shared if "teacher" in desk.made else None)
+        if made or "teacher" in activity.reused:
+            self._pace.done(teacher_of(cell.task), shared if made else None)
 
-    def left(self, desks: Iterable[Desk] = ()) -> Left | None:
-        """How long the rest takes, ``desks`` being at work; None while nothing is known."""
-        running = {desk.key: desk.elapsed for desk in desks if desk.key is not None}
+    def left(self, activities: Iterable[Activity] = ()) -> Left | None:
+        """How long the rest takes, ``activities`` being under way; None while nothing is known."""
+        now = self._clock()
+        running = {a.key: now - a.began - a.shared for a in activities if a.key is not None}
         students = sum(count > 0 for count in list(self._students.values()))
         return self._pace.left(running, min(self._workers, students))
 
@@ -104,26 +90,14 @@ class Course:
         split, metric = record.tests[0], record.select_on
         if record.status != "ok":
             return
+        first = self._first.get((record.task, record.method, record.seed))
         if record.training is not None:
-            row, score = (record.method, OFF), record.training.scores[split][metric]
-        elif record.retrieval is not None and record.key in self._first:
-            row, score = (record.method, ON), record.retrieval.chosen.scores[split][metric]
+            row, score = (record.method, "off"), record.training.scores[split][metric]
+        elif record.retrieval is not None and record.key == first:
+            row, score = (record.method, "on"), record.retrieval.chosen.scores[split][metric]
         else:
             return
-        scores = dict(self.scores)
-        tasks = scores.pop(row, {})
-        scores[row] = {**tasks, record.task: (*tasks.get(record.task, ()), score)}
+        tasks = self.scores.get(row, {})
+        tasks = {**tasks, record.task: (*tasks.get(record.task, ()), score)}
         self.titles = {**self.titles, record.task: record.title}
-        self.scores = scores
-
-
-def _key(task: str) -> str:
-    """Key of the work of a task's teacher."""
-    return f"{TEACHER} of {task}"
-
-
-def _made_in(record: Record) -> float:
-    """Seconds that a cell took by itself; a student's are kept with it in the cache."""
-    if record.training is None:
-        return record.seconds
-    return record.training.seconds + sum(stage.seconds for stage in record.training.cost.stages)
+        self.scores = {**self.scores, row: tasks}

@@ -1,204 +1,130 @@
-"""The live view of a run in a terminal; notes scroll above it, and at the end it is gone."""
+"""What a run shows: lines in a pipe; in a terminal a view below them, gone at the end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import partial
 from statistics import fmean
 
-from rich import live
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.progress.course import OFF, ON, Course
-from bench.progress.events import Clock, Desk, RunningStage
-from bench.progress.lines import Lines, PlainDisplay, duration, figures, remaining
-from reaugkd.reporter import Reporter
-
-NARROW = 60
-"""Columns below which bars are short and units are left out."""
+from bench.progress.course import Course
+from bench.progress.desk import CLOCK, Activity, Desk
+from bench.progress.lines import duration, figures
 
 PER_SECOND = 4
 """How often the view is drawn anew: often enough to look alive, too seldom to slow training."""
 
 
-def display(console: Console) -> PlainDisplay:
-    """The display that suits ``console``; a terminal that cannot move its cursor gets lines."""
-    return LiveDisplay(console) if console.is_interactive else PlainDisplay(console)
+class View:
+    """Shows what all processes do (0 is this one) and, once a run has begun, its course.
 
-
-def reporter(console: Console) -> Reporter:
-    """The reporter that suits ``console``, for work that is no run."""
-    return display(console).desk()
-
-
-class _Seat(Lines):
-    """A desk whose stages are shown by a display."""
-
-    def __init__(self, display: LiveDisplay) -> None:
-        super().__init__(display.console)
-        self._display = display
-
-    def start(self, stage: str, total: int, unit: str = "examples") -> None:
-        """Show a new stage."""
-        super().start(stage, total, unit)
-        self._display.open()
-
-    def finish(self) -> None:
-        """Take the stage away."""
-        self.stage = None
-        self._display.settle()
-
-
-class LiveDisplay(PlainDisplay):
-    """Draws the desks of all processes and, once a run has begun, its course.
-
-    Outside of a run the view is there only while a stage is.
+    A terminal that cannot move its cursor gets the lines of a pipe. Outside of a run the view is
+    there only while a stage is.
     """
 
     def __init__(self, console: Console) -> None:
-        super().__init__(console)
+        self.console, self.lines = console, not console.is_interactive
+        self.activities: dict[int, Activity] = {}
         self._course: Course | None = None
-        self._view: live.Live | None = None
+        self._live: Live | None = None
 
-    def _new(self) -> Desk:
-        return _Seat(self)
+    def desk(self) -> Desk:
+        """The desk of this process."""
+        return Desk(self.note, partial(self.show, 0), self.lines)
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, worker: int, activity: Activity) -> None:
+        """What a process does now."""
+        self.activities = {**self.activities, worker: activity}
+        if self._course is None and activity.stage is None:
+            self.close()
+        else:
+            self._open()
 
     def begin(self, course: Course) -> None:
         """Show the course from now on."""
         self._course = course
-        self.open()
+        self._open()
 
-    def open(self) -> None:
-        """Show the view unless it is there."""
-        if self._view is None:
-            self._view = live.Live(
-                get_renderable=lambda: Screen(self._course, self.desks),
-                console=self.console,
-                refresh_per_second=PER_SECOND,
-                transient=True,
+    def _open(self) -> None:
+        if self._live is None and not self.lines:
+            self._live = Live(
+                self, console=self.console, refresh_per_second=PER_SECOND, transient=True
             )
-            self._view.start()
+            self._live.start()
 
-    def settle(self) -> None:
-        """Take the view away if there is nothing to show any more."""
-        if self._course is None and all(desk.stage is None for desk in self.desks):
-            self.close()
+    def __rich__(self) -> RenderableType:
+        return Group(*parts(self._course, self.activities.values(), CLOCK()))
 
     def close(self) -> None:
         """Take the view away and give the cursor back."""
-        view, self._view, self._course = self._view, None, None
-        if view is not None:
-            view.stop()
+        live, self._live, self._course = self._live, None, None
+        if live is not None:
+            live.stop()
 
 
-class Screen:
-    """What is drawn: never wider than the terminal, and lower than it by at least a line.
+def reporter(console: Console) -> Desk:
+    """The reporter of work that is no run."""
+    return View(console).desk()
 
-    Args:
-        course: of the run, if there is one.
-        desks: of its processes.
-        clock: tells the time.
-    """
 
-    def __init__(
-        self, course: Course | None, desks: Sequence[Desk], clock: Clock = time.perf_counter
-    ) -> None:
-        self._course, self._desks, self._now = course, desks, clock()
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width, room = options.max_width, max(1, options.size.height - 1)
-        for part in self._parts(width, room):
-            for line in console.render_lines(part, options.update(height=None), pad=False)[:room]:
-                room -= 1
-                yield from line
-                yield Text("\n", end="")
-
-    def _parts(self, width: int, height: int) -> Iterator[RenderableType]:
-        course, narrow = self._course, width < NARROW
-        busy = [desk for desk in self._desks if desk.stage is not None or desk.key is not None]
-        used = 0
-        if course:
-            yield from _head(course, self._desks, narrow)
-            used += 3
-        short = used + 2 * len(busy) > height
-        for desk in busy:
-            yield from self._stage(desk, narrow, short)
-            used += 1 if short else 2
-        if course and course.scores and used + 3 <= height:
-            yield ""
-            yield _scores(course, width, height - used - 2)
-
-    def _stage(self, desk: Desk, narrow: bool, short: bool) -> Iterator[RenderableType]:
-        """What one process does, in two lines, or in one where there are many of them."""
-        stage = desk.stage
-        if stage is None:
-            cell = self._course.cells.get(desk.key or "") if self._course else None
-            yield _line(cell.label if cell else "")
-        elif short:
-            share = f"{100 * stage.done / max(1, stage.total):3.0f} %"
-            yield _line(f"{share} {stage.name}, {self._pace(stage, narrow=True)}")
-        else:
+def parts(
+    course: Course | None, activities: Iterable[Activity], now: float
+) -> Iterator[RenderableType]:
+    """The view, never wider than its terminal; what is too high is cut by :class:`Live`."""
+    if course:
+        total, done = len(course.todo), course.counts.total()
+        cells = Text(f"{done} done, {total - done} left, ")
+        cells.append(f"{course.counts['failed']} failed", "red" if course.counts["failed"] else "")
+        yield _bar(done, total, cells)
+        left = course.left(activities) or "time left not known yet"
+        yield _line(f"{duration(course.elapsed)} elapsed, {left}")
+        yield ""
+    for activity in activities:
+        if stage := activity.stage:
+            rate = stage.rate(now)
+            rest = f", {duration(max(0, stage.total - stage.done) / rate)} left" if rate else ""
+            pace = f"{stage.done:,}/{stage.total:,} {stage.unit}, {rate:,.0f}/s{rest}"
             yield _line(f"  {stage.name}  ").append(figures(stage.values), "dim")
-            yield _bar(stage.done, stage.total, self._pace(stage, narrow), narrow)
-
-    def _pace(self, stage: RunningStage, narrow: bool) -> str:
-        unit, rate = ("" if narrow else f" {stage.unit}"), stage.rate(self._now)
-        left = max(0, stage.total - stage.done) / rate if rate else None
-        rest = f", {duration(left)} left" if left is not None else ""
-        return f"{stage.done:,}/{stage.total:,}, {rate:,.0f}{unit}/s{rest}"
+            yield _bar(stage.done, stage.total, Text(pace))
+        elif course and (cell := course.cells.get(activity.key or "")):
+            yield _line(cell.label)
+    if course and course.scores:
+        yield ""
+        yield _scores(course)
 
 
 def _line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="crop")
 
 
-def _bar(done: int, total: int, text: str | Text, narrow: bool) -> RenderableType:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=10 if narrow else 24)
-    grid.add_column(no_wrap=True, overflow="crop")
-    bar = ProgressBar(max(1, total), done, complete_style="green", finished_style="green")
-    grid.add_row(bar, text)
+def _bar(done: int, total: int, text: Text) -> Table:
+    grid = Table.grid("", "", padding=(0, 1))
+    text.no_wrap, text.overflow = True, "crop"
+    grid.add_row(ProgressBar(max(1, total), done, 20, finished_style="bar.complete"), text)
     return grid
 
 
-def _head(course: Course, desks: Sequence[Desk], narrow: bool) -> Iterator[RenderableType]:
-    counts, left = course.counts, course.left(desks)
-    cells = Text(f"{course.done} done, {course.total - course.done} left, ")
-    cells.append(f"{counts['failed']} failed", "red" if counts["failed"] else "")
-    cells.append(f", {counts['skipped']} skipped" if counts["skipped"] else "")
-    yield _bar(course.done, course.total, cells, narrow)
-    rest = remaining(left) or "time left not known yet"
-    yield _line(f"{duration(course.elapsed)} elapsed, {rest}")
-    yield ""
-
-
-def _scores(course: Course, width: int, height: int) -> Table:
-    """Mean test scores in percent: as many rows and tasks as fit, the newest if not all."""
-    cells = course.cells.values()
-    newest = list(course.scores)[-height:]
-    methods = dict.fromkeys(cell.method for cell in cells)
-    rows = [row for method in methods for row in ((method, OFF), (method, ON)) if row in newest]
-    tasks = [task for task in dict.fromkeys(c.task for c in cells) if task in course.titles]
-    names = max(len("method"), *(len(method) for method, _ in rows))
-    wide = max(len("00.00 (0)"), *(len(course.titles[task]) for task in tasks))
-    fitting = max(0, width - names - len("  retrieval")) // (wide + 2)
-    tasks = tasks[len(tasks) - min(len(tasks), fitting) :]
-    several = any(len(seeds) > 1 for row in rows for seeds in course.scores[row].values())
-
-    def shown(seeds: tuple[float, ...]) -> str:
-        if not seeds:
-            return "-"
-        return f"{100 * fmean(seeds):.2f}" + (f" ({len(seeds)})" if several else "")
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("method", no_wrap=True)
-    table.add_column("retrieval", no_wrap=True)
-    for task in tasks:
-        table.add_column(course.titles[task], justify="right", no_wrap=True)
-    for row in rows:
-        scores = course.scores[row]
-        table.add_row(*row, *(shown(scores.get(task, ())) for task in tasks))
+def _scores(course: Course) -> Table:
+    """Mean test scores in percent, of how many seeds where they are several."""
+    several = any(len(s) > 1 for tasks in course.scores.values() for s in tasks.values())
+    table = Table("method", "retrieval", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in course.titles.values():
+        table.add_column(title, justify="right")
+    for column in table.columns:
+        column.no_wrap = True
+    methods = [*dict.fromkeys(cell.method for cell in course.cells.values())]
+    for row in sorted(course.scores, key=lambda row: (methods.index(row[0]), row[1])):
+        tasks = course.scores[row]
+        seeds = [tasks.get(task, ()) for task in course.titles]
+        means = [f"{100 * fmean(s):.2f}" + f" ({len(s)})" * several if s else "-" for s in seeds]
+        table.add_row(*row, *means)
     return table

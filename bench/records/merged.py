@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench.records.differences import ABSENT, flat, said
 
@@ -15,24 +15,6 @@ AXES_OF_SWEEP = ("k", "beta", "tau")
 ONE_AT_A_TIME = "one-at-a-time"
 
 Origin = dict[str, Any]
-
-
-class SettingDifference(NamedTuple):
-    """A setting that is not the same in all runs: its dotted name, and a value of each as text."""
-
-    setting: str
-    values: tuple[str, ...]
-    runs: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """In one line.
-
-        >>> SettingDifference("seeds", ("[0]", "[1]"), ("a", "b")).text
-        'seeds: [0] in a, [1] in b'
-        """
-        pairs = zip(self.values, self.runs, strict=True)
-        return f"{self.setting}: " + ", ".join(f"{value} in {run}" for value, run in pairs)
 
 
 def origins(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Origin]:
@@ -49,17 +31,17 @@ def origins(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[Origin]:
     return list(by_folder.values())
 
 
-def differences(runs: Sequence[Origin]) -> list[SettingDifference]:
-    """Every setting of the runs that is not the same in all of them."""
+def differences(runs: Sequence[Origin]) -> list[str]:
+    """Every setting of the runs that is not the same in all of them, a line each."""
     folders = names([Path(run["folder"]) for run in runs])
     settings = [flat({"preset": run["preset"], **(run["config"] or {})}) for run in runs]
-    paths = dict.fromkeys(path for tree in settings for path in tree)
-    values = {path: tuple(said(tree.get(path, ABSENT)) for tree in settings) for path in paths}
-    return [
-        SettingDifference(path, texts, folders)
-        for path, texts in values.items()
-        if len({*texts}) > 1
-    ]
+    lines = []
+    for path in dict.fromkeys(path for tree in settings for path in tree):
+        values = [said(tree.get(path, ABSENT)) for tree in settings]
+        if len({*values}) > 1:
+            pairs = zip(values, folders, strict=True)
+            lines.append(f"{path}: " + ", ".join(f"{value} in {run}" for value, run in pairs))
+    return lines
 
 
 def united(runs: Sequence[Origin]) -> dict[str, Any]:
@@ -93,8 +75,6 @@ def names(folders: Sequence[Path]) -> tuple[str, ...]:
 
     >>> names([Path("/x/a/run"), Path("/x/b/run"), Path("/x/b/other")])
     ('a/run', 'b/run', 'b/other')
-    >>> names([Path("/x/one"), Path("/x/two")])
-    ('one', 'two')
     """
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts), default=0) + 1):
@@ -112,8 +92,7 @@ def in_short(run: Mapping[str, Any]) -> list[str]:
     folders = ", ".join(names([Path(origin["folder"]) for origin in runs]))
     lines = [f"Merged from {len(runs)} runs: {folders}."]
     if differing := differences(runs):
-        texts = "; ".join(difference.text for difference in differing)
-        lines.append(f"Settings differ between them: {texts}.")
+        lines.append(f"Settings differ between them: {'; '.join(differing)}.")
     if conflicts := run.get("conflicts"):
         taken = dict.fromkeys(f"{c['cell']} is that of {c['taken']}" for c in conflicts)
         count = f"{len(taken)} cell{'s' * (len(taken) > 1)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,6 @@ def test_one_axis_at_a_time_around_the_first_of_each(ablation: list[Cell]) -> No
         assert found[0] == first  # a reference that cannot be shows before anything else
 
 
-def test_all_students_query_and_few_are_trained(ablation: list[Cell]) -> None:
-    kinds = Counter((p.method, p.kind) for p in ablation)
-    assert {method for method, _ in kinds} == set(STUDENTS)
-    assert all(kinds[method, "training"] == 1 for method in STUDENTS)
-
-
 def test_a_product_has_every_combination(tmp_path: Path) -> None:
     planned = runs.plan(
         tmp_path,
@@ -109,12 +102,6 @@ def test_an_impossible_reference_is_an_error(
 ) -> None:
     with pytest.raises(UserError, match=words):
         runs.plan(tmp_path, **flags)
-
-
-def test_settings_of_the_ablation_can_be_overridden(tmp_path: Path) -> None:
-    planned = runs.plan(tmp_path, ablation="retrieval", methods=["kd"], retrieval__share=[1.0, 0.5])
-    assert {p.method for p in planned} == {"kd"}
-    assert {p.share for p in planned} == {1.0, 0.5, None}
 
 
 def test_a_plain_run_is_what_it_was(tmp_path: Path) -> None:

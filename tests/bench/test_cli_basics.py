@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -17,11 +16,9 @@ from rich.console import Console
 
 from baselines import METHODS
 from bench.cli import ls
-from bench.cli.console import console
 from bench.cli.main import COMMANDS, main
 from bench.report.render import terminal
 from bench.report.table import Table
-from reaugkd import __version__
 from reaugkd.errors import DataError, UserError
 from reaugkd.registry import Entry, Registry
 from reaugkd.retrieval.ann import BACKENDS
@@ -95,10 +92,6 @@ def test_without_arguments_it_shows_its_help() -> None:
     assert all(name in bench().output for name in COMMANDS)
 
 
-def test_the_version_is_the_projects() -> None:
-    assert bench("--version").output == f"reaugkd {__version__}\n"
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -160,15 +153,6 @@ def test_a_list_has_one_line_per_name(what: str, names: Registry[object]) -> Non
     assert [line.split()[0] for line in lines if line.strip()] == list(names)
 
 
-def test_every_preset_is_listed_with_its_first_comment() -> None:
-    shipped = sorted(f.name for f in files("bench").joinpath("presets").iterdir())
-    listed = {row[0]: row[1] for row in ls.presets().rows}
-    assert [f"{name}.toml" for name in listed] == [f for f in shipped if f.endswith(".toml")]
-    for name, summary in listed.items():
-        text = files("bench").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
-        assert f"# {summary}\n" in text
-
-
 def test_without_an_argument_every_list_is_shown() -> None:
     assert bench("ls").output == "".join(bench("ls", name).output for name in ls.LISTS)
 
@@ -186,7 +170,7 @@ def test_what_is_not_installed_comes_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("reaugkd.registry.find_spec", lambda _: None)
-    rows = {row[0]: row[1] for row in ls.ann().rows}
+    rows = {row[0]: row[1] for row in ls.LISTS["ann"]().rows}
     assert rows["exact"] == "yes"
     assert rows["annoy"] == "pip install 'reaugkd[annoy]'"
 
@@ -197,11 +181,6 @@ def test_output_in_a_pipe_is_plain() -> None:
     assert not set(output) & set("─│━┃")
     faiss = next(line for line in output.splitlines() if line.startswith("faiss"))
     assert faiss.rstrip().endswith(BACKENDS.entry("faiss").summary)  # neither folded nor cut
-
-
-def test_codes_of_emoji_stay_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    console().print("kd :fire: [b]")
-    assert capsys.readouterr().out == "kd :fire: [b]\n"
 
 
 def test_brackets_in_a_cell_are_not_markup() -> None:

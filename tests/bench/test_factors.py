@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.pipeline.workbench import Workbench
 from bench.records.run import ControlResult, Record, RetrievalResult, TrainingResult
 from bench.records.store import Store
 from reaugkd.artifacts.store import ArtifactStore
-from reaugkd.reporter import Silent
-from reaugkd.retrieval import calibration, second_head
+from reaugkd.retrieval import calibration
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from tests.bench import runs
@@ -214,26 +212,6 @@ def test_the_second_head_is_chosen_on_held_out_rows_alone(
         assert head.mixed.scores["dev"]["accuracy"] == pytest.approx(right)
 
 
-def test_of_all_second_heads_the_one_that_loses_least_on_held_out_rows_is_taken(
-    folder: Path, found: dict[str, Record]
-) -> None:
-    store = ArtifactStore(folder / "cache")
-    pipeline = Workbench(store, Silent(), "test").pipeline(runs.resolved().tasks["follows"])
-    embedding = {s: pipeline.outputs("kd", 0, s).embedding for s in ("fit", "held_out")}
-    soft = probabilities(pipeline.teacher.signals["fit"].logits)
-    labels = pipeline.rows.labels("held_out")
-    losses = {
-        strength: calibration.loss(
-            second_head.fit(embedding["fit"], soft, strength)(embedding["held_out"]), labels
-        )
-        for strength in second_head.STRENGTHS
-    }
-    head = controls(found["kd controls"]).second_head
-    assert len({loss["nll"] for loss in losses.values()}) > 1
-    assert losses[head.strength]["nll"] == min(loss["nll"] for loss in losses.values())
-    assert head.alone.loss["held_out"] == losses[head.strength]
-
-
 def test_without_weight_a_second_head_changes_nothing(folder: Path, tmp_path: Path) -> None:
     flags = (*FLAGS, "--methods", "kd", "--beta", "0", "--set", "retrieval.share=[1]")
     done = runs.run(folder, "--out", tmp_path, *flags)
@@ -245,12 +223,6 @@ def test_without_weight_a_second_head_changes_nothing(folder: Path, tmp_path: Pa
     mixed = Store(tmp_path).arrays(made["kd controls"].key)["mixed.dev"]
     logits = Store(tmp_path).arrays(made["kd"].key)["logits.dev"]
     assert np.array_equal(mixed, probabilities(logits))
-
-
-def test_the_same_command_finds_everything_there(folder: Path, found: dict[str, Record]) -> None:
-    done = runs.run(folder, *FLAGS)
-    assert done.exit_code == 0
-    assert "24 cells (3 training, 18 retrieval, 3 control), 24 there already, 0 left" in done.output
 
 
 def test_the_report_tells_other_bases_from_the_plain_one(

@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -15,13 +16,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from bench import merge as merging
 from bench.cli.main import main
 from bench.merge import ConflictError, Merge, MergeError, merge, preview
 from bench.records.choice import Prefer
 from bench.records.differences import recipe
+from bench.records.planned import Planned
 from bench.records.results import load
-from bench.records.run import Record, comparable
+from bench.records.run import Record
 from bench.records.store import Store, StoreError
 from bench.report.build import of_run
 from bench.report.inputs import RunInputs
@@ -66,9 +67,24 @@ def united(into: Path, *runs: Path, prefer: Prefer | None = None) -> Merge:
     return merge(into, runs, command=COMMAND, prefer=prefer)
 
 
+def lead(folder: Path) -> str:
+    return " ".join(of_run(RunInputs(load(Store(folder)))).lead)
+
+
+def planned(folder: Path) -> list[Planned]:
+    return [cell.plan for cell in load(Store(folder)).cells]
+
+
 def counts(done: Merge) -> tuple[int, int, int]:
     """Records that were copied, that were there already, and cells without any."""
-    return len(done.todo), done.kept, done.waiting
+    return len(done.todo), len(done.cells) - len(done.todo) - done.waiting, done.waiting
+
+
+def stand_on(folder: Path, key: str) -> None:
+    """The second cell of the plan stands on the student with ``key``."""
+    plan = Store(folder).read_run()
+    plan["cells"][1]["needs"] = key
+    Store(folder).write_run(plan)
 
 
 def elsewhere(record: Record, time: str = "2025-06-01T00:00:00+00:00") -> Record:
@@ -97,7 +113,7 @@ def test_parts_of_a_run_make_the_run_in_whatever_order(draw: int, tmp_path: Path
         into = tmp_path / str(number) / "all"
         done = united(into, *order)
         assert cells(into) == cells(alone)
-        assert (counts(done), done.conflicts) == ((len(whole), 0, 0), ())
+        assert (counts(done), done.conflicts) == ((len(whole), 0, 0), [])
         made = of_run(RunInputs(load(Store(into))))
         for name in ("scores", "retrieval", "costs", "training"):
             assert _sorted(made.data[name]) == _sorted(expected.data[name])
@@ -136,17 +152,6 @@ def test_a_second_call_adds_what_is_new(tmp_path: Path) -> None:
     assert len(united(into, two).cells) == len(whole)
 
 
-def test_one_cell_of_two_machines_is_taken_once_from_the_first(tmp_path: Path) -> None:
-    record = factory.training()
-    other = elsewhere(record)
-    assert comparable(record) == comparable(other)
-    folders = [run(tmp_path / "a", [record]), run(tmp_path / "b", [other])]
-    for order, taken in ((folders, record), (folders[::-1], other)):
-        into = tmp_path / f"all-{order[0].name}"
-        assert counts(united(into, *order)) == (1, 0, 0)
-        assert Store(into).read(record.key) == taken
-
-
 def test_a_contradiction_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     record = factory.training(value=0.8)
     folders = [run(tmp_path / "a", [record]), run(tmp_path / "b", [scored(record, 0.7)])]
@@ -177,8 +182,7 @@ def test_a_preference_settles_it_and_is_kept(prefer: Prefer, later: str, tmp_pat
         assert Store(into).read_run()["conflicts"]
         with pytest.raises(ConflictError):
             united(into, *folders)
-    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
-    assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead
+    assert "contradicted each other on 1 cell: mrpc kd seed 0" in lead(into)
 
 
 def test_outputs_alone_may_contradict_but_not_by_their_bytes(tmp_path: Path) -> None:
@@ -202,7 +206,7 @@ def test_what_ended_well_comes_before_what_did_not(
     bad = factory.failed(elsewhere(good, "2026-01-01T00:00:00+00:00"), "out of memory", status)
     folders = [run(tmp_path / "good", [good]), run(tmp_path / "bad", [bad])]
     done = united(tmp_path / "all", *(folders if first else folders[::-1]))
-    assert done.conflicts == ()
+    assert done.conflicts == []
     assert Store(tmp_path / "all").read(good.key) == good
     united(tmp_path / "later", folders[1])  # what ended well later takes its place
     assert counts(united(tmp_path / "later", folders[0])) == (1, 0, 0)
@@ -221,18 +225,15 @@ def test_one_name_for_two_cells_is_a_contradiction(tmp_path: Path) -> None:
     on_cold = factory.retrieval(method="kd", backend="annoy")
     folders = [run(tmp_path / "hot", [hot, on_hot]), run(tmp_path / "cold", [cold, on_cold])]
     for folder, key in zip(folders, ("hot", "cold"), strict=True):
-        plan = Store(folder).read_run()
-        plan["cells"][1]["needs"] = key
-        Store(folder).write_run(plan)
+        stand_on(folder, key)
     with pytest.raises(ConflictError, match=r"settings\.temperature: 4\.0 and 2\.0"):
         united(tmp_path / "all", *folders)
     for order in (folders, folders[::-1]):
         into = tmp_path / f"all-{order[0].name}"
         united(into, *order, prefer="first")
-        planned = [cell.plan for cell in load(Store(into)).cells]
         # what stands on the student that was not taken is not taken either
-        assert planned[0].key == order[0].name
-        assert [plan.needs for plan in planned[1:]] == [order[0].name]
+        student, *others = planned(into)
+        assert (student.key, [plan.needs for plan in others]) == (order[0].name, [order[0].name])
 
 
 def test_one_cell_under_two_names_is_a_contradiction(tmp_path: Path) -> None:
@@ -242,7 +243,7 @@ def test_one_cell_under_two_names_is_a_contradiction(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="one cell under two names, mrpc kd seed 0 and mrpc kd"):
         united(tmp_path / "all", *folders)
     united(tmp_path / "all", *folders, prefer="first")
-    assert [cell.plan.method for cell in load(Store(tmp_path / "all")).cells] == ["kd"]
+    assert [plan.method for plan in planned(tmp_path / "all")] == ["kd"]
 
 
 def test_a_file_that_cannot_be_used_is_named_and_another_copy_taken(tmp_path: Path) -> None:
@@ -284,13 +285,10 @@ def test_the_merged_plan_says_where_its_cells_come_from(tmp_path: Path) -> None:
     assert plan["commands"] == ["bench run --out a", "bench run --out b"]
     assert plan["config"] == configs["a"] | {"seeds": [0, 1]}
     assert [one["config"] for one in plan["merged"]] == [configs["a"], configs["b"]]
-    assert {one.setting: one.values for one in done.differences} == {
-        "seeds": ("[0]", "[1]"),
-        "data.limit": ("100", "none"),
-    }
-    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
-    assert "Merged from 2 runs: a, b." in lead
-    assert "data.limit: 100 in a, none in b" in lead
+    assert done.differences == ["data.limit: 100 in a, none in b", "seeds: [0] in a, [1] in b"]
+    assert "Merged from 2 runs: a, b." in lead(into)
+    assert "data.limit: 100 in a, none in b" in lead(into)
+    assert "train was limited to 100 rows (--limit) in a." in lead(into)
     # a run that is merged of merged ones names those that were run
     third = run(tmp_path / "c", [factory.training(seed=2)])
     united(tmp_path / "more", into, third)
@@ -305,22 +303,22 @@ def test_a_merge_that_was_killed_goes_on_where_it_stopped(
 ) -> None:
     whole = factory.matrix([0])
     folders = [run(tmp_path / "a", whole[:4]), run(tmp_path / "b", whole[4:])]
-    copy, copied = merging._copy_file, itertools.count()
+    copy, copied = shutil.copyfileobj, itertools.count()
 
-    def killed(source: Path, target: Path) -> None:
+    def killed(*files: Any) -> None:
         if next(copied) == done:
             raise KeyboardInterrupt
-        copy(source, target)
+        copy(*files)
 
     into = tmp_path / "all"
     with monkeypatch.context() as patch:
-        patch.setattr(merging, "_copy_file", killed)
+        patch.setattr(shutil, "copyfileobj", killed)
         with pytest.raises(KeyboardInterrupt):
             united(into, *folders)
     half = load(Store(into))
     assert len(half.cells) == len(whole)
     assert sum(cell.status == "ok" for cell in half.cells) == done // 2  # the outputs come first
-    assert united(into, *folders).kept == done // 2
+    assert counts(united(into, *folders))[1] == done // 2
     assert cells(into) == cells(run(tmp_path / "alone", whole))
 
 
@@ -336,7 +334,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        patch.setattr("shutil.copyfileobj", full)
+        patch.setattr(shutil, "copyfileobj", full)
         with pytest.raises(StoreError, match="No space left on device"):
             united(into, folder)
     assert cells(into) == before
@@ -378,7 +376,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (done.exit_code, done.stderr) == (0, "")
     assert "all: 2 cells: 2 copied, 0 there already" in done.stdout
     assert done.stdout.endswith("bench report all\n")
-    assert ["seeds", "[0]", "[1]"] in [line.split() for line in done.stdout.splitlines()]
+    assert "settings differ: seeds: [0] in a, [1] in b\n" in done.stdout
 
 
 def test_a_dry_run_names_every_conflict_and_its_exit_code_says_so(tmp_path: Path) -> None:
@@ -427,10 +425,6 @@ def made_by(
     return made.model_copy(update={"key": key})
 
 
-def students(folder: Path) -> set[tuple[str, int]]:
-    return {(cell.plan.method, cell.plan.seed) for cell in load(Store(folder)).cells}
-
-
 def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
     """A report would take them for five seeds of one method."""
     one = run(tmp_path / "a", [made_by(seed) for seed in (0, 1, 2)])
@@ -444,36 +438,23 @@ def test_seeds_of_two_recipes_contradict_each_other(tmp_path: Path) -> None:
         into = tmp_path / f"all-{order[0].name}"
         for _ in range(2):  # the same command again stays with it
             united(into, *order, prefer="first")
-            assert students(into) == {("kd", seed) for seed in seeds}
-        lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
-        assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead
+            assert {plan.seed for plan in planned(into)} == seeds
+        assert f"on 1 cell: mrpc kd is that of {order[0].name}." in lead(into)
     late = factory.provenance(time="2026-01-01T00:00:00+00:00")
     run(two, [*later, made_by(5, 5e-5, provenance=late)])
     united(tmp_path / "newest", one, two, prefer="newest")  # the recipe of the newest record
-    assert students(tmp_path / "newest") == {("kd", seed) for seed in (3, 4, 5)}
-
-
-def test_what_stands_on_a_student_that_is_left_out_is_left_out_with_it(tmp_path: Path) -> None:
-    one = run(tmp_path / "a", [made_by(0)])
-    two = run(tmp_path / "b", [made_by(1, 5e-5), factory.retrieval(method="kd", seed=1)])
-    plan = Store(two).read_run()
-    plan["cells"][1]["needs"] = plan["cells"][0]["key"]
-    Store(two).write_run(plan)
-    united(tmp_path / "all", one, two, prefer="first")
-    assert [cell.plan.kind for cell in load(Store(tmp_path / "all")).cells] == ["training"]
+    assert {plan.seed for plan in planned(tmp_path / "newest")} == {3, 4, 5}
 
 
 def test_what_stands_on_another_copy_of_the_student_is_left_out(tmp_path: Path) -> None:
     student = factory.training(value=0.8)
     one = run(tmp_path / "a", [student])
     two = run(tmp_path / "b", [scored(student, 0.7), factory.retrieval(method="kd")])
-    plan = Store(two).read_run()
-    plan["cells"][1]["needs"] = student.key
-    Store(two).write_run(plan)
+    stand_on(two, student.key)
     for order, kinds in (((one, two), ["training"]), ((two, one), ["training", "retrieval"])):
         into = tmp_path / f"all-{order[0].name}"
         united(into, *order, prefer="first")
-        assert [cell.plan.kind for cell in load(Store(into)).cells] == kinds
+        assert [plan.kind for plan in planned(into)] == kinds
 
 
 @pytest.mark.parametrize("what", ["another seed", "another device"])
@@ -483,7 +464,7 @@ def test_seeds_of_one_recipe_do_not_contradict_each_other(what: str, tmp_path: P
         other = other.model_copy(update={"identity": other.identity | {"device": "cuda"}})
     folders = [run(tmp_path / "a", [made_by(0)]), run(tmp_path / "b", [other])]
     done = united(tmp_path / "all", *folders)
-    assert (len(done.cells), done.conflicts, done.notes) == (2, (), ())
+    assert (len(done.cells), done.conflicts, done.notes) == (2, [], [])
 
 
 @pytest.mark.parametrize("seed", ["student.seed", "base.seed", "base.drawn", "base.student.seed"])
@@ -507,30 +488,9 @@ def test_methods_that_were_not_made_alike_are_no_conflict_and_a_warning(tmp_path
         "Warning: the students of mrpc were not made alike: recipe.learning_rate: 1e-05 (kd, pkd), "
         "5e-05 (rkd); teacher.data: t (kd, pkd), u (rkd)."
     )
-    assert united(into, one, two).notes == (said,)
-    assert said in of_run(RunInputs(load(Store(into)))).lead
+    assert united(into, one, two).notes == [said]
+    assert said in lead(into)
     assert not united(tmp_path / "alone", one).notes
-
-
-def test_limits_of_all_runs_are_told_with_their_names(tmp_path: Path) -> None:
-    configs = {
-        "a": {"data": {"limit": None}},
-        "b": {"data": {"limit": 100}},
-        "c": {"data": {"limit": 100}, "task": {"mrpc": {"data": {"limit": 5}}}},
-    }
-    folders = [
-        run(tmp_path / name, [factory.training(seed=seed)], config=configs[name])
-        for seed, name in enumerate(configs)
-    ]
-    united(tmp_path / "all", *folders)
-    for folder, said in (
-        (tmp_path / "all", ["train was limited to 100 rows (--limit) in b, c.",
-                            "mrpc: train was limited to 5 rows (--limit) in c."]),
-        (folders[0], []),
-        (folders[1], ["train was limited to 100 rows (--limit)."]),
-    ):  # fmt: skip
-        lead = of_run(RunInputs(load(Store(folder)))).lead
-        assert [line for line in lead if "--limit" in line] == said
 
 
 def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
@@ -546,8 +506,7 @@ def test_every_conflict_of_a_cell_is_kept_and_stays(tmp_path: Path) -> None:
 
     united(into, *folders, prefer="first")
     assert settled() == [("a", "b"), ("a", "c")]
-    lead = " ".join(of_run(RunInputs(load(Store(into)))).lead)
-    assert lead.count("mrpc kd seed 0 is that of a") == 1
+    assert lead(into).count("mrpc kd seed 0 is that of a") == 1
     fourth = run(tmp_path / "d", [scored(record, 0.5, "2027-01-01T00:00:00+00:00")])
     united(into, fourth, prefer="first")
     assert settled() == [("a", "b"), ("a", "c"), ("all", "d")]

@@ -47,11 +47,6 @@ def test_each_training_cell_comes_before_the_retrieval_cells_on_it(tmp_path: Pat
     assert len(seen) == len(planned) == 2 * 2 * (3 + 2)
 
 
-def test_planning_writes_nothing(tmp_path: Path) -> None:
-    runs.plan(tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
-
-
 def test_a_backend_named_in_two_ways_is_one_cell(keys: Any) -> None:
     assert keys(retrieval__ann=["faiss", "FAISS", "faiss:"]) == keys(retrieval__ann=["faiss"])
 
@@ -180,15 +175,6 @@ def test_a_mistake_shows_before_anything_trains(
     with pytest.raises(kind) as found:
         runs.plan(tmp_path, **flags)
     assert [word for word in words if word not in str(found.value)] == []
-
-
-def test_a_teacher_for_other_labels_is_refused(tmp_path: Path) -> None:
-    five = {"source": str(checkpoints.write_classifier(tmp_path / "five", 5))}
-    with pytest.raises(ModelError, match=r"head of 5 labels, .*follows needs 3"):
-        runs.plan(tmp_path, teacher__model=five)
-    assert runs.plan(tmp_path, teacher__model=five, methods=["finetune"])  # it is not asked
-    three = {"source": str(checkpoints.write_classifier(tmp_path / "three", 3))}
-    assert runs.plan(tmp_path, teacher__model=three)
 
 
 def test_a_method_that_cannot_run_is_planned_with_the_reason(

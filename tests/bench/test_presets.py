@@ -17,10 +17,6 @@ def preset(request: pytest.FixtureRequest) -> settings.Resolved:
     return settings.resolve([layers.read("preset", request.param)])
 
 
-def test_the_presets_of_the_manual_are_shipped() -> None:
-    assert {"mini", "glue-minilm", "glue-bert"} <= set(PRESETS)
-
-
 def test_it_names_only_what_is_registered(preset: settings.Resolved) -> None:
     config = preset.whole
     assert set(config.methods) <= set(METHODS)

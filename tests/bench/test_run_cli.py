@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from bench.cli.main import main
-from bench.progress.lines import PlainDisplay
 from bench.records.store import Store
 from reaugkd import __version__
 from tests.bench import runs
@@ -112,29 +110,6 @@ def test_a_failed_run_has_a_report_too(finished: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "failed" in done.output
     assert "the floor is" in done.output
-
-
-def test_an_interrupted_run_gives_the_cursor_back(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class View(PlainDisplay):
-        shown = False
-
-        def begin(self, course: object) -> None:
-            self.shown = True
-
-        def close(self) -> None:
-            self.shown = False
-
-    def interrupt(*_: object) -> None:
-        assert view.shown
-        raise KeyboardInterrupt
-
-    view = View(Console())
-    monkeypatch.setattr("bench.progress.live.display", lambda _: view)
-    monkeypatch.setattr("bench.executors.here.run_here", interrupt)
-    assert runs.run(finished, "--out", tmp_path).exit_code == 130
-    assert not view.shown
 
 
 def test_names_are_shown_as_they_are_and_never_read_as_markup(

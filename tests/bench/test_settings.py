@@ -12,7 +12,6 @@ from bench.cli.run import flags
 from bench.config import BETAS, RunConfig
 from bench.settings import SettingError, Tree, assignment, merge, resolve
 from reaugkd.errors import UserError
-from reaugkd.tasks import TASKS
 from tests.bench import runs
 
 MINI = layers.read("preset", "mini")
@@ -174,9 +173,3 @@ def test_minus_and_underscore_are_the_same() -> None:
     assert layers.read("preset", "glue_minilm") == layers.read("preset", "GLUE-MiniLM")
     assert resolve([MINI, {"tasks": ["SST-2"]}]).whole.tasks == ("sst2",)
     assert assignment("student.recipe.batch-size=3") == assignment("student.recipe.batch_size=3")
-
-
-def test_every_task_is_known_by_its_title() -> None:
-    for name, task in TASKS.items():
-        if task.suite != "mini":
-            assert resolve([MINI, {"tasks": [task.title]}]).whole.tasks == (name,)

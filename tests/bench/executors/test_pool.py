@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
-from bench.cli.cell import run_file
+from bench.cli.cell import cell as cell_command
 from bench.executors.groups import groups
 from bench.records.run import comparable
-from bench.records.store import Store, StoreError
+from bench.records.store import Store
 from reaugkd.method import ReAugKD
 from tests.bench import runs
 
@@ -109,12 +110,6 @@ def test_overwrite_never_leaves_failures_and_always_redoes_everything(failed: Pa
     assert "0 there already, 5 left" in always.output
     records = [name for name in before if name.endswith(".json")]
     assert not [name for name in records if contents(failed / "out")[name] == before[name]]
-
-
-def test_never_runs_what_has_no_record(finished: Path, tmp_path: Path) -> None:
-    done = runs.run(finished, "--out", tmp_path / "out", "--overwrite", "never")
-    assert done.exit_code == 0
-    assert runs.results(tmp_path / "out") == runs.results(finished / "out")
 
 
 def test_what_a_method_cannot_do_is_skipped_openly_and_no_failure(
@@ -246,6 +241,13 @@ def test_a_written_cell_runs_anywhere_with_the_same_record(finished: Path, tmp_p
     assert [comparable(one) for one in found] == [comparable(expected)]
 
 
+def ran(folder: Path, text: str, cache: Path) -> Result:
+    """``python -m bench.cell`` of a file with ``text``."""
+    (folder / "cell.json").write_text(text)
+    words = [folder / "cell.json", "--store", folder / "store", "--cache", cache]
+    return CliRunner().invoke(cell_command, [*map(str, words)])
+
+
 def test_a_cell_whose_data_changed_since_the_plan_is_refused(
     finished: Path, tmp_path: Path
 ) -> None:
@@ -253,11 +255,9 @@ def test_a_cell_whose_data_changed_since_the_plan_is_refused(
     cell = runs.plan(finished / "cache", methods=["finetune"])[0]
     data = cell.config.data.model_copy(update={"limit": 700})
     moved = cell.model_copy(update={"config": cell.config.model_copy(update={"data": data})})
-    file = tmp_path / "cell.json"
-    file.write_text(moved.model_dump_json())
-    record = run_file(file, tmp_path / "store", finished / "cache")
-    assert record.status == "failed"
-    assert record.reason == "not what was planned any more: data; plan again"
+    done = ran(tmp_path, moved.model_dump_json(), finished / "cache")
+    assert done.exit_code == 1
+    assert done.output.endswith("not what was planned any more: data; plan again\n")
 
 
 def test_a_student_from_the_cache_carries_the_provenance_of_its_training(
@@ -277,22 +277,12 @@ def test_a_cell_keeps_to_its_threads(
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     planned = runs.plan(finished / "cache", threads=3, methods=["finetune"])
-    file = tmp_path / "cell.json"
-    file.write_text(planned[0].model_dump_json())
-    assert run_file(file, tmp_path / "store", finished / "cache").status == "ok"
+    assert ran(tmp_path, planned[0].model_dump_json(), finished / "cache").exit_code == 0
     assert asked == [3]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", json.dumps({"kind": "training"})])
 def test_a_file_that_holds_no_cell_is_told(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "cell.json"
-    file.write_text(text)
-    with pytest.raises(StoreError, match=f"{file} holds no cell"):
-        run_file(file, tmp_path / "store", tmp_path / "cache")
-
-
-def test_cells_that_cannot_be_written_are_told(finished: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    done = runs.run(finished, "--out", tmp_path / "o", "--dry-run", "--cells", tmp_path / "file")
-    assert done.exit_code == 2
-    assert done.stderr.startswith(f"error: cannot write cells to {tmp_path / 'file'}")
+    done = ran(tmp_path, text, tmp_path / "cache")
+    assert done.exit_code == 1
+    assert "cell.json holds no cell" in done.stderr

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench.pipeline.watched import WatchedStore
-from bench.progress.events import Desk
+from reaugkd.reporter import Silent
 
 
-class Told(Desk):
+class Told(Silent):
     def __init__(self) -> None:
-        super().__init__()
         self.found: list[tuple[str, bool, float]] = []
+
+    def begun(self, key: str | None) -> None: ...
 
     def artifact(self, kind: str, reused: bool, seconds: float) -> None:
         self.found.append((kind, reused, seconds))

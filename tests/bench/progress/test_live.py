@@ -1,7 +1,8 @@
-"""The live view: what it says is so, it fits every terminal, and it leaves nothing behind."""
+"""The live view: what it says is so, it fits the terminal, and it leaves nothing behind."""
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 from itertools import product
@@ -12,16 +13,14 @@ import pytest
 from rich.console import Console
 
 from bench.cell import Cell
-from bench.progress.course import OFF, ON, Course
-from bench.progress.eta import TEACHER, Left, Work
-from bench.progress.events import Desk
-from bench.progress.lines import Lines, PlainDisplay
-from bench.progress.live import LiveDisplay, Screen, display
+from bench.progress.course import Course
+from bench.progress.desk import EVERY, Activity, Desk, RunningStage
+from bench.progress.eta import TEACHER, Left, Work, teacher_of
+from bench.progress.live import View, parts
 from bench.records.run import Record
 from tests.bench import runs
 from tests.bench.report import factory
-from tests.bench.terminal import Screen as Seen
-from tests.bench.terminal import terminal
+from tests.bench.terminal import HIDDEN, SHOWN, has_cursor, terminal
 
 SCORES = {"finetune": 0.7, "kd": 0.8, "reaugkd": 0.81}
 
@@ -70,10 +69,10 @@ def test_scores_are_those_of_what_has_ended_whatever_its_order(
     step: int, planned: list[Cell]
 ) -> None:
     course = Course(planned, [], map(record, planned[::step]))
-    assert set(course.scores) == {*product(SCORES, [OFF]), ("reaugkd", ON)}
+    assert set(course.scores) == {*product(SCORES, ["off"]), ("reaugkd", "on")}
     for (method, retrieval), tasks in course.scores.items():
         for task in ("tone", "follows"):
-            backend = None if retrieval == OFF else "exact"
+            backend = None if retrieval == "off" else "exact"
             values = [
                 score(cell)
                 for cell in planned
@@ -87,29 +86,26 @@ def test_what_failed_was_skipped_or_asks_another_base_has_no_score(planned: list
     course = Course(planned, planned)
     for cell in planned:
         status = "ok" if cell.backend == "hnswlib" else "failed" if cell.seed else "skipped"
-        course.ended(cell, record(cell, status))
+        course.ended(cell, record(cell, status), Activity())
     assert (course.scores, course.titles) == ({}, {})
 
 
 def test_the_course_counts_and_learns(planned: list[Cell]) -> None:
     clock = Clock()
-    teachers = {"tone": Work(TEACHER, "", "tone", 100.0)}
-    course = Course(planned, planned, (), works(planned), teachers, clock=clock)
-    assert (course.total, course.done, course.left()) == (20, 0, None)
-    desk = Desk(clock)
+    teacher = {teacher_of("tone"): Work(TEACHER, "", "tone", 100.0)}
+    course = Course(planned, planned, (), works(planned) | teacher, clock=clock)
+    assert (course.counts.total(), course.left()) == (0, None)
     first, second, *_ = (cell for cell in planned if cell.kind == "training")
-    desk.begun(first.key)
-    desk.artifact("teacher", False, 60.0)  # which others need too
-    desk.artifact("student", False, 20.0)
     clock.now = 80.0
-    course.ended(first, record(first).model_copy(update={"seconds": 80.0}), desk)
-    assert (course.done, course.counts["ok"], course.elapsed) == (1, 1, 80.0)
+    trained = Activity(first.key, shared=60.0, made=frozenset({"teacher", "student"}))
+    course.ended(first, record(first).model_copy(update={"seconds": 80.0}), trained)
+    assert (course.counts["ok"], course.elapsed) == (1, 80.0)
     # eleven students like it are left; of searches nothing is known, the teacher is there
     assert course.left() == Left(11 * 20.0, False)
-    desk.begun(second.key)
+    under_way = Activity(second.key, began=80.0)
     clock.now = 85.0
-    assert course.left([desk]) == Left(11 * 20.0 - 5.0, False)
-    course.ended(second, record(second, "failed"), desk)
+    assert course.left([under_way]) == Left(11 * 20.0 - 5.0, False)
+    course.ended(second, record(second, "failed"), under_way)
     assert course.counts["failed"] == 1
     assert course.left() == Left(10 * 20.0, False)
 
@@ -119,11 +115,9 @@ def test_records_that_are_there_tell_how_long_the_rest_takes(
     workers: int, planned: list[Cell]
 ) -> None:
     done, todo = planned[:10], planned[10:]
-    course = Course(planned, todo, map(record, done), works(planned), workers=workers)
-    left = course.left()
+    left = Course(planned, todo, map(record, done), works(planned), workers=workers).left()
     assert left is not None
     assert left.whole
-    assert course.total == 10
     students = sum(cell.kind == "training" for cell in todo)
     # of records of the factory: 30 s of training, 1 s of stages; 3 s a search
     alone = 31.0 * students + 3.0 * (10 - students)
@@ -131,167 +125,129 @@ def test_records_that_are_there_tell_how_long_the_rest_takes(
     assert left.seconds == pytest.approx(alone / min(workers, len({c.student for c in todo})))
 
 
+# --- a desk --------------------------------------------------------------------------------------
+
+
+def test_a_desk_tells_a_stage_when_it_has_ended_and_loses_no_progress() -> None:
+    written: list[str] = []
+    shown: list[Activity] = []
+    clock = Clock()
+    desk = Desk(written.append, shown.append, lines=True, clock=clock)
+    desk.begun("key")
+    desk.artifact("teacher", True, 0.5)
+    desk.artifact("student", False, 9.0)
+    desk.start("train", 1000, "rows")
+    for number in range(1000):
+        clock.now += 0.002
+        desk.advance(1, {"soft": number / 999})
+    desk.start("next", 5)
+    desk.finish()
+    assert written[0] == "  train: 1000 rows in 2.0 s (500/s) soft 1.0000"
+    assert len(written) == 2
+    assert len(shown) <= 2 / EVERY + 7
+    assert shown[-1] == Activity(
+        "key", 0.0, 0.5, reused=frozenset({"teacher"}), made=frozenset({"student"})
+    )
+    # A pipe takes up to 4,096 bytes whole, so a worker that is killed leaves no half message.
+    values = {f"a term of the loss {number}": 0.123456789 for number in range(20)}
+    desk.start("x" * 1000, 10)
+    desk.advance(1, values)
+    assert len(pickle.dumps((12345, "now", desk.activity))) < 4096
+
+
 # --- what is drawn -------------------------------------------------------------------------------
-
-
-def busy(planned: list[Cell], count: int) -> list[Desk]:
-    desks = []
-    for cell in planned[:count]:
-        desk = Desk(Clock())
-        desk.begun(cell.key)
-        desk.start(f"{cell.label}: epoch 1/3", 3301)
-        desk.advance(640, {"soft": 0.5, "hard": 0.25})
-        desks.append(desk)
-    return desks
 
 
 @pytest.fixture
 def course(planned: list[Cell]) -> Course:
     made = Course(planned, planned, (), works(planned))
     for number, cell in enumerate(planned[:15]):
-        made.ended(cell, record(cell, "failed" if number == 7 else "ok"))
+        made.ended(cell, record(cell, "failed" if number == 7 else "ok"), Activity())
     return made
 
 
-def drawn(course: Course, desks: list[Desk], columns: int, rows: int) -> list[str]:
-    console = Console(width=columns, height=rows, force_terminal=True, color_system=None)
+def lines(course: Course, planned: list[Cell], workers: int, columns: int) -> list[str]:
+    stage = RunningStage("epoch 1/3", 3301, "rows", 0.0, 640, {"soft": 0.5, "hard": 0.25})
+    busy = [Activity(cell.key, stage=stage) for cell in planned[:workers]]
+    console = Console(width=columns, height=40, force_terminal=True, color_system=None)
     with console.capture() as captured:
-        console.print(Screen(course, desks, clock=lambda: 2.0))
+        console.print(*parts(course, busy, now=2.0), sep="\n")
     return captured.get().splitlines()
 
 
-@pytest.mark.parametrize("workers", [1, 3, 12])
-@pytest.mark.parametrize("columns", [1, 2, 20, 40, 59, 60, 80, 250])
-@pytest.mark.parametrize("rows", [2, 3, 6, 12, 24, 60])
-def test_it_fits_the_terminal(
-    workers: int, columns: int, rows: int, course: Course, planned: list[Cell]
-) -> None:
-    lines = drawn(course, busy(planned, workers), columns, rows)
-    assert 0 < len(lines) < rows
-    assert max(map(len, lines)) <= columns
-
-
-@pytest.mark.parametrize("columns", [45, 59, 100])
-def test_it_says_what_is_done_what_is_left_and_what_is_under_way(
+@pytest.mark.parametrize("columns", [20, 50, 80, 250])
+def test_it_says_what_is_done_and_what_is_under_way_in_any_width(
     columns: int, course: Course, planned: list[Cell]
 ) -> None:
-    shown = "\n".join(drawn(course, busy(planned, 1), columns, 40))
-    assert "15 done, 5 left, 1 failed" in shown
-    assert re.search(r"\d+:\d\d elapsed, about \d+:\d\d left", shown)
-    assert f"{planned[0].label}: epoch 1/3" in shown
-    assert "640/3,301, 320" in shown  # 640 examples in two seconds
-    assert columns < 59 or "0:08 left" in shown  # (3301 - 640) / 320 = 8.3 s
-    assert columns < 100 or "soft 0.5000 hard 0.2500" in shown
-    for method, retrieval in course.scores:
-        assert re.search(rf"^{method} +{retrieval} .*(\d\d\.\d\d|-)", shown, re.M)
+    shown = lines(course, planned, 3, columns)
+    assert max(map(len, shown)) <= columns
+    text = "\n".join(shown)
+    assert text.count("  epoch 1/3") == 3
+    if columns > 40:
+        assert "15 done, 5 left, 1 failed" in text
+        assert re.search(r"\d+:\d\d elapsed, about \d+:\d\d left", text)
+        assert "640/3,301 rows, 320/s" in text  # 640 rows in two seconds
+    if columns > 50:
+        assert "0:08 left" in text  # (3301 - 640) / 320 = 8.3 s
+        assert "soft 0.5000 hard 0.2500" in text
+        for method, retrieval in course.scores:
+            assert re.search(rf"^{method} +{retrieval} .*(\d\d\.\d\d|-)", text, re.M)
 
 
-def test_many_workers_get_a_line_each_before_the_scores_do(
-    course: Course, planned: list[Cell]
-) -> None:
-    shown = drawn(course, busy(planned, 12), 100, 20)
-    for cell in planned[:12]:
-        assert any(line.startswith(f" 19 % {cell.label}: epoch 1/3") for line in shown)
-
-
-def test_of_scores_that_are_too_many_the_newest_are_shown(course: Course) -> None:
-    shown = drawn(course, [], 100, 3 + 1 + 2 + 1)
-    rows = [line for line in shown if re.search(r" (off|on) ", line)]
-    assert [line.split()[:2] for line in rows] == [list(list(course.scores)[-1])]
-
-
-# --- displays ------------------------------------------------------------------------------------
-
-
-def in_terminal(columns: int = 80) -> Console:
+def in_terminal() -> Console:
     return Console(
-        width=columns,
-        height=30,
-        force_terminal=True,
-        force_interactive=True,
-        record=True,
-        soft_wrap=True,
+        width=80, height=10, force_terminal=True, force_interactive=True, soft_wrap=True,
         _environ={"TERM": "xterm"},
-    )
+    )  # fmt: skip
 
 
-def test_a_terminal_gets_a_view_everything_else_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(display(in_terminal()), LiveDisplay)
-    assert isinstance(display(Console(width=80)), PlainDisplay)
-    dumb = Console(force_terminal=True, _environ={"TERM": "dumb"})
-    assert isinstance(display(dumb), PlainDisplay)
+def test_a_terminal_that_cannot_move_its_cursor_gets_the_lines_of_a_pipe() -> None:
+    assert not View(in_terminal()).lines
+    assert View(Console(width=80)).lines
+    assert View(Console(force_terminal=True, _environ={"TERM": "dumb"})).lines
 
 
-def test_notes_scroll_above_the_view_and_the_view_goes(
+def test_notes_stay_in_order_and_the_cursor_comes_back(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    console = in_terminal()
-    shown = LiveDisplay(console)
-    desk = shown.desk()
+    view = View(in_terminal())
+    desk = view.desk()
     desk.note("before")
-    shown.begin(course)
+    view.begin(course)
     desk.start("mrpc kd: epoch 1/2", 100)
     for number in range(5):
         desk.advance(20, {"soft": 0.1 * number})
         desk.note(f"note {number} " + "long " * 30)
     desk.finish()
-    shown.close()
-    shown.close()  # twice does no harm
-    seen = Seen(80)
-    written = capsys.readouterr().out.replace("\n", "\r\n")
-    seen.write(written)
+    view.close()
+    view.close()  # twice does no harm
+    written = capsys.readouterr().out
     assert "elapsed" in written
     assert "mrpc kd: epoch 1/2" in written
-    assert "\x1b[?25l" in written
-    assert seen.cursor
-    lines = [line for line in seen.lines if line]
-    assert lines[0] == "before"
-    assert [line[:6] for line in lines if line.startswith("note")] == [
-        f"note {number}" for number in range(5)
-    ]
-    assert not any("elapsed" in line or "epoch" in line for line in lines)
+    assert HIDDEN in written
+    assert has_cursor(written)
+    assert re.findall(r"before|note \d", written) == ["before", *(f"note {n}" for n in range(5))]
 
 
 def test_outside_of_a_run_the_view_is_there_while_a_stage_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seen = Seen(80)
-
-    def look() -> list[str]:
-        seen.write(capsys.readouterr().out.replace("\n", "\r\n"))
-        return [line for line in seen.lines if line]
-
-    desk = display(in_terminal()).desk()
+    desk = View(in_terminal()).desk()
     desk.note("a")
-    assert (look(), seen.cursor) == (["a"], True)
+    assert capsys.readouterr().out == "a\n"
     desk.start("building", 10, "vectors")
     desk.note("b")
-    assert look()[:3] == ["a", "b", "  building"]
-    assert not seen.cursor
+    written = capsys.readouterr().out
+    assert "building" in written
+    assert not has_cursor(written)
     desk.finish()
-    desk.note("c")
-    assert (look(), seen.cursor) == (["a", "b", "c"], True)
-
-
-def test_lines_tell_a_stage_when_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines(Console(width=80))
-    clock = Clock()
-    lines.clock = clock
-    lines.start("train", 10, "rows")
-    clock.now = 2.0
-    lines.advance(8, {"soft": 0.5})
-    lines.advance(2, {"hard": 0.25})
-    lines.start("next", 5)
-    lines.finish()
-    found = capsys.readouterr().out.splitlines()
-    assert found[0] == "  train: 10 rows in 2.0 s (5/s) soft 0.5000 hard 0.2500"
-    assert len(found) == 2
+    assert has_cursor(capsys.readouterr().out)
 
 
 # --- a real terminal -----------------------------------------------------------------------------
 
 
-def test_a_run_in_a_narrow_terminal_leaves_its_lines_and_nothing_else(
+def test_a_run_in_a_narrow_terminal_shows_its_view_and_leaves_its_lines(
     finished: Path, tmp_path: Path
 ) -> None:
     words = runs.arguments(finished, "--out", tmp_path / "out")
@@ -299,13 +255,12 @@ def test_a_run_in_a_narrow_terminal_leaves_its_lines_and_nothing_else(
         assert seen.end() == 0
     assert "elapsed" in seen.output  # the view was there
     assert re.search(r"reaugkd +on +\d\d\.\d\d", seen.output)
-    joined = "".join(seen.screen.lines)
-    assert "elapsed" not in joined
-    assert seen.screen.cursor
-    for number in range(1, 6):
-        assert f"[{number}/5" in joined
-    assert "from the cache" in joined
-    assert f"bench report {tmp_path / 'out'}" in joined
+    assert has_cursor(seen.output)
+    last = seen.output[seen.output.rindex(SHOWN) :]
+    assert "elapsed" not in last
+    assert last.rstrip().endswith(f"bench report {tmp_path / 'out'}")
+    assert all(f"[{number}/5" in seen.output for number in range(1, 6))
+    assert "from the cache" in seen.output
     assert runs.results(tmp_path / "out") == runs.results(finished / "out")
 
 
@@ -316,11 +271,10 @@ def test_ctrl_c_gives_the_terminal_back_from_a_pool_whose_stages_were_seen(tmp_p
     with terminal(words, 100) as seen:
         # of both workers, whichever epoch is drawn first
         seen.wait_for("  mini-follows teacher: epoch ", "  mini-follows finetune seed 0: epoch ")
-        seen.wait_for(" examples/s")
+        seen.wait_for(" examples, ")
         seen.press(b"\x03")
         assert seen.end() == 130
-    lines = [line for line in seen.screen.lines if line]
-    assert lines[-1] == "error: interrupted; the same command resumes where it stopped"
-    assert seen.screen.cursor
-    assert not any("elapsed" in line for line in lines)
+    last = seen.output[seen.output.rindex(SHOWN) :]
+    assert last.endswith("error: interrupted; the same command resumes where it stopped\r\n")
+    assert "elapsed" not in last
     assert "Traceback" not in seen.output

@@ -73,14 +73,6 @@ def test_it_is_the_metric_of_the_repeated_rows(metric: str, examples: int) -> No
     np.testing.assert_allclose(found[:, exact], expected[:, exact], atol=1e-11)
 
 
-@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
-def test_degenerate_resamples_are_among_the_cases(metric: str) -> None:
-    given, labels = np.array([[0, 1, 1], [1, 1, 0]]), np.array([0, 1, 1])
-    found = resampled(metric, given, labels, counts(3, 40, seed=3))
-    assert (found[:, 0] == 0).any(), "one class or one value drawn"
-    assert (found[:, 0] != 0).any()
-
-
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_each_row_once_is_the_metric_itself(metric: str) -> None:
     given, labels = students(metric, 50)
@@ -99,15 +91,6 @@ def test_replicates_are_the_metric_of_the_counts(
     monkeypatch.setattr(module, "DRAWS_AT_ONCE", 7 * 30)
     found = replicates(metric, given, labels, resamples=50, seed=4)
     np.testing.assert_allclose(found, whole, atol=1e-12)
-
-
-def test_a_student_has_the_same_resamples_alone_and_among_others() -> None:
-    given, labels = students("accuracy", 40)
-    together = replicates("accuracy", given, labels, resamples=60)
-    alone = np.concatenate(
-        [replicates("accuracy", student[None], labels, resamples=60) for student in given], axis=1
-    )
-    np.testing.assert_array_equal(alone, together)
 
 
 def test_counts_are_draws_with_replacement() -> None:
