@@ -218,10 +218,10 @@ def _ruling(record: LatencyRecord, limit: float) -> tuple[Ruling, str | None]:
         reached = index.recall if index.target.startswith("recall") else index.agreement
         return "off target", f"{index.spec} never reached {index.target} (held out: {reached:.3f})"
     if ruling == "undecided":
-        against = f"; it was measured against {percent(record.limit)}"
-        return "undecided", f"the interval contains {percent(limit)}" + against * (
-            record.limit != limit
-        )
+        reason = f"the interval contains {percent(limit)}"
+        if record.limit != limit:
+            reason += f"; it was measured against {percent(record.limit)}"
+        return "undecided", reason
     return "holds", None
 
 

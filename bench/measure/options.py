@@ -44,7 +44,7 @@ class Options(BaseModel):
     beta: Finite | None = Field(None, gt=0, le=1, description=f"None: as tau, else {BETA}")
     batch: tuple[Count, ...] = (1,)
     precision: tuple[Precision, ...] = ("fp32",)
-    threads: tuple[Count, ...] = Field(description="cores of a measuring process")
+    threads: tuple[Count, ...] = Field(min_length=1, description="cores of a measuring process")
     lengths: tuple[str, ...] = Field(
         (), description="as Lengths.parse reads them; empty: real ones of a run, else recorded"
     )
@@ -66,7 +66,7 @@ class Options(BaseModel):
             return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = str(first["loc"][0])
+            name = str((*first["loc"], "options")[0])
             flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
             raise UserError(f"{flag} {first['input']}: {first['msg']}") from error
 
@@ -93,10 +93,12 @@ class Options(BaseModel):
     def _fit(self) -> Self:
         """What one field cannot say of itself, or another module says: raises UserError."""
         self._one_source()
-        cells = dict.fromkeys(self.threads, "--threads")
-        for count, flag in (*cells.items(), (self.build_threads, "--build-threads")):
-            if count > cores():
-                raise UserError(f"{flag} {count}: this process may use {cores()} cores")
+        for flag, counts in {
+            "--threads": self.threads,
+            "--build-threads": (self.build_threads,),
+        }.items():
+            if max(counts) > cores():
+                raise UserError(f"{flag} {max(counts)}: this process may use {cores()} cores")
         Target.parse(self.target)
         random_weights = RandomStudent.parse(self.student) is not None
         for spec in self.ann:
@@ -120,12 +122,9 @@ class Options(BaseModel):
         if len(named) != 1:
             said = " and ".join(named) or "none of them"
             raise UserError(f"give one of --bases, --run and --classifier, got {said}")
-        for flag, differs in {
-            "--student": self.student != STUDENT,
-            "--lengths": self.lengths,
-        }.items():
-            if self.served and differs:
-                raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
+        if self.served and (self.student != STUDENT or self.lengths):
+            flag = "--lengths" if self.lengths else "--student"
+            raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
         if self.classifier is not None and self.task is None:
             raise UserError("--classifier needs --task, whose sentences it is asked")
 
