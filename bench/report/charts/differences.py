@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.charts.forms import Axis, Form, Mark, picture
-from bench.report.charts.spread import NOTE, spread
+from bench.report.charts.forms import Axis, Form, Mark, of, picture
+from bench.report.charts.spread import NOTE, percent, spread
 from bench.report.frame import Row, rows
 from bench.report.names import shorter
 from bench.report.section import Picture
@@ -44,20 +44,11 @@ def _forest(name: str, title: str, than: str, lines: Sequence[Row]) -> Picture:
     for row in lines:
         place = row.method if row.retrieval == OFF else f"{row.method} + {short[row.retrieval]}"
         place += f", {row.run}" if several_runs else ""
-        low, high = row.difference.low, row.difference.high
-        ends = "" if low is None else f" {interval(row.difference)}"
-        mark: Mark = {
-            "panel": row.title,
-            "y": place,
-            "x": 100 * row.difference.estimate,
-            "low": None if low is None else 100 * low,
-            "high": None if high is None else 100 * high,
-            "rule": 0.0,
-            "series": row.outcome,
-            "text": f"{place}: {signed(row.difference.estimate)} points{ends}, {row.verdict}",
-        }
-        names = ("task", "method", "retrieval", "metric")
-        marks.append(mark | {name: getattr(row, name) for name in names})
+        ends = "" if row.difference.low is None else f" {interval(row.difference)}"
+        text = f"{place}: {signed(row.difference.estimate)} points{ends}, {row.verdict}"
+        mark: Mark = {"panel": row.title, "y": place, "series": row.outcome, "text": text}
+        mark |= {**percent(row.difference).at("x"), "rule": 0.0}
+        marks.append(mark | of(row, "task", "method", "retrieval", "metric"))
     notes = []
     if any(row.difference.low is not None for row in lines):
         notes.append("Lines are 95 % intervals over seeds and examples, without Holm's correction.")
@@ -83,15 +74,11 @@ def attribution(frame: DataFrame) -> Iterator[Picture]:
     for row in lines:
         gain, change = spread(row.gain), f"{row.factor}: {row.level}"
         ends = "" if gain.low is None else f" [{gain.low:+z.2f}, {gain.high:+z.2f}]"
-        mark: Mark = {
-            "panel": row.title,
-            "y": {REFERENCE: REFERENCE, NO_BASE: row.level}.get(row.factor, change),
-            **gain.at("x"),
-            "rule": 0.0,
-            "series": row.method,
-            "text": f"{row.method}, {change}: {gain.mean:+z.2f} points{ends}, n = {row.n}",
-        }
-        marks.append(mark | {name: getattr(row, name) for name in ("task", "method", "factor")})
+        name = {REFERENCE: REFERENCE, NO_BASE: row.level}.get(row.factor, change)
+        text = f"{row.method}, {change}: {gain.mean:+z.2f} points{ends}, n = {row.n}"
+        mark: Mark = {"panel": row.title, "y": name, **gain.at("x"), "rule": 0.0}
+        mark |= {"series": row.method, "text": text}
+        marks.append(mark | of(row, "task", "method", "factor"))
     notes = [
         "Test split: score with that knowledge base, or that control, minus that of the same "
         "student alone. Shuffled labels and random keys must not help: a gain of retrieval begins "

@@ -50,7 +50,7 @@ def panels(picture: Picture) -> list[str]:
     # Altair keeps the data of a lone panel beside it.
     shared: dict[str, Any] = {k: v for k, v in whole.items() if k in ("datasets", "data")}
     shared["config"] = CONFIG | {"legend": {"disable": True}}
-    return [on_page(vl_convert.vegalite_to_svg({**one, **shared})) for one in whole["concat"]]
+    return [on_page(vl_convert.vegalite_to_svg({**panel, **shared})) for panel in whole["concat"]]
 
 
 def on_page(svg: str) -> str:
@@ -65,7 +65,7 @@ def on_page(svg: str) -> str:
             for name, value in node.attrib.items()
             if name not in NOT_ON_PAGE and (name, value) != ("opacity", "1")
         }
-        for child in [one for one in node if one.get("d") in EMPTY]:
+        for child in [path for path in node if path.get("d") in EMPTY]:
             node.remove(child)
     if (paper := root.find("rect")) is not None:
         paper.set("fill", "none")

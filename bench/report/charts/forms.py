@@ -205,6 +205,11 @@ def _looks(series: Any) -> Mark:
     }
 
 
+def of(row: Any, *names: str) -> Mark:
+    """Fields of a row for its mark."""
+    return {name: getattr(row, name) for name in names}
+
+
 def levels(marks: DataFrame) -> list[Mark]:
     """Each ``rule`` of some marks with its ``rule_text``, once."""
     if "rule" not in marks:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.report.charts.forms import Axis, Form, Mark, picture, with_levels
+from bench.report.charts.forms import Axis, Form, Mark, of, picture, with_levels
 from bench.report.charts.spread import percent
 from bench.report.frame import Row, rows
 from bench.report.section import Picture
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MB = 1e6
+PLACE = ("base", "backend", "batch", "k")
+"""Fields of a cell that ``--select`` knows."""
+
 SIZE = Axis("entries of the knowledge base", log=True)
 
 
@@ -56,13 +59,13 @@ def _overhead(panel: str, row: Row) -> Mark:
         f"forward of {cost.forward.p50:.1f} ms"
     )
     at = {"panel": panel, "series": row.cell.backend, "x": row.cell.size, **ratio.at("y")}
-    return {**at, "text": text, **_place(row)}
+    return {**at, "text": text, **of(row.cell, *PLACE)}
 
 
 def noise_floor(lines: Sequence[Row]) -> float:
     """Percent: the median over cells of the end of the A/A interval that is further from zero."""
-    noise = (row.result.noise for row in lines)
-    return float(100 * statistics.median(max(abs(one.low), abs(one.high)) for one in noise))
+    intervals = (row.result.noise for row in lines)
+    return float(100 * statistics.median(max(abs(i.low), abs(i.high)) for i in intervals))
 
 
 def recall(frame: DataFrame) -> Iterator[Picture]:
@@ -76,7 +79,7 @@ def recall(frame: DataFrame) -> Iterator[Picture]:
             share, time = 100 * row.index.recall, row.result.added.p50
             text = f"{_named(row)}: {share:.2f} % in {time:.3f} ms, effort {row.index.effort}"
             mark = {"panel": panel, "series": row.cell.backend, "x": time, "y": share}
-            marks.append({**mark, "text": text, **_place(row)})
+            marks.append({**mark, "text": text, **of(row.cell, *PLACE)})
     note = (
         "A point is a knowledge base; the larger it is, the further right. Recall of queries that "
         "the search effort was not tuned on; each backend's effort is tuned to the same target."
@@ -108,11 +111,6 @@ def _panels(lines: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _place(row: Row) -> Mark:
-    """The fields of a cell that ``--select`` knows."""
-    return {name: getattr(row.cell, name) for name in ("base", "backend", "batch", "k")}
-
-
 def _named(row: Row) -> str:
     """The base, and the backend, for ``auto`` with what it stood for."""
     asked = row.cell.backend
@@ -129,7 +127,7 @@ def memory(frame: DataFrame) -> Iterator[Picture]:
         grown = row.resident / MB
         text = f"{row.base} ({row.size:,} x {row.dim}), {row.backend}: {grown:,.1f} MB"
         mark = {"panel": f"k {row.k}", "series": row.backend, "x": row.size, "y": grown}
-        marks.append(mark | {"text": text, "base": row.base, "backend": row.backend, "k": row.k})
+        marks.append({**mark, "text": text, **of(row, "base", "backend", "k")})
     if marks:
         form = Form("lines", SIZE, Axis("resident, MB", log=True))
         title = "Resident memory against the size of the knowledge base"

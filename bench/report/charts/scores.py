@@ -84,15 +84,8 @@ def _every_seed(results: Results) -> Iterator[Mark]:
             for split in record.tests:
                 value = scores.get(split, {}).get(record.select_on)
                 if value is not None:
-                    yield {
-                        "panel": record.heading(split),
-                        "y": name,
-                        "x": 100 * value,
-                        "series": series,
-                        "faint": True,
-                        "text": f"{name}, seed {record.seed}: {figure(100 * value)}",
-                        "seed": record.seed,
-                        "task": record.task,
-                        "method": record.method,
-                        "metric": record.select_on,
-                    }
+                    text = f"{name}, seed {record.seed}: {figure(100 * value)}"
+                    at = {"panel": record.heading(split), "y": name, "x": 100 * value}
+                    at |= {"task": record.task, "method": record.method, "seed": record.seed}
+                    at |= {"metric": record.select_on, "series": series}
+                    yield {**at, "text": text, "faint": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.report.charts.forms import Axis, Form, Mark, picture
+from bench.report.charts.forms import Axis, Form, Mark, of, picture
 from bench.report.charts.spread import NOTE, TEST, figure, spread
 from bench.report.frame import Row, rows
 from bench.report.names import Names
@@ -49,8 +49,8 @@ def _lines(shown: list[Row]) -> Iterator[Mark]:
         lines.setdefault((row.title, row.method), {}).setdefault(row.k, row)
     for (title, method), line in lines.items():
         first = next(iter(line.values()))
-        at: Mark = {"panel": title, "series": method, "method": method, "task": first.task}
-        at |= {"index": first.index, "metric": first.metric, "text": ""}
+        at: Mark = {"panel": title, "series": method, "text": ""}
+        at |= of(first, "method", "task", "index", "metric")
         off = spread(first.off)
         yield {**at, "x": "off", **off.at("y"), "text": f"{method}, off: {figure(off.mean)}"}
         yield {**at, "x": "off", "y": None}
@@ -74,16 +74,11 @@ def beta_tau(frame: DataFrame) -> Iterator[Picture]:
         value, chosen = 100 * row.on.mean, ""
         if row.chosen_by:
             chosen = f", chosen by {row.chosen_by} of {len(row.seeds)}"
-        mark: Mark = {
-            "panel": f"{row.title}, {row.method}",
-            "x": f"{row.tau:g}",
-            "y": f"{row.beta:g}",
-            "depth": value,
-            "label": f"{value:.1f}",
-            "chosen": bool(row.chosen_by),
-            "text": f"beta {row.beta:g}, tau {row.tau:g}: {figure(value)}{chosen}",
-        }
-        marks.append(mark | {name: getattr(row, name) for name in ("task", "method", "index")})
+        text = f"beta {row.beta:g}, tau {row.tau:g}: {figure(value)}{chosen}"
+        mark: Mark = {"panel": f"{row.title}, {row.method}", "text": text}
+        mark |= {"x": f"{row.tau:g}", "y": f"{row.beta:g}"}
+        mark |= {"depth": value, "label": f"{value:.1f}", "chosen": bool(row.chosen_by)}
+        marks.append(mark | of(row, "task", "method", "index"))
     if not marks:
         return
     notes = [
@@ -100,32 +95,29 @@ def curves(frame: DataFrame) -> Iterator[Picture]:
     """One picture per task whose students left a history: a panel per term, a line per method."""
     names, lines = Names(), rows(frame)
     for task in dict.fromkeys(row.task for row in lines):
-        own = [row for row in lines if row.task == task]
+        of_task = [row for row in lines if row.task == task]
         marks: list[Mark] = []
-        for row in own:
+        for row in of_task:
             mean, term = (
                 spread(row.value, 100.0 if row.selects else 1.0),
                 row.term.removeprefix("loss/"),
             )
-            mark: Mark = {
-                "panel": f"{term} on held-out" if row.selects else f"loss: {term}",
-                "series": row.method,
-                "x": row.epoch,
-                **mean.at("y"),
-                "text": f"{row.method}, epoch {row.epoch:g}: {number(mean.mean)}",
-                "metric": "points" if row.selects else "loss",
-            }
-            marks.append(mark | {"task": task, "method": row.method})
+            text = f"{row.method}, epoch {row.epoch:g}: {number(mean.mean)}"
+            at = {"panel": f"{term} on held-out", "metric": "points"}
+            if not row.selects:
+                at = {"panel": f"loss: {term}", "metric": "loss"}
+            mark: Mark = {**at, "series": row.method, "x": row.epoch, **mean.at("y")}
+            marks.append({**mark, "text": text, **of(row, "task", "method")})
         notes = [
             "Terms of the loss as they are before their weights, means over the batches of an "
             "epoch; a method has those that it uses."
         ]
-        if any(row.value.n > 1 for row in own):
+        if any(row.value.n > 1 for row in of_task):
             notes.append(f"Means over seeds. {NOTE}")
-        if len({last for row in own for last in row.last}) > 1:
+        if len({last for row in of_task for last in row.last}) > 1:
             notes.append(
                 "Students stopped after different epochs: a mean is of those that went on."
             )
         form = Form("lines", Axis("epoch"), Axis("{metric}"))
-        title = f"Training curves, {own[0].title}"
+        title = f"Training curves, {of_task[0].title}"
         yield picture(names.of(f"curves-{task}"), title, marks, form, notes)

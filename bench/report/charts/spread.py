@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 
 from bench.records.measurement import Interval
 from bench.report.summary import Spread
+from bench.stats.difference import Difference
 
 NOTE = "Bars: 95 % t interval of the mean over seeds."
 TEST = "The chance of which examples are in the test set is not in it."
@@ -47,9 +48,10 @@ def spread(summary: Spread | None, scale: float = 100.0) -> Mean:
     return Mean(mean, mean - arm, mean + arm)
 
 
-def percent(ratio: Interval) -> Mean:
-    """A measured share with its interval."""
-    return Mean(100 * ratio.estimate, 100 * ratio.low, 100 * ratio.high)
+def percent(share: Interval | Difference) -> Mean:
+    """A measured share with its interval, if it has one."""
+    ends = (share.estimate, share.low, share.high)
+    return Mean(*(None if end is None else 100 * end for end in ends))
 
 
 def figure(value: float | None) -> str:

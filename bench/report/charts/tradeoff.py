@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.records.measurement import LatencyRecord
-from bench.report.charts.forms import Axis, Form, Mark, picture
+from bench.report.charts.forms import Axis, Form, Mark, of, picture
 from bench.report.charts.spread import NOTE, TEST, figure, spread
 from bench.report.frame import Row, rows
 from bench.report.names import shorter
@@ -100,7 +100,7 @@ def recall(frames: Frames) -> Iterator[Picture]:
         index, share, time = names[row.index], 100 * row.recall.mean, times[_place(row)]
         text = f"{row.method}, {index}: {share:.2f} % at {number(time)} µs"
         mark = {"panel": row.title, "series": index, "x": time, "y": share, "text": text}
-        marks.append({**mark, "task": row.task, "method": row.method, "index": row.index})
+        marks.append(mark | of(row, "task", "method", "index"))
     note = (
         f"Recall@{each([row.k_max for row in shown])} against exact search, of the test split's "
         "queries. A point is a student; means over seeds. Search time: one query, one thread, "
@@ -145,21 +145,18 @@ def _picture(
     panels: dict[tuple[str, str], list[Mark]] = {}
     for row in shown:
         score, price, index = spread(row.on), costs[_place(row)], short[row.index]
-        mark: Mark = {
-            "panel": row.title,
-            "series": f"{row.method}, {index}" if apart else row.method,
-            "x": price,
-            **score.at("y"),
-            "text": f"{row.method}, {index}: {figure(score.mean)} at {say(price)}",
-        }
-        mark |= {name: getattr(row, name) for name in ("metric", "task", "method", "index")}
+        name = f"{row.method}, {index}"
+        mark: Mark = {"panel": row.title, "x": price, **score.at("y")}
+        mark |= {"text": f"{name}: {figure(score.mean)} at {say(price)}"}
+        mark |= {"series": name if apart else row.method}
+        mark |= of(row, "metric", "task", "method", "index")
         panels.setdefault((row.task, row.split), []).append(mark)
     fronts = []
     for (task, split), marks in panels.items():
         off, method = _best(rows(frames.scores), task, split)
         front = _front(marks, -math.inf if off is None else off)
-        told = "; ".join(mark["text"] for mark in front) or "no index beats the best without"
-        fronts.append(f"{marks[0]['panel']}, Pareto front: {told}.")
+        words = "; ".join(mark["text"] for mark in front) or "no index beats the best without"
+        fronts.append(f"{marks[0]['panel']}, Pareto front: {words}.")
         level = None if off is None else f"off, {method}: {off:.2f}"
         for mark in marks:
             mark |= {"front": mark in front, "rule": off, "rule_text": level}

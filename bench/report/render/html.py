@@ -86,7 +86,7 @@ def render(report: Report, *, command: str, live: bool = False, seconds: float =
     """
     page = _Page(report)
     sections = page.sections()
-    pictures = {one["picture"].name: one for section in sections for one in section["pictures"]}
+    pictures = {shown["picture"].name: shown for part in sections for shown in part["pictures"]}
     return _template().render(
         report=report,
         sections=sections,
@@ -120,7 +120,7 @@ class _Page:
         return [self._section(parts[0].section, parts) for parts in shown]
 
     def _section(self, first: Section[Any], parts: Sequence[Part]) -> dict[str, Any]:
-        pictures = [self._picture(one) for part in parts for one in part.pictures]
+        pictures = [self._picture(picture) for part in parts for picture in part.pictures]
         tables = [table for part in parts for table in self._of_part(part)]
         return {
             "title": first.title,

@@ -187,12 +187,9 @@ def test_every_cell_stands_at_its_overhead_with_its_interval_in_its_panel() -> N
     assert picture.alt.startswith("4 holds.")
     assert "Cells without figures, not drawn: 1." in picture.notes
     assert not [*measured.overhead(typed([judged.failed("killed")]))]
-
-
-def test_the_noise_floor_is_the_middle_of_the_further_ends() -> None:
     noises = [Interval(estimate=0, low=a, high=b) for a, b in ((-1, 0.4), (-0.2, 3), (0, 2))]
     records = [judged.record(result=judged.result(0.01, 0.02, noise=noise)) for noise in noises]
-    assert measured.noise_floor(rows(typed(records))) == pytest.approx(200)
+    assert measured.noise_floor(rows(typed(records))) == pytest.approx(200)  # the middle one
 
 
 def test_recall_stands_against_the_added_time_and_memory_against_the_size() -> None:
@@ -237,14 +234,11 @@ def test_every_seed_is_a_small_mark_and_their_mean_a_large_one(tmp_path: Path) -
     assert [mark.x for mark in mrpc if mark.faint and mark.y == "kd"] == pytest.approx([78, 79, 82])
     one_seed = factory.results(tmp_path / "one", factory.matrix([0]))
     assert not [*scores.seeds(one_seed)]
-
-
-def test_a_first_index_that_failed_leaves_its_place_to_none(tmp_path: Path) -> None:
-    records = [
+    records = [  # a first index that failed leaves its place to none
         factory.failed(record, "no") if record.key.endswith("-exact-projected") else record
         for record in factory.matrix()
     ]
-    _, marks = only(scores.seeds(factory.results(tmp_path, records)))
+    _, marks = only(scores.seeds(factory.results(tmp_path / "failed", records)))
     assert {mark.y for mark in marks} == {"kd", "reaugkd"}
 
 
