@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from reaugkd.models.encoder import Encoder
 
 
-def equal_anchors(count: int) -> tuple[float, ...]:
-    """The paper's "equal epoch interval" as fractions of the teacher's training.
-
-    >>> equal_anchors(4)
-    (0.25, 0.5, 0.75, 1.0)
-    """
-    return tuple(number / count for number in range(1, count + 1))
-
-
 def blocks(epochs: int, anchors: int) -> tuple[int, ...]:
     """Student epochs for each anchor: floor((k+1) E / M) - floor(k E / M) for k = 0 .. M - 1.
 
@@ -53,8 +44,8 @@ def anchor_of(epoch: int, epochs: int, anchors: int) -> int:
 def route_steps(fractions: Sequence[float], steps: int) -> tuple[int, ...]:
     """Optimiser steps of the teacher's fine-tuning at ``fractions`` of ``steps``, at least 1.
 
-    >>> route_steps(equal_anchors(4), 12)
-    (3, 6, 9, 12)
+    >>> route_steps((0.25, 0.5, 1.0), 12)
+    (3, 6, 12)
     """
     return tuple(max(1, round(fraction * steps)) for fraction in fractions)
 
@@ -73,7 +64,7 @@ class RCOSettings(KDSettings):
     @classmethod
     def _equal(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
-            return equal_anchors(value)
+            return tuple(number / value for number in range(1, value + 1))
         return value
 
     @field_validator("anchors")

@@ -1,7 +1,4 @@
-"""Smaller knowledge bases, and knowledge bases that must not help.
-
-Each takes the arrays of a knowledge base apart by a seed; equal seeds give equal results.
-"""
+"""Smaller knowledge bases, and knowledge bases that must not help; equal seeds, equal results."""
 
 from __future__ import annotations
 

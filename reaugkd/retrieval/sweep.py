@@ -1,8 +1,4 @@
-"""All of (tau, k, beta) after one search at the largest k: array operations, no model, no index.
-
-Neighbours come in descending order, so the mixture for every smaller k is a prefix: cumulative
-sums over the neighbours give them all.
-"""
+"""All of (tau, k, beta) after one search at the largest k: every smaller k is a prefix of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Search effort, raised on held-out queries until recall reaches a target.
-
-Backends are compared at equal recall, so each gets the least effort that reaches it.
-"""
+"""Search effort: the least that reaches a target of recall, at which backends are compared."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """The seeded grammar behind the embedded suite: a small world whose truth is known exactly.
 
-Everything is said in clauses such as ``the soup was not very tasty``. Generators take a
-``random.Random`` and return lower-case words with single spaces. What is to be learnt is
-composition (negation, contrast, who is meant), not vocabulary.
+What is to be learnt is composition (negation, contrast, who is meant), not vocabulary.
 """
 
 from __future__ import annotations
