@@ -59,22 +59,6 @@ def test_oracles() -> None:
     assert teams.total(b) == pytest.approx(1.7753788448, abs=1e-9)
 
 
-@given(values=rows, data=st.data())
-def test_order_of_the_batch_and_shifts_do_not_matter(
-    values: list[list[float]], data: st.DataObject
-) -> None:
-    size = len(values)
-    peers = data.draw(
-        st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=size, max_size=size)
-    )
-    classes = data.draw(st.lists(st.integers(0, 2), min_size=size, max_size=size))
-    order = data.draw(st.permutations(range(size)))
-    own, peer, labels = logits(values), logits(peers), torch.tensor(classes)
-    expected = teams.total(mutual_loss(own, peer, labels))
-    moved = mutual_loss(own[order] + 3.0, peer[order] - 7.0, labels[order])
-    assert teams.total(moved) == pytest.approx(expected, rel=1e-9, abs=1e-9)
-
-
 @given(values=rows, weight=st.floats(0, 5))
 def test_gradient_is_the_distance_to_label_and_peer(
     values: list[list[float]], weight: float

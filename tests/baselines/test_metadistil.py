@@ -434,13 +434,6 @@ def test_teachers_schedule_ends_with_the_run_however_often_it_learns(tmp_path: P
         assert team.companions["teacher"]._schedule.get_last_lr() == [0.0, 0.0]
 
 
-def test_teachers_recipe(tmp_path: Path) -> None:
-    method, context = prepared(tmp_path, teacher_learning_rate=2e-6)
-    recipe = method.companions(context)["teacher"].recipe
-    assert (recipe.learning_rate, recipe.weight_decay, recipe.warmup) == (2e-6, 0.0, 0.0)
-    assert recipe.clip == 1.0
-
-
 def test_quiz_rows_are_fits_own_and_nobody_learns_from_them(tmp_path: Path) -> None:
     method, context = prepared(tmp_path, quiz_batch_size=3)
     learned = method.rows(context)

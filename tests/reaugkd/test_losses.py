@@ -45,14 +45,6 @@ def test_kd_is_zero_for_shifted_logits_and_never_negative(
     assert soft_label(normal(4, 3, seed=seed + 1), z_t, temperature).item() >= 0
 
 
-@given(seed=seeds)
-def test_kd_tends_to_half_the_mean_squared_centred_difference(seed: int) -> None:
-    difference = normal(5, 3, seed=seed) - (z_t := normal(5, 3, seed=seed + 1))
-    centred = difference - difference.mean(dim=1, keepdim=True)
-    limit = (centred**2).sum(dim=1).mean().item() / (2 * 3)
-    assert soft_label(difference + z_t, z_t, 1e4).item() == pytest.approx(limit, rel=1e-3)
-
-
 def test_kd_gradient_is_t_times_the_difference_of_probabilities() -> None:
     z_s = Z_S.clone().requires_grad_()
     z_t = Z_T.clone().requires_grad_()
@@ -85,21 +77,13 @@ def test_relational_oracles() -> None:
     assert without == pytest.approx(0.2697788727, abs=1e-9)
 
 
-def test_relation_of_two_without_self_term_is_zero() -> None:
-    x, z = normal(2, 5, seed=0).requires_grad_(), normal(2, 5, seed=1)
-    loss = relational_kl(x, z, 0.1, self_term=False)
+@pytest.mark.parametrize(("size", "self_term"), [(1, True), (1, False), (2, False)])
+def test_too_few_have_no_relation_and_no_nan(size: int, self_term: bool) -> None:
+    x = normal(size, 5, seed=0).requires_grad_()
+    loss = relational_kl(x, normal(size, 5, seed=1), 0.1, self_term=self_term)
     loss.backward()
     assert loss.item() == 0.0
-    assert torch.isfinite(x.grad).all()
-
-
-@pytest.mark.parametrize("self_term", [True, False])
-def test_batch_of_one_has_no_relation_and_no_nan(self_term: bool) -> None:
-    x = normal(1, 5, seed=0).requires_grad_()
-    loss = relational_kl(x, normal(1, 5, seed=1), 0.1, self_term=self_term)
-    loss.backward()
-    assert loss.item() == 0.0
-    assert torch.equal(x.grad, torch.zeros_like(x))
+    assert torch.allclose(x.grad, torch.zeros_like(x), atol=1e-15)
 
 
 @settings(deadline=None)
