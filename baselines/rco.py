@@ -44,8 +44,8 @@ def anchor_of(epoch: int, epochs: int, anchors: int) -> int:
 def route_steps(fractions: Sequence[float], steps: int) -> tuple[int, ...]:
     """Optimiser steps of the teacher's fine-tuning at ``fractions`` of ``steps``, at least 1.
 
-    >>> route_steps((0.25, 0.5, 1.0), 12)
-    (3, 6, 12)
+    >>> route_steps((0.25, 0.5, 0.75, 1.0), 12)
+    (3, 6, 9, 12)
     """
     return tuple(max(1, round(fraction * steps)) for fraction in fractions)
 

@@ -51,7 +51,11 @@ class TestDML(DistillerCase):
 
 
 def test_oracles() -> None:
-    a, b = mutual_loss(A, B, FIRST), mutual_loss(B, A, FIRST)
+    peer = B.clone().requires_grad_()
+    a, b = mutual_loss(A, peer, FIRST), mutual_loss(B, A, FIRST)
+    assert mutual_loss(A, A, FIRST).values["soft"].item() == 0.0
+    mutual_loss(A.clone().requires_grad_(), peer, FIRST).total.backward()
+    assert peer.grad is None
     assert a.values["hard"].item() == pytest.approx(0.3132616875, abs=1e-9)
     assert b.values["hard"].item() == pytest.approx(1.3132616875, abs=1e-9)
     assert a.values["soft"].item() == pytest.approx(math.tanh(0.5), abs=1e-12)

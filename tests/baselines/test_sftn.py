@@ -51,6 +51,7 @@ def test_numbers_worked_out_by_hand() -> None:
     assert hard_label(Z_T, Y).item() == pytest.approx(0.2395447662, abs=1e-9)
     assert branch_hard(Z_B, Y).item() == pytest.approx(1.0514447139, abs=1e-9)
     assert branch_kl(Z_B, Z_T, 1.0).item() == pytest.approx(0.4391255215, abs=1e-9)
+    assert branch_kl(Z_T[None], Z_T, 1.0).item() == 0.0
     other = branch_kl(Z_B, Z_T, 1.0, "branch||teacher")
     assert other.item() == pytest.approx(0.4761584947, abs=1e-9)
 

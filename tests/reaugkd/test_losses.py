@@ -12,6 +12,7 @@ from torch import Tensor
 
 from reaugkd.losses import (
     hard_label,
+    per_class,
     relational_kl,
     same_class,
     score_kernel,
@@ -34,6 +35,7 @@ def normal(*shape: int, seed: int) -> Tensor:
 )
 def test_kd_oracles(temperature: float, expected: float) -> None:
     assert soft_label(Z_S, Z_T, temperature).item() == pytest.approx(expected, abs=1e-9)
+    assert per_class(Z_S, Z_T, temperature).item() == pytest.approx(expected / 3, abs=1e-9)
 
 
 @given(seed=seeds, shift=st.floats(-50, 50), temperature=st.floats(0.5, 20))
