@@ -64,10 +64,7 @@ class Clause:
 
 
 def clause(random: Random, *, kind: str, good: bool) -> Clause:
-    """A clause that praises or blames a thing of ``kind``.
-
-    A negator turns the adjective; what is "not very good" is bad, not very bad.
-    """
+    """A clause that praises or blames a thing of ``kind``; what is "not very good" is bad."""
     negated = random.random() < 0.2
     degree = random.choice([None, None, *STRONG, *WEAK])
     adjective = random.choice(GOOD if good != negated else BAD)
