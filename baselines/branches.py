@@ -40,8 +40,8 @@ class FromEmbeddings(nn.Module):
 def tail(student: Encoder, first: int) -> Encoder:
     """A copy of ``student`` without its embeddings and its layers before ``first`` (0-based).
 
-    Its forward pass takes ``(None, attention_mask, inputs_embeds=hidden)`` where ``hidden``
-    [B, L, H_s] stands for the output of layer ``first`` in the count that begins at 1.
+    It takes ``(None, attention_mask, inputs_embeds=hidden)``, where ``hidden`` [B, L, H_s] stands
+    for the output of layer ``first`` in the count that begins at 1.
     """
     if not isinstance(getattr(student.backbone, "embeddings", None), nn.Module):
         raise ModelError(f"{type(student.backbone).__name__} has no embeddings to leave out")
@@ -54,10 +54,9 @@ def tail(student: Encoder, first: int) -> Encoder:
 
 
 def transform(wide: int, narrow: int) -> nn.Module:
-    """From the teacher's width to the student's: the identity where they agree.
+    """From the teacher's width to the student's: the identity, or a linear map from orthogonal.
 
-    Else a linear map that starts orthogonal, so that a token's entries keep their variance: the
-    layers that follow expect the scale of a layer normalisation. The start is ours.
+    So a token's entries keep their variance: later layers expect the scale of a layer norm (ours).
     """
     if wide == narrow:
         return nn.Identity()

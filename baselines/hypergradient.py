@@ -102,17 +102,10 @@ def hypergradient(
 ) -> tuple[Tensor, Tensor]:
     """The quiz loss after a pilot step of plain SGD, and its exact gradient in z_t, [B, C].
 
-    The student is not touched: the pilot's weights are tensors of their own. The graph of ``z_s``
-    stays usable for one more backward pass.
-
-    Args:
-        student: the module that made ``z_s``.
-        z_s: [B, C] its logits, with a graph that can be differentiated twice.
-        z_t: [B, C] the teacher's logits.
-        labels: [B].
-        objective: of the pilot step.
-        rate: lambda, the length of the pilot step.
-        quiz: pilot weights by name -> the quiz loss and its gradient for each of them, in order.
+    ``student`` made ``z_s`` [B, C], whose graph can be differentiated twice and stays usable for
+    one more backward pass; it is not touched: the pilot's weights are tensors of their own.
+    ``rate`` is lambda; ``quiz`` maps the pilot's weights by name to its loss and its gradient for
+    each of them.
     """
     import torch
 

@@ -30,9 +30,8 @@ class JointSettings(MethodSettings):
 class Joint(Distiller):
     """A method whose teacher starts untrained and learns together with the student.
 
-    The companion ``teacher`` has an optimiser and a schedule of its own. Weight decay, warm-up,
-    clipping and precision are those of the teacher's recipe; epochs, batch size and accumulation
-    are the student's. Only the student is evaluated and kept.
+    The companion ``teacher`` has an optimiser and a schedule of its own, by the teacher's recipe;
+    epochs, batch size and accumulation are the student's. Only the student is evaluated and kept.
     """
 
     needs: ClassVar[frozenset[Signal]] = frozenset({Signal.UNTRAINED})

@@ -130,13 +130,9 @@ class MetaDistil(Distiller):
 
     def companions(self, context: Context) -> Mapping[str, Learner]:
         """The fine-tuned teacher with an optimiser of its own."""
-        recipe = context.teacher_recipe.model_copy(
-            update={
-                "learning_rate": self.settings.teacher_learning_rate,
-                "weight_decay": 0.0,
-                "warmup": 0.0,
-            }
-        )
+        rate = self.settings.teacher_learning_rate
+        changes = {"learning_rate": rate, "weight_decay": 0.0, "warmup": 0.0}
+        recipe = context.teacher_recipe.model_copy(update=changes)
         return {TEACHER: context.learner(context.models.teacher(), recipe, reads=TEACHER)}
 
     def step(self, team: Team, batch: Batch, signals: SignalBatch | None) -> LossTerms:

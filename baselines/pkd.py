@@ -132,8 +132,8 @@ class PKDSettings(KDSettings):
 class PKD(Distiller):
     """soft_weight T^2 KL + hard_weight CE + patience_weight * patience, the teacher cached.
 
-    Departures from the official code, each verified there: the soft-label term is not divided by
-    the number of classes (``soft_term``), losses are fp32, and training batches are shuffled.
+    Departures from the official code, each verified there: ``soft_term``, losses in fp32, and
+    shuffled training batches.
     """
 
     name: ClassVar[str] = "pkd"
@@ -160,10 +160,9 @@ class PKD(Distiller):
         return reason
 
     def adapter(self, context: Context) -> nn.Module | None:
-        """The linear map H_s -> H_t, one for all layers, or None without ``projection``.
+        """The linear map H_s -> H_t without bias, one for all layers, if ``projection`` wants it.
 
-        It has no bias and starts orthogonal: where the teacher is at least as wide as the student,
-        lengths and angles are at first what they were.
+        It starts orthogonal: where H_t >= H_s, lengths and angles are at first what they were.
         """
         if not self.settings.projection:
             return None

@@ -43,15 +43,6 @@ def teacher_loss(
     )
 
 
-def next_multiplier(multiplier: float, proximal: float, bound: float, rate: float) -> float:
-    """Dual ascent on the constraint KL <= bound: max(0, b + rate (KL - bound)).
-
-    >>> next_multiplier(1.0, proximal=3.0, bound=1.0, rate=0.25)
-    1.5
-    """
-    return max(0.0, multiplier + rate * (proximal - bound))
-
-
 def zero(head: nn.Module) -> None:
     """Set all weights of a classifier to 0: every answer is uniform."""
     for parameter in head.parameters():
@@ -130,7 +121,10 @@ class ProKT(Joint):
         held_by = student.provide(batch)
         taught = self._teacher_loss(teacher.forward(batch).logits, held_by.logits, batch.labels)
         teacher.update(taught.total)
-        self._ascend(taught)
+        if self.settings.constraint == "dual":  # after every batch, as in the official code
+            # Dual ascent on the constraint KL <= bound.
+            above = taught.floats()["proximal"] - self.settings.dual_bound
+            self._multiplier = max(0.0, self._multiplier + self.settings.dual_rate * above)
         shown = teacher.provide(batch)
         live = SignalBatch(shown.logits, shown.embedding)
         terms = self.loss(student.forward(batch), live, batch)
@@ -155,12 +149,3 @@ class ProKT(Joint):
             return teacher_loss(teacher, student, labels, 1.0, self._multiplier)
         weight = self.settings.proximal_weight
         return teacher_loss(teacher, student, labels, 1.0 - weight, weight)
-
-    def _ascend(self, taught: LossTerms) -> None:
-        """After every batch, also where gradients are accumulated (as in the official code)."""
-        settings: ProKTSettings = self.settings
-        if settings.constraint == "dual":
-            proximal = taught.floats()["proximal"]
-            self._multiplier = next_multiplier(
-                self._multiplier, proximal, settings.dual_bound, settings.dual_rate
-            )

@@ -24,19 +24,8 @@ if TYPE_CHECKING:
     from reaugkd.models.encoder import Encoder
 
 
-def equal_anchors(count: int) -> tuple[float, ...]:
-    """The paper's "equal epoch interval" as fractions of the teacher's training.
-
-    >>> equal_anchors(4)
-    (0.25, 0.5, 0.75, 1.0)
-    """
-    return tuple(number / count for number in range(1, count + 1))
-
-
 def blocks(epochs: int, anchors: int) -> tuple[int, ...]:
     """Student epochs for each anchor: floor((k+1) E / M) - floor(k E / M) for k = 0 .. M - 1.
-
-    The last anchor, the final teacher, always has at least one; with E < M others have none.
 
     >>> blocks(10, 4)
     (2, 3, 2, 3)
@@ -53,7 +42,7 @@ def anchor_of(epoch: int, epochs: int, anchors: int) -> int:
 def route_steps(fractions: Sequence[float], steps: int) -> tuple[int, ...]:
     """Optimiser steps of the teacher's fine-tuning at ``fractions`` of ``steps``, at least 1.
 
-    >>> route_steps(equal_anchors(4), 12)
+    >>> route_steps((0.25, 0.5, 0.75, 1.0), 12)
     (3, 6, 9, 12)
     """
     return tuple(max(1, round(fraction * steps)) for fraction in fractions)
@@ -73,7 +62,7 @@ class RCOSettings(KDSettings):
     @classmethod
     def _equal(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
-            return equal_anchors(value)
+            return tuple(number / value for number in range(1, value + 1))
         return value
 
     @field_validator("anchors")
@@ -101,13 +90,10 @@ class Route:
 class RCO(KD):
     """KD from a teacher that grows up: early anchors first, the final teacher in the last block.
 
-    soft_weight T^2 KL(anchor || student) + hard_weight CE. The teacher's own fine-tuning is
-    repeated step by step (same weights, data order and dropout masks) and its logits are written
-    down on the way. The final teacher is the one that teaches all other methods: the best
-    held-out epoch of that same route, so it may lie before the latest anchors.
-
-    The student's epochs are divided into one block per anchor; there is one optimiser and one
-    learning-rate schedule for all of them.
+    The teacher's own fine-tuning is repeated step by step (same weights, data order and dropout
+    masks) and its logits are written down on the way. The final teacher is the one that teaches all
+    other methods: the best held-out epoch of that same route, so it may lie before the latest
+    anchors. One optimiser and one schedule serve all blocks of the student's epochs.
     """
 
     name: ClassVar[str] = "rco"
@@ -168,11 +154,8 @@ def repeated(context: Context, steps: Sequence[int], final: TeacherSignals) -> l
         written = sum(_path(folder, step).is_file() for step in set(steps))
         return {"cost": result.cost(forwards=written * len(setup.splits["fit"]))}
 
-    identity = {
-        "steps": sorted(set(steps)),
-        "recipe": setup.recipe.model_dump(mode="json"),
-        "seed": setup.seed,
-    }
+    recipe = setup.recipe.model_dump(mode="json")
+    identity = {"steps": sorted(set(steps)), "recipe": recipe, "seed": setup.seed}
     folder = context.stage("teacher-route", identity, build).path
     paths = [_path(folder, step) for step in steps]
     return [

@@ -140,9 +140,7 @@ class RKD(Distiller):
     """CE + distance_weight L_D + angle_weight L_A (+ soft labels), the teacher cached.
 
     The embedding is the vector that the head classifies, neither projected nor normalised. Default
-    weights are RepDistiller's (verified): the only classification setting that is known, and its
-    25 lies in the range 25 to 100 that an author advises (verified). The one known transformer run
-    preferred 0.1 and 0.2 on top of soft labels (third party, one task).
+    weights are RepDistiller's (verified), the only classification setting that is known.
     """
 
     name: ClassVar[str] = "rkd"

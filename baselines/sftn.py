@@ -154,10 +154,10 @@ class SFTN(KD):
     """A teacher trained with branches made of student layers, then KD from it.
 
     Stage 1 (:meth:`prepare`): ``teacher_hard_weight`` CE(teacher) + ``kl_weight`` mean KL between
-    teacher and branch + ``branch_hard_weight`` mean CE(branch), for a fixed number of epochs by the
-    teacher's recipe and seed; all students of a run share its teacher. The branches begin as
-    copies of a fresh student's layers and are thrown away: stage 2 begins with a fresh student.
-    Stage 2: ``soft_weight`` T^2 KL(teacher || student) + ``hard_weight`` CE on cached logits.
+    teacher and branch + ``branch_hard_weight`` mean CE(branch), by the teacher's recipe and seed;
+    all students of a run share its teacher. The branches begin as copies of a fresh student's
+    layers and are thrown away. Stage 2: ``soft_weight`` T^2 KL + ``hard_weight`` CE on cached
+    logits.
     """
 
     name: ClassVar[str] = "sftn"

@@ -124,12 +124,9 @@ class TAKD(KD):
     """Each model of a chain is distilled from the one before; the student from the last.
 
     Every stage is KD, keeps its best held-out epoch and is frozen; the next one reads its cached
-    logits. The teacher's own logits reach the first stage alone, with an empty chain the student,
-    which is vanilla KD.
-
-    Departures from the official code, each verified there: the soft-label term is not divided by
-    the number of classes (``soft_term``), the weights are explicit instead of lam and 1 - lam, and
-    an assistant is chosen on ``held_out``, not on the test set.
+    logits. With an empty chain it is vanilla KD. Departures from the official code, each verified
+    there: ``soft_term``, weights that are explicit instead of lam and 1 - lam, and an assistant
+    that is chosen on ``held_out``, not on the test set.
     """
 
     name: ClassVar[str] = "takd"

@@ -1,8 +1,4 @@
-"""The errors a user can cause, each told in one clear line.
-
-Everything the command line prints as ``error: ...`` (without a traceback) derives from
-:class:`UserError`; any other exception is a defect of this project and shows its traceback.
-"""
+"""The errors a user can cause, each told in one clear line; any other exception is a defect."""
 
 from __future__ import annotations
 

@@ -172,7 +172,6 @@ def same_class(labels: Tensor) -> Tensor:
 def score_kernel(scores: Tensor, width: float) -> Tensor:
     """Positives for regression: exp(-|y_i - y_j| / width), [N] -> [N, N].
 
-    SupCon needs classes. For scores every other example is a positive, weighted by how near its
-    score lies; as ``width`` -> 0 only equal scores remain, which is SupCon on the distinct scores.
+    As ``width`` -> 0 only equal scores remain, which is SupCon on the distinct scores.
     """
     return (-(scores[:, None] - scores[None, :]).abs() / width).exp()

@@ -14,10 +14,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def release() -> None:
-    """Give back what earlier work has left behind: garbage, and memory the allocator still holds.
-
-    Without it, the peak of a small model trained after a large one is that of the large one.
-    """
+    """Give back garbage and memory that the allocator still holds: no part of a later peak."""
     gc.collect()
     if os.name == "posix":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do not
@@ -37,8 +34,7 @@ def reset_peak(device: torch.device) -> None:
 def peak(device: torch.device) -> int | None:
     """Bytes at the peak since :func:`reset_peak`: of the GPU's memory, or resident memory.
 
-    None where the system does not tell (no ``/proc``). Where it cannot be reset, the peak is that
-    of the whole life of the process.
+    None where the system does not tell; of the whole process where it cannot be reset.
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))

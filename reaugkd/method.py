@@ -45,10 +45,9 @@ class ReAugKDSettings(KDSettings):
 class ReAugKD(Distiller):
     """The student's embedding is drawn to where the teacher's neighbours lie, then it may ask them.
 
-    Stage 1 (:meth:`prepare`) trains the projection head on the teacher's cached embeddings; the
-    student then learns ``soft_weight`` T^2 KL + ``hard_weight`` CE + ``relation_weight`` KL(q ||
-    qbar). Its embedding and the projected teacher embedding share one space, so at inference the
-    student's embedding is a query to a knowledge base of projected teacher embeddings.
+    Stage 1 (:meth:`prepare`) trains the projection head; the student then learns ``soft_weight``
+    T^2 KL + ``hard_weight`` CE + ``relation_weight`` KL(q || qbar). Its embedding and the projected
+    teacher embedding share one space, so at inference it is a query to a knowledge base of those.
     """
 
     name: ClassVar[str] = "reaugkd"
@@ -80,18 +79,11 @@ class ReAugKD(Distiller):
                 reporter=context.reporter,
             )
             save_file(head.state_dict(), folder / HEAD)
-            seconds = time.perf_counter() - began
-            return {"loss": history, "cost": stage_cost(seconds)}
+            return {"loss": history, "cost": stage_cost(time.perf_counter() - began)}
 
-        artifact = context.stage(
-            "projection",
-            {
-                "recipe": settings.head.model_dump(mode="json"),
-                "width": context.student_width,
-                "seed": context.seed,
-            },
-            build,
-        )
+        recipe, width = settings.head.model_dump(mode="json"), context.student_width
+        identity = {"recipe": recipe, "width": width, "seed": context.seed}
+        artifact = context.stage("projection", identity, build)
         self._head = torch.nn.Linear(embedding.shape[1], context.student_width, bias=False)
         self._head.load_state_dict(load_file(artifact.path / HEAD))
         self._keys = torch.from_numpy(projection.apply(self._head, embedding))

@@ -1,8 +1,4 @@
-"""The teacher's projection head: a linear map trained by supervised contrast on cached vectors.
-
-The paper: a linear layer on the frozen encoder, trained on the training set with the
-supervised contrastive loss. The encoder is frozen, so this needs no forward pass of the teacher.
-"""
+"""The teacher's projection head: a linear map trained by supervised contrast on cached vectors."""
 
 from __future__ import annotations
 
@@ -24,7 +20,7 @@ CHUNK = 8192  # rows projected at once
 
 
 class HeadRecipe(BaseModel):
-    """How the head is trained; the paper does not say, these are our choices."""
+    """How the head is trained; the paper names the loss alone, these are our choices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -1,8 +1,4 @@
-"""One generic registry: names to things that are imported only when they are used.
-
-Listing a registry imports nothing, so that ``bench ls`` answers without torch. Packages outside
-this project join by an entry point of the registry's group.
-"""
+"""One generic registry: names to things that are imported only when they are used."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Folders of a payload and its manifest: whole and unchanged, or an error that names the path.
-
-Libraries crash or answer nonsense when they read a truncated or foreign file, so nothing is given
-to them before its checksum agrees.
-"""
+"""Folders of a payload and its manifest: whole and unchanged, or an error that names the path."""
 
 from __future__ import annotations
 

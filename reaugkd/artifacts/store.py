@@ -1,11 +1,10 @@
 """The store of expensive things: teachers, signals, heads, students, indexes.
 
 An artefact is a folder named by the fingerprint of everything that decides its content. It is
-built in a ``.work`` folder that survives a kill (so long work resumes there), completed with a
-manifest of its files' checksums, and appears under its name by one rename. What a builder keeps
-below :data:`SCRATCH` serves resuming only and is dropped then. Any number of processes may share
-a store: a lock per artefact makes the second wait for the first. A damaged artefact is named and
-built again, never used.
+built in a ``.work`` folder that survives a kill (so long work resumes there), completed with
+checksums, and appears under its name by one rename; what lies below :data:`SCRATCH` serves
+resuming only. A lock per artefact makes a second process wait for the first. A damaged artefact
+is named and built again, never used.
 """
 
 from __future__ import annotations

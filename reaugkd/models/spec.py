@@ -27,8 +27,7 @@ class ModelSpec(BaseModel):
 
     On the command line: ``NAME_OR_PATH``, ``NAME_OR_PATH@0,2,4`` (a subset of layers, 0-based),
     ``teacher@0,2,4`` (layers of the fine-tuned teacher), ``pretrained@0,2,4`` (layers of the
-    checkpoint the teacher started from), ``package:NAME/FOLDER`` (a model inside an installed
-    Python package). A config with random weights is written in a settings file.
+    checkpoint the teacher started from), ``package:NAME/FOLDER`` (in an installed Python package).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,9 +1,8 @@
 """Threads of torch, as many as the work keeps busy.
 
-Between two parallel regions the threads of OpenMP spin and wait for one another. A tiny encoder has
-regions of microseconds: a second thread gains it nothing, and where another process wants the core
-both wait for a time slice at every operation, ten times as long as one thread would take. A large
-encoder has regions of milliseconds and is faster with every core.
+Between two parallel regions the threads of OpenMP spin. A tiny encoder has regions of microseconds:
+a second thread gains it nothing, and where another process wants the core both wait for a time
+slice at every operation, ten times as long as one thread would take.
 """
 
 from __future__ import annotations
@@ -35,16 +34,11 @@ def share(environment: MutableMapping[str, str] | None = None) -> None:
     """Let threads sleep soon, so that a busy machine costs its share and not ten times that.
 
     To be called before torch is imported: its OpenMP reads the environment when it is loaded.
-    Processes that are started later inherit it.
 
     >>> variables = {}
     >>> share(variables)
     >>> variables
     {'GOMP_SPINCOUNT': '1000'}
-    >>> variables = {"OMP_WAIT_POLICY": "active"}
-    >>> share(variables)
-    >>> variables
-    {'OMP_WAIT_POLICY': 'active'}
     """
     variables = os.environ if environment is None else environment
     if not any(name in variables for name in WAITING):
@@ -53,8 +47,6 @@ def share(environment: MutableMapping[str, str] | None = None) -> None:
 
 def is_small(width: int, tokens: float) -> bool:
     """Whether one thread is enough for an encoder ``width`` wide and batches of ``tokens``.
-
-    The largest product of a layer is that with its feed-forward weights, four times as wide.
 
     >>> is_small(128, 32 * 12), is_small(384, 32 * 40)
     (True, False)

@@ -1,8 +1,4 @@
-"""How good probabilities are, and the temperature that makes them as good as scaling can.
-
-Accuracy cannot change under a temperature: scaling keeps the order of the classes. What it changes
-is the negative log-likelihood, so that is what a retrieval claim is compared by, too.
-"""
+"""How good probabilities are, and the temperature that makes them as good as scaling can."""
 
 from __future__ import annotations
 

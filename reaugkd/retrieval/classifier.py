@@ -174,11 +174,8 @@ class RetrievalAugmentedClassifier:
     def from_pretrained(cls, folder: Path | str, *, threads: int = 1) -> Self:
         """Read what :meth:`save_pretrained` wrote; it gives the same answers.
 
-        ``threads`` are those one search may use.
-
-        Raises:
-            UserError: naming the file that is missing or damaged.
-            MissingLibraryError: naming the extra that brings the index's library.
+        ``threads`` are those one search may use. An error names the file that is missing or
+        damaged, or the extra that brings the index's library.
         """
         folder = Path(folder)
         try:

@@ -1,8 +1,4 @@
-"""Generated embeddings with the structure of a fine-tuned teacher's.
-
-A few class clusters with a spread of low rank around them. White noise has neither and would
-flatter or punish graph indexes without meaning anything.
-"""
+"""Generated embeddings of class clusters with a spread of low rank, as a fine-tuned teacher's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Smaller knowledge bases, and knowledge bases that must not help.
-
-Each takes the arrays of a knowledge base apart by a seed; equal seeds give equal results.
-"""
+"""Smaller knowledge bases, and knowledge bases that must not help; equal seeds, equal results."""
 
 from __future__ import annotations
 
@@ -25,10 +22,10 @@ def subset(rows: int, entries: int, seed: int) -> Rows:
 
 
 def shuffled(values: NDArray[Any], seed: int) -> NDArray[Any]:
-    """The values [n, C] permuted among the entries.
+    """The values [n, C] permuted among the entries: none says anything of its key any more.
 
-    No entry's value says anything of its key any more. Their mean is what it was, so mixing them in
-    still draws every answer towards the prior of the labels.
+    Their mean is what it was, so mixing them in still draws answers towards the prior of the
+    labels.
     """
     return values[_generator(seed, 1).permutation(len(values))]
 

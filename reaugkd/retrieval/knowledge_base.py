@@ -50,10 +50,8 @@ class KnowledgeBase:
     ) -> Self:
         """Check and normalise; arrays that fit already are held without a copy.
 
-        Raises:
-            EmbeddingError: naming the first key that is NaN, infinite or zero.
-            DataError: if lengths differ, there are no rows, or naming the first value that is
-                not finite or, for C > 1, not a probability distribution.
+        An EmbeddingError names the first key without a direction, a DataError lengths that differ
+        or the first value that is not finite or, for C > 1, not a probability distribution.
         """
         unit = unit_rows(keys, "key")
         rows = np.ascontiguousarray(values, dtype=np.float32)

@@ -22,11 +22,8 @@ def unit_rows(vectors: ArrayLike, what: str = "vector") -> Vectors:
     """Rows of length 1, as a C-contiguous float32 array [n, d], from any real dtype and layout.
 
     Rows that fit already are returned as they are, without a copy; otherwise each row is divided
-    by its norm in float64, scaled first so that no finite row overflows or underflows.
-
-    Raises:
-        EmbeddingError: if ``vectors`` is not two-dimensional and real, or naming the first row
-            (a ``what``) that holds NaN or infinity or is all zeros.
+    by its norm in float64, scaled first so that no finite row overflows or underflows. An
+    EmbeddingError names the first row (a ``what``) that holds NaN or infinity or is all zeros.
 
     >>> unit_rows([[3.0, 4.0], [0.0, 2.0]])
     array([[0.6, 0.8],

@@ -27,11 +27,9 @@ _NOTHING = 1e-6
 class Answer(NamedTuple):
     """The answers to q queries; the arrays belong to the caller.
 
-    Attributes:
-        mixed: [q, C] float32 probabilities after mixing, or scores where C = 1.
-        student: [q, C] float32: the student's own.
-        similarities: [q, k] float32 cosines, descending, -inf where missing.
-        rows: [q, k] int64 rows of the knowledge base, MISSING where there are fewer.
+    ``mixed`` and ``student`` are [q, C] float32, ``similarities`` [q, k] float32 cosines,
+    descending, -inf where missing, ``rows`` [q, k] int64 of the knowledge base, MISSING where there
+    are fewer.
     """
 
     mixed: NDArray[np.float32]
@@ -95,11 +93,9 @@ class QueryPath:
     def __call__(self, logits: Tensor, embedding: Tensor) -> Tensor:
         """The mixture [q, C], a float32 tensor of the caller's.
 
-        Logits [q, C] and embedding [q, d] lie on the CPU, in any float dtype and layout.
-
-        Raises:
-            ModelError: if the logits are not [q, C].
-            EmbeddingError: naming the first query without a direction, or if the width is wrong.
+        Logits [q, C] and embedding [q, d] lie on the CPU, in any float dtype and layout. A
+        ModelError tells of logits that do not fit, an EmbeddingError names the first query without
+        a direction.
         """
         if self._in_numbers and (logits.shape, embedding.shape) == self._shapes:
             mixed = self._one(logits, embedding)

@@ -1,8 +1,7 @@
 """The parametric counterpart of a knowledge base: a linear head in place of neighbours.
 
-A knowledge base keeps the teacher's answers of the training rows and reads them off by nearness.
-A head learned from the same answers over the student's frozen embeddings has the same information
-and looks nothing up. What it gains is no gain of retrieval.
+Learned from the same answers over the student's frozen embeddings it has the same information and
+looks nothing up. What it gains is no gain of retrieval.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""All of (tau, k, beta) after one search at the largest k: array operations, no model, no index.
-
-Neighbours come in descending order, so the mixture for every smaller k is a prefix: cumulative
-sums over the neighbours give them all.
-"""
+"""All of (tau, k, beta) after one search at the largest k: every smaller k is a prefix of it."""
 
 from __future__ import annotations
 
@@ -121,8 +117,8 @@ def sweep_scores(
 def choose(scores: NDArray[Any], grid: Grid) -> GridPoint:
     """The best of ``scores`` [taus, ks, betas].
 
-    Of equally good settings the one that intervenes least: the smallest beta, then the smallest
-    k, then the largest tau. So retrieval is off unless it helps.
+    Of equally good settings the smallest beta, then the smallest k, then the largest tau: retrieval
+    is off unless it helps.
     """
     best = float(scores.max())
     taus, ks, betas = np.nonzero(scores >= best - 1e-12)  # rounding is no reason to intervene

@@ -1,7 +1,4 @@
-"""Search effort, raised on held-out queries until recall reaches a target.
-
-Backends are compared at equal recall, so each gets the least effort that reaches it.
-"""
+"""Search effort: the least that reaches a target of recall, at which backends are compared."""
 
 from __future__ import annotations
 
@@ -82,8 +79,7 @@ def sensible_efforts(index: AnnIndex, k: int, most: int | None = None) -> list[i
     """The efforts of ``index`` up to ``most``; one without a knob has the one it is set to.
 
     By default an effort of a quarter of the entries is the last: an index that looks at more of
-    them, one by one, is slower than exact search. (Keys of a fine-tuned teacher can be that hard
-    for a graph: they lie almost on a line, see results/README.md.)
+    them, one by one, is slower than exact search (see results/README.md for keys that are so hard).
     """
     last = max(SENSIBLE, index.size // 4) if most is None else most
     return [effort for effort in index.efforts(k) if effort <= last] or [index.effort]

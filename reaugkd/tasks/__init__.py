@@ -1,7 +1,4 @@
-"""Tasks: what is learnt, where its rows come from and how answers are scored.
-
-Importing this package imports no heavy library, so that listing tasks is immediate.
-"""
+"""Tasks: what is learnt, where its rows come from and how answers are scored; no heavy import."""
 
 from __future__ import annotations
 

@@ -34,8 +34,7 @@ def table(
 ) -> pa.Table:
     """Rows as a table with the columns ``text_a``, (``text_b``,) ``label`` and ``idx``.
 
-    ``texts`` has one sequence of strings per text column, ``label`` is an int64 class or a float32
-    score. A DataError names ``where``, the file or split, if there is no row.
+    A DataError names ``where``, the file or split, if there is no row.
     """
     if not labels:
         raise DataError(f"{where}: the split is empty, at least one row is needed")

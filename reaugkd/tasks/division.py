@@ -30,10 +30,8 @@ def divide(labels: NDArray[Any], task: Task, seed: int) -> tuple[Rows, Rows]:
     """Row numbers of ``fit`` and of ``held_out``, each ascending, together all rows.
 
     Stratified by class, or by equally filled bins of the score: the share of each stratum in
-    ``held_out`` is exact to within one row. Equal seeds give equal divisions.
-
-    Raises:
-        DataError: a class has fewer than two rows, or there are too few rows for both parts.
+    ``held_out`` is exact to within one row. Equal seeds give equal divisions. A DataError tells
+    of a class with fewer than two rows, or of too few rows for both parts.
     """
     from sklearn.model_selection import train_test_split
 

@@ -1,8 +1,4 @@
-"""The nine tasks of GLUE: what they are, and how their files name things.
-
-Reading lives in :mod:`reaugkd.tasks.glue_folder` and :mod:`reaugkd.tasks.glue_hub`; both give the
-same rows. Class names stand in the hub's order, so that ids agree with published models.
-"""
+"""The nine tasks of GLUE, with class names in the hub's order, and how their files name things."""
 
 from __future__ import annotations
 
@@ -56,10 +52,8 @@ TASKS: dict[str, Task] = {
 class Columns:
     """Where the texts and the label of a task stand.
 
-    Attributes:
-        texts, label: column names in the files of the official download.
-        hub: names of the text columns on the hub (its label column is always ``label``).
-        header: all column names where the file has no header line, else None.
+    ``texts`` and ``label`` are columns of the official download's files, ``header`` all of them
+    where the file has no header line; ``hub`` are the text columns there, beside ``label``.
     """
 
     texts: tuple[str, ...]

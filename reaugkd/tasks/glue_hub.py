@@ -19,11 +19,8 @@ def from_hub(task: Task, repo: str = HUB, revision: str | None = None) -> Corpus
     """Read ``train`` and the validation splits of ``task``: the same rows as from the folder.
 
     ``repo`` is a data set on the hub or a local folder in its layout. ``idx`` is the row number
-    within the split; the hub's own ``idx`` column has gaps (MRPC, QQP).
-
-    Raises:
-        UserError: the hub or the data set cannot be reached.
-        DataError: columns, label names or labels are not those of the task, or a split is empty.
+    within the split; the hub's own ``idx`` column has gaps (MRPC, QQP). A DataError tells of
+    columns or labels that are not those of the task.
     """
     from datasets import load_dataset
 

@@ -85,10 +85,6 @@ def score(names: Iterable[str], predictions: ArrayLike, labels: ArrayLike) -> di
 
     >>> score(["accuracy", "f1"], [1, 0, 1, 1], [1, 0, 0, 1])
     {'accuracy': 0.75, 'f1': 0.8}
-
-    Raises:
-        UserError: there are no rows, or a prediction is NaN or infinite.
-        UnknownNameError: a name is not a metric.
     """
     first, second = np.asarray(predictions), np.asarray(labels)
     if first.shape != second.shape or first.ndim != 1:

@@ -1,8 +1,6 @@
 """The seeded grammar behind the embedded suite: a small world whose truth is known exactly.
 
-Everything is said in clauses such as ``the soup was not very tasty``. Generators take a
-``random.Random`` and return lower-case words with single spaces. What is to be learnt is
-composition (negation, contrast, who is meant), not vocabulary.
+What is to be learnt is composition (negation, contrast, who is meant), not vocabulary.
 """
 
 from __future__ import annotations
@@ -66,10 +64,7 @@ class Clause:
 
 
 def clause(random: Random, *, kind: str, good: bool) -> Clause:
-    """A clause that praises or blames a thing of ``kind``.
-
-    A negator turns the adjective; what is "not very good" is bad, not very bad.
-    """
+    """A clause that praises or blames a thing of ``kind``; what is "not very good" is bad."""
     negated = random.random() < 0.2
     degree = random.choice([None, None, *STRONG, *WEAK])
     adjective = random.choice(GOOD if good != negated else BAD)

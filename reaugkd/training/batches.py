@@ -24,9 +24,6 @@ def length_grouped(
 ) -> list[list[int]]:
     """The batches of one epoch: a random permutation, sorted by length within pools.
 
-    Every row comes exactly once, in random batch order; ``lengths`` [N] are numbers of tokens,
-    ``seed`` and ``epoch`` decide the order completely.
-
     >>> batches = length_grouped([5, 1, 4, 2], batch_size=2, seed=0, epoch=0)
     >>> sorted(sorted(batch) for batch in batches)
     [[0, 2], [1, 3]]

@@ -123,10 +123,7 @@ def train(
     Everything random comes from torch's generator, seeded here and restored afterwards. A run that
     was killed goes on from its last checkpoint and ends with the same weights as one that was not.
     The model stands as the team's student, whichever model of the run it is; ``distiller`` is
-    prepared and initialised.
-
-    Raises:
-        DivergedError: if the loss is not finite.
+    prepared and initialised. A DivergedError tells that the loss is not finite.
     """
     accumulation = setup.recipe.accumulation
     accelerator = Accelerator(cpu=setup.device == "cpu", gradient_accumulation_steps=accumulation)

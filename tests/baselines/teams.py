@@ -86,16 +86,12 @@ def moved(method: Distiller, team: Team, batch: Batch) -> dict[str, Any]:
     own, peer, seen = team.student, team.companions["teacher"], {}
 
     def teacher_moves() -> None:
-        seen["teacher"], seen["in the student meanwhile"] = (
-            gradient(peer.plain),
-            gradient(own.plain),
-        )
+        seen["teacher"] = gradient(peer.plain)
+        seen["in the student meanwhile"] = gradient(own.plain)
 
     def student_moves() -> None:
-        seen["student"], seen["in the teacher meanwhile"] = (
-            gradient(own.plain),
-            gradient(peer.plain),
-        )
+        seen["student"] = gradient(own.plain)
+        seen["in the teacher meanwhile"] = gradient(peer.plain)
         seen["updated teacher"] = copy.deepcopy(peer.plain)
 
     at_update(peer, teacher_moves)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from baselines.kd import KD
-from baselines.rco import RCO, RCOSettings, anchor_of, blocks, equal_anchors, repeated, route_steps
+from baselines.rco import RCO, RCOSettings, anchor_of, blocks, repeated, route_steps
 from reaugkd.context import Context
 from reaugkd.distiller import Batch, Conditions, Distiller, KDSettings, LossTerms, Shape
 from reaugkd.models.encoder import Encoder, EncoderOutput
@@ -67,7 +67,7 @@ def test_blocks_fill_the_epochs_and_end_with_the_final_teacher(epochs: int, anch
 @given(count=st.integers(1, 20), steps=st.integers(1, 10_000))
 def test_equal_anchors_are_a_route(count: int, steps: int) -> None:
     anchors = RCOSettings(anchors=count).anchors  # type: ignore[arg-type]
-    assert anchors == equal_anchors(count)
+    assert anchors == tuple((number + 1) / count for number in range(count))
     found = route_steps(anchors, steps)
     assert found[-1] == steps
     assert list(found) == sorted(found)

@@ -32,6 +32,7 @@ from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import write_signals
 from tests import tiny
 from tests.baselines.cases import DistillerCase, Stopped
+from tests.baselines.kills import Watch
 from tests.reaugkd.models.test_encoder import FAMILY
 
 KIND = "student-friendly-teacher"
@@ -50,27 +51,9 @@ def test_numbers_worked_out_by_hand() -> None:
     assert hard_label(Z_T, Y).item() == pytest.approx(0.2395447662, abs=1e-9)
     assert branch_hard(Z_B, Y).item() == pytest.approx(1.0514447139, abs=1e-9)
     assert branch_kl(Z_B, Z_T, 1.0).item() == pytest.approx(0.4391255215, abs=1e-9)
+    assert branch_kl(Z_T[None], Z_T, 1.0).item() == 0.0
     other = branch_kl(Z_B, Z_T, 1.0, "branch||teacher")
     assert other.item() == pytest.approx(0.4761584947, abs=1e-9)
-
-
-logits = st.lists(st.floats(-5, 5), min_size=4, max_size=4)
-
-
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@given(
-    teacher=st.lists(logits, min_size=2, max_size=2), shift=st.floats(-9, 9), tau=st.floats(0.5, 9)
-)
-def test_equal_logits_have_no_divergence_and_shifts_change_nothing(
-    direction: Any, teacher: list[list[float]], shift: float, tau: float
-) -> None:
-    z = torch.tensor(teacher, dtype=torch.float64)
-    assert branch_kl(torch.stack([z, z + shift]), z, tau, direction).item() == pytest.approx(0)
-    branches = torch.stack([z.flip(0), z.flip(1), z * 0.5])
-    value = branch_kl(branches, z, tau, direction).item()
-    assert value >= -1e-12
-    assert branch_kl(branches + shift, z, tau, direction).item() == pytest.approx(value, abs=1e-9)
-    assert branch_kl(branches[[2, 0, 1]], z, tau, direction).item() == pytest.approx(value)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -404,20 +387,9 @@ def test_stage_1_killed_and_resumed_equals_uninterrupted(
     monkeypatch.setattr(Checkpoint, "due", lambda _: True)
     whole = tiny.context(tmp_path / "whole", **changes)
     expected = prepared(whole)
-    seen, step = 0, StudentFriendly.step
-
-    def counted(*arguments: Any) -> LossTerms:
-        nonlocal seen
-        seen += 1
-        if seen == stop_at:
-            raise Stopped
-        return step(*arguments)
-
-    killed = tiny.context(tmp_path / "killed", **changes)
-    with monkeypatch.context() as patch:
-        patch.setattr(StudentFriendly, "step", counted)
-        with pytest.raises(Stopped):
-            prepared(killed)
+    watch = Watch(StudentFriendly.name, stop_at)
+    with pytest.raises(Stopped):
+        prepared(tiny.context(tmp_path / "killed", reporter=watch, **changes))
     torch.manual_seed(99)  # a new process has another generator state
     resumed = tiny.context(tmp_path / "killed", **changes)
     found = prepared(resumed)

@@ -73,14 +73,6 @@ def test_asking_for_states_changes_nothing_else(training: bool) -> None:
         _ = plain.states
 
 
-def test_states_carry_gradient_to_the_layers_below_only() -> None:
-    encoder = tiny.encoder()
-    encoder(IDS, MASK, states=True).states[:, 1].square().sum().backward()
-    first, second = encoder.backbone.encoder.layer
-    assert any(p.grad.any() for p in first.parameters())
-    assert not any(p.grad is not None and p.grad.any() for p in second.parameters())
-
-
 def test_cached_states_are_the_live_ones_in_half_precision(tmp_path: Path) -> None:
     """Rows were encoded sorted by length and come back by row number."""
     encoder = tiny.teacher(**LOUD)

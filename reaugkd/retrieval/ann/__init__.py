@@ -87,13 +87,7 @@ def split_specs(text: str) -> list[str]:
 
 
 def make(spec: str, *, threads: int = 1, seed: int = 0, **settings: Any) -> AnnIndex:
-    """An empty index by its spec; ``settings`` go to the backend's constructor.
-
-    Raises:
-        UnknownNameError: with the nearest backend.
-        MissingLibraryError: naming the extra that brings the library.
-        UserError: if the backend has no such variant.
-    """
+    """An empty index by its spec; ``settings`` go to the backend's constructor."""
     name, _, variant = canonical(spec).partition(":")
     backend = BACKENDS[name]
     chosen = backend.settings_of(variant) if variant else {}

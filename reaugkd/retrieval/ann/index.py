@@ -1,8 +1,4 @@
-"""The contract of an approximate nearest neighbour index, and what every backend shares.
-
-A backend implements the methods with a leading underscore; validation, types, padding and the
-order of the answers live here, once, so that backends cannot differ in them.
-"""
+"""The contract of an approximate nearest neighbour index, and what every backend shares."""
 
 from __future__ import annotations
 
@@ -88,13 +84,9 @@ class AnnIndex(ABC):
     def search(self, queries: ArrayLike, k: int) -> tuple[Vectors, Ids]:
         """The k nearest entries of each query [q, d]; queries are normalised too.
 
-        Returns:
-            similarities [q, k] float32, cosine in [-1, 1], descending (equal ones by id), -inf
-            where missing; ids [q, k] int64, :data:`MISSING` where there are fewer than k answers.
-
-        Raises:
-            EmbeddingError: if the width differs from the index's, or naming the first query
-                without a direction.
+        Returns similarities [q, k] float32, cosine in [-1, 1], descending (equal ones by id), -inf
+        where missing, and ids [q, k] int64, :data:`MISSING` where there are fewer than k answers.
+        An EmbeddingError tells of another width, or names the first query without a direction.
         """
         if not self.size:
             raise RuntimeError(f"this {self.name} index is empty: build or load it first")

@@ -76,12 +76,6 @@ def test_mean_pooling_ignores_padding() -> None:
     assert pool(hidden, torch.tensor([[1, 1, 0]])).item() == 2.0
 
 
-def test_logits_are_the_heads_view_of_the_embedding() -> None:
-    encoder = tiny.encoder().eval()
-    output = encoder(*batch())
-    assert torch.allclose(output.logits, encoder.head(output.embedding))
-
-
 def test_written_out_attention_equals_the_fused_one() -> None:
     """Training mode on a CPU takes the other kernel; without dropout it must agree."""
     encoder = tiny.encoder(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0).double()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from reaugkd.errors import EmbeddingError, ModelError, UserError
+from reaugkd.errors import ModelError, UserError
 from reaugkd.models.encoder import Encoder, random_backbone
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import MISSING
@@ -178,14 +178,6 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(error, match=message):
             RetrievalAugmentedClassifier(**{**parts, **change})
-
-
-def test_an_embedding_that_is_not_finite_is_told_by_its_text() -> None:
-    model = classifier()
-    logits, embeddings = model.encode(TEXTS)
-    embeddings[2, 0] = np.nan
-    with pytest.raises(EmbeddingError, match="query 2 holds NaN"):
-        model.answer(logits, embeddings)
 
 
 def test_an_index_of_another_knowledge_base_is_refused(tmp_path: Path) -> None:

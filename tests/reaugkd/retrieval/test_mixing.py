@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reaugkd.retrieval import ann, mixing
 from reaugkd.retrieval.ann.index import MISSING
-from tests.reaugkd.retrieval.cases import VARIANTS, here, queries, vectors
+from tests.reaugkd.retrieval.cases import VARIANTS, here, vectors
 
 
 def probabilities(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -99,29 +99,9 @@ def test_a_query_in_the_knowledge_base_returns_its_own_label_at_k_1(spec: str) -
         np.testing.assert_array_equal(found, values)
 
 
-def test_the_order_of_the_knowledge_base_does_not_matter() -> None:
-    values, student = probabilities((300, 3)), probabilities((25, 3), 1)
-    results = []
-    for order in (np.arange(300), np.random.default_rng(3).permutation(300)):
-        index = ann.make("exact")
-        index.build(vectors()[order])
-        results.append(
-            mixing.augment(student, *index.search(queries(), 8), values[order], 0.1, 0.5)
-        )
-    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
-
-
 def test_without_self() -> None:
     similarities = np.array([[1.0, 0.9, 0.8], [1.0, 1.0, 0.2], [0.5, 0.4, -np.inf]], np.float32)
     ids = np.array([[4, 7, 2], [9, 3, 1], [0, 5, MISSING]])
     kept, rows = mixing.without_self(similarities, ids, [4, 3, -1])
     np.testing.assert_array_equal(rows, [[7, 2], [9, 1], [0, 5]])
     np.testing.assert_array_equal(kept, np.array([[0.9, 0.8], [1.0, 0.2], [0.5, 0.4]], np.float32))
-
-
-def test_no_training_example_retrieves_itself() -> None:
-    index = ann.make("exact")
-    index.build(np.repeat(vectors(20), 3, axis=0))
-    _, ids = mixing.without_self(*index.search(index._vectors, 5), np.arange(60))
-    assert ids.shape == (60, 4)
-    assert (ids != np.arange(60)[:, None]).all()

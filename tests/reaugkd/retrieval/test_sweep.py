@@ -73,11 +73,6 @@ def test_beta_0_and_queries_without_neighbours_are_the_student_bit_for_bit() -> 
     assert (swept[..., 0, :] == student[0]).all()
 
 
-def test_k_1_does_not_depend_on_tau() -> None:
-    swept = sweep(*found(4), grid=Grid(ks=(1,)))
-    np.testing.assert_array_equal(swept, np.broadcast_to(swept[:1], swept.shape))
-
-
 @pytest.mark.parametrize("task", [CLASSES, SCORES])
 def test_scores_equal_the_metrics_of_each_setting(task: Task) -> None:
     grid = Grid(ks=(1, 3, 5), betas=(0.0, 0.3, 1.0), taus=(0.05, 1.0))

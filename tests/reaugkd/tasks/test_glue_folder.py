@@ -29,16 +29,6 @@ def test_every_task_reads_its_own_columns(name, tmp_path):
     assert corpus.source == "folder"
 
 
-def test_mnli_has_both_dev_sets(tmp_path):
-    task = get_task("mnli")
-    write_folder(tmp_path, task, rows=3)
-    tests = from_folder(task, tmp_path).tests
-    assert {name: t["text_a"][0].as_py() for name, t in tests.items()} == {
-        "dev_matched": "dev_matched a 0",
-        "dev_mismatched": "dev_mismatched a 0",
-    }
-
-
 def _sst2(tmp_path, content, name="sst2"):
     task = get_task(name)
     write_folder(tmp_path, task, rows=4)

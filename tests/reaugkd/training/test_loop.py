@@ -248,41 +248,6 @@ def test_divergence_is_told_with_the_term_and_the_learning_rate(tmp_path: Path) 
         fit(tiny.encoder(), tmp_path, method=Exploding())
 
 
-def test_bf16_trains_float32_weights(tmp_path: Path) -> None:
-    model = tiny.encoder()
-    result = fit(model, tmp_path, RECIPE.model_copy(update={"precision": "bf16"}))
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert np.isfinite(result.score)
-
-
-class Beside(FineTune):
-    """Both models learn the true labels, in turns."""
-
-    def step(self, team: Team, batch: Batch, signals: Any) -> LossTerms:
-        other = team.companions["other"]
-        other.update(self.loss(other.forward(batch), signals, batch).total)
-        return super().step(team, batch, signals)
-
-
-def test_a_companion_leaves_the_student_as_it_would_be_alone(tmp_path: Path) -> None:
-    alone, watched, companion = tiny.encoder(), tiny.encoder(), tiny.encoder(seed=5)
-    fit(alone, tmp_path / "alone")
-    before = weights(companion)
-    others = {"other": Learner(companion, RECIPE)}
-    fit(watched, tmp_path / "watched", method=Beside(), companions=others)
-    assert tiny.same_weights(alone, watched)
-    assert not has(companion, before)
-
-
-def test_a_companion_learns_by_its_own_recipe(tmp_path: Path) -> None:
-    slow = RECIPE.model_copy(update={"learning_rate": 1e-5, "weight_decay": 0.0})
-    still, alone = (tiny.encoder(seed=5, **tiny.STILL) for _ in range(2))
-    fit(alone, tmp_path / "alone", slow, keep="last")
-    others = {"other": Learner(still, slow)}
-    fit(tiny.encoder(), tmp_path / "pair", method=Beside(), companions=others)
-    assert tiny.same_weights(alone, still)
-
-
 def test_a_companions_masks_depend_on_seed_batch_and_call_alone() -> None:
     def masks(stream: int, moment: int, calls: int = 1) -> torch.Tensor:
         learner = Learner(nn.Identity(), RECIPE)
@@ -350,21 +315,6 @@ def test_only_the_chosen_rows_are_learned_from(tmp_path: Path) -> None:
     assert seen == set(rows.tolist())
     assert (result.steps, result.examples) == (3 * 2, 30)
     assert RECIPE.steps(len(rows)) == 6
-
-
-def test_anchors_are_the_weights_at_their_step(tmp_path: Path) -> None:
-    kept: dict[int, dict[str, torch.Tensor]] = {}
-
-    def keep(step: int) -> Any:
-        return lambda model: kept.__setitem__(step, weights(model))
-
-    whole, part = tiny.encoder(), tiny.encoder()
-    fit(whole, tmp_path / "a", at_steps={s: keep(s) for s in (5, 18)}, keep="last")
-    assert has(whole, kept[18])
-    fifth = kept[5]
-    assert fit(part, tmp_path / "b", at_steps={5: keep(5)}, until=5).steps == 5
-    assert has(part, fifth)
-    assert has(part, kept[5])
 
 
 @pytest.mark.parametrize(("keep", "epoch"), [("last", 3), ("best", 1)])
