@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pandas import DataFrame
@@ -46,7 +47,7 @@ class Part:
     pictures: tuple[Picture, ...] = ()
     folder: str = ""
 
-    @property
+    @cached_property
     def tables(self) -> tuple[Table, ...]:
         """The views as strings."""
         return tuple(view.table(self.frame) for view in self.views)
