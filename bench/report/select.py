@@ -44,9 +44,6 @@ class Selection:
     group_by: str | None = None
 
 
-EVERYTHING = Selection()
-
-
 def parse(texts: Sequence[str], group_by: str | None = None) -> Selection:
     """What ``--select`` says, once per flag: ``scores,k``, ``task=mrpc,rte``, ``k,task=mrpc``.
 
