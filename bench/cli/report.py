@@ -15,7 +15,7 @@ from bench.cli.options import names
 from bench.report.render.server import PORT
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
     from bench.report.request import Request
 
 EXAMPLES = """

@@ -15,7 +15,7 @@ from bench.report.select import Selection
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from reaugkd.registry import normal
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from bench.report.build import Part, Report
+    from bench.report.document import Part, Report
 
 SECTIONS = (
     "scores", "comparisons", "off-on", "published", "retrieval", "ann", "k", "beta-tau",
