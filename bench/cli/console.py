@@ -14,7 +14,7 @@ from bench.report.render.terminal import render
 from bench.report.table import Table
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
 
 WIDE = 10_000
 """Columns of a pipe: nothing is folded or cut there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from bench.cli.options import names
 from bench.report.render.server import PORT
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
     from bench.report.request import Request
 
 EXAMPLES = """
@@ -142,22 +143,17 @@ def _serve(request: Request, port: int) -> None:
     from bench.report.render import server
     from bench.report.render.html import render
 
-    def stamp() -> str:
-        return kept.stamp(request.folders, request.options)
-
-    def make() -> tuple[Report, bool, float]:
-        began = perf_counter()
-        shown, whole = request.make()
-        return shown, whole.unfinished, perf_counter() - began
+    stamp = partial(kept.stamp, request.folders, request.options)
+    # Made before anything is announced: a mistake is told here and not in the browser.
+    ready: dict[str, tuple[Report, Report]] = {stamp(): request.make()}
 
     def page() -> str:
+        began = perf_counter()
         now = stamp()
-        shown, live, seconds = ready.pop(now) if now in ready else make()
+        shown, whole = ready.pop(now) if now in ready else request.make()
         ready.clear()
-        return render(shown, command=command(), live=live, seconds=seconds)
-
-    # Made before anything is announced: a mistake is told here and not in the browser.
-    ready = {stamp(): make()}
+        seconds = perf_counter() - began
+        return render(shown, command=command(), live=whole.unfinished, seconds=seconds)
 
     def announce(url: str) -> None:
         click.echo(f"serving {request.folder} at {url} (Ctrl-C ends it)", err=True)

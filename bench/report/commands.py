@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.report.build import Part, Report
 from bench.report.command_line import restricted, words
+from bench.report.document import Part, Report
 from bench.report.frame import Row
 from bench.report.section import View
 

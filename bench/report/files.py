@@ -13,7 +13,7 @@ from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
 
 RUNS = Path("results/runs")
 """Where ``bench run`` puts its runs unless told otherwise."""

@@ -8,15 +8,17 @@ stays a list. Strings of a report are made from :class:`Row`, never from the fra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+T = TypeVar("T")
 
 LARGE = 2**63
 """Integers below it fit into a column."""
@@ -59,11 +61,15 @@ def typed(records: Iterable[Any]) -> DataFrame:
 
 def rows(frame: DataFrame) -> list[Row]:
     """The rows as objects, in order."""
-    return [_row(tree) for tree in trees(frame)]
+    return _nested(frame, lambda leaves: Row(**leaves))
 
 
 def trees(frame: DataFrame) -> list[dict[str, Any]]:
     """The rows as nested plain values: strict JSON, None where there is nothing."""
+    return _nested(frame, dict)
+
+
+def _nested(frame: DataFrame, make: Callable[[dict[str, Any]], T]) -> list[T]:
     plan: dict[str, Any] = {}  # name -> place of its column, or the plan of a part
     for place, name in enumerate(frame):
         *above, last = str(name).split(".")
@@ -71,8 +77,18 @@ def trees(frame: DataFrame) -> list[dict[str, Any]]:
         for head in above:
             part = part.setdefault(head, {})
         part[last] = place
+
+    def leaves(plan: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+        return {
+            name: values[at] if type(at) is int else part_of(leaves(at, values))
+            for name, at in plan.items()
+        }
+
+    def part_of(tree: dict[str, Any]) -> T | None:
+        return make(tree) if any(value is not None for value in tree.values()) else None
+
     columns = [frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame]
-    return [_tree(plan, values) for values in zip(*columns, strict=True)]
+    return [make(leaves(plan, values)) for values in zip(*columns, strict=True)]
 
 
 def flat(frame: DataFrame) -> list[dict[str, Any]]:
@@ -112,20 +128,3 @@ def _column(values: Sequence[Any]) -> Series:
     elif len(kinds) == 1:
         dtype = {bool: "boolean", str: "string"}.get(kinds.pop(), "object")
     return pandas.Series(list(values), dtype=dtype)
-
-
-def _tree(plan: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, place in plan.items():
-        if isinstance(place, int):
-            tree[name] = values[place]
-        else:
-            part = _tree(place, values)
-            tree[name] = part if any(value is not None for value in part.values()) else None
-    return tree
-
-
-def _row(tree: Mapping[str, Any]) -> Row:
-    return Row(
-        **{k: _row(value) if isinstance(value, dict) else value for k, value in tree.items()}
-    )

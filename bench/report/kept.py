@@ -53,7 +53,7 @@ def stamp(folders: Iterable[Path], options: Mapping[str, Any]) -> str:
     stamp. Costs one look at each file's size and time, none at its content.
 
     Args:
-        folders: of runs and measurements, in the order they are given.
+        folders: of runs and measurements.
         options: plain JSON, all that the caller's flags decide, with the kind of its output.
     """
     inputs = [[str(folder.resolve()), sorted(_inputs(folder))] for folder in folders]

@@ -5,17 +5,17 @@ What computes a report is imported when one is made: a report that is up to date
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.records.store import RUN, Store, StoreError
 from bench.report import select
-from bench.report.select import EVERYTHING, Selection
+from bench.report.select import Selection
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
     folder: Path
     beside: tuple[Path, ...] = ()
     baseline: str | None = None
-    selection: Selection = EVERYTHING
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -78,5 +78,5 @@ class Request:
         others = [build.of_measurements(inputs) for inputs in measured]
         names = [folder.resolve().name for folder in folders]
         whole = build.join(report, list(zip(names, others, strict=True)))
-        part = select.apply(whole, self.selection) if self.selection != EVERYTHING else whole
+        part = select.apply(whole, self.selection) if self.selection != Selection() else whole
         return part, whole

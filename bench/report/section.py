@@ -1,30 +1,9 @@
 """A section of a report: a typed frame, and how its tables show it.
 
-To add a section, write one file in ``sections/`` with a ``SECTION`` and name it in one line of
-``sections/__init__.py``::
-
-    def _rows(inputs: RunInputs) -> DataFrame:
-        return typed({"task": ..., "title": ..., "method": ..., "on": summary} for ...)
-
-    def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
-        if len(frame):
-            yield View("My table", (TASK, METHOD, Column("on", "on", points)), notes=("...",))
-
-    SECTION = Section("mine", "My section", _rows, _views)
-
-The frame is **long**: a row per task, method, index, split, metric ... in full precision, with
-``task`` (its name), ``title`` (how tables call it), ``method`` and ``seed`` or ``seeds`` as columns
-of their own. CSV, Parquet and JSON are the frame; ``--select`` and ``--group-by`` choose among its
-rows; the command that makes a row again comes from its fields.
-
-- Several tables of one frame are several views. Tables of *another* frame are a section of their
-  own that stands ``under`` the first one's heading (``over_tasks``).
-- A pivot is a view with ``by``: rows that agree on these fields are one line of the table, and a
-  column with ``at=("header", "MRPC accuracy")`` shows the row of the line that has this value.
-  :func:`across` makes such columns. A callable column sees the first row; ``row.group`` is all.
-- Views, titles and notes are made from the whole frame, then rows are chosen: choosing changes
-  what is shown, never what was computed. A pivot's column without a chosen row is not shown.
-- A frame without a view is data only (``costs``); a view without rows shows its notes.
+How to add one stands in ``docs/report.md``. The frame is **long**: a row per task, method, index,
+split, metric ... in full precision, with ``task`` (its name), ``title`` (how tables call it),
+``method`` and ``seed`` or ``seeds`` as columns of their own. Views, titles and notes are made from
+the whole frame, then rows are chosen: choosing changes what is shown, never what was computed.
 """
 
 from __future__ import annotations
@@ -109,13 +88,14 @@ RETRIEVAL = Column("retrieval", "retrieval", label=True)
 
 @dataclass(frozen=True)
 class View:
-    """A table of a frame.
+    """A table of a frame; without rows it shows its notes.
 
     Attributes:
         columns: labels first.
         notes: sentences below it.
         where: which rows of the frame it shows; all by default.
-        by: fields on which rows of one line agree; none: every row is a line of its own.
+        by: fields on which rows of one line of a pivot agree; a callable column sees the first
+            row, ``row.group`` is all. None: every row is a line of its own.
     """
 
     title: str

@@ -18,7 +18,7 @@ from reaugkd.registry import normal
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from bench.report.build import Part, Report
+    from bench.report.document import Part, Report
 
 SECTIONS = (
     "scores", "comparisons", "off-on", "published", "retrieval", "ann", "k", "beta-tau",
@@ -42,9 +42,6 @@ class Selection:
     sections: tuple[str, ...] = ()
     filters: tuple[tuple[str, str], ...] = ()
     group_by: str | None = None
-
-
-EVERYTHING = Selection()
 
 
 def parse(texts: Sequence[str], group_by: str | None = None) -> Selection:

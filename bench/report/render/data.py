@@ -13,7 +13,7 @@ import pyarrow
 from pandas import DataFrame
 from pydantic_core import to_json
 
-from bench.report.build import Report
+from bench.report.document import Report
 
 
 def json_text(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import PurePath
 
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.render.tex import breakable, escape, figure, prose
 from bench.report.table import Table
 

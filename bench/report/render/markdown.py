@@ -10,7 +10,7 @@ from tabulate import tabulate
 from bench.report.table import Table
 
 if TYPE_CHECKING:
-    from bench.report.build import Report
+    from bench.report.document import Report
 
 READ = re.compile(
     r"[\\|<`]"

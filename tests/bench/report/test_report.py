@@ -71,18 +71,12 @@ def test_csv_and_json_hold_the_same_rows(made: Report) -> None:
     tidy = dict(data.tidy(made))
     listed = made.data["rows"]
     assert tidy.keys() == ({"results.csv"} if listed else set())
+    at = [(row["key"], row["split"], row["metric"], row["retrieval"]) for row in listed]
+    assert len(set(at)) == len(at)
     if listed:
         read = list(csv.DictReader(io.StringIO(data.as_csv(tidy["results.csv"]))))
         texts = [{n: "" if v is None else str(v) for n, v in row.items()} for row in listed]
         assert read == texts
-
-
-def test_there_is_one_tidy_row_per_cell_split_metric_and_setting(tmp_path: Path) -> None:
-    rows = factory.report(tmp_path, factory.matrix([0])).data["rows"]
-    at = [(row["key"], row["split"], row["metric"], row["retrieval"]) for row in rows]
-    assert len(set(at)) == len(at)
-    # two tasks, two splits, two metrics: two students off, two indexes off and on
-    assert len(at) == 2 * 2 * 2 * (2 + 2 * 2)
 
 
 def test_the_order_in_which_records_were_written_does_not_matter(tmp_path: Path) -> None:
@@ -174,15 +168,12 @@ def test_a_mixture_of_origins_is_warned_of(
         factory.training(seed=0),
         factory.training(seed=1, provenance=factory.provenance(**change)),
     ]
-    warnings = " ".join(line for line in factory.report(tmp_path, records).lead if "Warn" in line)
+    report = factory.report(tmp_path, records)
+    warnings = " ".join(line for line in report.lead if "Warn" in line)
     assert said in warnings if said else not warnings
-
-
-def test_every_distinct_origin_is_listed(tmp_path: Path) -> None:
-    other = factory.provenance(cpu="Other CPU")
-    records = [factory.training(seed=0), factory.training(seed=1, provenance=other)]
-    rows = table(factory.report(tmp_path, records), "Provenance").rows
-    assert [value for name, value in rows if name == "CPU"] == ["Other CPU", "Test CPU"]
+    if "cpu" in change:  # every distinct origin is listed
+        listed = [value for name, value in table(report, "Provenance").rows if name == "CPU"]
+        assert listed == ["Other CPU", "Test CPU"]
 
 
 def test_a_number_that_is_none_never_reaches_the_json(tmp_path: Path) -> None:
@@ -261,14 +252,18 @@ def test_every_row_and_sentence_of_all_is_there_once(tmp_path: Path) -> None:
     assert both.data == run.data | {"measured": {"one": one.data, "two": two.data}}
 
 
-def test_what_is_about_the_runs_comes_last_and_titles_are_unique(tmp_path: Path) -> None:
+def test_several_folders_are_told_apart_and_what_is_about_them_comes_last(tmp_path: Path) -> None:
     run = factory.report(tmp_path / "run", factory.matrix([0]))
     both = join(run, [("same", measured(tmp_path / name / "same")) for name in ("one", "two")])
     about = [part.section.about for part in both.shown]
     assert about == sorted(about)
     titles = [table.title for table in both.tables]
     assert len(set(titles)) == len(titles)
+    latency = [t.title for p in both.shown if p.section.name == "latency" for t in p.tables]
+    assert {title.rsplit(", ", 1)[1] for title in latency} == {"same", "same (2)"}
     assert both.data["measured"].keys() == {"same", "same (2)"}
+    alone = {table.title for table in join(run, [("one", measured(tmp_path / "one"))]).tables}
+    assert {"Latency of retrieval", "Provenance", "Provenance, one"} <= alone
 
 
 def test_pictures_of_several_folders_have_names_of_their_own() -> None:
@@ -276,12 +271,3 @@ def test_pictures_of_several_folders_have_names_of_their_own() -> None:
     both = join(pictured, [("a", pictured), ("a", pictured), ("A!", pictured)])
     names = [picture.name for part in both.parts for picture in part.pictures]
     assert names == ["points", "points-a", "points-a-2", "points-a-3"]
-
-
-def test_tables_that_several_folders_have_say_of_which_they_are(tmp_path: Path) -> None:
-    run = factory.report(tmp_path / "run", factory.matrix([0]))
-    both = join(run, [(name, measured(tmp_path / name)) for name in ("one", "two")])
-    titles = [t.title for p in both.shown if p.section.name == "latency" for t in p.tables]
-    assert {title.rsplit(", ", 1)[1] for title in titles} == {"one", "two"}
-    alone = {table.title for table in join(run, [("one", measured(tmp_path / "one"))]).tables}
-    assert {"Latency of retrieval", "Provenance", "Provenance, one"} <= alone

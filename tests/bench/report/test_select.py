@@ -10,7 +10,7 @@ from bench.report import select
 from bench.report.build import Report
 from bench.report.frame import rows as rows_of
 from bench.report.section import Column
-from bench.report.select import EVERYTHING, apply, parse
+from bench.report.select import Selection, apply, parse
 from reaugkd.errors import UnknownNameError, UserError
 from tests.bench.report import factory, small
 
@@ -31,14 +31,11 @@ def test_every_section_of_a_report_can_be_selected(made: Report) -> None:
         assert shown.parts == tuple(p for p in made.parts if p.section.heading == heading)
 
 
-def test_sections_keep_the_order_of_the_report(made: Report) -> None:
+def test_nothing_selected_is_everything_and_the_order_is_that_of_the_report(made: Report) -> None:
+    assert parse([]) == Selection()
+    assert apply(made, parse([])).tables == made.tables
     shown = apply(made, parse(["retrieval,scores"])).shown
     assert list(dict.fromkeys(part.section.heading for part in shown)) == ["scores", "retrieval"]
-
-
-def test_nothing_selected_is_everything(made: Report) -> None:
-    assert parse([]) == EVERYTHING
-    assert apply(made, parse([])).tables == made.tables
 
 
 @pytest.mark.parametrize("name", ["mrpc", "MRPC", "stsb", "STS-B", "sts_b"])
