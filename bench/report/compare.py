@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+from pandas import DataFrame
 
 from bench.report.build import SCHEMA, Report, parts
 from bench.report.compared import OF_RUNS, CompareInputs
+from bench.report.compared.beside import MACHINES
 from bench.report.compared.differences import SECTION, UNMATCHED
-from bench.report.compared.unlike import MACHINES
 from bench.report.frame import Row, rows
 from bench.report.lead import NOT_GLUE
 from bench.report.scores import OFF
 from bench.report.verdict import Verdict, interval, signed
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 NOTHING = "The runs have no finished student of the same task and method: nothing to compare."
 

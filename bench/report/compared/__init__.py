@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.report.compared import costs, differences, unlike
+from bench.report.compared import beside, differences
 from bench.report.compared.inputs import ComparedRun, CompareError, CompareInputs
 from bench.report.section import Section
 
@@ -11,10 +11,10 @@ __all__ = ["OF_RUNS", "CompareError", "CompareInputs", "ComparedRun"]
 OF_RUNS: tuple[Section[CompareInputs], ...] = (
     differences.SECTION,
     differences.UNMATCHED,
-    unlike.SETTINGS,
-    costs.EFFORT,
-    costs.COSTS,
-    unlike.RUNS,
-    unlike.MACHINES,
-    unlike.FILES,  # behind all sections that read files
+    beside.SETTINGS,
+    beside.EFFORT,
+    beside.COSTS,
+    beside.RUNS,
+    beside.MACHINES,
+    beside.FILES,  # behind all sections that read files
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from bench.records.merged import names
 from bench.records.results import Results
 from bench.records.run import Record
 from bench.records.store import Problem
-from bench.report.examples import BySeed, Examples
-from bench.report.inputs import Inputs, by_file
+from bench.report.examples import BySeed
+from bench.report.inputs import Inputs, RunInputs, by_file
 from bench.report.scores import OFF
 from reaugkd.errors import UserError
 
@@ -23,29 +22,35 @@ class CompareError(UserError):
     """The runs cannot be compared."""
 
 
-@dataclass(frozen=True, eq=False)
-class ComparedRun:
+class ComparedRun(RunInputs):
     """A run with a name of its own among those compared."""
 
-    name: str
-    results: Results
-    examples: Examples
+    def __init__(self, name: str, results: Results) -> None:
+        super().__init__(results)
+        self.name = name
 
     @cached_property
     def columns(self) -> dict[At, tuple[str, BySeed]]:
         """What has finished: name of the index and the answers by seed."""
         return {
-            _at(task, method, retrieval, answers): (retrieval, answers)
+            (task, method, _base(retrieval, answers)): (retrieval, answers)
             for (task, method, retrieval), answers in self.examples.columns.items()
             if answers
         }
 
     @property
-    def records(self) -> Iterator[tuple[At, int, Record]]:
+    def records(self) -> Iterator[tuple[tuple[At, int], Record]]:
         """Column, seed and record of everything that has finished."""
         for at, (_, answers) in self.columns.items():
             for seed, answer in answers.items():
-                yield at, seed, answer.record
+                yield (at, seed), answer.record
+
+
+def _base(retrieval: str, answers: BySeed) -> tuple[object, ...]:
+    base = next(iter(answers.values())).record.retrieval
+    if retrieval == OFF or base is None:
+        return ()
+    return base.backend, base.keys, base.values, base.share, base.control
 
 
 class CompareInputs(Inputs):
@@ -66,25 +71,10 @@ class CompareInputs(Inputs):
         for place, folder in enumerate(folders):
             if folder in folders[:place]:
                 raise CompareError(f"RUN {folder.name} is given twice")
-        self.runs = tuple(
-            ComparedRun(name, one, Examples(one))
-            for name, one in zip(names(folders), results, strict=True)
-        )
-
-    @property
-    def first(self) -> ComparedRun:
-        """What the others are compared with."""
-        return self.runs[0]
-
-    @property
-    def others(self) -> tuple[ComparedRun, ...]:
-        """All runs but the first."""
-        return self.runs[1:]
-
-    @property
-    def mini(self) -> bool:
-        """Whether there are tasks of the embedded suite, which are not GLUE."""
-        return any(record.suite == "mini" for run in self.runs for record in run.results.records)
+        named = zip(names(folders), results, strict=True)
+        self.runs = tuple(ComparedRun(name, one) for name, one in named)
+        self.first, self.others = self.runs[0], self.runs[1:]
+        self.mini = any(run.mini for run in self.runs)
 
     @property
     def problems(self) -> list[tuple[str, Problem]]:
@@ -94,10 +84,3 @@ class CompareInputs(Inputs):
             for run in self.runs
             for problem in by_file(*run.results.problems, *run.examples.problems)
         ]
-
-
-def _at(task: str, method: str, retrieval: str, answers: BySeed) -> At:
-    base = next(iter(answers.values())).record.retrieval
-    if retrieval == OFF or base is None:
-        return task, method, ()
-    return task, method, (base.backend, base.keys, base.values, base.share, base.control)
