@@ -89,7 +89,9 @@ def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
     """The outcome for the summary of a CI step, one row per cell."""
     mark = MARKS.get(outcome.code, "❌")
     parts = [f"## {mark} {escape(title)}: {OUTCOMES[outcome.code]}", escape(verdict(outcome))]
-    table = View("Cells", COLUMNS, outcome.notes).table(typed(outcome.cells))
+    names = ("cell", "index", "ratio", "noise", "verdict", "reason")
+    cells = typed({name: getattr(cell, name) for name in names} for cell in outcome.cells)
+    table = View("Cells", COLUMNS, outcome.notes).table(cells)
     parts += [grid(table)] if table.rows else []
     parts += [f"- {escape(str(one.path))}: {escape(one.reason)}" for one in outcome.unusable]
     return "\n\n".join(parts) + "\n\n"

@@ -78,8 +78,8 @@ def changes(results: Results) -> dict[tuple[str, str], Changes]:
             add(record, change_of(reference, one), student)
     for array, level in CONTROLS.items():
         for record in answered:
-            if record.controls and (student := _controlled(record, record.controls, array)):
-                add(record, (NO_BASE, level), student)
+            if record.controls and (controlled := _controlled(record, record.controls, array)):
+                add(record, (NO_BASE, level), controlled)
     return students
 
 
@@ -87,10 +87,12 @@ def _controlled(record: Record, controls: ControlResult, array: str) -> Changed 
     answer = with_control(record, controls).get(array)
     if answer is None:
         return None
-    loss, beta = controls.second_head.mixed.loss, controls.second_head.beta
-    if array == TEMPERATURE and controls.temperature:
-        loss, beta = controls.temperature.answers.loss, None
-    return _changed(answer, loss, controls.off.scores, controls.off.loss, beta)
+    head, scaled = controls.second_head, controls.temperature
+    if array == TEMPERATURE and scaled:
+        losses = scaled.answers.loss
+        return _changed(answer, losses, controls.off.scores, controls.off.loss, None)
+    losses = head.mixed.loss
+    return _changed(answer, losses, controls.off.scores, controls.off.loss, head.beta)
 
 
 def _changed(

@@ -6,6 +6,7 @@ exact search of the same knowledge base, missing where either was not measured.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ def _rows(inputs: MeasuredInputs) -> Iterator[dict[str, Any]]:
 
 
 def _base(record: MemoryRecord) -> tuple[str, int]:
-    return repr(record.identity.get("base")), record.k
+    return json.dumps(record.identity.get("base"), sort_keys=True), record.k
 
 
 def resident(result: MemoryResult) -> int:
@@ -96,7 +97,7 @@ COLUMNS = (
         "{:,.0f}".format,
     ),
     Column("x exact", "x_exact", "{:.2f}".format),
-    Column("recall", lambda row: row.index.recall if row.result else None, "{:.4f}".format),
+    Column("recall", "index.recall", "{:.4f}".format),
     Column("load s", "result.load_seconds", number),
 )
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.report.document import build
 
 from bench.records.results import load
 from bench.report.frame import Row, typed
@@ -142,11 +141,6 @@ def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
     assert "McNemar p" not in shown.tables(SECTION, run)[0].columns
 
 
-def test_every_test_split_is_a_row(tmp_path: Path) -> None:
-    run = shown.answered(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7}, task="mnli"))
-    assert [row.title for row in shown.lines(SECTION, run)] == ["MNLI matched", "MNLI mismatched"]
-
-
 @pytest.mark.parametrize(
     ("methods", "expected"),
     [
@@ -204,26 +198,18 @@ def test_a_score_that_is_no_number_is_a_reason_not_a_crash(tmp_path: Path) -> No
             broken = record.training.model_copy(update={"scores": scores})
             cell = replace(cell, record=record.model_copy(update={"training": broken}))
         cells.append(cell)
-    made = build(replace(results, cells=tuple(cells)))
+    made = shown.report(replace(results, cells=tuple(cells)))
     verdicts = {row["method"]: row["verdict"] for row in made.data["comparisons"]}
     assert verdicts["pkd"] == f"{Verdict.NOT_COMPARABLE}: its record has no accuracy"
     assert not verdicts["rkd"].startswith(Verdict.NOT_COMPARABLE)
     assert factory.strict(json.dumps(made.data, allow_nan=False)) == made.data
 
 
-def test_the_order_of_files_does_not_matter(tmp_path: Path) -> None:
-    found = factory.contest({"kd": 0.7, "pkd": 0.8})
-    plan = [record for record, _ in found]
-    one = factory.kept(tmp_path / "a" / "run", found)
-    other = factory.kept(tmp_path / "b" / "run", found[::-1], plan=plan)
-    assert build(load(other)) == build(load(one))
-
-
 def test_one_method_alone_has_nothing_to_compare(tmp_path: Path) -> None:
     tasks = ("mrpc", "rte")
     found = [one for task in tasks for one in factory.contest({"kd": 0.7}, task=task)]
-    report = build(load(factory.kept(tmp_path, found)))
-    assert "comparisons" not in {section.name for section in report.sections}
+    report = shown.report(load(factory.kept(tmp_path, found)))
+    assert "comparisons" not in {part.section.heading for part in report.shown}
     assert report.headline == ()
 
 
