@@ -76,6 +76,10 @@ def _backend(row: Row) -> str:
     return row.backend if spec == row.backend else f"{row.backend} ({spec})"
 
 
+def _recall(row: Row) -> float | None:
+    return row.index.recall if row.index and row.result else None
+
+
 COLUMNS = (
     Column("KB", "base", label=True),
     Column("entries", lambda row: f"{row.size:,} x {row.dim}", label=True),
@@ -97,7 +101,7 @@ COLUMNS = (
         "{:,.0f}".format,
     ),
     Column("x exact", "x_exact", "{:.2f}".format),
-    Column("recall", "index.recall", "{:.4f}".format),
+    Column("recall", _recall, "{:.4f}".format),
     Column("load s", "result.load_seconds", number),
 )
 
