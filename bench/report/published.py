@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Any, Literal
@@ -87,6 +88,7 @@ class Published(_Strict):
     result: tuple[Result, ...]
 
 
+@cache
 def published() -> Published:
     """What the package's file holds."""
     text = (files("bench.report") / FILE).read_text(encoding="utf-8")

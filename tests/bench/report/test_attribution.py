@@ -194,13 +194,6 @@ def test_the_interval_is_around_the_paired_mean(tmp_path: Path) -> None:
     assert one.low < one.estimate < one.high < 0
 
 
-def test_one_seed_has_no_interval_and_no_table(tmp_path: Path) -> None:
-    made = inputs(tmp_path, *students([0]), *right(0.8, [0]), *right(0.7, [0], share=0.5))
-    difference = lines(SECTION, made)[1].from_reference
-    assert (difference.seeds, difference.low) == (1, None)
-    assert "Difference from the reference" not in titled(SECTION, made)
-
-
 def test_outputs_that_are_missing_leave_the_means_as_they_are(tmp_path: Path) -> None:
     cells = [*students(), *right(0.8), *right(0.7, share=0.5)]
     whole = lines(SECTION, inputs(tmp_path, *cells))[1]
@@ -278,13 +271,3 @@ def test_a_star_is_a_p_that_holds_after_the_correction(tmp_path: Path) -> None:
     (table,) = titled(alignment.SECTION, made).values()
     assert [cell.endswith(" *") for cell in table.rows[-1][2:5]] == [True, True, False]
     assert "for the 3 tests of this table" in table.notes[-1]
-
-
-def test_without_outputs_the_means_of_alignment_stand_as_they_are(tmp_path: Path) -> None:
-    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
-    for path in (tmp_path / "cells").glob("t-mrpc-kd-*.npz"):
-        path.unlink()
-    assert (added(made).off_tested, added(made).gain_tested) == (None, None)
-    (table,) = titled(alignment.SECTION, made).values()
-    assert "±" in table.rows[-1][2]
-    assert "[" in table.rows[-1][3]

@@ -16,7 +16,6 @@ from bench.report.compared import CompareError, CompareInputs
 from bench.report.compared.differences import OTHER_ROWS, SECTION, UNMATCHED
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.lead import NOT_GLUE
 from bench.report.sections import comparisons
 from bench.report.table import Table
 from bench.report.verdict import Verdict, chance
@@ -79,17 +78,6 @@ def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
         pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [1]))
     )
     assert apart.verdict == "not comparable: no seed in common"
-
-
-def test_one_seed_has_mcnemars_p_of_that_pair_and_no_test(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.6}, [0]), factory.contest({"kd": 0.8}, [0]))
-    (one,) = compared(found)
-    right = [factory.guesses(LABELS, share, 0) == LABELS for share in (0.8, 0.6)]
-    assert one.mcnemar == [stats.mcnemar(*right)]
-    assert (one.verdict, one.adjusted) == (Verdict.ONE_SEED, None)
-    shown = table(build(found), "Differences")
-    assert shown.rows[0][-1] == chance(one.mcnemar[0]) != chance(None)
-    assert any("of that pair of students" in note for note in shown.notes)
 
 
 def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
@@ -242,34 +230,12 @@ def test_costs_stand_side_by_side_and_the_first_is_one(tmp_path: Path) -> None:
     assert {row[-2] for row in searches} == {"1.00 x"}
 
 
-def test_tasks_that_are_generated_are_said_to_be(tmp_path: Path) -> None:
-    found = pair(
-        tmp_path,
-        factory.contest({"kd": 0.7}, [0], task="tone"),
-        factory.contest({"kd": 0.7}, [0], task="tone"),
-    )
-    made = build(found)
-    assert made.lead[0] == NOT_GLUE
-    assert "generated" in table(made, "Differences").title
-
-
 def test_fewer_than_two_runs_and_one_twice_are_mistakes(tmp_path: Path) -> None:
     one = run(tmp_path / "one", [])
     with pytest.raises(CompareError, match="at least two runs"):
         CompareInputs([one])
     with pytest.raises(CompareError, match="one is given twice"):
         CompareInputs([one, one])
-
-
-def test_files_of_one_name_that_cannot_be_used_are_told_apart_by_their_run(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
-    name = "t-mrpc-kd-0.npz"
-    for one in found.runs:
-        (one.results.folder / "cells" / name).write_bytes(b"no")
-    made = build(found)
-    assert [row[:2] for row in table(made, "Unusable files").rows] == [
-        ("first", name), ("second", name)
-    ]  # fmt: skip
 
 
 def test_a_cell_and_its_copy_are_no_test_of_the_others(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from bench.report.sections.comparisons import SECTION
 from bench.report.verdict import SMALLEST, Verdict, chance
 from bench.stats import difference as stats
 from reaugkd.errors import UnknownNameError
-from reaugkd.tasks import metrics
 from tests.bench.report import factory, shown
 
 LABELS = factory.truth()
@@ -54,13 +53,6 @@ def test_the_difference_is_that_of_the_scores_over_shared_seeds(tmp_path: Path) 
     assert shown.tables(SECTION, run)[0].rows[0][-2] == "3 of 5"
 
 
-def test_a_method_that_answers_the_same_does_not_differ(tmp_path: Path) -> None:
-    row = only(shown.answered(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.7})), "pkd")
-    assert (row.difference.estimate, row.difference.low, row.difference.high) == (0, 0, 0)
-    assert (row.difference.p, row.mcnemar) == (1, [1, 1, 1])
-    assert row.outcome == row.verdict == Verdict.NOT_SHOWN
-
-
 def test_the_other_way_round_the_sign_changes(tmp_path: Path) -> None:
     results = load(factory.kept(tmp_path, factory.contest({"kd": 0.7, "pkd": 0.9})))
     row, other = only(RunInputs(results), "pkd"), only(RunInputs(results, "pkd"), "kd")
@@ -80,14 +72,6 @@ def test_one_seed_has_no_test_but_mcnemars(tmp_path: Path) -> None:
     assert table.rows[0][3] == row.outcome == Verdict.ONE_SEED
     assert not {"95 % interval", "p", "p Holm"} & set(table.columns)
     assert any("One seed" in note for note in table.notes)
-
-
-def test_one_seed_of_accuracy_has_the_binomial_standard_error(tmp_path: Path) -> None:
-    # minus a student that is always right, the difference is the accuracy minus 1
-    found = factory.contest({"kd": 1.0, "pkd": 0.7}, [0], "rte", examples=400)
-    difference = only(shown.answered(tmp_path, found), "pkd").difference
-    se = metrics.accuracy_standard_error(1 + difference.estimate, 400)
-    assert difference.se == pytest.approx(se, rel=0.03)
 
 
 def test_p_is_corrected_over_the_whole_table_and_by_kind(tmp_path: Path) -> None:

@@ -55,15 +55,6 @@ def test_a_column_holds_what_was_answered_by_seed(tmp_path: Path) -> None:
     assert made.problems == ()
 
 
-def test_every_test_split_has_its_own_answers(tmp_path: Path) -> None:
-    record, arrays = students(0, task="mnli")[0]
-    other = factory.truth(60)
-    arrays |= {"labels.dev_mismatched": other, "logits.dev_mismatched": np.eye(3)[other]}
-    made = examples(tmp_path, [(record, arrays)])
-    assert len(column(made, "mnli", "kd", OFF, "dev_matched")[0]) == len(LABELS)
-    assert np.array_equal(column(made, "mnli", "kd", OFF, "dev_mismatched")[0], other)
-
-
 def test_a_file_is_read_when_asked_for_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,15 +112,6 @@ def test_each_seed_stands_at_its_own_k_and_every_choice_is_marked_once(tmp_path:
     assert marked == {(f"{choice.tau:g}", f"beta = {choice.beta:g}") for choice in chosen}
 
 
-def test_the_table_shows_the_first_index_and_the_frame_has_all(tmp_path: Path) -> None:
-    made = run(tmp_path, swept.matrix())
-    (table,) = shown.tables(sweeps.BETA_TAU, made)
-    assert {row[2] for row in table.rows} == {"exact"}
-    rows = shown.lines(sweeps.BETA_TAU, made)
-    assert {row.index for row in rows} == {"exact", "hnswlib"}
-    assert len(rows) == 3 * 2 * 2 * len(swept.BETAS) * len(swept.TAUS)
-
-
 def test_taus_that_score_the_same_are_one_row_that_keeps_the_choices(tmp_path: Path) -> None:
     cells = []
     for seed in range(2):

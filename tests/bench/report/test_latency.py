@@ -5,28 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import random
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.cli.latency import latency as latency_command
-from bench.cli.main import main
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
 from bench.report import claim
 from bench.report.build import Report, of_measurements
-from bench.report.command_line import restricted
-from bench.report.frame import rows
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import data, markdown
 from bench.report.sections import latency
 from bench.report.sections.latency import SECTION, of_records
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
-from tests.bench.report import factory, test_memory_table
+from tests.bench.report import test_memory_table
 from tests.bench.report.shown import column, of_frame
 
 TITLE = "Latency of retrieval"
@@ -81,15 +76,6 @@ def test_a_cell_without_figures_stands_in_the_table_with_its_reason_below() -> N
     assert any("ended by SIGKILL" in note for note in table.notes)
 
 
-def test_the_protocol_the_figures_and_a_missed_target_are_told() -> None:
-    made = judged.record(index=judged.index(target_met=False))
-    notes = " ".join(tables([made])[TITLE].notes)
-    names = ("forward", "added", "overhead", "end to end", "noise", "recall", "effort", "build")
-    for what in ("Protocol 1", *names, "full effort missed recall 0.99"):
-        assert what in notes
-    assert not tables([])
-
-
 def test_there_is_one_matrix_per_batch_and_precision_with_a_sign_per_verdict() -> None:
     verdicts = [
         (of("wnli", 635, backend="exact"), "fails"),
@@ -124,26 +110,6 @@ def test_the_csv_holds_every_cell_in_full_precision() -> None:
     assert (failed["reason"], failed["ratio_low"]) == ("killed", "")
 
 
-@pytest.mark.parametrize("lengths", ["recorded mrpc", "fixed 32"])
-@pytest.mark.parametrize("flags", ["", " --lengths recorded --lengths 32"])
-def test_the_command_of_a_row_measures_its_cell_alone(lengths: str, flags: str) -> None:
-    line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
-    source = factory.provenance(command=f"{line}{flags} --max-overhead 1%")
-    made = judged.changed(judged.record(provenance=source), batch=32, lengths=lengths)
-    (row,) = rows(of_records([made]))
-    assert SECTION.command is not None
-    command = SECTION.command(row)
-    _, _, *words = shlex.split(restricted(command.line, command.only))
-    context = main.make_context("bench", [])
-    options = latency_command.make_context("latency", words, parent=context).params
-    for flag in ("ann", "batch", "threads", "k", "precision"):
-        assert options[flag] == [getattr(made.cell, "backend" if flag == "ann" else flag)]
-    kind, _, what = lengths.partition(" ")
-    if flags:
-        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
-    assert (options["bases"], options["max_overhead"], options["out"]) == (["mrpc"], "1%", None)
-
-
 # --- the headline ---------------------------------------------------------------------------------
 
 FAST = [of(base, 10, 0.01, backend="hnswlib") for base in ("wnli", "mrpc")]
@@ -176,11 +142,6 @@ def test_the_backend_that_holds_for_the_most_bases_serves_best() -> None:
     cheap = [of("wnli", 10, 0.001, backend="exact"), of("mrpc", 10, 0.031, backend="exact")]
     near = [of(base, 10, 0.029, backend="hnswlib") for base in ("wnli", "mrpc")]
     assert "hnswlib serves best" in serves([*cheap, *near])[0]  # holding counts before the sum
-
-
-def test_among_equals_the_cheaper_one_serves_best() -> None:
-    cheaper = [of(base, 10, 0.009, backend="faiss") for base in ("wnli", "mrpc")]
-    assert "faiss serves best" in serves([*FAST, *cheaper])[0]
 
 
 def test_a_backend_that_lacks_a_base_is_not_compared() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.records.run import Record
 from bench.report.inputs import RunInputs
-from bench.report.scores import CONTROLS, MAJORITY, OFF, ON, TEACHER
+from bench.report.scores import CONTROLS, OFF, ON
 from bench.report.sections import off_on, scores
 from tests.bench.report import factory, shown
 
@@ -136,24 +136,6 @@ def test_without_two_tasks_that_all_have_there_is_no_average(
     assert ("No average" in table.notes[-1]) == (len(tasks) > 1)
     assert ("mrpc (reaugkd off, reaugkd on)" in table.notes[-1]) == (len(tasks) > 1)
     assert len(shown.lines(off_on.OVER_TASKS, made)) == (3 if len(tasks) > 1 else 0)
-
-
-def test_a_task_with_two_test_splits_counts_once(tmp_path: Path) -> None:
-    record = factory.training("mnli", "kd")
-    assert record.training is not None
-    split = {"dev_matched": {"accuracy": 0.8}, "dev_mismatched": {"accuracy": 0.6}}
-    uneven = record.training.model_copy(update={"scores": record.training.scores | split})
-    mnli = record.model_copy(update={"training": uneven})
-    made = shown.inputs(tmp_path, [factory.training("rte", "kd", value=0.5), mnli])
-    assert averages(made)["kd", OFF][0] == pytest.approx((0.5 + (0.8 + 0.6) / 2) / 2)
-
-
-def test_the_teacher_and_the_majority_class_are_shown_and_not_ranked(tmp_path: Path) -> None:
-    made = shown.inputs(tmp_path, factory.matrix())
-    assert {method for method, _ in averages(made)} == {"kd", "reaugkd"}
-    cells = {row[0]: row for row in shown.tables(off_on.SECTION, made)[0].rows}
-    assert cells[TEACHER][1:3] == ("90.00", "–")
-    assert cells[MAJORITY][5:] == ("–",) * 5
 
 
 def test_a_score_that_is_no_number_is_a_dash_and_leaves_its_task_out(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from baselines import METHODS
 from bench.layers import read
 from bench.records.run import Record, TeacherFacts, TrainingResult
 from bench.report.frame import Row
-from bench.report.published import Published, Result, published
+from bench.report.published import Published, published
 from bench.report.scores import TEACHER
 from bench.report.sections.published import SECTION
 from reaugkd.models.spec import ModelSpec
@@ -63,6 +63,7 @@ def test_every_name_is_known_and_every_score_is_in_points(known: Published) -> N
             ours = set(TASKS[task].tests)
             hidden = {name.replace("dev", "test") for name in ours}
             assert split in (hidden if result.source == "pkd-test" else ours)
+            assert task in known.rows
             assert metric in TASKS[task].metrics
             assert 1 < value <= 100
 
@@ -70,36 +71,6 @@ def test_every_name_is_known_and_every_score_is_in_points(known: Published) -> N
 def test_no_source_says_two_things_of_one_method(known: Published) -> None:
     said = [(r.source, r.method, str(r.settings)) for r in known.result]
     assert len(set(said)) == len(said)
-
-
-def scored(result: Result) -> dict[tuple[str, str], float]:
-    return {(task, f"{split} {metric}"): value for task, split, metric, value in result.each()}
-
-
-def test_f1_lies_above_accuracy_on_mrpc_and_below_on_qqp(known: Published) -> None:
-    """Most pairs of MRPC are paraphrases, most of QQP are not: swapped columns would show."""
-    pairs = 0
-    for result in known.result:
-        found = scored(result)
-        for task, sign in (("mrpc", 1), ("qqp", -1)):
-            both = [found.get((task, f"dev {metric}")) for metric in ("f1", "accuracy")]
-            if both[0] is not None and both[1] is not None:
-                assert sign * (both[0] - both[1]) > 2
-                pairs += 1
-    assert pairs > 20
-
-
-def test_a_teacher_beats_the_student_that_had_none(known: Published) -> None:
-    by_source: dict[str, dict[str, dict[tuple[str, str], float]]] = {}
-    for result in known.result:
-        by_source.setdefault(result.source, {})[result.method] = scored(result)
-    compared = 0
-    for found in by_source.values():
-        for at, value in found.get(TEACHER, {}).items():
-            if at in found.get("finetune", {}):
-                assert value > found["finetune"][at]
-                compared += 1
-    assert compared > 25
 
 
 # --- which models are the same ---------------------------------------------------------------
@@ -237,11 +208,6 @@ def test_settings_that_the_source_names_must_be_ours(tmp_path: Path) -> None:
         assert [row.settings for row in found] == [f"layers {layers}"]
 
 
-def test_a_student_without_teacher_needs_none_to_match(tmp_path: Path) -> None:
-    found = rows(tmp_path, trained("finetune"))
-    assert {(row.method, row.teacher) for row in found} == {("finetune", "")}
-
-
 def test_reaugkd_is_compared_with_retrieval_and_the_others_without(tmp_path: Path) -> None:
     records = [
         trained("kd"),
@@ -256,18 +222,3 @@ def test_reaugkd_is_compared_with_retrieval_and_the_others_without(tmp_path: Pat
         ("kd", "off"),
         ("reaugkd", "exact"),
     }
-
-
-def test_an_index_beside_the_first_of_the_plan_never_stands_for_retrieval(tmp_path: Path) -> None:
-    records = [
-        trained("reaugkd"),
-        factory.failed(factory.retrieval(backend="exact"), "no"),
-        factory.retrieval(on=0.95, backend="hnswlib"),
-    ]
-    assert not any(row.method == "reaugkd" for row in rows(tmp_path, *records))
-
-
-def test_there_is_a_table_only_where_something_matches(tmp_path: Path) -> None:
-    for name, record in (("match", trained("kd")), ("none", factory.training(method="kd"))):
-        made = shown.inputs(tmp_path / name, [record])
-        assert len(shown.tables(SECTION, made)) == (name == "match")
