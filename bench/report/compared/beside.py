@@ -15,8 +15,8 @@ import pandas
 from pandas import DataFrame
 
 from bench.records.differences import differing, said
+from bench.report.compared import ComparedRun, CompareInputs
 from bench.report.compared.differences import RUN
-from bench.report.compared.inputs import ComparedRun, CompareInputs
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import OFF

@@ -9,7 +9,7 @@ no tests. Columns that one of two runs lacks stand in a frame of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +19,23 @@ from pandas import DataFrame
 from bench.records.run import Record
 from bench.records.store import Problem
 from bench.report.charts import differences
-from bench.report.compared.inputs import At, ComparedRun, CompareInputs
-from bench.report.examples import BySeed
-from bench.report.frame import Row, rows, typed
+from bench.report.compared import At, ComparedRun, CompareInputs
+from bench.report.examples import Answer, BySeed
+from bench.report.frame import rows, typed
 from bench.report.paired import Outcome, Paired
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
-from bench.report.sections.comparisons import FIGURES, VERDICT, corrected, of_outcome
+from bench.report.sections.comparisons import FIGURES, VERDICT, corrected, notes, of_outcome
 from bench.report.sections.plain import labels, one_table
 from bench.report.summary import Summary, points, summarise
 from bench.report.verdict import Verdict
-from bench.stats.difference import LEVEL, RESAMPLES
 
 OTHER_ROWS = "other rows: their labels differ"
 OTHER_METRIC = "they choose by other metrics"
+NOTE = (
+    "score: mean ± sd over all seeds of the run; the difference is over the seeds that both runs "
+    f"have. {Verdict.SAME}: to every example of every such seed; there is no test of one cell and "
+    "its copy."
+)
 RUN = Column("run", "run", label=True)
 
 Columns = dict[At, tuple[str, BySeed]]
@@ -47,7 +51,7 @@ def _of_task(inputs: CompareInputs, task: str) -> Iterator[dict[str, Any]]:
     """One task's comparisons; the outputs of one task are resampled at a time."""
     first = inputs.first
     ours = {at: column for at, column in first.columns.items() if at[0] == task}
-    record = _record(ours)
+    record = _answers(ours)[0].record
     for split in record.tests:
         scored: Paired | None = None
         for run in inputs.others:
@@ -55,10 +59,11 @@ def _of_task(inputs: CompareInputs, task: str) -> Iterator[dict[str, Any]]:
             if not theirs:
                 continue
             against: Paired | None = None
-            reason = _unlike(first, run, split, record, _record(theirs))
+            reason = _unlike(first, run, split, record, _answers(theirs)[0].record)
             if not reason:
-                scored = scored or _scored(first, ours, split, record.select_on)
-                against = _scored(run, theirs, split, record.select_on)
+                metric = record.select_on
+                scored = scored or Paired(first.examples, _answers(ours), split, metric)
+                against = Paired(run.examples, _answers(theirs), split, metric)
             for at, (name, answers) in theirs.items():
                 index, before = ours[at]
                 outcome = Outcome((), None, (), reason)
@@ -96,14 +101,8 @@ def _same(here: tuple[ComparedRun, Any], there: tuple[ComparedRun, Any], split: 
     return np.array_equal(one, other)
 
 
-def _scored(run: ComparedRun, columns: Columns, split: str, metric: str) -> Paired:
-    answers = [answer for _, by_seed in columns.values() for answer in by_seed.values()]
-    return Paired(run.examples, answers, split, metric)
-
-
-def _record(columns: Columns) -> Record:
-    _, answers = next(iter(columns.values()))
-    return next(iter(answers.values())).record
+def _answers(columns: Columns) -> list[Answer]:
+    return [answer for _, by_seed in columns.values() for answer in by_seed.values()]
 
 
 def _unlike(first: ComparedRun, run: ComparedRun, split: str, one: Record, other: Record) -> str:
@@ -127,31 +126,9 @@ def _views(frame: DataFrame, inputs: CompareInputs) -> Iterator[View]:
         first = inputs.first.name
         scores = (Column("score", "here", points), Column(f"score of {first}", "there", points))
         columns = (TASK, METHOD, RETRIEVAL, RUN, VERDICT, *scores, *FIGURES)
-        yield View(f"Differences from {first}", columns, tuple(_notes(rows(frame), first)))
-
-
-def _notes(lines: Sequence[Row], first: str) -> Iterator[str]:
-    yield (
-        f"Test split, in points, by the metric that the task chooses by: score of the run minus "
-        f"that of {first}, paired by seed and example. better, worse: p < {LEVEL:g} after Holm's "
-        "correction over this table; other differences may be chance. The interval and p hold "
-        f"over seeds and examples ({RESAMPLES:,} resamples of the examples)."
-    )
-    yield (
-        "score: mean ± sd over all seeds of the run; the difference is over the seeds that both "
-        f"runs have. {Verdict.SAME}: to every example of every such seed; there is no test of one "
-        "cell and its copy."
-    )
-    if any(line.outcome == Verdict.ONE_SEED for line in lines):
-        yield (
-            "One seed: McNemar's exact p is of that pair of students, not of the methods or the "
-            "runs; another seed may differ more than the two do."
-        )
-    elif any(line.mcnemar for line in lines):
-        yield (
-            "McNemar p: exact test of each seed's pair of students; of several seeds, how many "
-            f"are below {LEVEL:g} (not corrected)."
-        )
+        what = f"score of the run minus that of {first}, paired by seed and example"
+        told = (*notes(rows(frame), what), NOTE)
+        yield View(f"Differences from {first}", columns, told)
 
 
 def _unmatched(inputs: CompareInputs) -> DataFrame:

@@ -153,9 +153,7 @@ def _rows(inputs: RunInputs) -> DataFrame:
         for changed in students.values()
         for (factor, level), own in changed.items()
     ]
-    tested: list[Difference | None] = [None] * len(lines)
-    if worth(typed(lines)):
-        tested = list(_tested(inputs, students))
+    tested = [None] * len(lines) if not worth(typed(lines)) else [*_tested(inputs, students)]
     adjusted = holm([one.p if one else None for one in tested])
     return typed(
         {**line, "from_reference": one, "adjusted": p}

@@ -120,8 +120,8 @@ def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
     for kind, (title, what) in titles.items():
         if shown := [line for line in rows(frame) if line.kind == kind]:
             columns = (TASK, METHOD, RETRIEVAL, VERDICT, *_figures(shown))
-            notes = tuple(_notes(shown, f"{what}, paired by seed and example"))
-            yield View(title, columns, notes, where=partial(_is, kind))
+            told = tuple(notes(shown, f"{what}, paired by seed and example"))
+            yield View(title, columns, told, where=partial(_is, kind))
 
 
 def worth(frame: DataFrame) -> bool:
@@ -171,7 +171,8 @@ FIGURES = (
 )
 
 
-def _notes(lines: Sequence[Row], what: str) -> Iterator[str]:
+def notes(lines: Sequence[Row], what: str) -> Iterator[str]:
+    """What the figures of some differences are, given what is subtracted from what."""
     tested = sum(line.adjusted is not None for line in lines)
     first = f"Test split, in points: {what}, by the metric that the task chooses by."
     if tested:

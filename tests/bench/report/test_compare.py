@@ -85,15 +85,6 @@ def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
     (off, on) = compared(pair(tmp_path, found, found))
     assert (off.verdict, on.verdict) == (Verdict.SAME, Verdict.SAME)
     assert (off.difference.estimate, off.difference.low, off.difference.high) == (0, 0, 0)
-    # as many right answers, but not the same ones
-    labels = LABELS.copy()
-    swapped = factory.guesses(labels, 0.7, 0)
-    right, wrong = (np.flatnonzero((swapped == labels) == which)[0] for which in (True, False))
-    swapped[[right, wrong]] = 1 - swapped[[right, wrong]]
-    other = [factory.answered(factory.training(), swapped, labels)]
-    (one,) = compared(pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), other))
-    assert one.difference.estimate == pytest.approx(0, abs=1e-12)
-    assert one.verdict == Verdict.ONE_SEED
 
 
 def test_other_rows_are_not_comparable(tmp_path: Path) -> None:

@@ -163,18 +163,6 @@ def test_a_run_without_any_outputs_says_so_once(tmp_path: Path) -> None:
     assert all("no outputs" in row["verdict"] for row in report.data["comparisons"])
 
 
-def test_planned_columns_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
-    found = [*students(0), with_base(0), *factory.contest({"reaugkd": 0.8}, [0])]
-    plan = [record for record, _ in found] + [factory.training("rte", "kd")]
-    store = factory.kept(tmp_path, found, plan=plan)
-    assert list(Examples(load(store)).columns) == [
-        ("mrpc", "kd", OFF),
-        ("mrpc", "kd", "hnswlib"),
-        ("mrpc", "reaugkd", OFF),
-        ("rte", "kd", OFF),
-    ]
-
-
 @pytest.mark.parametrize("others", [np.float64, np.float16])
 def test_labels_of_a_regression_are_the_same_rows_whatever_their_type(
     others: type, tmp_path: Path

@@ -79,16 +79,6 @@ def test_seeds_that_swept_other_settings_are_not_averaged_together(tmp_path: Pat
     assert [row[-1] for row in shown.tables(sweeps.K, made)[0].rows] == ["2", "1"]
 
 
-def test_with_beta_0_every_tau_scores_what_the_student_does(tmp_path: Path) -> None:
-    made = run(tmp_path, swept.matrix())
-    off = {place(row): row.off for row in shown.lines(sweeps.K, made)}
-    rows = [row for row in shown.lines(sweeps.BETA_TAU, made) if row.beta == 0]
-    assert rows
-    for row in rows:
-        assert row.on.mean == pytest.approx(off[place(row)].mean)
-        assert row.on.sd == pytest.approx(off[place(row)].sd, abs=1e-12)
-
-
 def test_each_seed_stands_at_its_own_k_and_every_choice_is_marked_once(tmp_path: Path) -> None:
     cells = [swept.cell(seed=seed) for seed in range(5)]
     made = run(tmp_path, cells)

@@ -172,17 +172,6 @@ def test_a_report_of_a_folder_shows_both_kinds_and_what_is_missing(tmp_path: Pat
     assert "Not measured yet: second of two." in lead
 
 
-def test_a_busy_machine_is_told(tmp_path: Path) -> None:
-    from tests.bench.measure.fake_worker import ENVIRONMENT
-
-    store = Measurements(tmp_path)
-    store.create()
-    busy = {**ENVIRONMENT, "load_before": [9.0, 1.0, 1.0]}
-    result = judged.result(0.01, 0.02).model_dump() | {"environments": [ENVIRONMENT, busy]}
-    store.write(LatencyRecord.model_validate(judged.record().model_dump() | {"result": result}))
-    assert any("1 of 2 processes began on a busy machine" in text for text in report(store).lead)
-
-
 def test_a_history_of_another_schema_does_not_take_the_report_with_it(tmp_path: Path) -> None:
     measurements = Measurements(tmp_path)
     measurements.create()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
@@ -40,12 +39,6 @@ def test_mean_and_sd_are_numpys(values: list[float]) -> None:
     assert found.n == len(values)
     assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
     assert found.sd == pytest.approx(np.std(values, ddof=1), abs=1e-9)
-
-
-@given(st.lists(shares, min_size=1, max_size=10), st.randoms())
-def test_a_summary_does_not_depend_on_the_order(values: list[float], random: Random) -> None:
-    mixed = random.sample(values, len(values))
-    assert summarise(mixed) == summarise(values)
 
 
 def test_one_value_has_no_sd_and_none_has_no_mean() -> None:
