@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+from pandas import DataFrame
 
 from bench.report.build import SCHEMA, Report, parts
-from bench.report.compared import OF_RUNS, CompareInputs
-from bench.report.compared.differences import SECTION, UNMATCHED
-from bench.report.compared.unlike import MACHINES
+from bench.report.compared import CompareInputs, beside, differences
 from bench.report.frame import Row, rows
 from bench.report.lead import NOT_GLUE
 from bench.report.scores import OFF
+from bench.report.section import Section
 from bench.report.verdict import Verdict, interval, signed
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+OF_RUNS: tuple[Section[CompareInputs], ...] = (
+    differences.SECTION,
+    differences.UNMATCHED,
+    beside.SETTINGS,
+    beside.EFFORT,
+    beside.COSTS,
+    beside.RUNS,
+    beside.MACHINES,
+    beside.FILES,  # behind all sections that read files
+)
+"""In the order in which they are shown."""
 
 NOTHING = "The runs have no finished student of the same task and method: nothing to compare."
 
@@ -32,7 +41,7 @@ SAID = {
 
 def build(inputs: CompareInputs) -> Report:
     """The report of several runs, all of them against the first."""
-    sentences = tuple(headline(inputs.frame(SECTION)))
+    sentences = tuple(headline(inputs.frame(differences.SECTION)))
     others = ", ".join(run.name for run in inputs.others)
     return Report(
         title=f"{others} against {inputs.first.name}",
@@ -75,7 +84,7 @@ def _lead(inputs: CompareInputs, others: str) -> Iterator[str]:
     if inputs.mini:
         yield NOT_GLUE
     yield f"Compared with {inputs.first.name}: {others}."
-    machines, left = inputs.frame(MACHINES), inputs.frame(UNMATCHED)
+    machines, left = (inputs.frame(one) for one in (beside.MACHINES, differences.UNMATCHED))
     if len(machines):
         what = ", ".join(machines["what"])
         yield f"Warning: the runs were not made alike ({what} differ; see Runs)."

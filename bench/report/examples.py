@@ -97,8 +97,7 @@ class Examples:
                     self._students.setdefault(record.task, {})[_student(record)] = None
         self._files: dict[str, dict[str, Answers] | Problem] = {}
         self._labels: dict[tuple[str, str], Answers | None] = {}
-        self._rejected: dict[tuple[str, str, str], Problem] = {}
-        self._others: dict[tuple[str, str], Problem] = {}  # students that answered other rows
+        self._refused: dict[tuple[str, str], Problem] = {}  # (key, array with its split)
         self._problems: dict[Path, Problem] = {}
 
     @cached_property
@@ -140,32 +139,32 @@ class Examples:
 
     def answers(self, answer: Answer, split: str) -> Answers | Problem:
         """The answers [N] to the examples of a test split, or why they cannot be used."""
-        key, array = answer.name
+        key, name = answer.record.key, f"{answer.array}.{split}"
         labels = self.labels(answer.record.task, split)
-        if (_student(answer.record), split) in self._others:
-            return self._others[_student(answer.record), split]
-        if (key, array, split) in self._rejected:
-            return self._rejected[key, array, split]
+        for refused in ((_student(answer.record), f"{LABELS}.{split}"), (key, name)):
+            if refused in self._refused:
+                return self._refused[refused]
         file = self._file(key)
         if isinstance(file, Problem):
             return file
-        answers = file.get(f"{array}.{split}")
+        answers = file.get(name)
         if answers is None:
-            return self.reject(answer, split, f"has no usable {array}.{split}")
+            return self.reject(answer, split, f"has no usable {name}")
         if labels is None:
-            return self.reject(answer, split, f"nothing to compare {array}.{split} with: no labels")
+            return self.reject(answer, split, f"nothing to compare {name} with: no labels")
         if answers.shape != labels.shape:
-            rows = f"{array}.{split} has {len(answers):,} rows, the labels {len(labels):,}"
+            rows = f"{name} has {len(answers):,} rows, the labels {len(labels):,}"
             return self.reject(answer, split, rows)
         return answers
 
     def reject(self, answer: Answer, split: str, reason: str) -> Problem:
         """Say that the answers to ``split`` cannot be used; they are not given any more."""
-        problem = self._named(answer.record.key, reason)
-        self._rejected[*answer.name, split] = problem
-        return problem
+        return self._refuse(answer.record.key, f"{answer.array}.{split}", reason)
 
-    def _named(self, key: str, reason: str) -> Problem:
+    def _refuse(self, key: str, name: str, reason: str) -> Problem:
+        return self._refused.setdefault((key, name), self._problem(key, reason))
+
+    def _problem(self, key: str, reason: str) -> Problem:
         problem = Problem(self._store.cells / f"{key}.npz", reason)
         if self.kept:
             self._problems.setdefault(problem.path, problem)
@@ -177,23 +176,23 @@ class Examples:
         A student whose labels differ answered other rows: its answers are not given.
         """
         if (task, split) not in self._labels:
-            self._labels[task, split] = self._agreed(task, split)
+            self._labels[task, split] = self._agreed(task, f"{LABELS}.{split}")
         return self._labels[task, split]
 
-    def _agreed(self, task: str, split: str) -> Answers | None:
-        labels: dict[str, Answers] = {}
-        for key in self._students.get(task, {}):
-            file = self._file(key)
-            if not isinstance(file, Problem) and f"{LABELS}.{split}" in file:
-                labels[key] = file[f"{LABELS}.{split}"]
+    def _agreed(self, task: str, name: str) -> Answers | None:
+        files = {key: self._file(key) for key in self._students.get(task, {})}
+        labels = {
+            key: file[name]
+            for key, file in files.items()
+            if not isinstance(file, Problem) and name in file
+        }
         if not labels:
             return None
         contents = {key: own.tobytes() for key, own in labels.items()}
         (most, _), *_ = Counter(contents.values()).most_common(1)
         for key, content in contents.items():
             if content != most:
-                reason = f"{LABELS}.{split} differ from those of other cells: other rows"
-                self._others[key, split] = self._named(key, reason)
+                self._refuse(key, name, f"{name} differ from those of other cells: other rows")
         return next(labels[key] for key, content in contents.items() if content == most)
 
     def _file(self, key: str) -> dict[str, Answers] | Problem:
@@ -206,14 +205,13 @@ class Examples:
         try:
             arrays = self._store.arrays(key, [f"{a}.{s}" for a in ARRAYS for s in record.tests])
         except StoreError as error:
-            return self._named(key, str(error).removeprefix(f"{path} is "))
+            return self._problem(key, str(error).removeprefix(f"{path} is "))
         if not path.is_file():
-            return self._named(key, "missing: no outputs beside its record")
+            return self._problem(key, "missing: no outputs beside its record")
         answers = {}
         for name, array in arrays.items():
-            reason = _unfit(name, array, record.regression)
-            if reason:
-                self._named(key, reason)
+            if reason := _unfit(name, array, record.regression):
+                self._problem(key, reason)
             else:
                 answers[name] = _compact(name, array, record.regression)
         return answers
@@ -232,11 +230,8 @@ def _unfit(name: str, array: NDArray[Any], regression: bool) -> str | None:
         return f"{name} is empty"
     if bad := int((~np.isfinite(array)).sum()):
         return f"{name}: {bad:,} of {array.size:,} values are NaN or infinite"
-    if (
-        name.startswith(LABELS)
-        and not regression
-        and ((array < 0) | (array != array.round())).any()
-    ):
+    classes = name.startswith(LABELS) and not regression
+    if classes and ((array < 0) | (array != array.round())).any():
         return f"{name}: classes are not whole numbers from 0 on"
     return None
 

@@ -10,7 +10,7 @@ from bench.records.measurement import Interval
 from bench.report.frame import Row, typed
 from bench.report.render.markdown import escape, grid
 from bench.report.section import Column, View
-from bench.report.table import EMPTY, Table
+from bench.report.table import EMPTY
 
 
 def line(cell: Judged) -> str:
@@ -36,9 +36,9 @@ def line(cell: Judged) -> str:
 def backend(cell: Judged | Row) -> str:
     """The backend, and for ``auto`` what it stood for."""
     asked: str = cell.cell.backend
-    if cell.index is None or cell.index.spec == asked:
-        return asked
-    return f"{asked} ({cell.index.spec})"
+    return (
+        asked if cell.index is None or cell.index.spec == asked else f"{asked} ({cell.index.spec})"
+    )
 
 
 def interval(ratio: Interval | None) -> str:
@@ -54,60 +54,44 @@ def interval(ratio: Interval | None) -> str:
 
 def verdict(outcome: Outcome) -> str:
     """The answer in one line: exit code, counts, what was passed over, and the notes."""
-    cells = f"{len(outcome.cells)} cell{'s' if len(outcome.cells) != 1 else ''}"
-    told = (
-        f"{OUTCOMES[outcome.code]} (exit {outcome.code}): {cells}, limit {percent(outcome.limit)}"
-    )
-    details = counts(outcome)
+    counts = Counter(cell.verdict for cell in outcome.cells)
+    passed = " (let pass)" if outcome.on_undecided == "pass" else ""
+    details = [
+        f"{counts[ruling]} {ruling}{passed if ruling == 'undecided' else ''}"
+        for ruling in get_args(Ruling)
+        if counts[ruling]
+    ]
     if outcome.unusable:
         details.append(f"{len(outcome.unusable)} missing or unusable")
-    told += f": {', '.join(details)}" if details else ": nothing measured"
-    return " ".join([f"{told}.", *outcome.notes])
-
-
-def counts(outcome: Outcome) -> list[str]:
-    """Cells by verdict, e.g. ``3 holds``; those that are let pass say so."""
-    found = Counter(cell.verdict for cell in outcome.cells)
-    lifted = " (let pass)" if outcome.on_undecided == "pass" else ""
-    return [
-        f"{found[one]} {one}{lifted if one == 'undecided' else ''}"
-        for one in get_args(Ruling)
-        if found[one]
-    ]
+    cells = f"{len(outcome.cells)} cell{'s' if len(outcome.cells) != 1 else ''}"
+    answer = f"{OUTCOMES[outcome.code]} (exit {outcome.code}): {cells}"
+    limit = f"limit {percent(outcome.limit)}: {', '.join(details) or 'nothing measured'}."
+    return " ".join([f"{answer}, {limit}", *outcome.notes])
 
 
 COLUMNS = (
     Column("base", "cell.base", label=True),
     Column("backend", backend, label=True),
-    Column("precision", "cell.precision", label=True),
-    Column("lengths", "cell.lengths", label=True),
-    Column("student", "cell.student", label=True),
+    *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
     Column("verdict", "verdict", label=True),
     Column("entries", "cell.size", "{:,}".format),
-    Column("k", "cell.k"),
-    Column("batch", "cell.batch"),
-    Column("threads", "cell.threads"),
+    *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),
     Column("overhead [95 %]", "ratio", interval),
     Column("noise [95 %]", "noise", interval),
     Column("reason", "reason"),
 )
-
-
-def table(outcome: Outcome) -> Table:
-    """One row per cell."""
-    return View("Cells", COLUMNS, outcome.notes).table(typed(outcome.cells))
-
 
 MARKS = {HOLDS: "✅", ERROR: "⚠️", UNDECIDED: "❔"}
 """Before the heading; a failure has its own."""
 
 
 def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
-    """The outcome for the summary of a CI step."""
+    """The outcome for the summary of a CI step, one row per cell."""
     mark = MARKS.get(outcome.code, "❌")
-    made = table(outcome)
     parts = [f"## {mark} {escape(title)}: {OUTCOMES[outcome.code]}", escape(verdict(outcome))]
-    if made.rows:
-        parts.append(grid(made))
+    names = ("cell", "index", "ratio", "noise", "verdict", "reason")
+    cells = typed({name: getattr(cell, name) for name in names} for cell in outcome.cells)
+    table = View("Cells", COLUMNS, outcome.notes).table(cells)
+    parts += [grid(table)] if table.rows else []
     parts += [f"- {escape(str(one.path))}: {escape(one.reason)}" for one in outcome.unusable]
     return "\n\n".join(parts) + "\n\n"

@@ -99,24 +99,14 @@ class Paired:
             of: the same split with the same labels in another run; by default this one.
         """
         against = of or self
-        pairs = {
-            seed: (self._row[ones[seed].name], against._row[others[seed].name])
-            for seed in sorted(ones.keys() & others.keys())
-            if ones[seed].name in self._row and others[seed].name in against._row
-        }
-        if not pairs:
+        seeds, rows, whole = self._sum((1, self, ones), (-1, against, others))
+        if whole is None:
             return Outcome((), None, (), self._reason(ones, others, against))
-        one, other = map(list, zip(*pairs.values(), strict=True))
-        whole = difference(
-            self._observed[one] - against._observed[other],
-            (self._drawn[one] - against._drawn[other]).T,
-            self.examples,
-        )
         right, theirs = self._right, against._right
         chances: tuple[float, ...] = ()
         if right is not None and theirs is not None:
-            chances = tuple(mcnemar(right[a], theirs[b]) for a, b in pairs.values())
-        return Outcome(tuple(pairs), whole, chances, "")
+            chances = tuple(mcnemar(right[a], theirs[b]) for a, b in zip(*rows, strict=True))
+        return Outcome(seeds, whole, chances, "")
 
     def contrast(self, *columns: tuple[int, BySeed]) -> Difference | None:
         """A sum of columns, each with its sign, paired on the seeds and examples that all have.
@@ -124,18 +114,26 @@ class Paired:
         ``(1, a), (-1, b)`` is a minus b; with four columns a difference of two differences. None
         where the columns have no usable seed in common.
         """
-        _, first = columns[0]
-        seeds = [
+        *_, whole = self._sum(*((sign, self, column) for sign, column in columns))
+        return whole
+
+    def _sum(
+        self, *columns: tuple[int, Paired, BySeed]
+    ) -> tuple[tuple[int, ...], list[list[int]], Difference | None]:
+        """Seeds that all columns have, their rows in each, and the signed sum over them."""
+        *_, first = columns[0]
+        seeds = tuple(
             seed
             for seed in sorted(first)
-            if all(seed in own and own[seed].name in self._row for _, own in columns)
-        ]
+            if all(seed in own and own[seed].name in of._row for _, of, own in columns)
+        )
+        rows = [[of._row[own[seed].name] for seed in seeds] for _, of, own in columns]
         if not seeds:
-            return None
-        rows = [(sign, [self._row[own[seed].name] for seed in seeds]) for sign, own in columns]
-        seen = np.sum([sign * self._observed[at] for sign, at in rows], axis=0)
-        drawn = np.sum([sign * self._drawn[at] for sign, at in rows], axis=0)
-        return difference(seen, drawn.T, self.examples)
+            return seeds, rows, None
+        signed = [(sign, of, at) for (sign, of, _), at in zip(columns, rows, strict=True)]
+        seen = np.sum([sign * of._observed[at] for sign, of, at in signed], axis=0)
+        drawn = np.sum([sign * of._drawn[at] for sign, of, at in signed], axis=0)
+        return seeds, rows, difference(seen, drawn.T, self.examples)
 
     def _reason(self, ones: BySeed, others: BySeed, against: Paired) -> str:
         if not ones or not others:

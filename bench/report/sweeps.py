@@ -51,42 +51,43 @@ def sweeps(results: Results) -> tuple[list[Sweep], list[Problem]]:
     problems: list[Problem] = []
     for (_, _, index), pairs in results.by_index.items():
         for record, result in pairs:
+            path, splits = store.cells / f"{record.key}.npz", (HELD_OUT, *record.tests)
             try:
-                splits = (HELD_OUT, *record.tests)
                 arrays = store.arrays(record.key, [f"sweep.{split}" for split in splits])
-                read += [
-                    _sweep(record, result, index, split, arrays.get(f"sweep.{split}"))
-                    for split in splits
-                ]
-            except (StoreError, _UnfitError) as error:
-                path = store.cells / f"{record.key}.npz"
+            except StoreError as error:
                 problems.append(Problem(path, str(error).removeprefix(f"{path} is ")))
+                continue
+            tables = {split: arrays.get(f"sweep.{split}") for split in splits}
+            unfit = (_unfit(record, result, split, values) for split, values in tables.items())
+            if reason := next(filter(None, unfit), None):
+                problems.append(Problem(path, reason))
+                continue
+            read += [
+                Sweep(record, result, index, split, values, result.off[split][record.select_on])
+                for split, values in tables.items()
+                if values is not None
+            ]
     return read, problems
 
 
-class _UnfitError(ValueError):
-    """An array is not the sweep that its record speaks of."""
-
-
-def _sweep(
-    record: Record, result: RetrievalResult, index: str, split: str, values: NDArray[Any] | None
-) -> Sweep:
+def _unfit(
+    record: Record, result: RetrievalResult, split: str, values: NDArray[Any] | None
+) -> str | None:
+    """Why an array is not the sweep that its record speaks of."""
     name, shape = f"sweep.{split}", (len(result.taus), len(result.ks), len(result.betas))
-    off = result.off[split][record.select_on]
-    tau, k, beta = chosen = (result.chosen.tau, result.chosen.k, result.chosen.beta)
+    off, choice = result.off[split][record.select_on], result.chosen
+    tau, k, beta = choice.tau, choice.k, choice.beta
     if values is None:
-        raise _UnfitError(f"holds no {name}")
+        return f"holds no {name}"
     if values.shape != shape or values.dtype.kind != "f":
-        raise _UnfitError(
-            f"{name} is {values.dtype} {values.shape}, its record says float64 {shape}"
-        )
+        return f"{name} is {values.dtype} {values.shape}, its record says float64 {shape}"
     if not np.isfinite(values).all():
-        raise _UnfitError(f"{name} has values that are not numbers")
+        return f"{name} has values that are not numbers"
     if not math.isfinite(off):
-        raise _UnfitError(f"its record says that the student alone scored {off} on {split}")
+        return f"its record says that the student alone scored {off} on {split}"
     if tau not in result.taus or k not in result.ks or beta not in result.betas:
-        raise _UnfitError(f"its record chose (tau, k, beta) = {chosen}, which was not tried")
-    return Sweep(record, result, index, split, values, off)
+        return f"its record chose (tau, k, beta) = {(tau, k, beta)}, which was not tried"
+    return None
 
 
 def by_row(read: Iterable[Sweep]) -> list[tuple[list[Sweep], list[Sweep]]]:

@@ -11,21 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
-from bench.report.paired import Paired
 from bench.report.scores import OFF
 from bench.report.section import METHOD, TASK, Column, Section, View
 from bench.report.sections import attribution
-from bench.report.sections.attribution import BySeed, Changed, answers_of, loss_of, reference_of
+from bench.report.sections.attribution import STARRED, BySeed, Changed, answers_of, paired
 from bench.report.summary import nats, points, summarise
 from bench.report.verdict import marked
-from bench.stats.difference import LEVEL, RESAMPLES, Difference, holm
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from bench.stats.difference import RESAMPLES, Difference, holm
 
 ALIGNED, PLAIN = "reaugkd", "kd"
 """The two methods that differ in the alignment term alone."""
@@ -33,42 +31,39 @@ ALIGNED, PLAIN = "reaugkd", "kd"
 BETWEEN = f"{ALIGNED} - {PLAIN}"
 """Names the row of what alignment adds."""
 
+FIGURES: dict[str, Callable[[Changed], float]] = {
+    "off": lambda one: one.off,
+    "on": lambda one: one.on,
+    "gain": lambda one: one.on - one.off,
+    "loss_off": lambda one: one.off_loss,
+    "loss_on": lambda one: one.loss,
+}
 TESTED = ("off", "on", "gain")
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
     """Every method without and with retrieval, then what alignment adds to either."""
     students = attribution.changes(inputs.results)
-    references = {at: reference_of(changed) for at, changed in students.items()}
+    references = {at: attribution.reference_of(changed) for at, changed in students.items()}
     lines: list[dict[str, Any]] = []
+    tests: list[tuple[dict[str, Any], str, Difference | None]] = []
     for task in dict.fromkeys(task for task, _ in references):
         own = {method: seeds for (t, method), seeds in references.items() if t == task and seeds}
         lines += [_row(method, seeds) for method, seeds in own.items()]
         if {ALIGNED, PLAIN} <= own.keys():
             lines.append(_row(BETWEEN, own[ALIGNED], own[PLAIN]))
-    tested: list[Difference | None] = [None] * (len(TESTED) * len(lines))
-    if attribution.worth(inputs.frame(attribution.SECTION)):
-        tested = [one for line in lines for one in _tested(inputs, line, references)]
-    adjusted = holm([one.p if one else None for one in tested])
-    pairs = iter(zip(tested, adjusted, strict=True))
-    for line in lines:
-        for name in TESTED:
-            one, p = next(pairs)
-            line[f"{name}_tested"] = {"difference": one, "adjusted": p} if one else None
+            if attribution.worth(inputs.frame(attribution.SECTION)):
+                differences = zip(TESTED, _tested(inputs, task, own), strict=True)
+                tests += [(lines[-1], name, one) for name, one in differences]
+    adjusted = holm([one.p if one else None for *_, one in tests])
+    for (line, name, one), p in zip(tests, adjusted, strict=True):
+        line[f"{name}_tested"] = {"difference": one, "adjusted": p} if one else None
     return typed(lines)
 
 
 def _row(method: str, ones: BySeed, others: BySeed | None = None) -> dict[str, Any]:
     """A method's figures, or by how much they are above those of another."""
     record = next(iter(ones.values())).answer.record
-    metric, split = record.select_on, record.tests[0]
-    figures: dict[str, Callable[[Changed], float]] = {
-        "off": lambda one: one.off[split][metric],
-        "on": lambda one: one.answer.scores[split][metric],
-        "gain": lambda one: one.gain(split, metric),
-        "loss_off": lambda one: loss_of(one.off_loss[split]),
-        "loss_on": lambda one: loss_of(one.loss[split]),
-    }
     seeds = [seed for seed in ones if others is None or seed in others]
     return {
         "task": record.task,
@@ -76,28 +71,25 @@ def _row(method: str, ones: BySeed, others: BySeed | None = None) -> dict[str, A
         "method": method,
         **{
             name: summarise(of(ones[s]) - (of(others[s]) if others else 0.0) for s in seeds)
-            for name, of in figures.items()
+            for name, of in FIGURES.items()
         },
         "n": len(seeds),
+        **{f"{name}_tested": None for name in TESTED},
     }
 
 
 def _tested(
-    inputs: RunInputs, line: Mapping[str, Any], references: Mapping[tuple[str, str], BySeed]
+    inputs: RunInputs, task: str, references: Mapping[str, BySeed]
 ) -> Sequence[Difference | None]:
     """What alignment adds without retrieval, with it, and to the gain of retrieval."""
-    if line["method"] != BETWEEN:
-        return [None] * len(TESTED)
-    task, methods = line["task"], (ALIGNED, PLAIN)
-    off, plain_off = (inputs.examples.columns.get((task, one, OFF), {}) for one in methods)
-    on, plain_on = (answers_of(references[task, one]) for one in methods)
-    answers = [one for own in (off, plain_off, on, plain_on) for one in own.values()]
-    record = answers[0].record
-    paired = Paired(inputs.examples, answers, record.tests[0], record.select_on)
+    columns = inputs.examples.columns
+    off, plain_off = (columns.get((task, one, OFF), {}) for one in (ALIGNED, PLAIN))
+    on, plain_on = (answers_of(references[one]) for one in (ALIGNED, PLAIN))
+    scored = paired(inputs, (off, plain_off, on, plain_on))
     return (
-        paired.contrast((1, off), (-1, plain_off)),
-        paired.contrast((1, on), (-1, plain_on)),
-        paired.contrast((1, on), (-1, off), (-1, plain_on), (1, plain_off)),
+        scored.contrast((1, off), (-1, plain_off)),
+        scored.contrast((1, on), (-1, plain_on)),
+        scored.contrast((1, on), (-1, off), (-1, plain_on), (1, plain_off)),
     )
 
 
@@ -127,25 +119,26 @@ def _notes(lines: Sequence[Row]) -> Iterator[str]:
     if count := sum(one is not None and one.adjusted is not None for one in tested):
         yield (
             f"[ ]: 95 % interval over seeds and examples ({RESAMPLES:,} resamples of the "
-            f"examples), not corrected. A star: p < {LEVEL:g} after Holm's correction for the "
-            f"{count} tests of this table; any other difference may be chance."
+            f"examples), not corrected. A star: {STARRED.format(count)}."
         )
 
 
 COLUMNS = (
     TASK,
     METHOD,
-    Column("retrieval off", lambda row: row, partial(_cell, "off")),
-    Column("retrieval on", lambda row: row, partial(_cell, "on")),
-    Column("gain", lambda row: row, partial(_cell, "gain")),
+    *(
+        Column(title, lambda row: row, partial(_cell, name))
+        for title, name in {"retrieval off": "off", "retrieval on": "on", "gain": "gain"}.items()
+    ),
     Column("loss off", "loss_off", nats),
     Column("loss on", "loss_on", nats),
     Column("n", "n"),
 )
 
-
-def _methods(row: Row) -> list[str]:
-    return [ALIGNED, PLAIN] if row.method == BETWEEN else [row.method]
-
-
-SECTION = Section("alignment", "Alignment and retrieval", _rows, _views, methods=_methods)
+SECTION = Section(
+    "alignment",
+    "Alignment and retrieval",
+    _rows,
+    _views,
+    methods=lambda row: [ALIGNED, PLAIN] if row.method == BETWEEN else [row.method],
+)

@@ -12,27 +12,26 @@ interval, paired on (seed, example), and ``adjusted``: its p after Holm's correc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
+
+from pandas import DataFrame
 
 from bench.pipeline.knowledge_base import NONE, percent
 from bench.records.planned import Planned
 from bench.records.results import BASE_AXES, HELD_OUT, Results
-from bench.records.run import Record, RetrievalResult, Scores
+from bench.records.run import ControlResult, Record, RetrievalResult, Scores
 from bench.report.charts import differences
 from bench.report.examples import SECOND_HEAD, TEMPERATURE, Answer, with_base, with_control
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.paired import Paired
 from bench.report.section import TASK, Column, Section, View, across
+from bench.report.sections.plain import grouped
 from bench.report.summary import each, nats, points, summarise
 from bench.report.verdict import marked
 from bench.stats.difference import LEVEL, RESAMPLES, Difference, holm
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 REFERENCE, SEVERAL, NO_BASE = "reference", "several", "no knowledge base"
 SCALED, HEAD = "temperature-scaled student", "second head"
@@ -40,23 +39,22 @@ CONTROLS = {TEMPERATURE: SCALED, SECOND_HEAD: HEAD}
 """Array of a control -> its level."""
 
 AXES = (*BASE_AXES, "backend")
-
 Losses = Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True)
-class Changed:
-    """One student with a knowledge base, or with a control; and the same student alone."""
+class Changed(NamedTuple):
+    """One student with a knowledge base, or with a control, and the same student alone.
+
+    Scores by the task's selection metric and losses are of the first test split.
+    """
 
     answer: Answer
-    loss: Losses
-    off: Mapping[str, Scores]
-    off_loss: Losses
+    on: float
+    off: float
+    gain_held_out: float
+    loss: float
+    off_loss: float
     beta: float | None
-
-    def gain(self, split: str, metric: str) -> float:
-        """What was added to the score of the student alone."""
-        return self.answer.scores[split][metric] - self.off[split][metric]
 
 
 BySeed = Mapping[int, Changed]
@@ -68,34 +66,43 @@ def changes(results: Results) -> dict[tuple[str, str], Changes]:
     """(task, method) -> its changes: knowledge bases in the order of the plan, then controls."""
     answered = [r for r in results.records if r.status == "ok" and (r.retrieval or r.controls)]
     students: dict[tuple[str, str], Changes] = {(r.task, r.method): {} for r in answered}
+
+    def add(record: Record, change: tuple[str, str], student: Changed) -> None:
+        students[record.task, record.method].setdefault(change, {})[record.seed] = student
+
     for record in answered:
-        if record.retrieval:
-            planned = results.references[record.task, record.method, record.seed]
-            at = change_of(planned, record.retrieval)
-            own = students[record.task, record.method].setdefault(at, {})
-            own[record.seed] = _based(record, record.retrieval)
+        if one := record.retrieval:
+            reference = results.references[record.task, record.method, record.seed]
+            answer, chosen = with_base(record, one), one.chosen
+            student = _changed(answer, chosen.loss, one.off, one.off_loss, chosen.beta)
+            add(record, change_of(reference, one), student)
     for array, level in CONTROLS.items():
         for record in answered:
-            if controlled := _controlled(record, array):
-                own = students[record.task, record.method].setdefault((NO_BASE, level), {})
-                own[record.seed] = controlled
+            if record.controls and (controlled := _controlled(record, record.controls, array)):
+                add(record, (NO_BASE, level), controlled)
     return students
 
 
-def _based(record: Record, result: RetrievalResult) -> Changed:
-    answer, chosen = with_base(record, result), result.chosen
-    return Changed(answer, chosen.loss, result.off, result.off_loss, chosen.beta)
-
-
-def _controlled(record: Record, array: str) -> Changed | None:
-    controls = record.controls
-    answer = with_control(record, controls).get(array) if controls else None
-    if controls is None or answer is None:
+def _controlled(record: Record, controls: ControlResult, array: str) -> Changed | None:
+    answer = with_control(record, controls).get(array)
+    if answer is None:
         return None
     head, scaled = controls.second_head, controls.temperature
-    losses = scaled.answers.loss if scaled and array == TEMPERATURE else head.mixed.loss
-    beta = None if array == TEMPERATURE else head.beta
-    return Changed(answer, losses, controls.off.scores, controls.off.loss, beta)
+    if array == TEMPERATURE and scaled:
+        losses = scaled.answers.loss
+        return _changed(answer, losses, controls.off.scores, controls.off.loss, None)
+    losses = head.mixed.loss
+    return _changed(answer, losses, controls.off.scores, controls.off.loss, head.beta)
+
+
+def _changed(
+    answer: Answer, loss: Losses, off: Mapping[str, Scores], off_loss: Losses, beta: float | None
+) -> Changed:
+    split, metric = answer.record.tests[0], answer.record.select_on
+    held_out = answer.scores[HELD_OUT][metric] - off[HELD_OUT][metric]
+    (lost,), (lost_off,) = loss[split].values(), off_loss[split].values()
+    on = answer.scores[split][metric]
+    return Changed(answer, on, off[split][metric], held_out, lost, lost_off, beta)
 
 
 def change_of(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
@@ -111,11 +118,10 @@ def _level(result: RetrievalResult, names: Iterable[str]) -> str:
         "keys": f"{result.keys} keys",
         "values": f"{result.values} labels",
         "share": percent(result.share),
-        "control": result.control.replace("-", " "),
+        "control": "" if result.control == NONE else result.control.replace("-", " "),
         "backend": result.backend,
     }
-    hidden = {"control"} if result.control == NONE else set()
-    return ", ".join(texts[name] for name in names if name not in hidden)
+    return ", ".join(texts[name] for name in names if texts[name])
 
 
 def reference_of(changed: Changes) -> BySeed:
@@ -123,9 +129,16 @@ def reference_of(changed: Changes) -> BySeed:
     return next((own for (factor, _), own in changed.items() if factor == REFERENCE), {})
 
 
-def loss_of(losses: Mapping[str, float]) -> float:
-    """The one loss of a split, whatever it is called."""
-    return next(iter(losses.values()))
+def answers_of(seeds: BySeed) -> dict[int, Answer]:
+    """Seed -> answer."""
+    return {seed: one.answer for seed, one in seeds.items()}
+
+
+def paired(inputs: RunInputs, students: Iterable[Mapping[int, Answer]]) -> Paired:
+    """Answers of one task to its first test split, scored by its selection metric."""
+    answers = [answer for by_seed in students for answer in by_seed.values()]
+    record = answers[0].record
+    return Paired(inputs.examples, answers, record.tests[0], record.select_on)
 
 
 def worth(frame: DataFrame) -> bool:
@@ -136,13 +149,11 @@ def worth(frame: DataFrame) -> bool:
 def _rows(inputs: RunInputs) -> DataFrame:
     students = changes(inputs.results)
     lines = [
-        _row(change, own, reference_of(changed))
+        _row(factor, level, own, reference_of(changed))
         for changed in students.values()
-        for change, own in changed.items()
+        for (factor, level), own in changed.items()
     ]
-    tested: list[Difference | None] = [None] * len(lines)
-    if worth(typed(lines)):
-        tested = list(_tested(inputs, students))
+    tested = [None] * len(lines) if not worth(typed(lines)) else [*_tested(inputs, students)]
     adjusted = holm([one.p if one else None for one in tested])
     return typed(
         {**line, "from_reference": one, "adjusted": p}
@@ -150,30 +161,22 @@ def _rows(inputs: RunInputs) -> DataFrame:
     )
 
 
-def _row(change: tuple[str, str], own: BySeed, reference: BySeed) -> dict[str, Any]:
-    record = next(iter(own.values())).answer.record
-    metric, split = record.select_on, record.tests[0]
-
-    def over(value: Callable[[Changed], float]) -> Any:
-        return summarise(map(value, own.values()))
-
-    def on(one: Changed) -> float:
-        return one.answer.scores[split][metric]
-
-    paired = [(own[seed], reference[seed]) for seed in own if seed in reference]
-    to_reference = summarise(on(one) - on(other) for one, other in paired)
+def _row(factor: str, level: str, own: BySeed, reference: BySeed) -> dict[str, Any]:
+    students = list(own.values())
+    record = students[0].answer.record
+    shared = summarise(own[seed].on - reference[seed].on for seed in own if seed in reference)
     return {
         "task": record.task,
         "title": record.title,
         "method": record.method,
-        "factor": change[0],
-        "level": change[1],
-        "on": over(on),
-        "gain": over(lambda one: one.gain(split, metric)),
-        "gain_held_out": over(lambda one: one.gain(HELD_OUT, metric)),
-        "to_reference": None if change[0] == REFERENCE else to_reference,
-        "loss": over(lambda one: loss_of(one.loss[split])),
-        "loss_change": over(lambda one: loss_of(one.loss[split]) - loss_of(one.off_loss[split])),
+        "factor": factor,
+        "level": level,
+        "on": summarise(one.on for one in students),
+        "gain": summarise(one.on - one.off for one in students),
+        "gain_held_out": summarise(one.gain_held_out for one in students),
+        "to_reference": None if factor == REFERENCE else shared,
+        "loss": summarise(one.loss for one in students),
+        "loss_change": summarise(one.loss - one.off_loss for one in students),
         "beta": [own[seed].beta for seed in sorted(own)],
         "n": len(own),
     }
@@ -183,26 +186,24 @@ def _tested(
     inputs: RunInputs, students: Mapping[tuple[str, str], Changes]
 ) -> Iterator[Difference | None]:
     """Each row's difference from the reference; None of the reference, and without outputs."""
-    paired = {}
-    for task in dict.fromkeys(task for task, _ in students):
-        own = [changed for (name, _), changed in students.items() if name == task]
-        answers = [one.answer for c in own for seeds in c.values() for one in seeds.values()]
-        record = answers[0].record
-        paired[task] = Paired(inputs.examples, answers, record.tests[0], record.select_on)
+    of_task = grouped((task, changed) for (task, _), changed in students.items())
+    scored = {
+        task: paired(inputs, (answers_of(own) for changed in all_ for own in changed.values()))
+        for task, all_ in of_task.items()
+    }
     for (task, _), changed in students.items():
         reference = answers_of(reference_of(changed))
         for (factor, _), seeds in changed.items():
-            one = paired[task].compare(answers_of(seeds), reference)
+            one = scored[task].compare(answers_of(seeds), reference)
             yield None if factor == REFERENCE else one.difference
-
-
-def answers_of(seeds: BySeed) -> dict[int, Answer]:
-    """Seed -> answer."""
-    return {seed: one.answer for seed, one in seeds.items()}
 
 
 LABELS = (TASK, Column("changed", "factor", label=True), Column("to", "level", label=True))
 SEEDS = Column("n", lambda row: each(sorted({one.n for one in row.group})))
+STARRED = (
+    f"p < {LEVEL:g} after Holm's correction for the {{}} tests of this table; any other difference "
+    "may be chance"
+)
 
 GAIN = (
     "Test split, in points: score with that knowledge base (or that control) minus the score "
@@ -212,6 +213,12 @@ GAIN = (
     "labels: what they gain is that, the choice among settings, and chance. A gain of "
     "retrieval begins above them. The second head sees what the knowledge base holds, but "
     "looks nothing up. Chosen settings, held-out gains and scores: results.json, attribution.",
+)
+FROM_REFERENCE = (
+    "Test split, in points: score with that knowledge base (or that control) minus the score "
+    "of the same student with the reference, and the 95 % interval over seeds and examples "
+    f"({RESAMPLES:,} resamples of the examples).",
+    f"A star: {STARRED}, also where its interval, which is not corrected, leaves out 0.",
 )
 LOSS = (
     "Test split: mean negative log-likelihood of the answers in nats (squared error for a "
@@ -231,7 +238,8 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
     changed = frame[frame["factor"] != REFERENCE]
     if any(row.from_reference and row.from_reference.seeds > 1 for row in rows(changed)):
         columns = across(changed, "method", lambda row: row if row.from_reference else None, _star)
-        notes = _notes(sum(row.adjusted is not None for row in rows(changed)))
+        tests = sum(row.adjusted is not None for row in rows(changed))
+        notes = tuple(note.format(tests) for note in FROM_REFERENCE)
         yield view("Difference from the reference", (*LABELS, *columns, SEEDS), notes, _is_changed)
     losses = across(frame, "method", "loss_change", partial(nats, sign=True))
     yield view("Change of the loss", (*LABELS, *losses, SEEDS), LOSS)
@@ -243,17 +251,6 @@ def _is_changed(row: Row) -> bool:
 
 def _star(row: Row) -> str:
     return marked(row.from_reference, row.adjusted)
-
-
-def _notes(tests: int) -> tuple[str, ...]:
-    return (
-        "Test split, in points: score with that knowledge base (or that control) minus the score "
-        "of the same student with the reference, and the 95 % interval over seeds and examples "
-        f"({RESAMPLES:,} resamples of the examples).",
-        f"A star: p < {LEVEL:g} after Holm's correction for the {tests} tests of this table; any "
-        "other difference may be chance, also where its interval, which is not corrected, leaves "
-        "out 0.",
-    )
 
 
 SECTION = Section(

@@ -1,22 +1,26 @@
-"""What became of every planned cell; nothing that failed is left out.
+"""What became of every planned cell, and where the figures come from.
 
-A row per planned cell with its ``status`` and, unless it is ok, the ``reason``. The counts of a
-run stand before it in the same part of the report, files that could not be used behind it.
+A row of ``cells`` per planned cell with its ``status`` and, unless it is ok, the ``reason``:
+nothing that failed is left out. The counts of a run stand before it in the same part of the report,
+files that could not be used behind it. A row of ``provenance`` per distinct value of a fact; in
+JSON the facts stand as they are, each with its list of values.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
+
+from pandas import DataFrame
 
 from bench.records.results import Status
-from bench.report.frame import Row, rows, typed
+from bench.report.frame import rows, typed
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import Column, Section, View
+from bench.report.sections.plain import labels, one_table
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+AnyInputs = RunInputs | MeasuredInputs
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 KINDS = ("training", "retrieval", "control")
@@ -24,8 +28,7 @@ KINDS = ("training", "retrieval", "control")
 
 def _counts(inputs: RunInputs) -> DataFrame:
     """Cells by kind and status."""
-    cells = inputs.results.cells
-    counts = Counter((str(cell.plan.kind), cell.status) for cell in cells)
+    counts = Counter((str(cell.plan.kind), cell.status) for cell in inputs.results.cells)
     numbers = {kind: {status: counts[kind, status] for status in STATUSES} for kind in KINDS}
     return typed(
         {"kind": kind, "cells": sum(own.values()), **own}
@@ -35,17 +38,12 @@ def _counts(inputs: RunInputs) -> DataFrame:
 
 
 def _count_views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
-    notes = ("missing: the run is still going on, or the same command resumes it.",)
-    columns = [Column(name, name) for name in ("cells", *STATUSES)]
-    yield View(
-        "Status of cells",
-        (Column("kind", "kind", label=True), *columns),
-        notes if frame["missing"].any() else (),
-    )
+    note = "missing: the run is still going on, or the same command resumes it."
+    columns = (*labels("kind"), *(Column(name, name) for name in ("cells", *STATUSES)))
+    yield View("Status of cells", columns, (note,) if frame["missing"].any() else ())
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
-    """All cells, in the order of the plan."""
     results = inputs.results
     return typed(
         {
@@ -65,37 +63,50 @@ def _rows(inputs: RunInputs) -> DataFrame:
 def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
     """Every cell that is not ok."""
     statuses = {row.status for row in rows(frame)}
-    names = ("kind", "task", "method", "index", "seed", "status", "reason", "key")
     if statuses - {"ok"}:
         yield View(
             "Cells that are not ok",
-            tuple(Column(name, name, label=True) for name in names),
+            labels("kind", "task", "method", "index", "seed", "status", "reason", "key"),
             ("A failed cell's traceback is in cells/<key>.json.",) if "failed" in statuses else (),
-            where=_is_not_ok,
+            where=lambda row: bool(row.status != "ok"),
         )
 
 
-def _is_not_ok(row: Row) -> bool:
-    return bool(row.status != "ok")
-
-
-def _files(inputs: RunInputs | MeasuredInputs) -> DataFrame:
+def _files(inputs: AnyInputs) -> DataFrame:
     """Files that could not be used; of a run those that its other sections read."""
     return typed({"file": one.path.name, "reason": one.reason} for one in inputs.problems)
 
 
-def _file_views(frame: DataFrame, _: RunInputs | MeasuredInputs) -> Iterator[View]:
-    if len(frame):
-        file, reason = Column("file", "file", label=True), Column("reason", _in_a_line, label=True)
-        yield View("Unusable files", (file, reason))
+FILE_COLUMNS = (
+    *labels("file"),
+    Column("reason", lambda row: " ".join(row.reason.split()), label=True),
+)
 
 
-def _in_a_line(row: Row) -> str:
-    return " ".join(row.reason.split())
+def _facts(inputs: AnyInputs) -> DataFrame:
+    return typed(
+        {"what": what, "value": value}
+        for what, values in inputs.facts.items()
+        for value in values
+        if value
+    )
 
 
 COUNTS = Section("counts", "Cells", _counts, _count_views, under="cells", about=True, data=False)
 SECTION = Section("cells", "Cells", _rows, _views, about=True)
-FILES: Section[RunInputs | MeasuredInputs] = Section(
-    "unusable-files", "Cells", _files, _file_views, under="cells", about=True
+FILES: Section[AnyInputs] = Section(
+    "unusable-files",
+    "Cells",
+    _files,
+    one_table("Unusable files", FILE_COLUMNS),
+    under="cells",
+    about=True,
+)
+PROVENANCE: Section[AnyInputs] = Section(
+    "provenance",
+    "Provenance",
+    _facts,
+    one_table("Provenance", labels("what", "value")),
+    about=True,
+    data=False,
 )

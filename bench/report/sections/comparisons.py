@@ -9,9 +9,11 @@ students, none for a regression; ``adjusted``: p after Holm's correction over al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from pandas import DataFrame
 
 from bench.report.charts import differences
 from bench.report.examples import BySeed
@@ -21,11 +23,9 @@ from bench.report.inputs import RunInputs
 from bench.report.paired import NOT_FINISHED, Outcome, Paired
 from bench.report.scores import OFF
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
+from bench.report.sections.plain import grouped
 from bench.report.verdict import SMALLEST, Verdict, chance, in_words, interval, of_test, signed
 from bench.stats.difference import LEVEL, RESAMPLES, holm
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Kind = Literal["baseline", "retrieval"]
 KINDS: tuple[Kind, ...] = ("baseline", "retrieval")
@@ -36,11 +36,10 @@ def _rows(inputs: RunInputs) -> DataFrame:
 
     Reads the outputs of one task after the other.
     """
-    tasks: dict[str, dict[At, BySeed]] = {}
-    for at, answers in inputs.examples.columns.items():
-        tasks.setdefault(at[0], {})[at] = answers
-    outcomes = [row for columns in tasks.values() for row in _of_task(inputs, columns)]
-    return typed(row for kind in KINDS for row in _corrected(outcomes, kind))
+    tasks = grouped((at[0], (at, own)) for at, own in inputs.examples.columns.items())
+    outcomes = [row for columns in tasks.values() for row in _of_task(inputs, dict(columns))]
+    of_kinds = ([row for row in outcomes if row["kind"] == kind] for kind in KINDS)
+    return typed(row for of_kind in of_kinds for row in corrected(of_kind))
 
 
 def _of_task(inputs: RunInputs, columns: dict[At, BySeed]) -> Iterator[dict[str, Any]]:
@@ -51,8 +50,7 @@ def _of_task(inputs: RunInputs, columns: dict[At, BySeed]) -> Iterator[dict[str,
         for (task, method, retrieval), by_seed in columns.items():
             for kind, other in _against(method, retrieval, inputs.baseline):
                 against = columns.get((task, other, OFF), {})
-                outcome = paired.compare(by_seed, against)
-                yield {
+                line = {
                     "kind": kind,
                     "task": task,
                     "title": record.heading(split),
@@ -61,9 +59,11 @@ def _of_task(inputs: RunInputs, columns: dict[At, BySeed]) -> Iterator[dict[str,
                     "method": method,
                     "retrieval": retrieval,
                     "baseline": other,
-                    **of_outcome(outcome, by_seed, against),
-                    "reason": _reason(outcome, by_seed, other),
+                    **of_outcome(paired.compare(by_seed, against), by_seed, against),
                 }
+                if line["reason"] == NOT_FINISHED and by_seed:
+                    line["reason"] = f"{NOT_FINISHED} of {other}"
+                yield line
 
 
 def _against(method: str, retrieval: str, baseline: str | None) -> Iterator[tuple[Kind, str]]:
@@ -80,28 +80,25 @@ def of_outcome(outcome: Outcome, ours: BySeed, theirs: BySeed) -> dict[str, Any]
         "left_out": sorted((ours.keys() | theirs.keys()) - {*outcome.seeds}),
         "difference": outcome.difference,
         "mcnemar": outcome.mcnemar,
+        "reason": outcome.reason,
     }
 
 
-def _reason(outcome: Outcome, ours: BySeed, baseline: str) -> str:
-    if outcome.reason == NOT_FINISHED and ours:
-        return f"{NOT_FINISHED} of {baseline}"
-    return outcome.reason
+def corrected(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The lines with Holm's correction over all of them, and what it leaves to say.
 
-
-def _corrected(outcomes: Iterable[dict[str, Any]], kind: Kind) -> Iterator[dict[str, Any]]:
-    """Those of one kind with Holm's correction over all of them, and what it leaves to say."""
-    of_kind = [one for one in outcomes if one["kind"] == kind]
-    adjusted = holm([d.p if (d := one["difference"]) else None for one in of_kind])
-    for one, p in zip(of_kind, adjusted, strict=True):
-        outcome = of_test(one["difference"], p)
-        verdict = in_words(outcome, one["reason"])
-        yield {**one, "adjusted": p, "outcome": str(outcome), "verdict": verdict}
+    Of a line that is ``same``, that is what there is to say.
+    """
+    adjusted = holm([d.p if (d := line["difference"]) else None for line in lines])
+    for line, p in zip(lines, adjusted, strict=True):
+        same, row = line.get("same"), {name: line[name] for name in line if name != "same"}
+        outcome = Verdict.SAME if same else of_test(line["difference"], p)
+        verdict = in_words(outcome, line["reason"])
+        yield {**row, "adjusted": p, "outcome": str(outcome), "verdict": verdict}
 
 
 def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
     """Differences from the baseline and gains of retrieval; a note if no outputs were kept."""
-    lines = rows(frame)
     if not worth(frame):
         return
     if not inputs.examples.kept:
@@ -120,31 +117,23 @@ def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
             "score with retrieval minus that of the same student alone",
         ),
     }
-    for kind in KINDS:
-        if shown := [line for line in lines if line.kind == kind]:
-            title, what = titles[kind]
-            what = f"{what}, paired by seed and example"
-            yield View(
-                title,
-                (TASK, METHOD, RETRIEVAL, VERDICT, *figures(shown)),
-                tuple(_notes(shown, what)),
-                where=partial(_is, kind),
-            )
+    for kind, (title, what) in titles.items():
+        if shown := [line for line in rows(frame) if line.kind == kind]:
+            columns = (TASK, METHOD, RETRIEVAL, VERDICT, *_figures(shown))
+            told = tuple(notes(shown, f"{what}, paired by seed and example"))
+            yield View(title, columns, told, where=partial(_is, kind))
 
 
 def worth(frame: DataFrame) -> bool:
     """Whether there is a difference, or a reason why there is none, to be shown."""
-    return any(line.reason != NOT_FINISHED for line in rows(frame))
+    return bool(len(frame)) and bool((frame["reason"] != NOT_FINISHED).any())
 
 
-def _is(kind: Kind, row: Row) -> bool:
+def _is(kind: str, row: Row) -> bool:
     return bool(row.kind == kind)
 
 
-VERDICT = Column("verdict", "verdict", label=True)
-
-
-def figures(lines: Sequence[Row]) -> tuple[Column, ...]:
+def _figures(lines: Sequence[Row]) -> tuple[Column, ...]:
     """The columns of a difference; without a test those that take none."""
     tested = any(line.adjusted is not None for line in lines)
     hidden = set() if tested else {"95 % interval", "p", "p Holm"}
@@ -152,12 +141,9 @@ def figures(lines: Sequence[Row]) -> tuple[Column, ...]:
     return tuple(column for column in FIGURES if column.title not in hidden)
 
 
-def _adjusted(row: Row) -> float | None:
-    return row.adjusted if row.difference else None
-
-
 def _detectable(row: Row) -> float | None:
-    return row.difference.detectable if row.difference else None
+    # No example told the two apart: how far others could is not known, and certainly not 0.
+    return (row.difference.detectable or None) if row.difference else None
 
 
 def _seeds(row: Row) -> str | None:
@@ -173,19 +159,20 @@ def _mcnemar(chances: Sequence[float]) -> str:
     return f"{sum(p < LEVEL for p in chances)} of {len(chances)}"
 
 
+VERDICT = Column("verdict", "verdict", label=True)
 FIGURES = (
     Column("difference", "difference.estimate", signed),
     Column("95 % interval", "difference", interval),
     Column("p", "difference.p", chance),
-    Column("p Holm", _adjusted, chance),
-    # No example told the two apart: how far others could is not known, and certainly not 0.
-    Column("detectable", lambda row: _detectable(row) or None, lambda d: f"{100 * d:.2f}"),
+    Column("p Holm", lambda row: row.adjusted if row.difference else None, chance),
+    Column("detectable", _detectable, lambda d: f"{100 * d:.2f}"),
     Column("seeds", _seeds),
     Column("McNemar p", lambda row: row.mcnemar or None, _mcnemar),
 )
 
 
-def _notes(lines: Sequence[Row], what: str) -> Iterator[str]:
+def notes(lines: Sequence[Row], what: str) -> Iterator[str]:
+    """What the figures of some differences are, given what is subtracted from what."""
     tested = sum(line.adjusted is not None for line in lines)
     first = f"Test split, in points: {what}, by the metric that the task chooses by."
     if tested:

@@ -5,8 +5,10 @@ Its table has a line per cell and machine, with the course of the overhead as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.measure.gate import percent
 from bench.measure.history import HistoryEntry
@@ -15,11 +17,9 @@ from bench.report.charts import gate as chart
 from bench.report.frame import Row, typed
 from bench.report.gate import interval
 from bench.report.inputs import MeasuredInputs
-from bench.report.section import Column, Section, View
+from bench.report.section import Column, Section
+from bench.report.sections.plain import one_table
 from bench.report.table import EMPTY
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -30,10 +30,6 @@ LAST = 24
 
 FIGURES = 3
 """Calls whose figures stand beside it."""
-
-
-def _rows(inputs: MeasuredInputs) -> DataFrame:
-    return of_entries(inputs.past)
 
 
 def of_entries(entries: Iterable[HistoryEntry]) -> DataFrame:
@@ -48,13 +44,10 @@ def sparkline(values: Sequence[float | None]) -> str:
     '▂▄·█'
     """
     most = max((value for value in values if value is not None), default=0.0)
-    return "".join(GAP if value is None else _bar(value, most) for value in values)
-
-
-def _bar(value: float, most: float) -> str:
-    if most <= 0:
-        return BARS[0]
-    return BARS[min(len(BARS) - 1, max(0, round(value / most * len(BARS)) - 1))]
+    heights = (
+        None if v is None else round(v / most * len(BARS)) if most > 0 else 0 for v in values
+    )
+    return "".join(GAP if h is None else BARS[max(0, h - 1)] for h in heights)
 
 
 def _calls(row: Row) -> list[Row]:
@@ -66,16 +59,12 @@ def _ratios(row: Row) -> list[float | None]:
     return [one.ratio.estimate if one.ratio else None for one in _calls(row)]
 
 
-def _of_last(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
+def _last(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
     return lambda row: value(_calls(row)[-1])
 
 
 def _cell(row: Row) -> str:
     return f"{row.label} threads {row.cell.threads} {row.cell.lengths} {row.cell.student}"
-
-
-def _commit(row: Row) -> str:
-    return (row.commit or EMPTY) + ("+" if row.dirty else "")
 
 
 def _figures(ratios: Sequence[float | None]) -> str:
@@ -86,31 +75,25 @@ COLUMNS = (
     Column("cell", _cell, label=True),
     Column("machine", lambda row: f"{row.cpu}, {row.cores} cores", label=True),
     Column("course", lambda row: sparkline(_ratios(row)[-LAST:]), label=True),
-    Column("verdict", _of_last(lambda one: one.verdict), label=True),
+    Column("verdict", _last(lambda call: call.verdict), label=True),
     Column("calls", lambda row: len(row.group)),
     Column(f"last {FIGURES}", _ratios, _figures),
-    Column("last interval", _of_last(lambda one: one.ratio), interval),
-    Column("limit", _of_last(lambda one: one.limit), percent),
-    Column("commit", _of_last(_commit)),
-    Column("date", _of_last(lambda one: one.time[:10])),
+    Column("last interval", _last(lambda call: call.ratio), interval),
+    Column("limit", _last(lambda call: call.limit), percent),
+    Column("commit", _last(lambda call: (call.commit or EMPTY) + "+" * bool(call.dirty))),
+    Column("date", _last(lambda call: call.time[:10])),
 )
-NOTES = (
+NOTE = (
     f"course: overhead of the last {LAST} calls, oldest first; a bar's height is its share of "
-    f"the row's largest. {GAP} nothing was measured.",
+    f"the row's largest. {GAP} nothing was measured."
 )
 SERIES = (*(f"cell.{name}" for name in LatencyCell.model_fields), "cpu", "cores")
 """Fields on which the calls of one line agree."""
 
-
-def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
-    if len(frame):
-        yield View("History of the gate", COLUMNS, NOTES, by=SERIES)
-
-
-SECTION = Section(
+SECTION: Section[MeasuredInputs] = Section(
     "gate",
     "History of the gate",
-    _rows,
-    _views,
+    lambda inputs: of_entries(inputs.past),
+    one_table("History of the gate", COLUMNS, (NOTE,), by=SERIES),
     pictures=lambda _, inputs: chart.pictures(inputs.past),
 )

@@ -7,7 +7,9 @@ precision and what else varies between the cells, bases and backends apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import LatencyRecord
@@ -16,9 +18,7 @@ from bench.report.command_line import bases, has
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
 from bench.report.section import Column, Command, Section, View
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from bench.report.sections.plain import grouped
 
 EXACT = "exact"
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
@@ -41,10 +41,6 @@ GENERATED = (
     "Bases marked * are generated with the structure of a teacher's embeddings (class clusters, a "
     "spread of low rank, duplicates), in the size of the task's train set."
 )
-
-
-def _rows(inputs: MeasuredInputs) -> DataFrame:
-    return of_records(inputs.latency)
 
 
 def of_records(records: Iterable[LatencyRecord]) -> DataFrame:
@@ -76,7 +72,7 @@ def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
     return ", ".join((f"batch {cell.batch}", cell.precision, *varying))
 
 
-def backend(row: Row) -> str:
+def _backend(row: Row) -> str:
     """The backend, and for ``auto`` what it stood for."""
     asked: str = row.cell.backend
     return asked if row.index is None or row.index.spec == asked else f"{asked} -> {row.index.spec}"
@@ -84,15 +80,8 @@ def backend(row: Row) -> str:
 
 def percent(interval: Any) -> str:
     """An estimate with its interval in percent, e.g. ``0.61 [0.58, 0.66]``."""
-    return f"{_percent(interval.estimate)} [{_percent(interval.low)}, {_percent(interval.high)}]"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}"
-
-
-def _base(row: Row) -> str:
-    return f"{row.cell.base}{'*' if row.cell.generated else ''} ({row.cell.size:,})"
+    estimate, low, high = (100 * at for at in (interval.estimate, interval.low, interval.high))
+    return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def verdict(row: Row) -> str:
@@ -100,32 +89,29 @@ def verdict(row: Row) -> str:
     return str(row.verdict or row.status)
 
 
-def _limit(row: Row) -> float | None:
-    return row.limit if row.result else None
-
-
-BASE = Column("base", _base, label=True, keys=("cell.base",))
-
-
 def _times(name: str, show: str) -> Iterator[Column]:
     for title, part in (("ms", "p50"), ("p95", "p95"), ("p99", "p99")):
         yield Column(f"{name} {title}", f"result.{name}.{part}", show.format)
 
 
+BASE = Column(
+    "base",
+    lambda row: f"{row.cell.base}{'*' if row.cell.generated else ''} ({row.cell.size:,})",
+    label=True,
+    keys=("cell.base",),
+)
 COLUMNS = (
     BASE,
-    Column("backend", backend, label=True, keys=("cell.backend",)),
-    Column("precision", "cell.precision", label=True),
-    Column("lengths", "cell.lengths", label=True),
-    Column("student", "cell.student", label=True),
+    Column("backend", _backend, label=True, keys=("cell.backend",)),
+    *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
     Column("verdict", verdict, label=True),
-    Column("k", "cell.k"),
-    Column("batch", "cell.batch"),
-    Column("threads", "cell.threads"),
+    *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),
     *_times("forward", "{:.2f}"),
     *_times("added", "{:.3f}"),
     Column("overhead %", "result.ratio", percent),
-    Column("limit %", _limit, lambda limit: f"{100 * limit:g}"),
+    Column(
+        "limit %", lambda row: row.limit if row.result else None, lambda limit: f"{100 * limit:g}"
+    ),
     Column("end to end %", "result.end_to_end", percent),
     Column("noise %", "result.noise", percent),
     Column("recall", "index.recall", "{:.4f}".format),
@@ -138,8 +124,8 @@ COLUMNS = (
 def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
     """The overheads of all backends side by side, a table per setting; then every cell."""
     lines = rows(frame)
-    for setting in dict.fromkeys(row.setting for row in lines):
-        yield _matrix(setting, [row for row in lines if row.setting == setting])
+    for setting, own in grouped((row.setting, row) for row in lines).items():
+        yield _matrix(setting, own)
     if lines:
         generated = [GENERATED] if any(row.cell.generated for row in lines) else []
         missed = (
@@ -169,7 +155,7 @@ def _matrix(setting: str, lines: Sequence[Row]) -> View:
 def _overhead(row: Row) -> str:
     if row.result is None or row.verdict is None:
         return str(row.status)
-    return f"{_percent(row.result.ratio.estimate)} {MARKS[row.verdict]}"
+    return f"{100 * row.result.ratio.estimate:.2f} {MARKS[row.verdict]}"
 
 
 def _command(row: Row) -> Command:
@@ -177,19 +163,10 @@ def _command(row: Row) -> Command:
     axes = {"ann": "backend", "k": "k", "threads": "threads", "batch": "batch"}
     only = {f"--{flag}": [str(getattr(cell, name))] for flag, name in axes.items()}
     only |= {"--bases": bases(cell.base, line), "--precision": [cell.precision]}
-    return Command(line, only | {"--lengths": _lengths(cell.lengths, line)}, row.label)
-
-
-def _lengths(name: str, command: str) -> list[str]:
-    """``--lengths`` for the name of lengths in a cell, where the command gives any.
-
-    >>> _lengths("fixed 32", "bench latency --lengths 16,32"), _lengths("fixed 32", "bench latency")
-    (['32'], [])
-    """
-    if not has(command, "--lengths"):
-        return []
-    kind, _, what = name.partition(" ")
-    return [what] if kind == "fixed" else [f"{kind}:{what}" if what else kind]
+    kind, _, what = cell.lengths.partition(" ")
+    if has(line, "--lengths"):
+        only["--lengths"] = [what if kind == "fixed" else f"{kind}:{what}" if what else kind]
+    return Command(line, only, row.label)
 
 
 def tidy(frame: DataFrame) -> DataFrame:
@@ -207,7 +184,7 @@ def tidy(frame: DataFrame) -> DataFrame:
 SECTION = Section(
     "latency",
     "Latency of retrieval",
-    _rows,
+    lambda inputs: of_records(inputs.latency),
     _views,
     pictures=lambda frame, _: (*measured.overhead(frame), *measured.recall(frame)),
     command=_command,

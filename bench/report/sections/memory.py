@@ -6,19 +6,20 @@ exact search of the same knowledge base, missing where either was not measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.report.charts import measured
 from bench.report.command_line import bases
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
-from bench.report.section import Column, Command, Section, View
+from bench.report.section import Column, Command, Section
+from bench.report.sections.plain import one_table
 from bench.report.summary import number
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 REFERENCE = "exact"
 
@@ -33,19 +34,24 @@ NOTES = (
 )
 
 
-def _rows(inputs: MeasuredInputs) -> DataFrame:
+def _rows(inputs: MeasuredInputs) -> Iterator[dict[str, Any]]:
     """The smallest knowledge base first, exact before the others."""
     records = sorted(
         inputs.memory, key=lambda r: (r.size, r.base, r.dim, r.k, r.backend != REFERENCE, r.backend)
     )
-    return typed(
-        {
-            **dict(record),
-            "resident": resident(record.result) if record.result else None,
-            "x_exact": _relative(record, records),
-        }
-        for record in records
-    )
+    exact: dict[Any, int] = {}
+    for record in records:
+        if record.backend == REFERENCE and record.result:
+            exact.setdefault(_base(record), resident(record.result))
+    for record in records:
+        count = resident(record.result) if record.result else None
+        reference = exact.get(_base(record), 0)
+        times = None if count is None or reference <= 0 else count / reference
+        yield {**dict(record), "resident": count, "x_exact": times}
+
+
+def _base(record: MemoryRecord) -> tuple[str, int]:
+    return json.dumps(record.identity.get("base"), sort_keys=True), record.k
 
 
 def resident(result: MemoryResult) -> int:
@@ -53,42 +59,25 @@ def resident(result: MemoryResult) -> int:
     return result.rss_growth + result.mapped
 
 
-def _relative(record: MemoryRecord, records: Sequence[MemoryRecord]) -> float | None:
-    exact = [
-        other.result
-        for other in records
-        if other.backend == REFERENCE
-        and other.identity.get("base") == record.identity.get("base")
-        and other.k == record.k
-        and other.result is not None
-    ]
-    if not exact or record.result is None or resident(exact[0]) <= 0:
-        return None
-    return resident(record.result) / resident(exact[0])
-
-
-def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
-    """One line per cell; a cell without figures says why below."""
-    if len(frame):
-        reasons = (
-            f"{row.base} {row.backend} k {row.k}: {row.status}, {row.reason}"
-            for row in rows(frame)
-            if row.result is None
-        )
-        yield View("Memory of the knowledge base", COLUMNS, (*NOTES, *reasons))
+def _notes(frame: DataFrame) -> Iterator[str]:
+    """A cell without figures says why."""
+    yield from NOTES
+    for row in rows(frame):
+        if row.result is None:
+            yield f"{row.base} {row.backend} k {row.k}: {row.status}, {row.reason}"
 
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f}"
 
 
-def _per_entry(row: Row, count: int | None) -> float | None:
-    return None if count is None else count / row.size
-
-
 def _backend(row: Row) -> str:
     spec = row.index.spec if row.index else row.backend
     return row.backend if spec == row.backend else f"{row.backend} ({spec})"
+
+
+def _recall(row: Row) -> float | None:
+    return row.index.recall if row.index and row.result else None
 
 
 COLUMNS = (
@@ -103,27 +92,24 @@ COLUMNS = (
     Column("peak MB", "result.peak_growth", _megabytes),
     Column(
         "disk B/entry",
-        lambda row: _per_entry(row, row.result.serialized if row.result else None),
+        lambda row: row.result.serialized / row.size if row.result else None,
         "{:,.0f}".format,
     ),
-    Column("resident B/entry", lambda row: _per_entry(row, row.resident), "{:,.0f}".format),
-    Column("x exact", "x_exact", "{:.2f}".format),
     Column(
-        "recall",
-        lambda row: row.index.recall if row.index and row.result else None,
-        "{:.4f}".format,
+        "resident B/entry",
+        lambda row: row.resident / row.size if row.result else None,
+        "{:,.0f}".format,
     ),
+    Column("x exact", "x_exact", "{:.2f}".format),
+    Column("recall", _recall, "{:.4f}".format),
     Column("load s", "result.load_seconds", number),
 )
 
 
 def _command(row: Row) -> Command:
     line = row.provenance.command
-    return Command(
-        line=line,
-        only={"--bases": bases(row.base, line), "--ann": [row.backend], "--k": [str(row.k)]},
-        what=f"{row.base} ({row.size:,}) {row.backend} k {row.k}",
-    )
+    only = {"--bases": bases(row.base, line), "--ann": [row.backend], "--k": [str(row.k)]}
+    return Command(line, only, f"{row.base} ({row.size:,}) {row.backend} k {row.k}")
 
 
 def _tidy(frame: DataFrame) -> DataFrame:
@@ -150,8 +136,8 @@ def _tidy(frame: DataFrame) -> DataFrame:
 SECTION = Section(
     "memory",
     "Memory of the knowledge base",
-    _rows,
-    _views,
+    lambda inputs: typed(_rows(inputs)),
+    one_table("Memory of the knowledge base", COLUMNS, _notes),
     pictures=lambda frame, _: measured.memory(frame),
     command=_command,
     tidy=("memory.csv", _tidy),

@@ -10,80 +10,70 @@ index, ``off``, or empty for the teacher; ``ours``: over seeds; ``difference``: 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.records.run import Record, TrainingResult
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.published import Published, Result, published
 from bench.report.scores import MAJORITY, OFF, TEACHER
-from bench.report.section import RETRIEVAL, Column, Section, View
+from bench.report.section import RETRIEVAL, Column, Section
 from bench.report.sections import scores
+from bench.report.sections.plain import grouped, labels, one_table
 from bench.report.summary import points
 from bench.report.verdict import signed
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 UNTAUGHT = "finetune"
 """The method without a teacher."""
 SAME_ROWS = 0.01
 """How far numbers of rows may differ: damaged rows are skipped."""
 
-Run = tuple[Record, TrainingResult]
 
-
-def beside(inputs: RunInputs, known: Published) -> DataFrame:
-    """Task by task in the order of the scores, within a task and metric in that of ``known``."""
-    found = rows(inputs.frame(scores.SECTION))
+def _rows(inputs: RunInputs) -> DataFrame:
+    """Task by task in the order of the scores, within a task and metric in that of the file."""
+    known, scored, trained = published(), rows(inputs.frame(scores.SECTION)), inputs.results.trained
     ours = {
         (row.method, row.task, row.split, row.metric, row.retrieval not in ("", OFF)): row
-        for row in found
+        for row in scored
         if row.test and row.method != MAJORITY
         # of several indexes the first of the plan, not the best
         if row.retrieval in ("", OFF, inputs.results.first_index(row.task, row.method))
     }
-    trained: dict[tuple[str, str], list[Run]] = {}
-    for record, training in inputs.results.trained:
-        if training.teacher:
-            trained.setdefault((TEACHER, record.task), []).append((record, training))
-        if record.method == record.base:
-            trained.setdefault((record.method, record.task), []).append((record, training))
-    made = [
+    runs = grouped(((r.method, r.task), (r, one)) for r, one in trained if r.method == r.base)
+    runs |= grouped(((TEACHER, r.task), (r, one)) for r, one in trained if one.teacher)
+    beside = [
         _beside(score, result, known, value / 100)
         for result in known.result
         for task, split, metric, value in result.each()
         if (score := ours.get((result.method, task, split, metric, result.retrieval)))
-        and (runs := trained.get((result.method, task)))
-        and all(_matches(run, result, known) for run in runs)
+        and (seeds := runs.get((result.method, task)))
+        and all(_matches(*seed, result, known) for seed in seeds)
     ]
-    tasks = list(dict.fromkeys(row.task for row in found))
-    headers = list(dict.fromkeys(row["header"] for row in made))
-    made.sort(key=lambda row: (tasks.index(row["task"]), headers.index(row["header"])))
-    return typed(made)
+    tasks = list(dict.fromkeys(row.task for row in scored))
+    headers = list(dict.fromkeys(row["header"] for row in beside))
+    beside.sort(key=lambda row: (tasks.index(row["task"]), headers.index(row["header"])))
+    return typed(beside)
 
 
-def _matches(run: Run, result: Result, known: Published) -> bool:
-    record, training = run
+def _matches(record: Record, training: TrainingResult, result: Result, known: Published) -> bool:
     source, taught = known.source[result.source], training.teacher
     student, teacher = known.model[source.student], known.model[source.teacher]
-    if not _same_rows(training.rows, known.rows[record.task]):
-        return False
-    if result.method != UNTAUGHT and not (
+    train = training.rows.get("fit", 0) + training.rows.get("held_out", 0)
+    ours = training.rows | {"train": train}
+    rows = all(
+        abs(ours.get(split, 0) - count) <= SAME_ROWS * count
+        for split, count in known.rows[record.task].items()
+    )
+    same_teacher = result.method == UNTAUGHT or bool(
         taught and teacher.matches(taught.init, taught.parameters)
-    ):
-        return False
-    return result.method == TEACHER or (
+    )
+    same_student = result.method == TEACHER or (
         student.matches(training.student_init, training.parameters)
         and all(record.settings.get(name) == value for name, value in result.settings.items())
     )
-
-
-def _same_rows(split_rows: dict[str, int], official: dict[str, int]) -> bool:
-    ours = split_rows | {"train": split_rows.get("fit", 0) + split_rows.get("held_out", 0)}
-    return all(
-        abs(ours.get(split, 0) - count) <= SAME_ROWS * count for split, count in official.items()
-    )
+    return rows and same_teacher and same_student
 
 
 def _beside(score: Row, result: Result, known: Published, value: float) -> dict[str, Any]:
@@ -111,8 +101,7 @@ COLUMNS = (
         keys=("method",),
     ),
     RETRIEVAL,
-    Column("source", "source", label=True),
-    Column("tag", "tag", label=True),
+    *labels("source", "tag"),
     Column("ours", "ours", lambda ours: f"{points(ours)} ({ours.n})"),
     Column("published", lambda row: _printed(row.published) + " *" * (row.tag == "recalled")),
     Column("difference", "difference", signed),
@@ -125,13 +114,7 @@ def _printed(share: float) -> str:
     return tenth if abs(float(tenth) - 100 * share) < 1e-6 else f"{100 * share:.2f}"
 
 
-def views(frame: DataFrame, known: Published) -> Iterator[View]:
-    """Ours and theirs; recalled numbers carry a star."""
-    if len(frame):
-        yield View("Beside published numbers", COLUMNS, tuple(_notes(frame, known)))
-
-
-def _notes(frame: DataFrame, known: Published) -> Iterator[str]:
+def _notes(frame: DataFrame) -> Iterator[str]:
     yield (
         "GLUE dev, in percent. Shown where student, teacher, split and metric agree. Ours: mean ± "
         "sd (n seeds), trained without the held-out rows, every choice made on them. Published "
@@ -140,6 +123,7 @@ def _notes(frame: DataFrame, known: Published) -> Iterator[str]:
     )
     if (frame["tag"] == "recalled").any():
         yield "* recalled: from memory, not found in a source. Check before quoting."
+    known = published()
     for source in known.source.values():
         if (frame["source"] == source.label).any():
             student, teacher = known.model[source.student], known.model[source.teacher]
@@ -153,6 +137,6 @@ def _notes(frame: DataFrame, known: Published) -> Iterator[str]:
 SECTION: Section[RunInputs] = Section(
     "published",
     "Published numbers",
-    lambda inputs: beside(inputs, published()),
-    lambda frame, _: views(frame, published()),
+    _rows,
+    one_table("Beside published numbers", COLUMNS, _notes),
 )

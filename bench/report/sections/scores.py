@@ -1,74 +1,76 @@
 """Scores of everyone: majority class, teacher, every method without and with retrieval.
 
-A row per method, retrieval, task, split and metric, over seeds (the teacher's: over distinct
-teachers). ``retrieval`` is the index, ``off``, or empty for the majority class and the teacher;
-``split`` is ``held_out`` or a test split, which ``test`` tells; ``selects``: whether the task
-chooses by this metric; ``header``: how its column is headed.
+``scores``: a row per method, retrieval, task, split and metric, over seeds (the teacher's: over
+distinct teachers). ``retrieval`` is the index, ``off``, or empty for the majority class and the
+teacher; ``split`` is ``held_out`` or a test split, which ``test`` tells; ``selects``: whether the
+task chooses by this metric; ``header``: how its column is headed.
+
+``rows``: every score as one row, the form for spreadsheets: data only, ``results.csv``. A row per
+cell, split and metric, with ``retrieval`` ``off`` or ``on``: a training cell has only ``off``, a
+retrieval cell repeats its student's scores as ``off``. Students in the order of the plan, then what
+retrieval makes of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
-from bench.records.results import HELD_OUT
-from bench.records.run import Record, Scores
+from pandas import DataFrame
+
+from bench.records.results import HELD_OUT, Results
+from bench.records.run import Choice, Record, RetrievalResult, Scores, TrainingResult
 from bench.report.charts import scores as charts
-from bench.report.frame import Row, rows, typed
+from bench.report.frame import rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import CONTROLS, MAJORITY, OFF, TEACHER
 from bench.report.section import METHOD, RETRIEVAL, Section, View, across
+from bench.report.sections.plain import grouped
 from bench.report.summary import Spread, points, summarise
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
     """Rows in the order of the table, within a row in the order of the plan."""
-    results = inputs.results
-    values: dict[tuple[str, str, str, str, str], list[float]] = {}
-    tasks: dict[str, Record] = {}
-
-    def add(method: str, retrieval: str, record: Record, scores: Mapping[str, Scores]) -> None:
-        tasks.setdefault(record.task, record)
-        for split in (*record.tests, HELD_OUT):
-            for metric in record.metrics:
-                if metric in scores.get(split, {}):
-                    at = (method, retrieval, record.task, split, metric)
-                    values.setdefault(at, []).append(scores[split][metric])
-
-    seen: set[str] = set()
-    for record, training in results.trained:
-        if (majority := f"{record.task} {training.majority}") not in seen:
-            seen.add(majority)
-            add(MAJORITY, "", record, training.majority)
-    for record, training in results.trained:
-        if training.teacher and training.teacher.key not in seen:
-            seen.add(training.teacher.key)
-            add(TEACHER, "", record, training.teacher.scores)
-    for method in dict.fromkeys(cell.plan.method for cell in results.cells):
-        for record, training in results.trained:
-            if record.method == method:
-                add(method, OFF, record, training.scores)
-        for (_, name, index), pairs in results.by_index.items():
-            for record, retrieval in pairs if name == method else ():
-                add(method, index, record, retrieval.chosen.scores)
+    scored = grouped(
+        ((method, retrieval, record.task, split, metric), (record, scores[split][metric]))
+        for method, retrieval, record, scores in _scores(inputs.results)
+        for split in (*record.tests, HELD_OUT)
+        for metric in record.metrics
+        if metric in scores.get(split, {})
+    )
     return typed(
         {
             "method": method,
             "retrieval": retrieval,
             "task": task,
-            "title": tasks[task].heading(split),
+            "title": pairs[0][0].heading(split),
             "split": split,
             "test": split != HELD_OUT,
             "metric": metric,
-            "selects": metric == tasks[task].select_on,
-            "header": tasks[task].heading(split, metric),
-            "value": summarise(scores),
+            "selects": metric == pairs[0][0].select_on,
+            "header": pairs[0][0].heading(split, metric),
+            "value": summarise(value for _, value in pairs),
         }
-        for (method, retrieval, task, split, metric), scores in values.items()
+        for (method, retrieval, task, split, metric), pairs in scored.items()
     )
+
+
+def _scores(results: Results) -> Iterator[tuple[str, str, Record, Mapping[str, Scores]]]:
+    """Method, retrieval, record and scores; a majority class and a teacher once each."""
+    once: dict[str, tuple[str, str, Record, Mapping[str, Scores]]] = {}
+    for record, one in results.trained:
+        once.setdefault(f"{record.task} {one.majority}", (MAJORITY, "", record, one.majority))
+    for record, one in results.trained:
+        if one.teacher:
+            once.setdefault(one.teacher.key, (TEACHER, "", record, one.teacher.scores))
+    yield from once.values()
+    for method in dict.fromkeys(cell.plan.method for cell in results.cells):
+        for record, one in results.trained:
+            if record.method == method:
+                yield method, OFF, record, one.scores
+        for (_, name, index), pairs in results.by_index.items():
+            for record, retrieval in pairs if name == method else ():
+                yield method, index, record, retrieval.chosen.scores
 
 
 def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
@@ -79,13 +81,12 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
 
 
 def _pivot(title: str, frame: DataFrame, *, selecting: bool) -> View:
-    shown = frame
     if len(frame):
-        shown = frame[frame["test"] & (frame["selects"] | (not selecting))]
+        frame = frame[frame["test"] & (frame["selects"] | (not selecting))]
     return View(
         title,
-        (METHOD, RETRIEVAL, *across(shown, "header", "value", _cell)),
-        notes=tuple(_notes(shown)),
+        (METHOD, RETRIEVAL, *across(frame, "header", "value", _cell)),
+        notes=tuple(_notes(frame)),
         where=lambda row: row.test and (row.selects or not selecting),
         by=("method", "retrieval"),
     )
@@ -96,7 +97,7 @@ def _cell(value: Spread) -> str:
 
 
 def _notes(frame: DataFrame) -> Iterator[str]:
-    seeds = {row.value.n for row in rows(frame) if _student(row)}
+    seeds = {row.value.n for row in rows(frame) if row.method not in CONTROLS}
     if not seeds:
         yield "No student has finished."
         return
@@ -107,10 +108,52 @@ def _notes(frame: DataFrame) -> Iterator[str]:
         yield "n differs between rows: see the status of cells."
 
 
-def _student(row: Row) -> bool:
-    return row.method not in CONTROLS
+NAMES = (
+    "key", "kind", "suite", "task", "method", "seed", "student", "teacher", "backend", "keys",
+    "values", "share", "control", "retrieval", "k", "beta", "tau", "split", "metric", "selects",
+    "value",
+)  # fmt: skip
+
+
+def _every(inputs: RunInputs) -> Iterator[dict[str, Any]]:
+    students = {record.key: training for record, training in inputs.results.trained}
+    for record, training in inputs.results.trained:
+        yield from _of_cell(record, training, training.scores)
+    for record, result in inputs.results.retrieved:
+        student = students.get(result.training_key)
+        yield from _of_cell(record, student, result.off, result)
+        yield from _of_cell(record, student, result.chosen.scores, result, result.chosen)
+
+
+def _of_cell(
+    record: Record,
+    student: TrainingResult | None,
+    scores: Mapping[str, Scores],
+    base: RetrievalResult | None = None,
+    choice: Choice | None = None,
+) -> Iterator[dict[str, Any]]:
+    axes = ("backend", "keys", "values", "share", "control")
+    cell = {
+        **{name: getattr(record, name) for name in ("key", "kind", "suite", "task", "method")},
+        "seed": record.seed,
+        "student": student.student_init if student else None,
+        "teacher": student.teacher.init if student and student.teacher else None,
+        **{name: getattr(base, name, None) for name in axes},
+        "retrieval": "on" if choice else "off",
+        **{name: getattr(choice, name, None) for name in ("k", "beta", "tau")},
+    }
+    for split, by_metric in scores.items():
+        for metric, value in by_metric.items():
+            selects = metric == record.select_on
+            yield {**cell, "split": split, "metric": metric, "selects": selects, "value": value}
 
 
 SECTION = Section(
     "scores", "Scores", _rows, _views, pictures=lambda _, inputs: charts.seeds(inputs.results)
+)
+ROWS: Section[RunInputs] = Section(
+    "rows",
+    "Scores by cell",
+    lambda inputs: typed(_every(inputs)).reindex(columns=list(NAMES)),
+    tidy=("results.csv", lambda frame: frame),
 )

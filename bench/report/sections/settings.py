@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.records.results import Results
 from bench.report.frame import typed
 from bench.report.inputs import RunInputs
-from bench.report.section import Column, Section, View
+from bench.report.section import Column, Section
+from bench.report.sections.plain import grouped, labels, one_table
 from bench.report.table import EMPTY
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-Leaves = dict[str, str]
 
 
 def of_methods(results: Results) -> list[dict[str, Any]]:
@@ -33,13 +31,13 @@ def of_methods(results: Results) -> list[dict[str, Any]]:
     return distinct
 
 
-def leaves(tree: Mapping[str, Any], above: str = "") -> Leaves:
+def leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, str]:
     """Every value of a tree under its dotted path, as text.
 
     >>> leaves({"retrieval": {"k": [1, 8], "folds": 5}, "threads": None})
     {'retrieval.k': '1, 8', 'retrieval.folds': '5', 'threads': '–'}
     """
-    flat: Leaves = {}
+    flat: dict[str, str] = {}
     for name, value in tree.items():
         path = f"{above}.{name}" if above else str(name)
         if isinstance(value, Mapping) and value:
@@ -67,71 +65,60 @@ def text(value: Any) -> str:
 def _rows(inputs: RunInputs) -> DataFrame:
     """Settings by name; that of a task stands below that of all where it is another."""
     run = inputs.results.run
-    config = run.get("config")
-    if not isinstance(config, Mapping) or not config:
+    if not (config := run.get("config")):
         return typed(())
     whole = leaves({"preset": run.get("preset"), **config})
-    lines = [{"setting": path, "scope": "all", "value": value} for path, value in whole.items()]
+    lines = [("all", *pair) for pair in whole.items()]
     for task, own in (run.get("tasks") or {}).items():
-        lines += [
-            {"setting": path, "scope": str(task), "value": value}
-            for path, value in (leaves(own) if isinstance(own, Mapping) else {}).items()
-            if path != "tasks" and whole.get(path) != value
-        ]
-    return typed(sorted(lines, key=lambda line: line["setting"]))
+        differing = leaves(own).items() - whole.items()
+        lines += [(task, *pair) for pair in sorted(differing) if pair[0] != "tasks"]
+    return typed(
+        {"setting": path, "scope": scope, "value": value}
+        for scope, path, value in sorted(lines, key=lambda line: line[1])
+    )
 
 
-def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
-    if len(frame):
-        yield View(
-            "Settings of the run",
-            (
-                Column("setting", "setting", label=True),
-                Column("task", "scope", label=True),
-                Column("value", "value", label=True),
-            ),
-            ("As run.json has them: defaults, preset, settings file and flags together.",),
-        )
-
-
-def _method_rows(inputs: RunInputs) -> DataFrame:
+def _method_rows(inputs: RunInputs) -> Iterator[dict[str, str]]:
     """One row per method and setting; a value that differs between tasks names them."""
-    settings = of_methods(inputs.results)
-    lines = []
-    for method in dict.fromkeys(one["method"] for one in settings):
-        own = [one for one in settings if one["method"] == method]
-        trees = [(one["title"], leaves(one["settings"])) for one in own]
+    by_method = grouped((one["method"], one) for one in of_methods(inputs.results))
+    for method, own in by_method.items():
         base = own[0]["base"]
+        trees = [(one["title"], leaves(one["settings"])) for one in own]
         for path in dict.fromkeys(path for _, tree in trees for path in tree):
             by_task = [(title, tree.get(path, EMPTY)) for title, tree in trees]
             values = dict.fromkeys(value for _, value in by_task)
             if len(values) > 1:
                 values = dict.fromkeys(f"{title} {value}" for title, value in by_task)
-            name = method if base == method else f"{method} ({base})"
-            value = "; ".join(values)
-            lines.append({"method": method, "name": name, "setting": path, "value": value})
-    return typed(lines)
+            yield {
+                "method": method,
+                "name": method if base == method else f"{method} ({base})",
+                "setting": path,
+                "value": "; ".join(values),
+            }
 
 
-def _method_views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
-    if len(frame):
-        yield View(
-            "Settings of the methods",
-            (
-                Column("method", "name", label=True, keys=("method",)),
-                Column("setting", "setting", label=True),
-                Column("value", "value", label=True),
-            ),
-            ("As the records of the students have them; what is not set has its default.",),
-        )
+COLUMNS = (*labels("setting"), Column("task", "scope", label=True), *labels("value"))
+NOTE = "As run.json has them: defaults, preset, settings file and flags together."
+METHOD_COLUMNS = (
+    Column("method", "name", label=True, keys=("method",)),
+    *labels("setting", "value"),
+)
+METHOD_NOTE = "As the records of the students have them; what is not set has its default."
 
-
-SECTION = Section("settings", "Settings", _rows, _views, about=True, page_only=True, data=False)
+SECTION = Section(
+    "settings",
+    "Settings",
+    _rows,
+    one_table("Settings of the run", COLUMNS, (NOTE,)),
+    about=True,
+    page_only=True,
+    data=False,
+)
 METHODS = Section(
     "method-settings",
     "Settings",
-    _method_rows,
-    _method_views,
+    lambda inputs: typed(_method_rows(inputs)),
+    one_table("Settings of the methods", METHOD_COLUMNS, (METHOD_NOTE,)),
     under="settings",
     about=True,
     page_only=True,

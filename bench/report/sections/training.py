@@ -1,58 +1,78 @@
-"""How teachers and students were trained: per task its teachers, then every method.
+"""Training: of teachers and students, what each method costs, and the curves.
 
-Lists and spreads are over n seeds, of ``teacher`` over distinct teachers.
+``training``: a row per task's teachers and per method; lists and spreads are over n seeds, of
+``teacher`` over distinct teachers.
+
+``effort``: a row per task and method, medians over n seeds. A pass is as many examples as ``fit``
+has rows, so 6 means six epochs. ``stages_seconds`` of the ``stages`` before the student,
+``seconds`` of its own training; ``relative``: both together over those of finetune; ``student_*``
+and ``teacher_*``: passes of the student and of everything else, of which ``cached_forwards`` in one
+pass that all methods share.
+
+``curves``: a row per task, method, term and epoch of students that left a history. ``term``: the
+selection metric (on held-out, a share), or ``loss/...``, as it is before its weight; ``value``:
+over the seeds that went on so long; ``last``: how many epochs each of the method's students went.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pandas import DataFrame
 
 from bench.records.run import Record, TeacherFacts, TrainingResult
-from bench.report.frame import typed
+from bench.report.charts import settings
+from bench.report.frame import Row, typed
 from bench.report.inputs import RunInputs
 from bench.report.scores import TEACHER
-from bench.report.section import METHOD, TASK, Column, Section, View
-from bench.report.summary import Spread, each, number, summarise
+from bench.report.section import METHOD, TASK, Column, Section
+from bench.report.sections.plain import grouped, median, one_table
+from bench.report.summary import Spread, each, number, size, summarise
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+LOSS = "loss/"
+REFERENCE = "finetune"
+PASSES = (
+    *("student_forwards", "student_backwards", "teacher_forwards", "teacher_backwards"),
+    "cached_forwards",
+)
 
-Pairs = list[tuple[Record, TrainingResult]]
+Trained = dict[tuple[str, str], list[tuple[Record, TrainingResult]]]
+
+
+def _trained(inputs: RunInputs) -> Trained:
+    """(task, method) -> finished students, in the order of the plan."""
+    return grouped(((r.task, r.method), (r, one)) for r, one in inputs.results.trained)
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
-    tasks: dict[str, dict[str, Pairs]] = {}
-    for record, training in inputs.results.trained:
-        methods = tasks.setdefault(record.task, {})
-        methods.setdefault(record.method, []).append((record, training))
+    groups = _trained(inputs)
     lines: list[dict[str, Any]] = []
-    for methods in tasks.values():
-        pairs = [pair for group in methods.values() for pair in group]
-        teachers = {one.teacher.key: one.teacher for _, one in pairs if one.teacher}
-        if teachers:
-            ordered = [teachers[key] for key in sorted(teachers)]
-            lines.append(_row(pairs[0][0], TEACHER, [one.init for one in ordered], ordered))
+    for task in dict.fromkeys(task for task, _ in groups):
+        methods = {method: group for (name, method), group in groups.items() if name == task}
+        record = next(iter(methods.values()))[0][0]
+        students = [one for group in methods.values() for _, one in group]
+        if teachers := {one.teacher.key: one.teacher for one in students if one.teacher}:
+            lines.append(_row(record, TEACHER, [teachers[key] for key in sorted(teachers)]))
         for method, group in methods.items():
-            students = [one for _, one in sorted(group, key=lambda pair: pair[0].seed)]
-            inits = [one.student_init for one in students]
-            lines.append(_row(group[0][0], method, inits, students))
+            by_seed = sorted(group, key=lambda pair: pair[0].seed)
+            lines.append(_row(record, method, [one for _, one in by_seed]))
     return typed(lines)
 
 
 def _row(
-    record: Record, method: str, inits: list[str], models: Sequence[TeacherFacts | TrainingResult]
+    record: Record, method: str, models: Sequence[TeacherFacts | TrainingResult]
 ) -> dict[str, Any]:
     return {
         "task": record.task,
         "title": record.title,
         "method": method,
-        "init": each(inits),
-        "parameters": [one.parameters for one in models],
-        "best_epoch": [one.best_epoch for one in models],
-        "seconds": summarise(one.seconds for one in models),
+        "init": each([m.init if isinstance(m, TeacherFacts) else m.student_init for m in models]),
+        "parameters": [model.parameters for model in models],
+        "best_epoch": [model.best_epoch for model in models],
+        "seconds": summarise(model.seconds for model in models),
         "examples_per_second": summarise(
-            one.examples_per_second for one in models if isinstance(one, TrainingResult)
+            model.examples_per_second for model in models if isinstance(model, TrainingResult)
         ),
         "n": len(models),
     }
@@ -74,15 +94,115 @@ COLUMNS = (
     Column("examples/s", "examples_per_second", _spread),
     Column("n", "n"),
 )
-NOTES = (
-    "training s: the training loop without evaluation. mean ± sd over n seeds (teachers for "
-    "the teacher).",
+NOTE = (
+    "training s: the training loop without evaluation. mean ± sd over n seeds (teachers for the "
+    "teacher)."
 )
 
 
-def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
-    if len(frame):
-        yield View("Training", COLUMNS, NOTES)
+def _efforts(inputs: RunInputs) -> Iterator[dict[str, Any]]:
+    groups = _trained(inputs)
+    whole = {at: median(_stages(one) + one.seconds for _, one in groups[at]) for at in groups}
+    for (task, method), group in groups.items():
+        students = [one for _, one in group]
+        reference = whole.get((task, REFERENCE))
+        passes = {
+            name: median(getattr(one.cost, name) / one.rows["fit"] for one in students)
+            for name in PASSES
+        }
+        yield {
+            "task": task,
+            "title": group[0][0].title,
+            "method": method,
+            "n": len(group),
+            "stages_seconds": median(map(_stages, students)),
+            "seconds": median(one.seconds for one in students),
+            "relative": (whole[task, method] or 0) / reference if reference else None,
+            "steps_per_second": median(one.cost.steps_per_second for one in students),
+            "examples_per_second": median(one.examples_per_second for one in students),
+            **passes,
+            "peak_bytes": median(one.cost.peak_bytes for one in students),
+            "stages": list(dict.fromkeys(s.stage for one in students for s in one.cost.stages)),
+        }
 
 
-SECTION = Section("training", "Training", _rows, _views)
+def _stages(training: TrainingResult) -> float:
+    return sum(stage.seconds for stage in training.cost.stages)
+
+
+def _both(who: str) -> Callable[[Row], str]:
+    """Passes of the student or the teacher, forward and backward."""
+    return lambda row: " / ".join(
+        number(getattr(row, f"{who}_{way}")) for way in ("forwards", "backwards")
+    )
+
+
+EFFORT_COLUMNS = (
+    TASK,
+    METHOD,
+    Column("stages", "stages", ", ".join, label=True),
+    Column("stages s", "stages_seconds", number),
+    Column("training s", "seconds", number),
+    Column(f"of {REFERENCE}", "relative", lambda ratio: f"{number(ratio)}x"),
+    Column("steps/s", "steps_per_second", number),
+    Column("student fwd / bwd", _both("student")),
+    Column("teacher fwd / bwd", _both("teacher")),
+    Column("of these cached", "cached_forwards", number),
+    Column("peak memory", "peak_bytes", size),
+    Column("n", "n"),
+)
+EFFORT_NOTES = (
+    "Medians over n seeds. fwd / bwd: passes over fit, forward and backward; teacher: the "
+    "teacher and every other model that is not the student, in the loop and in the stages "
+    "before it, a branch of sftn counting as a whole model; cached: one pass that all methods "
+    f"share. of {REFERENCE}: seconds of stages and training over those of {REFERENCE}. "
+    "peak memory: of the whole process, with libraries and data.",
+    "The fine-tuning of the teacher that the methods share is in none of these figures (see "
+    "Training); dml, prokt and sftn do without it.",
+)
+
+
+def _curves(inputs: RunInputs) -> DataFrame:
+    """Tasks and methods in the order of the plan, the metric before the terms of the loss."""
+    students = [(r, one.history) for r, one in inputs.results.trained if one.history]
+    values = grouped(
+        ((r.task, r.method, term, epoch["epoch"]), value)
+        for r, history in students
+        for epoch in history
+        for term, value in epoch.items()
+        if term == r.select_on or term.startswith(LOSS)
+    )
+    epochs = grouped(((r.task, r.method), len(history)) for r, history in students)
+    tasks, methods = list(dict.fromkeys(task for task, _ in epochs)), list(epochs)
+    terms = list(dict.fromkeys(term for _, _, term, _ in values))
+
+    def place(at: tuple[str, str, str, float]) -> tuple[float, ...]:
+        task, method, term, epoch = at
+        loss = term.startswith(LOSS)
+        return tasks.index(task), loss, terms.index(term), methods.index((task, method)), epoch
+
+    return typed(
+        {
+            "task": at[0],
+            "title": inputs.titles[at[0]],
+            "method": at[1],
+            "term": at[2],
+            "selects": not at[2].startswith(LOSS),
+            "epoch": at[3],
+            "value": summarise(values[at]),
+            "last": epochs[at[:2]],
+        }
+        for at in sorted(values, key=place)
+    )
+
+
+SECTION = Section("training", "Training", _rows, one_table("Training", COLUMNS, (NOTE,)))
+EFFORT = Section(
+    "effort",
+    "Cost of training",
+    lambda inputs: typed(_efforts(inputs)),
+    one_table("Cost of training", EFFORT_COLUMNS, EFFORT_NOTES),
+)
+CURVES = Section(
+    "curves", "Training curves", _curves, pictures=lambda frame, _: settings.curves(frame)
+)

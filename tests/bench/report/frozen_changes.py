@@ -47,8 +47,11 @@ RENAMED_COLUMNS: dict[str, str] = {}
 RENAMED_SECTIONS: dict[str, str] = {}
 RENAMED_FIELDS: dict[str, str] = {}
 REWORDED: dict[str, str] = {}
-ADDED: dict[str, str] = {}
-DROPPED: dict[str, str] = {}
+_NOTES = (
+    "a comparison of runs has the sentences of a comparison of methods, with its number of tests"
+)
+ADDED: dict[str, str] = {"md/Differences from glue-minilm notes": _NOTES}
+DROPPED: dict[str, str] = {"md/Differences from glue-minilm notes": _NOTES}
 REORDERED: dict[str, str] = {
     f"{place}memory": "data has the order of the table: smallest first, exact before the others"
     for place in ("json/", "json/measured.*.", "csv/tables/", "parquet/tables/")

@@ -1,14 +1,19 @@
-"""Sections of a run as rows and tables."""
+"""Rows and tables of a section, as tests look at them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from bench.records.results import load
+from pandas import DataFrame
+
+from bench.records.results import Results, load
 from bench.records.run import Record
+from bench.report import build
+from bench.report.build import Report
 from bench.report.frame import Row, rows
-from bench.report.inputs import RunInputs
+from bench.report.inputs import Inputs, RunInputs
 from bench.report.section import Section
 from bench.report.table import Table
 from tests.bench.report import factory
@@ -26,15 +31,35 @@ def answered(folder: Path, found: Iterable[factory.Kept], baseline: str | None =
     return RunInputs(load(factory.kept(folder, found)), baseline)
 
 
-def lines(section: RunSection, run: RunInputs) -> list[Row]:
+def report(results: Results) -> Report:
+    """The report of a run."""
+    return build.of_run(RunInputs(results))
+
+
+def lines(section: Section[Any], run: Inputs) -> list[Row]:
     """The rows of a section."""
     return rows(run.frame(section))
 
 
-def tables(section: RunSection, run: RunInputs) -> list[Table]:
+def titled(section: Section[Any], run: Inputs) -> dict[str, Table]:
+    """Title -> table."""
+    return of_frame(section, run.frame(section), run)
+
+
+def of_frame(section: Section[Any], frame: DataFrame, run: Any = None) -> dict[str, Table]:
+    """Title -> table of some frame."""
+    return {view.title: view.table(frame) for view in section.views(frame, run)}
+
+
+def tables(section: Section[Any], run: Inputs) -> list[Table]:
     """The tables of a section."""
-    frame = run.frame(section)
-    return [view.table(frame) for view in section.views(frame, run)]
+    return list(titled(section, run).values())
+
+
+def column(table: Table, title: str) -> list[str]:
+    """The cells of a column."""
+    at = table.columns.index(title)
+    return [row[at] for row in table.rows]
 
 
 def cells(table: Table) -> list[dict[str, str]]:
@@ -42,6 +67,6 @@ def cells(table: Table) -> list[dict[str, str]]:
     return [dict(zip(table.columns, line, strict=True)) for line in table.rows]
 
 
-def notes(section: RunSection, run: RunInputs) -> str:
+def notes(section: Section[Any], run: Inputs) -> str:
     """All that stands below the tables of a section."""
     return " ".join(note for table in tables(section, run) for note in table.notes)

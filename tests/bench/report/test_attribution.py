@@ -12,19 +12,17 @@ from bench.records.planned import Planned
 from bench.records.results import CellState, Results
 from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.records.store import Store
-from bench.report.examples import Examples
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.paired import Paired
 from bench.report.sections import alignment, scores
 from bench.report.sections.alignment import BETWEEN
-from bench.report.sections.attribution import HEAD, NO_BASE, REFERENCE, SCALED, SECTION, worth
+from bench.report.sections.attribution import NO_BASE, REFERENCE, SECTION, worth
 from bench.report.sections.scores import OFF
 from bench.report.table import EMPTY
 from bench.stats.difference import holm
 from tests.bench.report import factory
 from tests.bench.report.factory import Kept
-from tests.bench.report.frames import lines, tables
+from tests.bench.report.shown import lines, titled
 
 LABELS = factory.truth()
 AXES = ("backend", "keys", "values", "share", "control")
@@ -135,7 +133,7 @@ def test_what_was_changed_is_named(
 ) -> None:
     made = inputs(tmp_path, base(0.82), base(0.81, **change))
     assert [(row.factor, row.level) for row in lines(SECTION, made)[1:]] == [(factor, level)]
-    assert worth(made.frame(SECTION)) == (factor != "backend") == bool(tables(SECTION, made))
+    assert worth(made.frame(SECTION)) == (factor != "backend") == bool(titled(SECTION, made))
 
 
 def test_a_reference_that_failed_is_not_replaced_by_another(tmp_path: Path) -> None:
@@ -152,7 +150,7 @@ def test_scores_of_an_ablation_show_the_reference_alone(
 ) -> None:
     records = [base(0.82), base(0.84, backend="hnswlib"), base(0.9, share=0.5)]
     made = inputs(tmp_path, factory.training(method="reaugkd"), *records, design=design)
-    rows = tables(scores.SECTION, made)["Scores"].rows
+    rows = titled(scores.SECTION, made)["Scores"].rows
     assert len([row for row in rows if row[0] == "reaugkd" and row[1] != OFF]) == shown
 
 
@@ -166,24 +164,17 @@ def test_controls_stand_beside_the_reference(tmp_path: Path) -> None:
     assert (scaled.beta, head.beta) == ([None], [0.3])
 
 
-def test_controls_stand_without_any_knowledge_base_that_worked(tmp_path: Path) -> None:
-    made = inputs(tmp_path, controls())
-    assert [row.level for row in lines(SECTION, made)] == [SCALED, HEAD]
-    none = inputs(tmp_path, base(0.82), controls(temperature=None))
-    assert [row.level for row in lines(SECTION, none)][1:] == [HEAD]
-
-
 def test_tables_have_a_row_per_change_and_a_column_per_method(tmp_path: Path) -> None:
     made = inputs(
         tmp_path, base(0.82), base(0.8, share=0.1), controls(), base(0.79, method="kd", off=0.78)
     )
-    gains = tables(SECTION, made)["Attribution of the gain"]
+    gains = titled(SECTION, made)["Attribution of the gain"]
     assert gains.columns == ("task", "changed", "to", "reaugkd", "kd", "n")
     assert [row[1] for row in gains.rows] == [REFERENCE, "share", NO_BASE, NO_BASE]
     assert gains.rows[0][3:] == ("+2.00", "+1.00", "1")
     assert gains.rows[1][3:] == ("+0.00", EMPTY, "1")
     assert "must not help" in " ".join(gains.notes)
-    assert tables(SECTION, made)["Change of the loss"].rows[2][3] == "-0.0500"
+    assert titled(SECTION, made)["Change of the loss"].rows[2][3] == "-0.0500"
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -203,20 +194,6 @@ def test_the_interval_is_around_the_paired_mean(tmp_path: Path) -> None:
     assert one.low < one.estimate < one.high < 0
 
 
-def test_the_same_answers_do_not_differ_and_the_table_says_so(tmp_path: Path) -> None:
-    two = (0, 1)
-    made = inputs(tmp_path, *students(two), *right(0.8, two), *right(0.8, two, share=0.5))
-    table = tables(SECTION, made)["Difference from the reference"]
-    assert table.rows == (("MRPC", "share", "50 %", "+0.00 [+0.00, +0.00]", "2"),)
-
-
-def test_one_seed_has_no_interval_and_no_table(tmp_path: Path) -> None:
-    made = inputs(tmp_path, *students([0]), *right(0.8, [0]), *right(0.7, [0], share=0.5))
-    difference = lines(SECTION, made)[1].from_reference
-    assert (difference.seeds, difference.low) == (1, None)
-    assert "Difference from the reference" not in tables(SECTION, made)
-
-
 def test_outputs_that_are_missing_leave_the_means_as_they_are(tmp_path: Path) -> None:
     cells = [*students(), *right(0.8), *right(0.7, share=0.5)]
     whole = lines(SECTION, inputs(tmp_path, *cells))[1]
@@ -234,7 +211,7 @@ def test_what_holds_beside_all_others_is_marked_and_nothing_else(tmp_path: Path)
     rows = lines(SECTION, made)
     tested = [row.from_reference.p for row in rows if row.from_reference]
     assert [row.adjusted for row in rows] == [None, *holm(tested)]
-    table = tables(SECTION, made)["Difference from the reference"]
+    table = titled(SECTION, made)["Difference from the reference"]
     assert [row[3].endswith(" *") for row in table.rows] == [True, False]
     assert "for the 2 tests of this table" in table.notes[1]
 
@@ -267,7 +244,7 @@ def test_alignment_and_its_interaction_with_retrieval(tmp_path: Path) -> None:
     assert [row.method for row in lines(alignment.SECTION, made)] == ["kd", "reaugkd", BETWEEN]
     row = added(made)
     assert (row.off.mean, row.on.mean, row.gain.mean) == pytest.approx((0.02, 0.04, 0.02))
-    (table,) = tables(alignment.SECTION, made).values()
+    (table,) = titled(alignment.SECTION, made).values()
     assert table.rows[2][2:5] == ("+2.00", "+4.00", "+2.00")
     assert alignment.SECTION.methods(row) == ["reaugkd", "kd"]
 
@@ -282,17 +259,6 @@ def test_intervals_are_around_the_paired_means(tmp_path: Path) -> None:
         assert one.low < one.estimate < one.high
 
 
-def test_two_columns_are_compared_as_everywhere(tmp_path: Path) -> None:
-    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
-    columns = Examples(made.results).columns
-    one, other = columns["mrpc", "reaugkd", OFF], columns["mrpc", "kd", OFF]
-    paired = Paired(made.examples, [*one.values(), *other.values()], "dev", "accuracy")
-    known = paired.compare(one, other).difference
-    assert paired.contrast((1, one), (-1, other)) == known
-    assert known is not None
-    assert added(made).off_tested.difference.low == known.low
-
-
 def test_the_gain_of_a_gain_is_exactly_0_where_retrieval_does_nothing(tmp_path: Path) -> None:
     one = added(contest(tmp_path, {"kd": (0.6, 0.6), "reaugkd": (0.7, 0.7)})).gain_tested.difference
     assert (one.estimate, one.low, one.high, one.p) == (0.0, 0.0, 0.0, 1.0)
@@ -302,16 +268,6 @@ def test_a_star_is_a_p_that_holds_after_the_correction(tmp_path: Path) -> None:
     made = contest(tmp_path, {"kd": (0.5, 0.55), "reaugkd": (0.95, 0.97)})
     tests = [getattr(added(made), f"{name}_tested") for name in alignment.TESTED]
     assert [one.adjusted for one in tests] == holm([one.difference.p for one in tests])
-    (table,) = tables(alignment.SECTION, made).values()
+    (table,) = titled(alignment.SECTION, made).values()
     assert [cell.endswith(" *") for cell in table.rows[-1][2:5]] == [True, True, False]
     assert "for the 3 tests of this table" in table.notes[-1]
-
-
-def test_without_outputs_the_means_of_alignment_stand_as_they_are(tmp_path: Path) -> None:
-    made = contest(tmp_path, {"kd": (0.6, 0.65), "reaugkd": (0.7, 0.9)})
-    for path in (tmp_path / "cells").glob("t-mrpc-kd-*.npz"):
-        path.unlink()
-    assert (added(made).off_tested, added(made).gain_tested) == (None, None)
-    (table,) = tables(alignment.SECTION, made).values()
-    assert "±" in table.rows[-1][2]
-    assert "[" in table.rows[-1][3]

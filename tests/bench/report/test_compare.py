@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,19 @@ import numpy as np
 import pytest
 
 from bench.records.results import Results, load
-from bench.report.build import NOT_GLUE, Report
+from bench.report.build import Report
 from bench.report.compare import NOTHING, build
 from bench.report.compared import CompareError, CompareInputs
 from bench.report.compared.differences import OTHER_ROWS, SECTION, UNMATCHED
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.render.data import as_json
 from bench.report.sections import comparisons
-from bench.report.table import EMPTY, Table
+from bench.report.table import Table
 from bench.report.verdict import Verdict, chance
 from bench.stats import difference as stats
 from tests.bench.report import factory
 from tests.bench.report.factory import Kept
-from tests.bench.report.frames import lines, tables
+from tests.bench.report.shown import lines
 
 LABELS = factory.truth()
 
@@ -63,15 +61,6 @@ def test_two_runs_are_compared_as_two_methods_of_one_run_are(tmp_path: Path) -> 
     assert across.outcome == within.outcome == Verdict.BETTER
 
 
-def test_the_other_way_round_it_is_the_opposite(tmp_path: Path) -> None:
-    runs = [factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8})]
-    (one,) = compared(pair(tmp_path / "a", *runs))
-    (other,) = compared(pair(tmp_path / "b", *runs[::-1]))
-    assert one.difference.estimate == -other.difference.estimate > 0
-    assert (one.verdict, other.verdict) == (Verdict.BETTER, Verdict.WORSE)
-    assert (one.here, one.there) == (other.there, other.here)
-
-
 def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
     found = pair(
         tmp_path, factory.contest({"kd": 0.7}, (0, 1, 2)), factory.contest({"kd": 0.8}, (1, 2, 3))
@@ -91,31 +80,11 @@ def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
     assert apart.verdict == "not comparable: no seed in common"
 
 
-def test_one_seed_has_mcnemars_p_of_that_pair_and_no_test(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.6}, [0]), factory.contest({"kd": 0.8}, [0]))
-    (one,) = compared(found)
-    right = [factory.guesses(LABELS, share, 0) == LABELS for share in (0.8, 0.6)]
-    assert one.mcnemar == [stats.mcnemar(*right)]
-    assert (one.verdict, one.adjusted) == (Verdict.ONE_SEED, None)
-    shown = table(build(found), "Differences")
-    assert shown.rows[0][-1] == chance(one.mcnemar[0]) != chance(None)
-    assert any("of that pair of students" in note for note in shown.notes)
-
-
 def test_the_same_answers_are_said_to_be_the_same(tmp_path: Path) -> None:
     found = [*factory.contest({"kd": 0.7}), based(0, 0.8)]
     (off, on) = compared(pair(tmp_path, found, found))
     assert (off.verdict, on.verdict) == (Verdict.SAME, Verdict.SAME)
     assert (off.difference.estimate, off.difference.low, off.difference.high) == (0, 0, 0)
-    # as many right answers, but not the same ones
-    labels = LABELS.copy()
-    swapped = factory.guesses(labels, 0.7, 0)
-    right, wrong = (np.flatnonzero((swapped == labels) == which)[0] for which in (True, False))
-    swapped[[right, wrong]] = 1 - swapped[[right, wrong]]
-    other = [factory.answered(factory.training(), swapped, labels)]
-    (one,) = compared(pair(tmp_path / "x", factory.contest({"kd": 0.7}, [0]), other))
-    assert one.difference.estimate == pytest.approx(0, abs=1e-12)
-    assert one.verdict == Verdict.ONE_SEED
 
 
 def test_other_rows_are_not_comparable(tmp_path: Path) -> None:
@@ -139,22 +108,6 @@ def test_outputs_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert [row[:2] for row in table(made, "Unusable files").rows] == [("second", path.name)]
 
 
-def test_a_regression_is_compared_by_its_correlation(tmp_path: Path) -> None:
-    labels = np.linspace(0, 5, 60, dtype=np.float32)
-    noise = np.random.default_rng(0).normal(size=(2, 3, 60)).astype(np.float32)
-    here, there = (
-        [
-            factory.answered(
-                factory.training("stsb", "kd", s), labels + scale * noise[n, s], labels
-            )
-            for s in range(3)
-        ]
-        for n, scale in enumerate((np.float32(0.5), np.float32(3)))
-    )
-    (one,) = compared(pair(tmp_path, there, here))
-    assert (one.metric, one.mcnemar, one.verdict) == ("pearson", [], Verdict.BETTER)
-
-
 def test_a_knowledge_base_is_the_same_whatever_its_run_calls_it(tmp_path: Path) -> None:
     """Keys stand in the name of an index only where a run varies them."""
     one = [*factory.contest({"kd": 0.7}, [0]), based(0, 0.8)]
@@ -166,18 +119,6 @@ def test_a_knowledge_base_is_the_same_whatever_its_run_calls_it(tmp_path: Path) 
     assert names == ["off", "hnswlib, projected keys"]
     (left,) = lines(UNMATCHED, found)
     assert (left.retrieval, left.has, left.lacks) == ("hnswlib, student keys", "second", "first")
-
-
-def test_every_test_split_is_compared(tmp_path: Path) -> None:
-    found = pair(
-        tmp_path,
-        factory.contest({"kd": 0.7}, [0], task="mnli"),
-        factory.contest({"kd": 0.8}, [0], task="mnli"),
-    )
-    assert [one.split for one in compared(found)] == ["dev_matched", "dev_mismatched"]
-    assert [row[0] for row in table(build(found), "Differences").rows] == [
-        "MNLI matched", "MNLI mismatched"
-    ]  # fmt: skip
 
 
 def test_more_than_two_are_held_against_the_first(tmp_path: Path) -> None:
@@ -280,73 +221,12 @@ def test_costs_stand_side_by_side_and_the_first_is_one(tmp_path: Path) -> None:
     assert {row[-2] for row in searches} == {"1.00 x"}
 
 
-def test_tasks_that_are_generated_are_said_to_be(tmp_path: Path) -> None:
-    found = pair(
-        tmp_path,
-        factory.contest({"kd": 0.7}, [0], task="tone"),
-        factory.contest({"kd": 0.7}, [0], task="tone"),
-    )
-    made = build(found)
-    assert made.lead[0] == NOT_GLUE
-    assert "generated" in table(made, "Differences").title
-
-
-def test_the_data_is_strict_json_with_every_comparison(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.7}), factory.contest({"kd": 0.8}))
-    made = build(found)
-    data = factory.strict(json.dumps(as_json(made), allow_nan=False))
-    assert data == as_json(made)
-    (one,) = data["comparisons"]
-    assert one["difference"]["estimate"] > 0
-    assert [run["name"] for run in data["runs"]] == ["first", "second"]
-
-
-def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
-    found = [
-        run(tmp_path / where / "mini", factory.contest({"kd": share}, [0]))
-        for where, share in (("old", 0.7), ("new", 0.7))
-    ]
-    assert build(CompareInputs(found)).title == "new/mini against old/mini"
-
-
 def test_fewer_than_two_runs_and_one_twice_are_mistakes(tmp_path: Path) -> None:
     one = run(tmp_path / "one", [])
     with pytest.raises(CompareError, match="at least two runs"):
         CompareInputs([one])
     with pytest.raises(CompareError, match="one is given twice"):
         CompareInputs([one, one])
-
-
-def test_no_difference_is_said_not_to_be_shown(tmp_path: Path) -> None:
-    """Answers that are drawn alike, each run by itself."""
-    draws = np.random.default_rng(3).permuted(
-        np.tile(factory.guesses(LABELS, 0.7, 0) == LABELS, (6, 1)), axis=1
-    )
-    found = [
-        [
-            factory.answered(
-                factory.training(seed=s), np.where(draws[3 * n + s], LABELS, 1 - LABELS), LABELS
-            )
-            for s in range(3)
-        ]
-        for n in range(2)
-    ]
-    made = build(pair(tmp_path, *found))
-    assert table(made, "Differences").rows[0][4] == Verdict.NOT_SHOWN
-    assert made.headline == ("second against first: 1 comparison: 1 without a difference shown.",)
-
-
-def test_files_of_one_name_that_cannot_be_used_are_told_apart_by_their_run(tmp_path: Path) -> None:
-    found = pair(tmp_path, factory.contest({"kd": 0.7}, [0]), factory.contest({"kd": 0.7}, [0]))
-    name = "t-mrpc-kd-0.npz"
-    for one in found.runs:
-        (one.results.folder / "cells" / name).write_bytes(b"no")
-    made = build(found)
-    assert [row[:2] for row in table(made, "Unusable files").rows] == [
-        ("first", name), ("second", name)
-    ]  # fmt: skip
-    unusable = [(one["run"], one["file"]) for one in as_json(made)["unusable_files"]]
-    assert unusable == [("first", name), ("second", name)]
 
 
 def test_a_cell_and_its_copy_are_no_test_of_the_others(tmp_path: Path) -> None:
@@ -371,19 +251,3 @@ def test_the_same_answers_of_other_cells_are_a_test(tmp_path: Path) -> None:
     ]
     (one,) = compared(pair(tmp_path, factory.contest({"kd": 0.7}), again))
     assert (one.verdict, one.adjusted) == (Verdict.SAME, 1.0)
-
-
-def test_figures_are_those_of_a_report(tmp_path: Path) -> None:
-    """What can be detected is not known where no example told the two apart."""
-    seeds = (0, 1)
-    inside = run(tmp_path / "both", factory.contest({"kd": 0.7, "pkd": 0.8}, seeds))
-    across = pair(
-        tmp_path, factory.contest({"kd": 0.7}, seeds), factory.contest({"kd": 0.8}, seeds)
-    )
-    one = tables(SECTION, across)["Differences from first"]
-    other = tables(comparisons.SECTION, RunInputs(inside, "kd"))["Differences from kd"]
-    assert (one.columns[-7:], one.rows[0][-7:]) == (other.columns[-7:], other.rows[0][-7:])
-    (row,) = compared(across)
-    row.difference.detectable = 0.0
-    (detectable,) = [one for one in comparisons.FIGURES if one.title == "detectable"]
-    assert detectable.cell(row) == EMPTY

@@ -9,12 +9,11 @@ import pytest
 from bench.measure import history
 from bench.measure.gate import decide
 from bench.report import gate
-from bench.report.frame import typed
 from bench.report.render import markdown
 from bench.report.sections.gate import BARS, GAP, LAST, SECTION, of_entries, sparkline
 from tests.bench.measure.judged import cell, failed, index, record
 from tests.bench.measure.test_gate import BROKEN, CASES
-from tests.bench.report.frames import of_frame
+from tests.bench.report.shown import of_frame
 
 
 def test_a_line_says_what_was_measured_against_what() -> None:
@@ -76,11 +75,6 @@ def test_a_sparkline_has_one_character_per_value(values: list[float | None], sho
     assert sparkline(values) == shown
 
 
-def test_a_sparkline_does_not_depend_on_the_unit() -> None:
-    values = [0.3, 0.1, None, 0.25]
-    assert sparkline(values) == sparkline([None if v is None else 7 * v for v in values])
-
-
 def test_the_history_has_one_row_per_cell_with_its_last_figures() -> None:
     found: list[history.Entry] = []
     for day in range(30):
@@ -98,7 +92,3 @@ def test_the_history_has_one_row_per_cell_with_its_last_figures() -> None:
     assert shown["verdict"] == "undecided"
     assert set(dict(zip(made.columns, rows["32"], strict=True))["course"]) == {GAP}
     assert shown["course"] in markdown.grid(made)
-
-
-def test_an_empty_history_has_no_table() -> None:
-    assert of_frame(SECTION, typed(())) == {}

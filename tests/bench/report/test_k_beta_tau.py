@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays as arrays_of
 
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.sections import beta_tau, k, retrieval
+from bench.report.sections import retrieval, sweeps
 from reaugkd.retrieval.sweep import Grid, choose
 from tests.bench.report import factory, shown, swept
 
@@ -24,7 +24,7 @@ scores = st.sampled_from([0.8, 0.8 + 1e-13, 0.9])
 def test_the_choice_at_one_k_is_that_of_a_run_with_that_k_alone(values: np.ndarray) -> None:
     taus, ks, betas = values.shape
     grid = Grid(tuple(range(1, ks + 1)), tuple(np.arange(betas) / 10), tuple(np.arange(taus) + 0.1))
-    at_tau, at_beta = k.chosen_for_each_k(values)
+    at_tau, at_beta = sweeps.chosen_for_each_k(values)
     for place, one in enumerate(grid.ks):
         alone = choose(values[:, [place]], Grid((one,), grid.betas, grid.taus))
         assert (grid.taus[at_tau[place]], grid.betas[at_beta[place]]) == (alone.tau, alone.beta)
@@ -40,7 +40,7 @@ def place(row: Row) -> tuple[str, ...]:
 
 def test_at_the_chosen_k_stands_what_the_record_chose(tmp_path: Path) -> None:
     made = run(tmp_path, swept.matrix([0]))
-    rows = {(*place(row), row.k): row for row in shown.lines(k.SECTION, made)}
+    rows = {(*place(row), row.k): row for row in shown.lines(sweeps.K, made)}
     for chosen in shown.lines(retrieval.SECTION, made):
         row = rows[*place(chosen), *chosen.k]
         assert (row.beta, row.tau, row.chosen_k) == (chosen.beta, chosen.tau, chosen.k)
@@ -48,27 +48,11 @@ def test_at_the_chosen_k_stands_what_the_record_chose(tmp_path: Path) -> None:
             assert getattr(row, name).mean == pytest.approx(getattr(chosen, name).mean)
 
 
-def test_over_seeds_are_mean_and_sample_sd_of_paired_scores(tmp_path: Path) -> None:
-    cells = [swept.cell(seed=seed) for seed in range(4)]
-    for row in shown.lines(k.SECTION, run(tmp_path, cells)):
-        at_k = swept.KS.index(row.k)
-        tables = [arrays["sweep.dev"] for _, arrays in cells]
-        on = [
-            table[swept.TAUS.index(tau), at_k, swept.BETAS.index(beta)]
-            for table, tau, beta in zip(tables, row.tau, row.beta, strict=True)
-        ]
-        off = [table[0, 0, 0] for table in tables]
-        assert row.on.mean == pytest.approx(np.mean(on))
-        assert row.on.sd == pytest.approx(np.std(on, ddof=1))
-        assert row.gain.sd == pytest.approx(np.std(np.subtract(on, off), ddof=1), abs=1e-12)
-        assert (row.on.n, row.seeds) == (4, [0, 1, 2, 3])
-
-
 def test_no_choice_depends_on_the_test_split(tmp_path: Path) -> None:
     record, arrays = swept.cell()
     other = arrays | {"sweep.dev": np.random.default_rng(1).random(arrays["sweep.dev"].shape)}
     one, two = (
-        shown.lines(k.SECTION, run(tmp_path / name, [(record, tables)]))
+        shown.lines(sweeps.K, run(tmp_path / name, [(record, tables)]))
         for name, tables in (("one", arrays), ("two", other))
     )
     assert [(row.beta, row.tau, row.held_out) for row in one] == [
@@ -77,15 +61,9 @@ def test_no_choice_depends_on_the_test_split(tmp_path: Path) -> None:
     assert [row.on for row in one] != [row.on for row in two]
 
 
-def test_one_seed_has_no_sd(tmp_path: Path) -> None:
-    (table,) = shown.tables(k.SECTION, run(tmp_path, swept.matrix([0])))
-    assert "±" not in "".join(map("".join, table.rows))
-    assert "One seed" in table.notes[-1]
-
-
 def test_the_k_table_has_a_row_per_method_and_index_and_a_column_per_k(tmp_path: Path) -> None:
     small = swept.cell("rte", grid=Grid((1, 2), swept.BETAS, swept.TAUS))
-    (table,) = shown.tables(k.SECTION, run(tmp_path, [*swept.matrix(), small]))
+    (table,) = shown.tables(sweeps.K, run(tmp_path, [*swept.matrix(), small]))
     assert table.columns[3:-2] == ("off", "k = 1", "k = 2", "k = 4", "k = 8")
     assert len(table.rows) == 2 * 2 * (1 + 2) + 1  # MRPC, MNLI matched and mismatched; RTE
     by_task = {row[0]: row for row in table.rows}
@@ -97,24 +75,14 @@ def test_seeds_that_swept_other_settings_are_not_averaged_together(tmp_path: Pat
     other = Grid(swept.KS, (0.0, 0.5, 1.0), swept.TAUS)
     cells = [swept.cell(seed=0), swept.cell(seed=1), swept.cell(seed=2, grid=other)]
     made = run(tmp_path, cells)
-    assert {tuple(row.seeds) for row in shown.lines(k.SECTION, made)} == {(0, 1), (2,)}
-    assert [row[-1] for row in shown.tables(k.SECTION, made)[0].rows] == ["2", "1"]
-
-
-def test_with_beta_0_every_tau_scores_what_the_student_does(tmp_path: Path) -> None:
-    made = run(tmp_path, swept.matrix())
-    off = {place(row): row.off for row in shown.lines(k.SECTION, made)}
-    rows = [row for row in shown.lines(beta_tau.SECTION, made) if row.beta == 0]
-    assert rows
-    for row in rows:
-        assert row.on.mean == pytest.approx(off[place(row)].mean)
-        assert row.on.sd == pytest.approx(off[place(row)].sd, abs=1e-12)
+    assert {tuple(row.seeds) for row in shown.lines(sweeps.K, made)} == {(0, 1), (2,)}
+    assert [row[-1] for row in shown.tables(sweeps.K, made)[0].rows] == ["2", "1"]
 
 
 def test_each_seed_stands_at_its_own_k_and_every_choice_is_marked_once(tmp_path: Path) -> None:
     cells = [swept.cell(seed=seed) for seed in range(5)]
     made = run(tmp_path, cells)
-    rows = shown.lines(beta_tau.SECTION, made)
+    rows = shown.lines(sweeps.BETA_TAU, made)
     assert sum(row.chosen_by for row in rows) == 5
     chosen = [record.retrieval.chosen for record, _ in cells if record.retrieval]
     for row in rows:
@@ -127,20 +95,11 @@ def test_each_seed_stands_at_its_own_k_and_every_choice_is_marked_once(tmp_path:
         assert row.on.mean == pytest.approx(np.mean(values))
     marked = {
         (line["tau"], name)
-        for line in shown.cells(shown.tables(beta_tau.SECTION, made)[0])
+        for line in shown.cells(shown.tables(sweeps.BETA_TAU, made)[0])
         for name, cell in line.items()
         if "*" in cell
     }
     assert marked == {(f"{choice.tau:g}", f"beta = {choice.beta:g}") for choice in chosen}
-
-
-def test_the_table_shows_the_first_index_and_the_frame_has_all(tmp_path: Path) -> None:
-    made = run(tmp_path, swept.matrix())
-    (table,) = shown.tables(beta_tau.SECTION, made)
-    assert {row[2] for row in table.rows} == {"exact"}
-    rows = shown.lines(beta_tau.SECTION, made)
-    assert {row.index for row in rows} == {"exact", "hnswlib"}
-    assert len(rows) == 3 * 2 * 2 * len(swept.BETAS) * len(swept.TAUS)
 
 
 def test_taus_that_score_the_same_are_one_row_that_keeps_the_choices(tmp_path: Path) -> None:
@@ -149,14 +108,14 @@ def test_taus_that_score_the_same_are_one_row_that_keeps_the_choices(tmp_path: P
         _, arrays = swept.cell(seed=seed)
         flat = {name: np.repeat(values[:1], len(values), axis=0) for name, values in arrays.items()}
         cells.append(swept.cell(seed=seed, tables=flat))
-    (table,) = shown.tables(beta_tau.SECTION, run(tmp_path / "flat", cells))
+    (table,) = shown.tables(sweeps.BETA_TAU, run(tmp_path / "flat", cells))
     (row,) = table.rows
     assert row[4] == "any"
     assert "it changes no score" in table.notes[-1]
     chosen = {record.retrieval.chosen.beta for record, _ in cells if record.retrieval}
     betas = [beta for beta, cell in zip(swept.BETAS, row[5:], strict=False) if "*" in cell]
     assert betas == sorted(chosen)
-    (apart,) = shown.tables(beta_tau.SECTION, run(tmp_path / "apart", [swept.cell()]))
+    (apart,) = shown.tables(sweeps.BETA_TAU, run(tmp_path / "apart", [swept.cell()]))
     assert [row[4] for row in apart.rows] == [f"{tau:g}" for tau in swept.TAUS]
 
 
@@ -167,13 +126,13 @@ def test_a_first_index_that_failed_is_not_replaced_by_the_next(tmp_path: Path) -
         for record, arrays in cells
     ]
     made = run(tmp_path, broken)
-    assert {row.index for row in shown.lines(beta_tau.SECTION, made)} == {"hnswlib"}
-    (table,) = shown.tables(beta_tau.SECTION, made)
+    assert {row.index for row in shown.lines(sweeps.BETA_TAU, made)} == {"hnswlib"}
+    (table,) = shown.tables(sweeps.BETA_TAU, made)
     assert table.rows == ()
     assert "has not finished" in table.notes[0]
 
 
-@pytest.mark.parametrize("section", [k.SECTION, beta_tau.SECTION])
+@pytest.mark.parametrize("section", [sweeps.K, sweeps.BETA_TAU])
 def test_a_run_copied_without_arrays_has_no_table_and_no_complaint(
     section: shown.RunSection, tmp_path: Path
 ) -> None:

@@ -5,28 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import random
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bench.records.test_measurements import memory
 
-from bench.cli.latency import latency as latency_command
-from bench.cli.main import main
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
-from bench.report import claim, measured
-from bench.report.command_line import restricted
-from bench.report.frame import rows
+from bench.report import claim
+from bench.report.build import Report, of_measurements
+from bench.report.inputs import MeasuredInputs
 from bench.report.render import data, markdown
 from bench.report.sections import latency
 from bench.report.sections.latency import SECTION, of_records
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
-from tests.bench.report import factory
-from tests.bench.report.frames import column, of_frame
+from tests.bench.report import test_memory_table
+from tests.bench.report.shown import column, of_frame
 
 TITLE = "Latency of retrieval"
 
@@ -73,27 +69,11 @@ def test_a_row_shows_the_figures_of_its_record() -> None:
     assert (row["recall"], row["agreement"], row["effort"]) == ("0.9920", "0.9990", "64")
 
 
-def test_generated_bases_are_marked_and_explained_and_real_ones_are_not() -> None:
-    generated, real = of("mrpc", 10), of("mrpc (real)", 10, generated=False)
-    assert latency.GENERATED in tables([generated, real])[TITLE].notes
-    assert latency.GENERATED not in tables([real])[TITLE].notes
-    assert column(tables([real])[TITLE], "base") == ["mrpc (real) (10)"]
-
-
 def test_a_cell_without_figures_stands_in_the_table_with_its_reason_below() -> None:
     matrix, table = tables([judged.failed("the measuring process was ended by SIGKILL")]).values()
     assert column(table, "verdict") == [matrix.rows[0][1]] == ["failed"]
     assert column(table, "overhead %") == column(table, "limit %") == [EMPTY]
     assert any("ended by SIGKILL" in note for note in table.notes)
-
-
-def test_the_protocol_the_figures_and_a_missed_target_are_told() -> None:
-    made = judged.record(index=judged.index(target_met=False))
-    notes = " ".join(tables([made])[TITLE].notes)
-    names = ("forward", "added", "overhead", "end to end", "noise", "recall", "effort", "build")
-    for what in ("Protocol 1", *names, "full effort missed recall 0.99"):
-        assert what in notes
-    assert not tables([])
 
 
 def test_there_is_one_matrix_per_batch_and_precision_with_a_sign_per_verdict() -> None:
@@ -120,11 +100,6 @@ def test_no_two_cells_share_a_place_in_a_matrix(axis: dict[str, object]) -> None
     assert sum(cell != EMPTY for one in matrices for row in one.rows for cell in row[1:]) == 2
 
 
-def test_bases_with_lengths_of_their_own_share_a_matrix() -> None:
-    records = [of("wnli", 635, lengths="recorded wnli"), of("mrpc", 3668, lengths="recorded mrpc")]
-    assert len(tables(records)) == 2
-
-
 def test_the_csv_holds_every_cell_in_full_precision() -> None:
     frame = latency.tidy(of_records([judged.record(0.005, 0.007), judged.failed("killed")]))
     by_key = {row["key"]: row for row in csv.DictReader(io.StringIO(data.as_csv(frame)))}
@@ -133,26 +108,6 @@ def test_the_csv_holds_every_cell_in_full_precision() -> None:
     assert float(ok["forward_p99"]) == 30.0
     assert (ok["index_effort"], ok["status"]) == ("64", "ok")
     assert (failed["reason"], failed["ratio_low"]) == ("killed", "")
-
-
-@pytest.mark.parametrize("lengths", ["recorded mrpc", "fixed 32"])
-@pytest.mark.parametrize("flags", ["", " --lengths recorded --lengths 32"])
-def test_the_command_of_a_row_measures_its_cell_alone(lengths: str, flags: str) -> None:
-    line = "bench latency --bases glue --ann exact,hnswlib --batch 1,32 --threads 1,2 --out DIR"
-    source = factory.provenance(command=f"{line}{flags} --max-overhead 1%")
-    made = judged.changed(judged.record(provenance=source), batch=32, lengths=lengths)
-    (row,) = rows(of_records([made]))
-    assert SECTION.command is not None
-    command = SECTION.command(row)
-    _, _, *words = shlex.split(restricted(command.line, command.only))
-    context = main.make_context("bench", [])
-    options = latency_command.make_context("latency", words, parent=context).params
-    for flag in ("ann", "batch", "threads", "k", "precision"):
-        assert options[flag] == [getattr(made.cell, "backend" if flag == "ann" else flag)]
-    kind, _, what = lengths.partition(" ")
-    if flags:
-        assert options["lengths"] == [what if kind == "fixed" else f"recorded:{what}"]
-    assert (options["bases"], options["max_overhead"], options["out"]) == (["mrpc"], "1%", None)
 
 
 # --- the headline ---------------------------------------------------------------------------------
@@ -189,38 +144,26 @@ def test_the_backend_that_holds_for_the_most_bases_serves_best() -> None:
     assert "hnswlib serves best" in serves([*cheap, *near])[0]  # holding counts before the sum
 
 
-def test_among_equals_the_cheaper_one_serves_best() -> None:
-    cheaper = [of(base, 10, 0.009, backend="faiss") for base in ("wnli", "mrpc")]
-    assert "faiss serves best" in serves([*FAST, *cheaper])[0]
-
-
 def test_a_backend_that_lacks_a_base_is_not_compared() -> None:
     assert serves([*FAST, of("wnli", 10, 0.001, backend="faiss")]) == []
 
 
-def test_every_setting_has_its_own_sentence() -> None:
-    bf16 = [
-        of(base, 10, 0.04, backend=name, precision="bf16")
-        for base in ("wnli", "mrpc")
-        for name in ("annoy", "faiss")
-    ]
-    found = serves([*SLOW, *FAST, *bf16])
-    assert [line.partition(":")[0] for line in found] == ["batch 1, fp32", "batch 1, bf16"]
-    assert "0 of 2" in found[1]
-
-
 # --- a folder -------------------------------------------------------------------------------------
+
+
+def report(measurements: Measurements) -> Report:
+    return of_measurements(MeasuredInputs(measurements))
 
 
 def test_a_report_of_a_folder_shows_both_kinds_and_what_is_missing(tmp_path: Path) -> None:
     store = Measurements(tmp_path / "out")
     store.create()
     store.write(judged.record())
-    store.write(memory())
+    store.write(test_memory_table.record())
     (store.cells / "bad.json").write_text("{")
     cells = {"c1": "first", "c2": "second of two"}
     store.write_plan(PlanFile(kind="latency", command="bench latency --k 3", cells=cells))
-    made = measured.build(store)
+    made = report(store)
     titles = [table.title for table in made.tables]
     assert titles[:2] == ["Overhead %, batch 1, fp32", TITLE]
     assert {"Memory of the knowledge base", "Unusable files", "Provenance"} <= set(titles)
@@ -229,24 +172,11 @@ def test_a_report_of_a_folder_shows_both_kinds_and_what_is_missing(tmp_path: Pat
     assert "Not measured yet: second of two." in lead
 
 
-def test_a_busy_machine_is_told(tmp_path: Path) -> None:
-    from tests.bench.measure.fake_worker import ENVIRONMENT
-
-    store = Measurements(tmp_path)
-    store.create()
-    busy = {**ENVIRONMENT, "load_before": [9.0, 1.0, 1.0]}
-    result = judged.result(0.01, 0.02).model_dump() | {"environments": [ENVIRONMENT, busy]}
-    store.write(LatencyRecord.model_validate(judged.record().model_dump() | {"result": result}))
-    assert any(
-        "1 of 2 processes began on a busy machine" in text for text in measured.build(store).lead
-    )
-
-
 def test_a_history_of_another_schema_does_not_take_the_report_with_it(tmp_path: Path) -> None:
     measurements = Measurements(tmp_path)
     measurements.create()
     measurements.write(of("mrpc", 3668), None)
     (tmp_path / "history.jsonl").write_text('{"schema_version": 99}\n', encoding="utf-8")
-    text = markdown.render(measured.build(measurements))
+    text = markdown.render(report(measurements))
     assert "mrpc" in text
     assert "history.jsonl" in text

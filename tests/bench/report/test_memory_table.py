@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.records.measurement import MemoryRecord, MemoryResult
-from bench.report import memory
-from bench.report.render import markdown
+from bench.records.measurements import Measurements
+from bench.report.inputs import MeasuredInputs
+from bench.report.render.data import as_csv
+from bench.report.sections.memory import SECTION
 from bench.report.table import EMPTY, Table
+from tests.bench.report import shown
 from tests.bench.report.factory import provenance
 
 MB = 1_000_000
@@ -30,12 +34,13 @@ def result(**changes: Any) -> MemoryResult:
 
 
 def record(backend: str = "exact", **changes: Any) -> MemoryRecord:
+    size = changes.get("size", 10_000)
     values: dict[str, Any] = {
-        "key": backend,
-        "identity": {"base": {"size": changes.get("size", 10_000)}},
+        "key": f"{backend}-{size}",
+        "identity": {"base": {"size": size}},
         "status": "ok",
         "base": "10000",
-        "size": 10_000,
+        "size": size,
         "dim": 768,
         "classes": 2,
         "generated": True,
@@ -47,16 +52,25 @@ def record(backend: str = "exact", **changes: Any) -> MemoryRecord:
     return MemoryRecord(**(values | changes))
 
 
-def cell(table: Table, backend: str, column: str, entries: str = "10,000 x 768") -> str:
-    (row,) = [row for row in table.rows if row[2] == backend and row[1] == entries]
+GRAPH = record("hnswlib", result=result(rss_growth=30 * MB, mapped=0))
+DEAD = record("voyager", status="failed", reason="a, b", result=None)
+
+
+def inputs(folder: Path, *records: MemoryRecord) -> MeasuredInputs:
+    store = Measurements(folder)
+    store.create()
+    for one in records:
+        store.write(one)
+    return MeasuredInputs(store)
+
+
+def cell(table: Table, backend: str, column: str) -> str:
+    (row,) = [row for row in table.rows if row[2] == backend]
     return row[table.columns.index(column)]
 
 
-GRAPH = record("hnswlib", result=result(rss_growth=30 * MB, mapped=0))
-
-
-def test_figures_are_in_megabytes_per_entry_and_relative_to_exact() -> None:
-    table = memory.table([record(), GRAPH])
+def test_figures_are_in_megabytes_per_entry_and_relative_to_exact(tmp_path: Path) -> None:
+    (table,) = shown.tables(SECTION, inputs(tmp_path, record(), GRAPH))
     assert cell(table, "exact", "formula MB") == "10.0"
     assert cell(table, "exact", "disk B/entry") == "800"
     assert cell(table, "exact", "resident B/entry") == "1,000"  # anonymous and mapped
@@ -65,45 +79,30 @@ def test_figures_are_in_megabytes_per_entry_and_relative_to_exact() -> None:
     assert cell(table, "hnswlib", "peak MB") == "12.0"
 
 
-def test_exact_over_another_base_is_no_reference() -> None:
-    table = memory.table([record(size=500), GRAPH])
-    assert cell(table, "hnswlib", "x exact") == EMPTY
-
-
-def test_rows_go_by_size_with_exact_first() -> None:
-    table = memory.table([GRAPH, record(), record("annoy", size=500), record(size=500)])
+def test_rows_go_by_size_with_exact_first_and_each_base_has_its_own_exact(tmp_path: Path) -> None:
+    small = (record("annoy", size=500), record(size=500))
+    (table,) = shown.tables(SECTION, inputs(tmp_path, GRAPH, *small))
     assert [(row[1], row[2]) for row in table.rows] == [
         ("500 x 768", "exact"),
         ("500 x 768", "annoy"),
-        ("10,000 x 768", "exact"),
         ("10,000 x 768", "hnswlib"),
     ]
+    assert cell(table, "hnswlib", "x exact") == EMPTY
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])
-def test_a_cell_without_figures_says_why(status: str) -> None:
-    dead = record("voyager", status=status, reason="ended by SIGKILL", result=None)
-    table = memory.table([record(), dead])
+def test_a_cell_without_figures_says_why(status: str, tmp_path: Path) -> None:
+    dead = DEAD.model_copy(update={"status": status})
+    (table,) = shown.tables(SECTION, inputs(tmp_path, record(), dead))
     assert cell(table, "voyager", "RSS MB") == EMPTY
-    assert f"10000 voyager k 10: {status}, ended by SIGKILL" in table.notes
+    assert f"10000 voyager k 10: {status}, a, b" in table.notes
 
 
-def test_no_records_make_an_empty_table() -> None:
-    assert memory.table([]).rows == ()
-    assert len(memory.as_csv([]).splitlines()) == 1
-
-
-def test_markdown_has_a_line_per_cell() -> None:
-    lines = markdown.grid(memory.table([record(), GRAPH])).splitlines()
-    assert len(lines) == 4
-    assert "hnswlib" in lines[3]
-
-
-def test_csv_has_whole_bytes_and_blanks_where_there_is_nothing() -> None:
-    dead = record("voyager", status="failed", reason="a, b", result=None)
-    rows = {r["backend"]: r for r in csv.DictReader(io.StringIO(memory.as_csv([GRAPH, dead])))}
-    assert int(rows["hnswlib"]["rss_growth"]) == 30 * MB
-    assert int(rows["hnswlib"]["resident"]) == 30 * MB
-    assert rows["hnswlib"]["x_exact"] == ""
-    assert rows["voyager"]["rss_growth"] == ""
+def test_csv_has_whole_bytes_and_blanks_where_there_is_nothing(tmp_path: Path) -> None:
+    assert SECTION.tidy is not None
+    _, tidy = SECTION.tidy
+    text = as_csv(tidy(inputs(tmp_path, GRAPH, DEAD).frame(SECTION)))
+    rows = {row["backend"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert int(rows["hnswlib"]["rss_growth"]) == int(rows["hnswlib"]["resident"]) == 30 * MB
+    assert rows["hnswlib"]["x_exact"] == rows["voyager"]["rss_growth"] == ""
     assert rows["voyager"]["reason"] == "a, b"

@@ -9,8 +9,8 @@ import pytest
 
 from bench.records.run import Record
 from bench.report.inputs import RunInputs
-from bench.report.scores import CONTROLS, MAJORITY, OFF, ON, TEACHER
-from bench.report.sections import off_on, over_tasks, scores
+from bench.report.scores import CONTROLS, OFF, ON
+from bench.report.sections import off_on, scores
 from tests.bench.report import factory, shown
 
 System = tuple[str, str]
@@ -37,7 +37,7 @@ def averages(made: RunInputs) -> dict[System, tuple[float, float]]:
     }
     over = {
         (row.method, OFF if row.retrieval == OFF else ON): (row.average, row.rank)
-        for row in shown.lines(over_tasks.SECTION, made)
+        for row in shown.lines(off_on.OVER_TASKS, made)
         if row.average is not None
     }
     assert over == of_pairs
@@ -114,12 +114,12 @@ def test_a_task_that_one_method_lacks_counts_for_none_and_is_named(tmp_path: Pat
     }.items():
         records = [hole if record.key == hole.key else record for record in whole]
         made = shown.inputs(tmp_path / name, records)
-        for row in shown.lines(over_tasks.SECTION, made):
+        for row in shown.lines(off_on.OVER_TASKS, made):
             assert (row.tasks, row.left_out) == (["mrpc", "rte"], ["stsb"])
         assert averages(made)["kd", OFF][0] == pytest.approx(0.6)
         assert f"stsb ({name})" in shown.notes(off_on.SECTION, made)
         assert "Left out, as not every row has a score: STS-B." in shown.notes(
-            over_tasks.SECTION, made
+            off_on.OVER_TASKS, made
         )
 
 
@@ -135,25 +135,7 @@ def test_without_two_tasks_that_all_have_there_is_no_average(
     assert not any(column.startswith(("average", "rank")) for column in table.columns)
     assert ("No average" in table.notes[-1]) == (len(tasks) > 1)
     assert ("mrpc (reaugkd off, reaugkd on)" in table.notes[-1]) == (len(tasks) > 1)
-    assert len(shown.lines(over_tasks.SECTION, made)) == (3 if len(tasks) > 1 else 0)
-
-
-def test_a_task_with_two_test_splits_counts_once(tmp_path: Path) -> None:
-    record = factory.training("mnli", "kd")
-    assert record.training is not None
-    split = {"dev_matched": {"accuracy": 0.8}, "dev_mismatched": {"accuracy": 0.6}}
-    uneven = record.training.model_copy(update={"scores": record.training.scores | split})
-    mnli = record.model_copy(update={"training": uneven})
-    made = shown.inputs(tmp_path, [factory.training("rte", "kd", value=0.5), mnli])
-    assert averages(made)["kd", OFF][0] == pytest.approx((0.5 + (0.8 + 0.6) / 2) / 2)
-
-
-def test_the_teacher_and_the_majority_class_are_shown_and_not_ranked(tmp_path: Path) -> None:
-    made = shown.inputs(tmp_path, factory.matrix())
-    assert {method for method, _ in averages(made)} == {"kd", "reaugkd"}
-    cells = {row[0]: row for row in shown.tables(off_on.SECTION, made)[0].rows}
-    assert cells[TEACHER][1:3] == ("90.00", "–")
-    assert cells[MAJORITY][5:] == ("–",) * 5
+    assert len(shown.lines(off_on.OVER_TASKS, made)) == (3 if len(tasks) > 1 else 0)
 
 
 def test_a_score_that_is_no_number_is_a_dash_and_leaves_its_task_out(tmp_path: Path) -> None:
@@ -162,7 +144,7 @@ def test_a_score_that_is_no_number_is_a_dash_and_leaves_its_task_out(tmp_path: P
     frame = made.frame(scores.SECTION)
     broken = (frame["method"] == "kd") & (frame["task"] == "mrpc")
     made.frame(scores.SECTION).loc[broken, "value.mean"] = None
-    assert {tuple(row.tasks) for row in shown.lines(over_tasks.SECTION, made)} == {("rte", "stsb")}
+    assert {tuple(row.tasks) for row in shown.lines(off_on.OVER_TASKS, made)} == {("rte", "stsb")}
     assert np.isfinite(list(averages(made).values())).all()
     cells = {row[0]: row for row in shown.tables(off_on.SECTION, made)[0].rows}
     assert cells["kd"][1] == "–"
@@ -182,15 +164,10 @@ def test_numbers_of_seeds_stand_beside_scores_and_uneven_ones_are_pointed_out(
         assert seeds["reaugkd"] == ([2] if name == "even" else [1, 2])
         told = shown.notes(off_on.SECTION, made)
         assert ("reaugkd on stsb" in told) == ("One seed" in told) == (name != "even")
-        over = shown.tables(over_tasks.SECTION, made)[0]
+        over = shown.tables(off_on.OVER_TASKS, made)[0]
         rows = {(row[0], row[1]): row[4] for row in over.rows}
         assert rows["reaugkd", OFF] == ("1, 2" if name == "off" else "2")
         assert any("n differs" in note for note in over.notes) == (name != "even")
-
-
-def test_without_retrieval_there_is_no_table(tmp_path: Path) -> None:
-    assert shown.tables(off_on.SECTION, shown.inputs(tmp_path, [factory.training()])) == []
-    assert shown.tables(off_on.SECTION, shown.inputs(tmp_path / "none", [])) == []
 
 
 def test_wins_are_differences_that_hold(tmp_path: Path) -> None:
@@ -201,7 +178,7 @@ def test_wins_are_differences_that_hold(tmp_path: Path) -> None:
     ]
     rows = {
         row.method: (row.better, row.not_shown, row.worse, row.untested)
-        for row in shown.lines(over_tasks.SECTION, shown.answered(tmp_path, found))
+        for row in shown.lines(off_on.OVER_TASKS, shown.answered(tmp_path, found))
     }
     assert rows == {"kd": (0, 0, 0, 0), "pkd": (1, 1, 0, 1), "rkd": (0, 1, 1, 0)}
 
@@ -219,7 +196,7 @@ def test_a_task_with_two_splits_has_two_chances_to_win_and_an_index_beside_the_f
             cells.append((factory.retrieval("mnli", "reaugkd", seed, backend=backend), labels))
         found += [factory.answered(record, given, labels) for record, given in cells]
     made = shown.answered(tmp_path, found)
-    rows = {(row.method, row.retrieval): row for row in shown.lines(over_tasks.SECTION, made)}
+    rows = {(row.method, row.retrieval): row for row in shown.lines(off_on.OVER_TASKS, made)}
     assert rows.keys() == {("kd", OFF), ("reaugkd", OFF), ("reaugkd", "exact")}
     assert (rows["reaugkd", "exact"].better, rows["reaugkd", "exact"].untested) == (2, 0)
     assert rows["reaugkd", OFF].better == 2

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.records.run import Record
-from bench.report.sections import ann, costs, retrieval, selection_bias
-from bench.report.summary import each, number, size
+from bench.report.sections import retrieval
+from bench.report.summary import size
 from tests.bench.report import factory, shown
 
 
@@ -41,14 +41,8 @@ def test_settings_are_listed_by_seed_where_they_differ(tmp_path: Path) -> None:
     assert shown.tables(retrieval.SECTION, made)[0].rows[0][3:5] == ("4, 8, 16", "0.4")
 
 
-@pytest.mark.parametrize("beta", [0.4, 0.0])
-def test_a_choice_against_retrieval_is_explained(beta: float, tmp_path: Path) -> None:
-    made = shown.inputs(tmp_path, [factory.retrieval(beta=beta)])
-    assert ("beta = 0" in shown.notes(retrieval.SECTION, made)) == (beta == 0)
-
-
 def test_one_row_says_how_exact_how_fast_and_how_large_an_index_is(tmp_path: Path) -> None:
-    (table,) = shown.tables(ann.SECTION, shown.inputs(tmp_path, factory.matrix()))
+    (table,) = shown.tables(retrieval.INDEXES, shown.inputs(tmp_path, factory.matrix()))
     lines = shown.cells(table)
     assert [(row["task"], row["index"]) for row in lines] == [
         (task, index) for task in ("MRPC", "STS-B") for index in ("exact", "hnswlib")
@@ -87,13 +81,13 @@ def test_costs_are_medians_and_a_missed_target_shows_on_every_split(tmp_path: Pa
         searched(seed, search_us_p50=time, target_met=seed != 1) for seed, time in enumerate(times)
     ]
     made = shown.inputs(tmp_path, records)
-    (cost,) = shown.lines(costs.SECTION, made)
+    (cost,) = shown.lines(retrieval.COSTS, made)
     assert (cost.title, cost.n, cost.search_us_p50, cost.largest_k) == ("MNLI", 3, 90.0, 32)
-    rows = shown.lines(ann.SECTION, made)
+    rows = shown.lines(retrieval.INDEXES, made)
     assert [row.title for row in rows] == ["MNLI matched", "MNLI mismatched"]
     for row in rows:
         assert (row.targets_met, row.n, row.search_us_p50, row.kb_bytes) == (2, 3, 90.0, 5e6)
-    assert shown.tables(costs.SECTION, made) == []
+    assert shown.tables(retrieval.COSTS, made) == []
 
 
 def test_the_bias_of_a_method_is_the_mean_over_tasks_behind_the_first_index(tmp_path: Path) -> None:
@@ -108,17 +102,17 @@ def test_the_bias_of_a_method_is_the_mean_over_tasks_behind_the_first_index(tmp_
         for seed, bias in enumerate(own)
     ]
     even = shown.inputs(tmp_path / "even", records)
-    (row,) = shown.lines(selection_bias.SECTION, even)
+    (row,) = shown.lines(retrieval.SELECTION_BIAS, even)
     assert (row.index, row.tasks, row.seeds) == ("exact", ["mrpc", "mnli"], [2])
     assert row.mean == pytest.approx(0.025)
     assert row.sd == pytest.approx(np.std([0.03, 0.02], ddof=1))
-    (table,) = shown.tables(selection_bias.SECTION, even)
+    (table,) = shown.tables(retrieval.SELECTION_BIAS, even)
     assert table.rows == (("reaugkd", "exact", "+2.50 ± 0.71", "2", "2"),)
     uneven = shown.inputs(tmp_path / "uneven", records[:-1])
-    (row,) = shown.lines(selection_bias.SECTION, uneven)
+    (row,) = shown.lines(retrieval.SELECTION_BIAS, uneven)
     assert row.mean == pytest.approx((0.02 + 0.05) / 2)
     assert (row.sd, row.seeds) == (None, [1, 2])
-    assert "No sd" in shown.notes(selection_bias.SECTION, uneven)
+    assert "No sd" in shown.notes(retrieval.SELECTION_BIAS, uneven)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +128,11 @@ def test_the_bias_of_a_method_is_the_mean_over_tasks_behind_the_first_index(tmp_
 )
 def test_without_the_first_index_there_is_no_bias(records: list[Record], tmp_path: Path) -> None:
     made = shown.inputs(tmp_path, records)
-    assert shown.lines(selection_bias.SECTION, made) == []
-    assert shown.tables(selection_bias.SECTION, made) == []
+    assert shown.lines(retrieval.SELECTION_BIAS, made) == []
+    assert shown.tables(retrieval.SELECTION_BIAS, made) == []
 
 
-@pytest.mark.parametrize("section", [retrieval.SECTION, ann.SECTION])
+@pytest.mark.parametrize("section", [retrieval.SECTION, retrieval.INDEXES])
 def test_without_retrieval_there_is_no_table(section: shown.RunSection, tmp_path: Path) -> None:
     assert shown.tables(section, shown.inputs(tmp_path, [factory.training()])) == []
 
@@ -148,7 +142,3 @@ def test_a_size_is_within_half_a_percent(count: int) -> None:
     value, unit = size(count).split()
     factor = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[unit]
     assert float(value) * factor == pytest.approx(count, rel=5e-3)
-
-
-def test_what_has_no_value_is_a_dash() -> None:
-    assert number(None) == number(float("nan")) == size(None) == each([]) == each([None]) == "–"

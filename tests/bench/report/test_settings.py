@@ -14,7 +14,7 @@ from bench.report.inputs import RunInputs
 from bench.report.sections.settings import METHODS, SECTION, leaves
 from bench.report.table import EMPTY
 from tests.bench.report import factory
-from tests.bench.report.frames import tables
+from tests.bench.report.shown import titled
 
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -29,7 +29,7 @@ def count(tree: Any) -> int:
 
 def rows(run: dict[str, Any]) -> list[tuple[str, ...]]:
     made = RunInputs(Results(Path(), run, (), 0, ()))
-    return [row for table in tables(SECTION, made).values() for row in table.rows]
+    return [row for table in titled(SECTION, made).values() for row in table.rows]
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), TREES, max_size=4))
@@ -70,7 +70,7 @@ def test_a_setting_that_all_tasks_share_is_said_once(tmp_path: Path) -> None:
         for method in ("kd", "rkd")
         for seed in (0, 1)
     ]
-    (table,) = tables(METHODS, RunInputs(factory.results(tmp_path, records))).values()
+    (table,) = titled(METHODS, RunInputs(factory.results(tmp_path, records))).values()
     assert table.rows == tuple(
         (method, *setting)
         for method in ("kd", "rkd")
@@ -80,4 +80,4 @@ def test_a_setting_that_all_tasks_share_is_said_once(tmp_path: Path) -> None:
 
 def test_a_run_without_settings_has_no_tables(tmp_path: Path) -> None:
     assert rows({}) == rows({"command": "x", "config": {}}) == []
-    assert not tables(METHODS, RunInputs(factory.results(tmp_path, [])))
+    assert not titled(METHODS, RunInputs(factory.results(tmp_path, [])))

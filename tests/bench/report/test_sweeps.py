@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.report.document import build
 from numpy.typing import NDArray
 
 from bench.records.results import HELD_OUT, load
 from bench.records.store import Store
 from bench.report.sweeps import Sweep, sweeps
-from tests.bench.report import swept
+from tests.bench.report import shown, swept
 
 REAL = Path(__file__).parents[3] / "results" / "glue-minilm-retrieval"
 
@@ -63,13 +62,6 @@ def test_real_cells_scored_their_choice_and_nothing_with_beta_0() -> None:
         holds(sweep)
 
 
-def test_seeds_are_in_order(tmp_path: Path) -> None:
-    cells = [swept.cell("mnli", seed=seed) for seed in (2, 0, 1)]
-    found, _ = sweeps(swept.results(tmp_path, cells))
-    assert [sweep.record.seed for sweep in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [sweep.split for sweep in found[:3]] == [HELD_OUT, "dev_matched", "dev_mismatched"]
-
-
 Damage = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "holds no sweep.dev": (lambda a: {"sweep.held_out": a["sweep.held_out"]}, "absent"),
@@ -102,7 +94,7 @@ def test_a_truncated_or_missing_file_is_in_the_report_and_costs_no_other_cell(
     cut, gone = (store.cells / f"{record.key}.npz" for record, _ in cells[:2])
     cut.write_bytes(cut.read_bytes()[:100])
     gone.unlink()
-    made = build(load(store))
+    made = shown.report(load(store))
     reasons = {row["file"]: row["reason"] for row in made.data["unusable_files"]}
     assert "damaged" in reasons[cut.name]
     assert gone.name in reasons
@@ -133,5 +125,5 @@ def test_a_student_alone_without_a_score_is_no_sweep_and_no_nan_in_a_table(tmp_p
     found, (problem,) = sweeps(load(store))
     assert {sweep.record.seed for sweep in found} == {0}
     assert problem.reason == "its record says that the student alone scored nan on dev"
-    shown = [table for table in build(load(store)).tables if "Unusable" not in table.title]
-    assert not any("nan" in cell for table in shown for row in table.rows for cell in row)
+    made = [table for table in shown.report(load(store)).tables if "Unusable" not in table.title]
+    assert not any("nan" in cell for table in made for row in table.rows for cell in row)

@@ -10,10 +10,10 @@ import pytest
 from bench.records.run import Record, Stage
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
-from bench.report.sections import curves, effort, training
+from bench.report.sections import training
 from bench.report.table import EMPTY
 from tests.bench.report import factory
-from tests.bench.report.frames import column, lines, tables
+from tests.bench.report.shown import column, lines, titled
 
 
 def trained(method: str, seed: int = 0, cost: dict[str, Any] | None = None, **own: Any) -> Record:
@@ -30,7 +30,7 @@ def run(folder: Path, *records: Record) -> RunInputs:
 
 
 def efforts(folder: Path, *records: Record) -> dict[str, Row]:
-    return {row.method: row for row in lines(effort.SECTION, run(folder, *records))}
+    return {row.method: row for row in lines(training.EFFORT, run(folder, *records))}
 
 
 def test_passes_are_examples_over_the_rows_of_fit(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_relative_time_counts_the_stages(tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
     made = run(tmp_path, trained("kd", cost={"peak_bytes": None}))
-    (table,) = tables(effort.SECTION, made).values()
+    (table,) = titled(training.EFFORT, made).values()
     assert column(table, "of finetune") == column(table, "peak memory") == [EMPTY]
 
 
@@ -70,14 +70,9 @@ def test_the_teachers_training_has_its_own_row(tmp_path: Path) -> None:
         (task, method) for task in ("mrpc", "stsb") for method in ("teacher", "kd", "reaugkd")
     ]
     assert (found[0].seconds.mean, found[0].n, found[1].n) == (60, 1, 3)
-    assert column(tables(training.SECTION, made)["Training"], "initialised from")[1] == (
+    assert column(titled(training.SECTION, made)["Training"], "initialised from")[1] == (
         "teacher@0,2,4"
     )
-
-
-def test_epochs_are_listed_by_seed(tmp_path: Path) -> None:
-    records = [trained("kd", seed, best_epoch=3 - seed) for seed in (2, 0, 1)]
-    assert lines(training.SECTION, run(tmp_path, *records))[1].best_epoch == [3, 2, 1]
 
 
 def test_curves_have_a_row_per_term_and_epoch_over_the_seeds_that_went_on(tmp_path: Path) -> None:
@@ -93,16 +88,10 @@ def test_curves_have_a_row_per_term_and_epoch_over_the_seeds_that_went_on(tmp_pa
         trained("kd", 1, history=history(0.75)),
         trained("rkd", 0),
     )
-    rows = {(row.term, row.epoch): row.value for row in lines(curves.SECTION, made)}
+    rows = {(row.term, row.epoch): row.value for row in lines(training.CURVES, made)}
     assert {at: (value.mean, value.n) for at, value in rows.items()} == {
         ("accuracy", 1.0): (0.625, 2),
         ("accuracy", 2.0): (0.75, 1),
         ("loss/kl", 1.0): (0.375, 2),
         ("loss/kl", 2.0): (0.25, 1),
     }
-
-
-def test_nothing_trained_is_nothing_shown(tmp_path: Path) -> None:
-    made = run(tmp_path)
-    for section in (effort.SECTION, training.SECTION, curves.SECTION):
-        assert not tables(section, made)
