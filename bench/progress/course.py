@@ -18,17 +18,9 @@ Scores = Mapping[str, tuple[float, ...]]
 
 
 class Course:
-    """The cells of one call of ``bench run``.
+    """The ``planned`` cells of one call of ``bench run``: those ``todo``, and records ``before``.
 
     Another thread draws it: what it shows is replaced whole, never changed in place.
-
-    Args:
-        planned: all of them.
-        todo: those that are to be done now.
-        before: records of the others.
-        works: see :func:`bench.progress.eta.works`.
-        workers: how many processes.
-        clock: tells the time.
 
     Attributes:
         counts: status -> how many have ended with it.
