@@ -213,7 +213,18 @@ def damage(folder: Path) -> None:
         victim.write_bytes(victim.read_bytes()[:-7])
 
 
-@pytest.mark.parametrize("kind", ["teacher", "signals", "student", "knowledge-base", "index"])
+def test_damaged_signals_teach_nobody(finished: Path, tmp_path: Path) -> None:
+    other = ("--set", "kd.temperature=3", "--methods", "kd")
+    copytree(finished / "cache", tmp_path / "cache")
+    damage(tmp_path / "cache" / "signals")
+    done = runs.run(tmp_path, *other)
+    assert done.exit_code == 0
+    assert "is damaged" in done.output
+    assert runs.run(finished, "--out", tmp_path / "whole", *other).exit_code == 0
+    assert runs.results(tmp_path / "out") == runs.results(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["teacher", "student", "knowledge-base", "index"])
 def test_a_damaged_artefact_is_named_and_built_again(
     kind: str, finished: Path, tmp_path: Path
 ) -> None:
