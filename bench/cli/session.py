@@ -96,8 +96,8 @@ class Session:
             self.console.print(f"{count} cells will be skipped: {why}")
         kinds = {"training": 0, "retrieval": 0, **Counter(cell.kind for cell in planned)}
         shown = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        there = f"{len(planned) - len(todo)} there already, {len(todo)} left"
-        self.console.print(f"{len(planned)} cells ({shown}), {there}")
+        rest = f"{len(planned) - len(todo)} there already, {len(todo)} left"
+        self.console.print(f"{len(planned)} cells ({shown}), {rest}")
 
     def _keep_plan(self) -> None:
         self.store.create()

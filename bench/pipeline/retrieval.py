@@ -113,7 +113,7 @@ class Retrieval:
         return {split: pipeline.outputs(*student, split).embedding for split in self.queried}
 
     @cached_property
-    def own(self) -> dict[str, Floats]:
+    def answers(self) -> dict[str, Floats]:
         """The student's own distributions by split."""
         pipeline, student = self.pipeline, (self.base.method, self.base.seed)
         outputs = {split: pipeline.outputs(*student, split).logits for split in self.queried}
@@ -171,15 +171,15 @@ class Retrieval:
         self.grid.require(len(base))
         index, build_seconds = self.built(spec)
         tuned = tuning.tune(index, self.truths["tuning"], self.wanted.recall_target)
-        found = {s: index.search(queries, self.largest) for s, queries in self.queries.items()}
+        neighbours = {s: index.search(queries, self.largest) for s, queries in self.queries.items()}
         tables = {}
-        for split, (similarities, ids) in found.items():
+        for split, (similarities, ids) in neighbours.items():
             values = mixing.neighbour_values(base.values, ids)
             tables[split] = sweep.sweep_scores(
-                task, self.own[split], similarities, values, rows.labels(split), self.grid
+                task, self.answers[split], similarities, values, rows.labels(split), self.grid
             )
-        chosen = self._choice("held_out", tables, found)
-        outputs = {s: self._mixed(s, found[s], chosen) for s in self.queried}
+        chosen = self._choice("held_out", tables, neighbours)
+        outputs = {s: self._mixed(s, neighbours[s], chosen) for s in self.queried}
         p50, p95 = self._timed(index)
         result = RetrievalResult(
             training_key=training_key,
@@ -195,15 +195,15 @@ class Retrieval:
             ks=list(self.grid.ks),
             betas=list(self.grid.betas),
             taus=list(self.grid.taus),
-            off={s: rows.scores(s, self.own[s]) for s in self.queried},
-            off_loss={s: calibration.loss(self.own[s], rows.labels(s)) for s in self.queried},
+            off={s: rows.scores(s, self.answers[s]) for s in self.queried},
+            off_loss={s: calibration.loss(self.answers[s], rows.labels(s)) for s in self.queried},
             chosen=chosen,
-            optimistic=self._choice(task.tests[0], tables, found),
+            optimistic=self._choice(task.tests[0], tables, neighbours),
             search=SearchFacts(
                 effort=tuned.effort,
                 target=self.wanted.recall_target,
                 target_met=tuned.target_met,
-                recall={s: self.truths[s].recall(found[s][1]) for s in self.queried},
+                recall={s: self.truths[s].recall(neighbours[s][1]) for s in self.queried},
                 agreement={s: self._agreement(s, outputs[s], chosen) for s in self.queried},
                 build_seconds=build_seconds,
                 index_bytes=index.nbytes,
@@ -219,7 +219,7 @@ class Retrieval:
         self,
         split: str,
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
-        found: Mapping[str, Neighbours],
+        neighbours: Mapping[str, Neighbours],
     ) -> Choice:
         grid, labels = self.grid, self.pipeline.rows.labels
         best = sweep.choose(tables[split][self.pipeline.task.select_on], grid)
@@ -230,13 +230,16 @@ class Retrieval:
             tau=best.tau,
             selected_on=split,
             scores={s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()},
-            loss={s: calibration.loss(self._mixed(s, found[s], best), labels(s)) for s in found},
+            loss={
+                s: calibration.loss(self._mixed(s, neighbours[s], best), labels(s))
+                for s in neighbours
+            },
         )
 
-    def _mixed(self, split: str, found: Neighbours, at: Choice | sweep.GridPoint) -> Floats:
-        similarities, ids = found[0][:, : at.k], found[1][:, : at.k]
+    def _mixed(self, split: str, neighbours: Neighbours, at: Choice | sweep.GridPoint) -> Floats:
+        similarities, ids = neighbours[0][:, : at.k], neighbours[1][:, : at.k]
         values = self.knowledge_base.values
-        return mixing.augment(self.own[split], similarities, ids, values, at.tau, at.beta)
+        return mixing.augment(self.answers[split], similarities, ids, values, at.tau, at.beta)
 
     def _agreement(self, split: str, outputs: Floats, choice: Choice) -> float:
         truth = self.truths[split]

@@ -91,11 +91,13 @@ class Workbench:
     def _record(self, cell: Cell, outcome: Result, seconds: float, load: Load) -> Record:
         task = get_task(cell.task)
         outcome.setdefault("provenance", self._provenance(load, cell.config))
-        own = {name: getattr(cell, name) for name in ("kind", "key", "identity", "method", "seed")}
-        names = ("title", "suite", "regression", "select_on")
+        names = {
+            name: getattr(cell, name) for name in ("kind", "key", "identity", "method", "seed")
+        }
+        of_task = ("title", "suite", "regression", "select_on")
         return Record(
-            **own,
-            **{name: getattr(task, name) for name in names},
+            **names,
+            **{name: getattr(task, name) for name in of_task},
             task=task.name,
             metrics=list(task.metrics),
             tests=list(task.tests),
@@ -111,9 +113,9 @@ class Workbench:
         trained_with = Provenance.model_validate(facts.pop("provenance"))
         if pipeline.needs(cell.method) & FINE_TUNED:
             artifact = pipeline.teacher.artifact
-            own = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
+            kept = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
             init = cell.config.teacher.model.describe()
-            teacher = TeacherFacts(**{**own, "key": artifact.key, "init": init})
+            teacher = TeacherFacts(**{**kept, "key": artifact.key, "init": init})
         result = TrainingResult(
             source=pipeline.rows.data.source,
             notes=list(pipeline.rows.data.notes),

@@ -18,17 +18,9 @@ Scores = Mapping[str, tuple[float, ...]]
 
 
 class Course:
-    """The cells of one call of ``bench run``.
+    """The ``planned`` cells of one call of ``bench run``: those ``todo``, and records ``before``.
 
     Another thread draws it: what it shows is replaced whole, never changed in place.
-
-    Args:
-        planned: all of them.
-        todo: those that are to be done now.
-        before: records of the others.
-        works: see :func:`bench.progress.eta.works`.
-        workers: how many processes.
-        clock: tells the time.
 
     Attributes:
         counts: status -> how many have ended with it.
@@ -73,10 +65,10 @@ class Course:
         self.counts[record.status] += 1
         self._students[cell.student] -= 1
         self._score(record)
-        shared, made = activity.shared, "teacher" in activity.made
+        shared, trained = activity.shared, "teacher" in activity.made
         self._pace.done(cell.key, record.seconds - shared if record.status == "ok" else None)
-        if made or "teacher" in activity.reused:
-            self._pace.done(teacher_of(cell.task), shared if made else None)
+        if trained or "teacher" in activity.reused:
+            self._pace.done(teacher_of(cell.task), shared if trained else None)
 
     def left(self, activities: Iterable[Activity] = ()) -> Left | None:
         """How long the rest takes, ``activities`` being under way; None while nothing is known."""

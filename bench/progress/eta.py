@@ -96,7 +96,7 @@ def teacher_of(task: str) -> str:
 
 def works(planned: Iterable[Cell], workbench: Workbench) -> dict[str, Work]:
     """The work of every cell that can run, and of every teacher that is not in the cache."""
-    found: dict[str, Work] = {}
+    by_key: dict[str, Work] = {}
     for cell in planned:
         if cell.skip is not None:
             continue
@@ -106,12 +106,12 @@ def works(planned: Iterable[Cell], workbench: Workbench) -> dict[str, Work]:
             student = pipeline.student_identity(cell.method, cell.seed)
             size = rows * max(1, config.student.recipe.epochs)
             cached = pipeline.artifacts.has("student", student)
-            found[cell.key] = Work(cell.kind, cell.method, task, size, cached)
+            by_key[cell.key] = Work(cell.kind, cell.method, task, size, cached)
         else:
             what = " ".join(filter(None, (cell.method, cell.backend)))
-            found[cell.key] = Work(cell.kind, what, task, rows)
+            by_key[cell.key] = Work(cell.kind, what, task, rows)
         teacher, taught = pipeline.teacher, pipeline.needs(cell.method) & FINE_TUNED
         if taught and not teacher.artifacts.has("teacher", teacher.identity):
             size = rows * max(1, config.teacher.recipe.epochs)
-            found[teacher_of(task)] = Work(TEACHER, "", task, size)
-    return found
+            by_key[teacher_of(task)] = Work(TEACHER, "", task, size)
+    return by_key

@@ -137,25 +137,25 @@ def _against(taken: dict[str, Copy], copy: Copy) -> Conflict | None:
 
 def _contradiction(taken: Copy, other: Copy) -> str:
     """What makes two copies of a cell different; empty if nothing does but volatile figures."""
-    one, two = taken.record, other.record
+    first, second = taken.record, other.record
     if taken.plan.key != other.plan.key:
-        if one and two:
-            return _few(one.identity, two.identity) or "other identities"
+        if first and second:
+            return _few(first.identity, second.identity) or "other identities"
         return f"planned with other settings (keys {taken.plan.key} and {other.plan.key})"
-    if not (one and two and taken.ok and other.ok):
+    if not (first and second and taken.ok and other.ok):
         return ""
-    if what := _few(comparable(one), comparable(two)):
+    if what := _few(comparable(first), comparable(second)):
         return what
-    first, second = taken.outputs, other.outputs
-    if isinstance(first, Problem) or isinstance(second, Problem) or not (first and second):
+    arrays, others = taken.outputs, other.outputs
+    if isinstance(arrays, Problem) or isinstance(others, Problem) or not (arrays and others):
         return ""  # what is damaged or not there is a problem, not another opinion
-    arrays = [{n: (a.dtype, a.tobytes()) for n, a in of.items()} for of in (first, second)]
-    unequal = [name for name in arrays[0] | arrays[1] if arrays[0].get(name) != arrays[1].get(name)]
+    exact = [{n: (a.dtype, a.shape, a.tobytes()) for n, a in of.items()} for of in (arrays, others)]
+    unequal = [name for name in exact[0] | exact[1] if exact[0].get(name) != exact[1].get(name)]
     return f"per-example outputs ({', '.join(unequal[:SHOWN])})" if unequal else ""
 
 
-def _few(one: Any, other: Any) -> str:
+def _few(first: Any, other: Any) -> str:
     """The first differences in words, and how many more there are."""
-    texts = [difference.text for difference in differing(one, other)]
+    texts = [difference.text for difference in differing(first, other)]
     more = f", and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
     return ", ".join(texts[:SHOWN]) + more

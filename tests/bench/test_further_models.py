@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -12,13 +12,7 @@ from reaugkd.errors import ModelError
 from reaugkd.models import spec as model_spec
 from tests.bench import checkpoints, runs
 
-
-@pytest.fixture(autouse=True)
-def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise AssertionError("the plan must not train")
-
-    monkeypatch.setattr("reaugkd.training.loop.train", refuse)
+pytestmark = pytest.mark.usefixtures("nothing_trains")
 
 
 def plan(folder: Path, *chain: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.records.run import comparable
 from tests.bench import runs
 
 PATIENCE = 120.0
@@ -62,6 +63,12 @@ def test_killed_three_times_the_same_command_ends_the_same(finished: Path, tmp_p
             wait_for(process, moment)
             process.kill()
             assert process.wait(PATIENCE) == -signal.SIGKILL
+    whole, half = runs.records(finished / "out"), runs.records(tmp_path / "out")
+    assert 2 <= len(half) < 5
+    assert all(comparable(one) == comparable(whole[name]) for name, one in half.items())
+    shown = runs.bench("report", tmp_path / "out")  # of what has ended
+    assert shown.exit_code == 0
+    assert "not run yet" in shown.output
     done = runs.run(tmp_path)
     assert done.exit_code == 0, done.output
     assert "5 cells (3 training, 2 retrieval), " in done.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -16,14 +16,7 @@ from tests.bench import checkpoints, runs
 from tests.reaugkd.tasks import glue_files
 
 Keys = dict[str, str]
-
-
-@pytest.fixture(autouse=True)
-def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise AssertionError("the plan must not train")
-
-    monkeypatch.setattr("reaugkd.training.loop.train", refuse)
+pytestmark = pytest.mark.usefixtures("nothing_trains")
 
 
 @pytest.fixture

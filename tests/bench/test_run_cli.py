@@ -103,15 +103,6 @@ def test_a_finished_run_has_a_report(finished: Path, tmp_path: Path) -> None:
         assert name in text
 
 
-def test_a_failed_run_has_a_report_too(finished: Path, tmp_path: Path) -> None:
-    floor = ("--set", "teacher.floor_margin=0.9")
-    assert runs.run(finished, "--out", tmp_path / "out", *floor).exit_code == 1
-    done = runs.bench("report", tmp_path / "out")
-    assert done.exit_code == 0
-    assert "failed" in done.output
-    assert "the floor is" in done.output
-
-
 def test_names_are_shown_as_they_are_and_never_read_as_markup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,22 +47,17 @@ def test_cells_on_one_student_go_together(tmp_path: Path) -> None:
         assert len({p.needs or p.key for p in group}) == 1
 
 
-@pytest.fixture
-def failed(finished: Path, tmp_path: Path) -> Path:
-    """A run whose ReAugKD raised; the teacher comes from the cache of the finished one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reaugkd.method.ReAugKD.loss", broken)
-        done = runs.run(tmp_path, *FRESH)
-    (tmp_path / "output.txt").write_text(done.output)
-    (tmp_path / "code").write_text(str(done.exit_code))
-    return tmp_path
-
-
 FRESH = ("--set", "student.recipe.batch_size=16")  # students of its own
 
 
-def test_a_failure_is_recorded_and_named_and_the_rest_goes_on(failed: Path) -> None:
-    found = runs.records(failed / "out")
+def test_a_failure_is_named_the_rest_goes_on_and_the_same_command_redoes_just_that(
+    finished: Path, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reaugkd.method.ReAugKD.loss", broken)
+        done = runs.run(tmp_path, *FRESH)
+    out = tmp_path / "out"
+    found = runs.records(out)
     assert {name: one.status for name, one in found.items()} == {
         "finetune": "ok",
         "kd": "ok",
@@ -75,41 +70,28 @@ def test_a_failure_is_recorded_and_named_and_the_rest_goes_on(failed: Path) -> N
     assert found["reaugkd"].training is None
     reason = "its student failed: ZeroDivisionError: ours"
     assert found["reaugkd exact projected soft"].reason == reason
-    assert (failed / "code").read_text() == "1"
-    output = (failed / "output.txt").read_text()
-    assert f"{failed / 'out'}: 2 ok, 1 failed, 2 skipped" in output
-    assert "\n  follows reaugkd seed 0: ZeroDivisionError: ours\n" in output
-    assert "Traceback" not in output
+    assert done.exit_code == 1
+    assert f"{out}: 2 ok, 1 failed, 2 skipped" in done.output
+    assert "\n  follows reaugkd seed 0: ZeroDivisionError: ours\n" in done.output
+    assert "Traceback" not in done.output
 
-
-def test_the_same_command_redoes_just_what_failed(failed: Path) -> None:
-    before = contents(failed / "out")
-    done = runs.run(failed, *FRESH)
-    assert done.exit_code == 0
-    assert "2 there already, 3 left" in done.output
-    assert set(runs.statuses(failed / "out").values()) == {"ok"}
-    well = [n for n, one in runs.records(failed / "out").items() if n in ("kd", "finetune")]
-    assert len(well) == 2
-    after = contents(failed / "out")
-    same = {name for name in before if before[name] == after[name]}
-    assert len(same) == 4  # records and arrays of both
-
-    whole = runs.run(failed, *FRESH, "--out", failed / "whole", "--cache", failed / "another")
-    assert whole.exit_code == 0
-    assert runs.results(failed / "whole") == runs.results(failed / "out")
-
-
-def test_overwrite_never_leaves_failures_and_always_redoes_everything(failed: Path) -> None:
-    before = contents(failed / "out")
-    never = runs.run(failed, *FRESH, "--overwrite", "never")
-    assert never.exit_code == 1
+    before = contents(out)
+    never = runs.run(tmp_path, *FRESH, "--overwrite", "never")
+    assert (never.exit_code, contents(out)) == (1, before)
     assert "5 there already, 0 left" in never.output
-    assert contents(failed / "out") == before
-    always = runs.run(failed, *FRESH, "--overwrite", "always")
+    again = runs.run(tmp_path, *FRESH)
+    assert again.exit_code == 0
+    assert "2 there already, 3 left" in again.output
+    after = contents(out)
+    assert len([name for name in before if before[name] == after[name]]) == 4  # with their arrays
+
+    always = runs.run(tmp_path, *FRESH, "--out", out, "--overwrite", "always")
     assert always.exit_code == 0
     assert "0 there already, 5 left" in always.output
-    records = [name for name in before if name.endswith(".json")]
-    assert not [name for name in records if contents(failed / "out")[name] == before[name]]
+    assert not [n for n in after if n.endswith(".json") and contents(out)[n] == after[n]]
+    whole = runs.run(tmp_path, *FRESH, "--out", tmp_path / "whole", "--cache", tmp_path / "other")
+    assert whole.exit_code == 0
+    assert runs.results(tmp_path / "whole") == runs.results(out)
 
 
 def test_what_a_method_cannot_do_is_skipped_openly_and_no_failure(
@@ -150,25 +132,6 @@ def test_a_pool_of_processes_leaves_the_same_records(finished: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert runs.results(tmp_path / "out") == runs.results(finished / "out")
     assert {one.provenance.threads for one in runs.records(tmp_path / "out").values()} == {threads}
-
-
-def test_a_failure_in_a_pool_does_not_stop_the_others(finished: Path, tmp_path: Path) -> None:
-    """A teacher below its floor fails the cells that need it, and only those."""
-    floor = ("--set", "teacher.floor_margin=0.9", "--methods", "finetune,kd,reaugkd")
-    done = runs.run(
-        finished, "--out", tmp_path, *floor, "--ann", "exact", "--max-workers", 2, "--threads", 1
-    )
-    assert done.exit_code == 1
-    assert runs.statuses(tmp_path) == {
-        "finetune": "ok",
-        "kd": "failed",
-        "reaugkd": "failed",
-        "reaugkd exact projected soft": "skipped",
-    }
-    assert "the floor is" in str(runs.records(tmp_path)["kd"].reason)
-    assert "its student failed" in str(
-        runs.records(tmp_path)["reaugkd exact projected soft"].reason
-    )
 
 
 class DeadPool:

@@ -111,8 +111,3 @@ def test_what_is_there_is_not_made_again(plain: CrossFit) -> None:
     cache = plain.teacher.artifacts.root
     assert np.array_equal(CrossFit(teacher(cache, watch), FOLDS).logits, plain.logits)
     assert not watch.seen
-
-
-def test_another_number_of_folds_is_another_fit(plain: CrossFit, tmp_path: Path) -> None:
-    assert CrossFit(plain.teacher, 2).identity != plain.identity
-    assert set(CrossFit(plain.teacher, 2).fold) == {0, 1}

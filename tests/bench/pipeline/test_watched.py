@@ -47,27 +47,3 @@ def test_what_it_needs_is_told_first_and_its_seconds_are_not_counted_twice(
     again = Told()
     assert WatchedStore(tmp_path, again).get("student", {"seed": 0}, student).reused
     assert again.found == [("student", True, 0.0)]
-
-
-def test_a_failure_inside_does_not_spoil_the_next_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
-    told = Told()
-    store = WatchedStore(tmp_path, told)
-
-    def broken(folder: Path) -> None:
-        nonlocal now
-        now += 5.0
-        raise ZeroDivisionError
-
-    def outer(folder: Path) -> None:
-        nonlocal now
-        with pytest.raises(ZeroDivisionError):
-            store.get("signals", {}, broken)
-        now += 1.0
-
-    store.get("student", {}, outer)
-    store.get("index", {}, lambda folder: None)
-    assert told.found == [("student", False, 1.0), ("index", False, 0.0)]
