@@ -19,7 +19,7 @@ from bench.progress import eta
 from bench.progress.course import Course
 from bench.progress.desk import Activity
 from bench.progress.lines import outcome
-from bench.progress.live import View
+from bench.progress.live import RunView
 from bench.records import provenance
 from bench.records.base import percent
 from bench.records.run import Record
@@ -57,7 +57,7 @@ class Session:
         self.settings, self.config, self.preset = settings, settings.whole, preset
         self.command, self.workers, self.store = command, workers, store
         self.cache = (cache or default_cache()).expanduser()
-        self.view = View(self.console)
+        self.view = RunView(self.console)
         self.desk = self.view.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
         try:

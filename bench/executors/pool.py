@@ -18,7 +18,7 @@ from bench.executors.quiet import quieten
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
 from bench.progress.desk import Desk
-from bench.progress.live import View
+from bench.progress.live import RunView
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
@@ -47,7 +47,7 @@ def run_in_pool(
     *,
     workers: int,
     threads: int,
-    view: View,
+    view: RunView,
 ) -> None:
     """Run groups of cells in ``workers`` fresh processes with ``threads`` torch threads each.
 

@@ -20,7 +20,7 @@ PER_SECOND = 4
 """How often the view is drawn anew: often enough to look alive, too seldom to slow training."""
 
 
-class View:
+class RunView:
     """Shows what all processes do (0 is this one) and, once a run has begun, its course.
 
     A terminal that cannot move its cursor gets the lines of a pipe. Outside of a run the view is
@@ -73,7 +73,7 @@ class View:
 
 def reporter(console: Console) -> Desk:
     """The reporter of work that is no run."""
-    return View(console).desk()
+    return RunView(console).desk()
 
 
 def parts(

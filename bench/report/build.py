@@ -1,7 +1,7 @@
 """Reports: a headline, what is said above the tables, and the sections with their frames.
 
-A section is computed whole (:meth:`Inputs.frame`), then shown: its views and pictures are made from
-the whole frame, and :mod:`bench.report.select` chooses among rows afterwards. A report of
+A section is computed whole (:meth:`ReportInputs.frame`), then shown: its views and pictures are
+made from the whole frame, and :mod:`bench.report.select` chooses among rows afterwards. A report of
 measurements may be joined to that of a run: its sections then stand beside those of the run.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from bench.report import headline
 from bench.report import lead as leads
 from bench.report.document import Part, Report
-from bench.report.inputs import Inputs, MeasuredInputs, RunInputs
+from bench.report.inputs import MeasuredInputs, ReportInputs, RunInputs
 from bench.report.names import Names
 from bench.report.section import Section
 from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS, latency, settings
@@ -27,7 +27,7 @@ SCHEMA = 1
 
 MINI = "(mini tasks are generated, not GLUE)"
 
-InputsT = TypeVar("InputsT", bound=Inputs)
+InputsT = TypeVar("InputsT", bound=ReportInputs)
 
 
 def of_run(inputs: RunInputs) -> Report:

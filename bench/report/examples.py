@@ -37,7 +37,7 @@ Column = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudentAnswers:
     """What one student answered, alone or with something.
 
     Attributes:
@@ -56,24 +56,26 @@ class Answer:
         return self.record.key, self.array
 
 
-BySeed = dict[int, Answer]
+BySeed = dict[int, StudentAnswers]
 
 
-def alone(record: Record, result: TrainingResult) -> Answer:
+def alone(record: Record, result: TrainingResult) -> StudentAnswers:
     """The student without retrieval."""
-    return Answer(record, LOGITS, result.scores)
+    return StudentAnswers(record, LOGITS, result.scores)
 
 
-def with_base(record: Record, result: RetrievalResult) -> Answer:
+def with_base(record: Record, result: RetrievalResult) -> StudentAnswers:
     """The student with a knowledge base under its chosen setting."""
-    return Answer(record, OUTPUTS, result.chosen.scores)
+    return StudentAnswers(record, OUTPUTS, result.chosen.scores)
 
 
-def with_control(record: Record, result: ControlResult) -> dict[str, Answer]:
+def with_control(record: Record, result: ControlResult) -> dict[str, StudentAnswers]:
     """The student with what could do as well: array -> answer."""
-    answers = {SECOND_HEAD: Answer(record, SECOND_HEAD, result.second_head.mixed.scores)}
+    answers = {SECOND_HEAD: StudentAnswers(record, SECOND_HEAD, result.second_head.mixed.scores)}
     if result.temperature:
-        answers[TEMPERATURE] = Answer(record, TEMPERATURE, result.temperature.answers.scores)
+        answers[TEMPERATURE] = StudentAnswers(
+            record, TEMPERATURE, result.temperature.answers.scores
+        )
     return answers
 
 
@@ -137,7 +139,7 @@ class Examples:
         """
         return tuple(self._problems[path] for path in sorted(self._problems))
 
-    def answers(self, answer: Answer, split: str) -> Answers | Problem:
+    def answers(self, answer: StudentAnswers, split: str) -> Answers | Problem:
         """The answers [N] to the examples of a test split, or why they cannot be used."""
         key, name = answer.record.key, f"{answer.array}.{split}"
         labels = self.labels(answer.record.task, split)
@@ -157,7 +159,7 @@ class Examples:
             return self.reject(answer, split, rows)
         return answers
 
-    def reject(self, answer: Answer, split: str, reason: str) -> Problem:
+    def reject(self, answer: StudentAnswers, split: str, reason: str) -> Problem:
         """Say that the answers to ``split`` cannot be used; they are not given any more."""
         return self._refuse(answer.record.key, f"{answer.array}.{split}", reason)
 

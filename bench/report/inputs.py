@@ -28,7 +28,7 @@ HISTORY = "history.jsonl"
 """Where ``bench gate --history`` may put its history for ``bench report`` to find."""
 
 
-class Inputs:
+class ReportInputs:
     """Frames of sections, each computed once: sections stand on each other's."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Inputs:
         return self._frames[section.name]
 
 
-class RunInputs(Inputs):
+class RunInputs(ReportInputs):
     """A run, finished or not, and the measurements ``beside`` it in the same report.
 
     Args:
@@ -94,7 +94,7 @@ class RunInputs(Inputs):
         return {record.task: record.title for record in self.results.records}
 
 
-class MeasuredInputs(Inputs):
+class MeasuredInputs(ReportInputs):
     """A folder of measurements, finished or not.
 
     Attributes:

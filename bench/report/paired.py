@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.records.store import Problem
-from bench.report.examples import Answer, BySeed, Examples
+from bench.report.examples import BySeed, Examples, StudentAnswers
 from bench.stats.bootstrap import observed, replicates
 from bench.stats.difference import Difference, difference, mcnemar
 
@@ -25,7 +25,7 @@ NOT_FINISHED = "no finished student"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PairedOutcome:
     """One column minus another.
 
     Attributes:
@@ -52,14 +52,14 @@ class Paired:
     """
 
     def __init__(
-        self, examples: Examples, answers: Iterable[Answer], split: str, metric: str
+        self, examples: Examples, answers: Iterable[StudentAnswers], split: str, metric: str
     ) -> None:
         self._reasons: dict[tuple[str, str], str] = {}
         self._row: dict[tuple[str, str], int] = {}
         self._right: NDArray[np.bool_] | None = None
         self.examples = 0
         rows, recorded = [], []
-        usable: list[Answer] = []
+        usable: list[StudentAnswers] = []
         labels = None
         for answer in {answer.name: answer for answer in answers}.values():
             score = answer.scores.get(split, {}).get(metric)
@@ -90,7 +90,7 @@ class Paired:
         if not usable[0].record.regression:
             self._right = predictions == labels
 
-    def compare(self, ones: BySeed, others: BySeed, of: Paired | None = None) -> Outcome:
+    def compare(self, ones: BySeed, others: BySeed, of: Paired | None = None) -> PairedOutcome:
         """``ones`` minus ``others``, paired on the seeds and the examples that both have.
 
         Args:
@@ -101,12 +101,12 @@ class Paired:
         against = of or self
         seeds, rows, whole = self._sum((1, self, ones), (-1, against, others))
         if whole is None:
-            return Outcome((), None, (), self._reason(ones, others, against))
+            return PairedOutcome((), None, (), self._reason(ones, others, against))
         right, theirs = self._right, against._right
         chances: tuple[float, ...] = ()
         if right is not None and theirs is not None:
             chances = tuple(mcnemar(right[a], theirs[b]) for a, b in zip(*rows, strict=True))
-        return Outcome(seeds, whole, chances, "")
+        return PairedOutcome(seeds, whole, chances, "")
 
     def contrast(self, *columns: tuple[int, BySeed]) -> Difference | None:
         """A sum of columns, each with its sign, paired on the seeds and examples that all have.

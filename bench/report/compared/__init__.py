@@ -10,7 +10,7 @@ from bench.records.results import Results
 from bench.records.run import Record
 from bench.records.store import Problem
 from bench.report.examples import BySeed
-from bench.report.inputs import Inputs, RunInputs, by_file
+from bench.report.inputs import ReportInputs, RunInputs, by_file
 from bench.report.scores import OFF
 from reaugkd.errors import UserError
 
@@ -53,7 +53,7 @@ def _base(retrieval: str, answers: BySeed) -> tuple[object, ...]:
     return base.backend, base.keys, base.values, base.share, base.control
 
 
-class CompareInputs(Inputs):
+class CompareInputs(ReportInputs):
     """Runs, finished or not, all of them against the first.
 
     Args:

@@ -20,9 +20,9 @@ from bench.records.run import Record
 from bench.records.store import Problem
 from bench.report.charts import differences
 from bench.report.compared import At, ComparedRun, CompareInputs
-from bench.report.examples import Answer, BySeed
+from bench.report.examples import BySeed, StudentAnswers
 from bench.report.frame import rows, typed
-from bench.report.paired import Outcome, Paired
+from bench.report.paired import Paired, PairedOutcome
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
 from bench.report.sections.comparisons import FIGURES, VERDICT, corrected, notes, of_outcome
 from bench.report.sections.plain import labels, one_table
@@ -66,7 +66,7 @@ def _of_task(inputs: CompareInputs, task: str) -> Iterator[dict[str, Any]]:
                 against = Paired(run.examples, _answers(theirs), split, metric)
             for at, (name, answers) in theirs.items():
                 index, before = ours[at]
-                outcome = Outcome((), None, (), reason)
+                outcome = PairedOutcome((), None, (), reason)
                 if against and scored:
                     outcome = against.compare(answers, before, scored)
                 same = outcome.difference is not None and all(
@@ -101,7 +101,7 @@ def _same(here: tuple[ComparedRun, Any], there: tuple[ComparedRun, Any], split: 
     return np.array_equal(one, other)
 
 
-def _answers(columns: Columns) -> list[Answer]:
+def _answers(columns: Columns) -> list[StudentAnswers]:
     return [answer for _, by_seed in columns.values() for answer in by_seed.values()]
 
 

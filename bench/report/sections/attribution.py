@@ -23,7 +23,7 @@ from bench.records.planned import Planned
 from bench.records.results import BASE_AXES, HELD_OUT, Results
 from bench.records.run import ControlResult, Record, RetrievalResult, Scores
 from bench.report.charts import differences
-from bench.report.examples import SECOND_HEAD, TEMPERATURE, Answer, with_base, with_control
+from bench.report.examples import SECOND_HEAD, TEMPERATURE, StudentAnswers, with_base, with_control
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
 from bench.report.paired import Paired
@@ -48,7 +48,7 @@ class Changed(NamedTuple):
     Scores by the task's selection metric and losses are of the first test split.
     """
 
-    answer: Answer
+    answer: StudentAnswers
     on: float
     off: float
     gain_held_out: float
@@ -96,7 +96,11 @@ def _controlled(record: Record, controls: ControlResult, array: str) -> Changed 
 
 
 def _changed(
-    answer: Answer, loss: Losses, off: Mapping[str, Scores], off_loss: Losses, beta: float | None
+    answer: StudentAnswers,
+    loss: Losses,
+    off: Mapping[str, Scores],
+    off_loss: Losses,
+    beta: float | None,
 ) -> Changed:
     split, metric = answer.record.tests[0], answer.record.select_on
     held_out = answer.scores[HELD_OUT][metric] - off[HELD_OUT][metric]
@@ -129,12 +133,12 @@ def reference_of(changed: Changes) -> BySeed:
     return next((own for (factor, _), own in changed.items() if factor == REFERENCE), {})
 
 
-def answers_of(seeds: BySeed) -> dict[int, Answer]:
+def answers_of(seeds: BySeed) -> dict[int, StudentAnswers]:
     """Seed -> answer."""
     return {seed: one.answer for seed, one in seeds.items()}
 
 
-def paired(inputs: RunInputs, students: Iterable[Mapping[int, Answer]]) -> Paired:
+def paired(inputs: RunInputs, students: Iterable[Mapping[int, StudentAnswers]]) -> Paired:
     """Answers of one task to its first test split, scored by its selection metric."""
     answers = [answer for by_seed in students for answer in by_seed.values()]
     record = answers[0].record

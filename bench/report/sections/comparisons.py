@@ -20,7 +20,7 @@ from bench.report.examples import BySeed
 from bench.report.examples import Column as At
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import RunInputs
-from bench.report.paired import NOT_FINISHED, Outcome, Paired
+from bench.report.paired import NOT_FINISHED, Paired, PairedOutcome
 from bench.report.scores import OFF
 from bench.report.section import METHOD, RETRIEVAL, TASK, Column, Section, View
 from bench.report.sections.plain import grouped
@@ -73,7 +73,7 @@ def _against(method: str, retrieval: str, baseline: str | None) -> Iterator[tupl
         yield "retrieval", method
 
 
-def of_outcome(outcome: Outcome, ours: BySeed, theirs: BySeed) -> dict[str, Any]:
+def of_outcome(outcome: PairedOutcome, ours: BySeed, theirs: BySeed) -> dict[str, Any]:
     """Seeds, difference and tests as fields of a row."""
     return {
         "seeds": outcome.seeds,

@@ -16,7 +16,7 @@ from bench.cell import Cell
 from bench.progress.course import Course
 from bench.progress.desk import EVERY, Activity, Desk, RunningStage
 from bench.progress.eta import TEACHER, Left, Work, teacher_of
-from bench.progress.live import View, parts
+from bench.progress.live import RunView, parts
 from bench.records.run import Record
 from tests.bench import runs
 from tests.bench.report import factory
@@ -202,15 +202,15 @@ def in_terminal() -> Console:
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_the_lines_of_a_pipe() -> None:
-    assert not View(in_terminal()).lines
-    assert View(Console(width=80)).lines
-    assert View(Console(force_terminal=True, _environ={"TERM": "dumb"})).lines
+    assert not RunView(in_terminal()).lines
+    assert RunView(Console(width=80)).lines
+    assert RunView(Console(force_terminal=True, _environ={"TERM": "dumb"})).lines
 
 
 def test_notes_stay_in_order_and_the_cursor_comes_back(
     course: Course, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = View(in_terminal())
+    view = RunView(in_terminal())
     desk = view.desk()
     desk.note("before")
     view.begin(course)
@@ -232,7 +232,7 @@ def test_notes_stay_in_order_and_the_cursor_comes_back(
 def test_outside_of_a_run_the_view_is_there_while_a_stage_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    desk = View(in_terminal()).desk()
+    desk = RunView(in_terminal()).desk()
     desk.note("a")
     assert capsys.readouterr().out == "a\n"
     desk.start("building", 10, "vectors")

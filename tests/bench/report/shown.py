@@ -13,7 +13,7 @@ from bench.records.run import Record
 from bench.report import build
 from bench.report.build import Report
 from bench.report.frame import Row, rows
-from bench.report.inputs import Inputs, RunInputs
+from bench.report.inputs import ReportInputs, RunInputs
 from bench.report.section import Section
 from bench.report.table import Table
 from tests.bench.report import factory
@@ -36,12 +36,12 @@ def report(results: Results) -> Report:
     return build.of_run(RunInputs(results))
 
 
-def lines(section: Section[Any], run: Inputs) -> list[Row]:
+def lines(section: Section[Any], run: ReportInputs) -> list[Row]:
     """The rows of a section."""
     return rows(run.frame(section))
 
 
-def titled(section: Section[Any], run: Inputs) -> dict[str, Table]:
+def titled(section: Section[Any], run: ReportInputs) -> dict[str, Table]:
     """Title -> table."""
     return of_frame(section, run.frame(section), run)
 
@@ -51,7 +51,7 @@ def of_frame(section: Section[Any], frame: DataFrame, run: Any = None) -> dict[s
     return {view.title: view.table(frame) for view in section.views(frame, run)}
 
 
-def tables(section: Section[Any], run: Inputs) -> list[Table]:
+def tables(section: Section[Any], run: ReportInputs) -> list[Table]:
     """The tables of a section."""
     return list(titled(section, run).values())
 
@@ -67,6 +67,6 @@ def cells(table: Table) -> list[dict[str, str]]:
     return [dict(zip(table.columns, line, strict=True)) for line in table.rows]
 
 
-def notes(section: Section[Any], run: Inputs) -> str:
+def notes(section: Section[Any], run: ReportInputs) -> str:
     """All that stands below the tables of a section."""
     return " ".join(note for table in tables(section, run) for note in table.notes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.report.build import Part, Report, parts
 from bench.report.frame import typed
-from bench.report.inputs import Inputs
+from bench.report.inputs import ReportInputs
 from bench.report.section import METHOD, TASK, Column, Picture, Section, View, across
 from bench.report.table import Table
 
@@ -26,28 +26,28 @@ def section(
     columns: tuple[Column, ...] = SHOWN,
     name: str = "scores",
     **more: Any,
-) -> Section[Inputs]:
+) -> Section[ReportInputs]:
     """A section of given rows with one table."""
     frame = typed(rows)
     more.setdefault("views", lambda *_: (View("Scores", columns, ("A note.",)),))
     return Section(name, "Scores", lambda _: frame, **more)
 
 
-def pivot() -> Section[Inputs]:
+def pivot() -> Section[ReportInputs]:
     """The same rows with a line per method and a column per title."""
     columns = (METHOD, *across(typed(LINES), "title", "score", "{:.2f}".format))
     return section(views=lambda *_: (View("Scores", columns, by=("method",)),))
 
 
-def pictured() -> Section[Inputs]:
+def pictured() -> Section[ReportInputs]:
     """A section with a picture of its rows."""
     picture = Picture("points", "Points", "Points.", typed(LINES), lambda frame: len(frame))
     return section(pictures=lambda *_: (picture,))
 
 
-def report(*sections: Section[Inputs], **more: Any) -> Report:
+def report(*sections: Section[ReportInputs], **more: Any) -> Report:
     """The report of some sections."""
-    made: tuple[Part, ...] = parts(sections or (section(),), Inputs())
+    made: tuple[Part, ...] = parts(sections or (section(),), ReportInputs())
     values: dict[str, Any] = {"headline": ("KD won | or not.",), "lead": ("One seed.",)}
     return Report(**({"title": "small", "parts": made} | values | more))
 
@@ -57,7 +57,7 @@ def tables(*given: Table) -> Report:
     return report(*(_section(table, number) for number, table in enumerate(given)))
 
 
-def _section(table: Table, number: int) -> Section[Inputs]:
+def _section(table: Table, number: int) -> Section[ReportInputs]:
     rows = [{str(n): cell for n, cell in enumerate(row)} for row in table.rows]
     columns = tuple(
         Column(title, str(n), label=n < table.labels) for n, title in enumerate(table.columns)

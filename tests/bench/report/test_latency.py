@@ -13,8 +13,8 @@ import pytest
 
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
-from bench.report import headline
 from bench.report.build import Report, of_measurements
+from bench.report.headline import of_latency
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import data, markdown
 from bench.report.sections import latency
@@ -117,7 +117,7 @@ SLOW = [of("wnli", 10, 0.02, backend="exact"), of("mrpc", 10, 0.05, backend="exa
 
 
 def headline(records: list[LatencyRecord]) -> list[str]:
-    return list(headline.of_latency(of_records(records)))
+    return list(of_latency(of_records(records)))
 
 
 def serves(records: list[LatencyRecord]) -> list[str]:
