@@ -18,7 +18,7 @@ from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import normal
 from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task
-from reaugkd.tasks.glue_folder import folder_of
+from reaugkd.tasks.glue import folder_of
 
 Tree = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)

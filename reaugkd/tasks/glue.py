@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from reaugkd.errors import DataError
 from reaugkd.tasks.task import Task
 
 HUB = "nyu-mll/glue"
@@ -76,3 +78,15 @@ COLUMNS: dict[str, Columns] = {
     "qqp": Columns(_QUESTIONS, "is_duplicate", _QUESTIONS),
     "mnli": Columns(_TWO, "gold_label", ("premise", "hypothesis")),
 }
+
+
+def folder_of(task: Task, data_dir: str | Path) -> Path:
+    """Where the files of ``task`` lie; DataError if there is no such folder."""
+    folder = Path(data_dir) / task.title
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is not a folder: {task.title} is read from"
+            f" {', '.join(f'{task.title}/{name}.tsv' for name in ('train', *task.tests))}"
+            " as in the official GLUE download"
+        )
+    return folder

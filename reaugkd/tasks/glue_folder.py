@@ -15,20 +15,8 @@ import pyarrow as pa
 
 from reaugkd.errors import DataError
 from reaugkd.tasks.corpus import Corpus, parse_label, table
-from reaugkd.tasks.glue import COLUMNS
+from reaugkd.tasks.glue import COLUMNS, folder_of
 from reaugkd.tasks.task import Task
-
-
-def folder_of(task: Task, data_dir: str | Path) -> Path:
-    """Where the files of ``task`` lie; DataError if there is no such folder."""
-    folder = Path(data_dir) / task.title
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is not a folder: {task.title} is read from"
-            f" {', '.join(f'{task.title}/{name}.tsv' for name in ('train', *task.tests))}"
-            " as in the official GLUE download"
-        )
-    return folder
 
 
 def from_folder(task: Task, data_dir: str | Path) -> Corpus:
