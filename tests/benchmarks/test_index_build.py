@@ -142,7 +142,7 @@ def test_building_costs_what_hnswlib_costs(vectors: Path, tmp_path: Path, benchm
 
 @pytest.mark.timeout(0)
 @pytest.mark.benchmark(group="build memory")
-@pytest.mark.parametrize("spec", map(here, SPECS))
+@pytest.mark.parametrize("spec", [*map(here, SPECS)])
 def test_building_takes_the_vectors_at_most_once_beside_the_index(
     vectors: Path, tmp_path: Path, spec: str, benchmark: Any
 ) -> None:

@@ -54,7 +54,7 @@ def base(request: pytest.FixtureRequest) -> KnowledgeBase:
     return KnowledgeBase.build(embeddings(size, seed=0), values, np.arange(size))
 
 
-@pytest.fixture(scope="module", params=map(here, BACKENDS))
+@pytest.fixture(scope="module", params=[*map(here, BACKENDS)])
 def index(request: pytest.FixtureRequest, base: KnowledgeBase) -> AnnIndex:
     index = ann.make(request.param)
     index.build(base.keys)

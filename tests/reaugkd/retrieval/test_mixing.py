@@ -87,7 +87,7 @@ def test_scores_of_a_regression_are_averaged() -> None:
     np.testing.assert_array_equal(mixed, [[2.0], [1.0]])  # zero is a score, nothing is not
 
 
-@pytest.mark.parametrize("spec", map(here, [*ann.BACKENDS, *VARIANTS]))
+@pytest.mark.parametrize("spec", [*map(here, [*ann.BACKENDS, *VARIANTS])])
 def test_a_query_in_the_knowledge_base_returns_its_own_label_at_k_1(spec: str) -> None:
     values = probabilities((300, 3))
     index = ann.make(spec)
