@@ -87,7 +87,7 @@ def step(width: int, depth: int, tokens: int, *, share: bool, fit: bool) -> floa
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(len(CORES) < 2, reason="one core has no threads to share")
-@pytest.mark.parametrize(("width", "depth", "tokens"), [(64, 2, 16), (128, 4, 16), (384, 3, 40)])
+@pytest.mark.parametrize(("width", "depth", "tokens"), [(64, 2, 12), (128, 4, 12), (384, 3, 40)])
 def test_a_busy_machine_costs_its_share(width: int, depth: int, tokens: int) -> None:
     """As training runs, at most 3 times as long beside a busy process; by default it may be 10."""
     ways = {"all threads, spinning": (False, False), "threads.share": (True, False),
