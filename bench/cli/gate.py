@@ -171,6 +171,6 @@ def _call() -> dict[str, Any]:
         "version": __version__,
         "commit": commit,
         "dirty": dirty,
-        "cpu": provenance.processor()[0],
+        "cpu": provenance.cpu()[0],
         "cores": cpu_count() or 1,
     }

@@ -112,10 +112,11 @@ def options(values: Mapping[str, Any]) -> Options:
     from itertools import product
 
     from bench.measure import environment
-    from bench.measure.options import Options, cores, share
+    from bench.measure.options import Options, share
+    from reaugkd import processor
 
     typed = {name: values.get(name) for name in Options.model_fields}
-    chosen: dict[str, Any] = {"threads": (cores(),), "build_threads": cores()}
+    chosen: dict[str, Any] = {"threads": (processor.cores(),), "build_threads": processor.cores()}
     chosen |= {name: value for name, value in typed.items() if value not in (None, (), [])}
     if not chosen.keys() & {"bases", "run", "classifier"}:
         chosen["bases"] = ("wnli", "mrpc", "cola")

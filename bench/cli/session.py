@@ -25,8 +25,8 @@ from bench.records.base import percent
 from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
+from reaugkd import processor
 from reaugkd.artifacts.cache import default_cache
-from reaugkd.models import threads
 
 
 class Session:
@@ -159,7 +159,7 @@ class Session:
                 self.command,
                 self._done,
                 workers=self.workers,
-                threads=self.config.threads or max(1, threads.cores() // self.workers),
+                threads=self.config.threads or max(1, processor.cores() // self.workers),
                 view=self.view,
             )
 

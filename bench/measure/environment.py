@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.records.latency_cell import PRECISIONS
+from bench.records.measurement import PRECISIONS
 from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from reaugkd.retrieval.query import QueryPath
 
 if TYPE_CHECKING:
     from bench.measure.job import MemoryJob
-    from bench.records.latency_cell import LatencyCell
+    from bench.records.measurement import LatencyCell
     from reaugkd.retrieval.ann.index import AnnIndex
 
 BATCH = 32

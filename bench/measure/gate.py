@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bench.measure.statistics import verdict
-from bench.records.latency_cell import LatencyCell
-from bench.records.measurement import IndexFacts, Interval, LatencyRecord, LatencyResult
+from bench.records.measurement import (
+    IndexFacts,
+    Interval,
+    LatencyCell,
+    LatencyRecord,
+    LatencyResult,
+)
 from bench.records.measurements import Measurements, PlanFile
 from bench.records.run import Provenance
 from bench.records.store import Problem

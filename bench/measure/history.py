@@ -17,8 +17,7 @@ from pydantic import Field, ValidationError
 
 from bench.measure.gate import Outcome, Ruling
 from bench.records.frozen import Frozen, first_of
-from bench.records.latency_cell import LatencyCell
-from bench.records.measurement import Interval
+from bench.records.measurement import Interval, LatencyCell
 from bench.records.store import Problem
 from reaugkd.errors import UserError
 

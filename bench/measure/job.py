@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.records.frozen import Frozen, first_of
-from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import LatencyCell
 from reaugkd.errors import UserError
 
 

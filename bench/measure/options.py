@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bench.measure import bases, environment
+from bench.measure import bases
 from bench.measure.indexes import Target
 from bench.measure.job import RandomStudent
-from bench.records.latency_cell import Precision
+from bench.records.measurement import Precision
+from reaugkd import processor
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.retrieval import ann
 
@@ -97,8 +98,10 @@ class Options(BaseModel):
             "--threads": self.threads,
             "--build-threads": (self.build_threads,),
         }.items():
-            if max(counts) > cores():
-                raise UserError(f"{flag} {max(counts)}: this process may use {cores()} cores")
+            if max(counts) > processor.cores():
+                raise UserError(
+                    f"{flag} {max(counts)}: this process may use {processor.cores()} cores"
+                )
         Target.parse(self.target)
         random_weights = RandomStudent.parse(self.student) is not None
         for spec in self.ann:
@@ -187,11 +190,6 @@ def share(text: str, name: str = "--max-overhead") -> float:
     if value >= 1 and not percent:
         raise UserError(f"{name} {text}: write {number.strip()}% or {value / 100:g}")
     return round(value / 100, 12) if percent else value
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(environment.cores())
 
 
 def require_k(ks: Iterable[int], name: str, size: int) -> None:

@@ -13,7 +13,7 @@ from bench.measure.indexes import index_identity
 from bench.measure.options import Options
 from bench.measure.subjects import InputFile, Subject, generated
 from bench.records import definitions, provenance
-from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import LatencyCell
 from bench.records.measurements import Kind
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
@@ -193,7 +193,7 @@ def _identity(
     if inputs is None:
         return identity
     versions = provenance.packages()
-    processor, flags = provenance.processor()
+    processor, flags = provenance.cpu()
     decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
     return identity | {
         "student": dict(subject.student_identity),

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from bench.measure.job import FolderStudent, RandomStudent
-from bench.records.latency_cell import Precision
+from bench.records.measurement import Precision
 from reaugkd.errors import MissingLibraryError, ModelError
 from reaugkd.models.encoder import Encoder, random_backbone
 

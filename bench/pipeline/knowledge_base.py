@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bench.records.base import NONE as NONE
-from bench.records.base import Base
-from bench.records.base import percent as percent
+from bench.records.base import Base, percent
 
 if TYPE_CHECKING:
     from bench.config import RetrievalConfig

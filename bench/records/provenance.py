@@ -14,6 +14,7 @@ from pathlib import Path
 
 import reaugkd
 from bench.records.run import Provenance
+from reaugkd import processor
 
 PACKAGES = (
     *("accelerate", "annoy", "datasets", "faiss-cpu", "hnswlib", "numkong", "numpy"),
@@ -34,7 +35,7 @@ def collect(command: str, load: tuple[float, float, float], device: str) -> Prov
     import torch
 
     commit, dirty = source_state()
-    cpu, flags = processor()
+    cpu_name, flags = cpu()
     return Provenance(
         command=command,
         version=reaugkd.__version__,
@@ -43,7 +44,7 @@ def collect(command: str, load: tuple[float, float, float], device: str) -> Prov
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         python=platform.python_version(),
         packages=packages(),
-        cpu=cpu,
+        cpu=cpu_name,
         cpu_flags=flags,
         cores=os.cpu_count() or 1,
         affinity=sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [],
@@ -82,15 +83,9 @@ def source_state() -> tuple[str | None, bool | None]:
 
 
 @cache
-def processor() -> tuple[str, list[str]]:
+def cpu() -> tuple[str, list[str]]:
     """Model name of the CPU and its vector extensions."""
-    info = Path("/proc/cpuinfo")
-    if not info.is_file():
-        return platform.processor() or platform.machine(), []
-    fields: dict[str, str] = {}
-    for line in info.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        fields[name.strip()] = value.strip()
-    flags = fields.get("flags", fields.get("Features", "")).split()
+    facts = processor.facts()
+    flags = facts.get("flags", facts.get("Features", "")).split()
     kept = sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
-    return fields.get("model name", platform.machine()), kept
+    return processor.model(), kept

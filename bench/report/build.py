@@ -20,8 +20,6 @@ from bench.report.names import Names
 from bench.report.section import Section
 from bench.report.sections import OF_A_RUN, OF_MEASUREMENTS, latency, settings
 
-__all__ = ["Part", "Report", "join", "of_measurements", "of_run", "parts"]
-
 SCHEMA = 1
 """Of the JSON file."""
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pandas import DataFrame
 
-from bench.report.build import SCHEMA, Report, parts
+from bench.report.build import SCHEMA, parts
 from bench.report.compared import CompareInputs, beside, differences
+from bench.report.document import Report
 from bench.report.frame import Row, rows
 from bench.report.lead import NOT_GLUE
 from bench.report.scores import OFF

@@ -1,8 +1,8 @@
 """Threads of torch, as many as the work keeps busy.
 
 Between two parallel regions the threads of OpenMP spin. A tiny encoder has regions of microseconds:
-a second thread gains it nothing, and where another process wants the core both wait for a time
-slice at every operation, ten times as long as one thread would take.
+a second thread gains it little or nothing, and where another process wants the core both wait for a
+time slice at every operation.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 
 SMALL = 64_000_000
-"""Multiplications of the largest matrix product of a batch below which one thread does it: about a
-millisecond (``pytest -s -m "" tests/benchmarks/test_threads.py``)."""
+"""Multiplications of the largest matrix product of a batch below which one thread does it: above
+the embedded suite's teacher (25 million), below a MiniLM (755 million). What that costs on an idle
+machine and saves on a busy one: docs/decisions/0017-threads-of-training.md."""
 
 SPINS = "1000"
 """How often a thread of a training process looks for work before it sleeps: some microseconds,
@@ -21,13 +22,6 @@ where libgomp's default is milliseconds on a core that somebody else may want.""
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which a user says how threads wait; one that is set stands."""
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def share(environment: MutableMapping[str, str] | None = None) -> None:

@@ -17,7 +17,8 @@ from bench.records.measurements import Kind, Measurements, PlanFile
 from bench.records.results import load
 from bench.records.run import SCHEMA
 from bench.records.store import Store
-from bench.report.build import Report, of_measurements, of_run
+from bench.report.build import of_measurements, of_run
+from bench.report.document import Report
 from bench.report.inputs import HISTORY, MeasuredInputs, RunInputs
 from bench.report.render import markdown
 from bench.report.table import Table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.render.html import render
 
 if TYPE_CHECKING:

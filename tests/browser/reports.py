@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.section import Column, Section
 from tests.bench.report import small
 from tests.bench.report.test_page import drawing

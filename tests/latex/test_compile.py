@@ -10,7 +10,7 @@ import pytest
 
 from bench.records.measurements import Measurements
 from bench.report import build, files
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import latex, tex
 from bench.report.table import Table

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.measure import history
 from bench.measure.history import HistoryEntry
-from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import LatencyCell
 from bench.report.charts.forms import Axis, Form, Mark, picture, with_levels
 from bench.report.charts.spread import percent
 from bench.report.section import Picture

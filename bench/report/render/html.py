@@ -13,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from bench.report.build import Part, Report
 from bench.report.charts.export import panels
 from bench.report.charts.forms import levels
 from bench.report.charts.theme import COLOURS, SHAPES, VARIABLES, styles
 from bench.report.commands import Commands
+from bench.report.document import Part, Report
 from bench.report.section import Picture, Section
 from bench.report.table import EMPTY, Table
 

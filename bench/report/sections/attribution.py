@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
-from bench.pipeline.knowledge_base import NONE, percent
+from bench.records.base import NONE, percent
 from bench.records.planned import Planned
 from bench.records.results import BASE_AXES, HELD_OUT, Results
 from bench.records.run import ControlResult, Record, RetrievalResult, Scores

@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from bench.measure.gate import percent
 from bench.measure.history import HistoryEntry
-from bench.records.latency_cell import LatencyCell
+from bench.records.measurement import LatencyCell
 from bench.report.charts import gate as chart
 from bench.report.frame import Row, typed
 from bench.report.gate import interval

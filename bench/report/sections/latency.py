@@ -11,8 +11,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from bench.records.latency_cell import LatencyCell
-from bench.records.measurement import LatencyRecord
+from bench.records.measurement import LatencyCell, LatencyRecord
 from bench.report.charts import measured
 from bench.report.command_line import bases, has
 from bench.report.frame import Row, rows, typed

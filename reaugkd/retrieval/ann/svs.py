@@ -17,8 +17,8 @@ import numpy as np
 import svs
 from numpy.typing import NDArray
 
+from reaugkd import processor
 from reaugkd.errors import UserError
-from reaugkd.retrieval.ann import processor
 from reaugkd.retrieval.ann.graph import Graph
 from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.normalise import Vectors

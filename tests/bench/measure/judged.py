@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.records.latency_cell import LatencyCell
 from bench.records.measurement import (
     IndexFacts,
     Interval,
+    LatencyCell,
     LatencyRecord,
     LatencyResult,
     MemoryRecord,

@@ -24,7 +24,7 @@ from bench.records.run import (
 )
 from bench.records.store import Store
 from bench.report import build
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.inputs import RunInputs
 from reaugkd.tasks import get_task, metrics
 

@@ -11,7 +11,7 @@ from pandas import DataFrame
 from bench.records.results import Results, load
 from bench.records.run import Record
 from bench.report import build
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.frame import Row, rows
 from bench.report.inputs import ReportInputs, RunInputs
 from bench.report.section import Section

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bench.report.build import Part, Report, parts
+from bench.report.build import parts
+from bench.report.document import Part, Report
 from bench.report.frame import typed
 from bench.report.inputs import ReportInputs
 from bench.report.section import METHOD, TASK, Column, Picture, Section, View, across

@@ -21,9 +21,9 @@ from bench.records.measurement import LatencyRecord, MemoryRecord
 from bench.records.measurements import Measurements
 from bench.records.results import load
 from bench.report import build
-from bench.report.build import Report
 from bench.report.command_line import restricted
 from bench.report.commands import Commands
+from bench.report.document import Report
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import METHOD, TASK, Column
 from bench.settings import Resolved

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bench.records.results import Results, load
-from bench.report.build import Report
 from bench.report.compare import NOTHING, build
 from bench.report.compared import CompareError, CompareInputs
 from bench.report.compared.differences import OTHER_ROWS, SECTION, UNMATCHED
+from bench.report.document import Report
 from bench.report.frame import Row
 from bench.report.inputs import RunInputs
 from bench.report.sections import comparisons

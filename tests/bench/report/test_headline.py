@@ -9,7 +9,7 @@ import pytest
 
 from bench.records.results import load
 from bench.report import build
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.inputs import RunInputs
 from bench.report.lead import NOT_GLUE
 from bench.report.render import markdown

@@ -13,7 +13,8 @@ import pytest
 
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements, PlanFile
-from bench.report.build import Report, of_measurements
+from bench.report.build import of_measurements
+from bench.report.document import Report
 from bench.report.headline import of_latency
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import data, markdown

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.report.build import Report
 from bench.report.charts.forms import Axis, Form, picture
+from bench.report.document import Report
 from bench.report.render.html import PATIENCE, REFRESH, SHOWN, render, values
 from bench.report.section import METHOD, TASK, Column, Picture
 from tests.bench.report import factory, small

@@ -18,7 +18,8 @@ from bench.records.results import load
 from bench.records.run import Record
 from bench.records.store import StoreError
 from bench.report import build
-from bench.report.build import Report, join
+from bench.report.build import join
+from bench.report.document import Report
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.render import data, markdown
 from bench.report.table import Table

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import select
-from bench.report.build import Report
+from bench.report.document import Report
 from bench.report.frame import rows as rows_of
 from bench.report.section import Column
 from bench.report.select import Selection, apply, parse

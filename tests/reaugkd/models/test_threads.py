@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from hypothesis import given
@@ -47,13 +45,3 @@ def test_a_user_who_says_how_threads_wait_is_heard(name: str) -> None:
     environment = {name: "7"}
     threads.share(environment)
     assert environment == {name: "7"}
-
-
-def test_cores_are_those_that_the_process_may_use() -> None:
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        assert threads.cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
-    assert threads.cores() == len(allowed)

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from reaugkd import processor
 from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval import ann
-from reaugkd.retrieval.ann import processor
 from reaugkd.retrieval.ann.index import MISSING, PAYLOAD, AnnIndex
 from reaugkd.retrieval.normalise import unit_rows
 

@@ -355,7 +355,7 @@ def test_another_kind_of_machine_is_told_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_library_that_would_end_the_process_is_not_asked(
     spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reaugkd.retrieval.ann.processor.vendor", lambda: "AuthenticAMD")
+    monkeypatch.setattr("reaugkd.processor.vendor", lambda: "AuthenticAMD")
     with pytest.raises(UserError, match="on Intel processors only, this one is AuthenticAMD"):
         ann.make(spec)
     assert ann.make("svs:f32").name == "svs"

@@ -7,7 +7,6 @@ crashes here is one candidate less, and nothing that is only tried stays loaded 
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from reaugkd import processor
 from reaugkd.artifacts.cache import default_cache
 from reaugkd.artifacts.store import ArtifactStore, write_json
 from reaugkd.errors import UserError
@@ -28,6 +28,9 @@ from reaugkd.retrieval.ann.auto.search_times import Candidate, Finite
 
 PROTOCOL = 3
 """Part of the key: raised when times would be measured in another way."""
+
+SPINS = "10000"
+"""How often an idle thread looks for work, as in the processes of ``bench latency``."""
 
 CANDIDATES = {
     "exact": ("numpy", "torch"),
@@ -74,7 +77,7 @@ def this_machine(dim: int, threads: int) -> Machine:
     """The key of a calibration here and now; no library is imported."""
     return Machine(
         cpu=_processor(),
-        cores=search_times.cores(),
+        cores=processor.cores(),
         dim=dim,
         threads=threads,
         libraries={
@@ -138,6 +141,7 @@ def _in_a_process(spec: str, machine: Machine) -> Candidate:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     paths = [str(Path(__file__).parents[4]), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = dict.fromkeys(names, str(machine.threads)) | {"PYTHONPATH": os.pathsep.join(paths)}
+    variables["GOMP_SPINCOUNT"] = SPINS  # whoever calibrates, `bench run` among them
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         sizes = EXACT_SIZES if spec == "exact" else GRAPH_SIZES
@@ -168,10 +172,5 @@ def _version(distributions: tuple[str, ...]) -> str:
 
 def _processor() -> str:
     """Model of the CPU: its name, and its numbers where the name is a hypervisor's."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    pairs = (line.partition(":") for line in reversed(lines))  # the first CPU's count
-    fields = {name.strip(): value.strip() for name, _, value in pairs}
-    numbers = [fields.get(name, "") for name in ("cpu family", "model", "stepping")]
-    name = fields.get("model name") or platform.processor() or platform.machine()
-    return " ".join(filter(None, [name, "/".join(filter(None, numbers))]))
+    numbers = [processor.facts().get(name, "") for name in ("cpu family", "model", "stepping")]
+    return " ".join(filter(None, [processor.model(), "/".join(filter(None, numbers))]))

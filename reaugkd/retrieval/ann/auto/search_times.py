@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from reaugkd import processor
 from reaugkd.artifacts.store import write_json
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import AnnIndex, Ids
@@ -88,7 +88,7 @@ def points(spec: str, dim: int, threads: int, sizes: tuple[int, ...]) -> list[Se
     queries = unit_rows(clusters.draw(QUERIES, seed=0)[0])
     times = []
     for size in sizes:
-        index = ann.make(spec, threads=threads, build_threads=cores())
+        index = ann.make(spec, threads=threads, build_threads=processor.cores())
         index.build(vectors[:size])
         recall = 1.0
         if spec != "exact":
@@ -115,11 +115,6 @@ def _call(index: AnnIndex, queries: Vectors, batch: int) -> float:
         (index.nearest if batch == 1 else index.search)(asked, K)  # as the query path calls them
         times.append(time.perf_counter_ns() - began)
     return float(np.median(times[_WARM_UP:])) / 1e3
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def main(arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reaugkd import processor
 from reaugkd.errors import UserError
 from reaugkd.registry import Entry
 from reaugkd.reporter import Silent
@@ -63,7 +64,7 @@ def test_whatever_changes_the_times_has_its_own_calibration(
     obtain(12, cache=tmp_path)
     changes: dict[str, tuple[object, str, object]] = {
         "cpu": (calibrate, "_processor", lambda: "another CPU"),
-        "cores": (search_times, "cores", lambda: 77),
+        "cores": (processor, "cores", lambda: 77),
         "version": (calibrate, "_version", lambda names: "99"),
         "library": (calibrate, "CANDIDATES", {"exact": ("numpy",)}),
     }
@@ -160,3 +161,17 @@ def test_candidates_are_registered_and_not_imported() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_who_calibrates_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bench run` lets its threads sleep soon; a calibration is the same from anywhere."""
+    seen = []
+
+    def start(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        seen.append(env["GOMP_SPINCOUNT"])
+        return subprocess.CompletedProcess([], 1, "", "stopped")
+
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.setattr(subprocess, "run", start)
+    calibrate._in_a_process("hnswlib", calibrate.this_machine(64, 1))
+    assert seen == [calibrate.SPINS]
