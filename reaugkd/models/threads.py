@@ -1,7 +1,7 @@
 """Threads of torch, as many as the work keeps busy.
 
 Between two parallel regions the threads of OpenMP spin. A tiny encoder has regions of microseconds:
-a second thread gains it little or nothing, and where another process wants the core both wait for a
+a second thread gains it nothing, and where another process wants the core both wait for a
 time slice at every operation.
 """
 
@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 
-SMALL = 64_000_000
-"""Multiplications of the largest matrix product of a batch below which one thread does it: above
-the embedded suite's teacher (25 million), below a MiniLM (755 million). What that costs on an idle
-machine and saves on a busy one: docs/decisions/0017-threads-of-training.md."""
+SMALL = 16_000_000
+"""Multiplications of the largest matrix product of a batch below which one thread does it: between
+an encoder that is slower with two, 64 wide, and one that is faster, 128 wide
+(docs/decisions/0017-threads-of-training.md)."""
 
 SPINS = "1000"
 """How often a thread of a training process looks for work before it sleeps: some microseconds,
@@ -42,7 +42,7 @@ def share(environment: MutableMapping[str, str] | None = None) -> None:
 def is_small(width: int, tokens: float) -> bool:
     """Whether one thread is enough for an encoder ``width`` wide and batches of ``tokens``.
 
-    >>> is_small(128, 32 * 12), is_small(384, 32 * 40)
+    >>> is_small(64, 32 * 12), is_small(128, 32 * 12)
     (True, False)
     """
     return 4 * width * width * tokens < SMALL

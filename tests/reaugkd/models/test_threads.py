@@ -16,7 +16,7 @@ def two_threads() -> None:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(
     ("widths", "tokens", "expected"),
-    [([64, 128], 400, 1), ([64, 768], 400, 2), ([128], 10_000, 2), ([384], 1280, 2)],
+    [([64, 32], 400, 1), ([64, 768], 400, 2), ([64], 10_000, 2), ([128], 384, 2)],
 )
 def test_one_thread_while_every_encoder_is_small(
     widths: list[int], tokens: float, expected: int
