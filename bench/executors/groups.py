@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
@@ -38,6 +39,18 @@ def left(planned: Iterable[Cell], store: Store, overwrite: Overwrite) -> list[Ce
 def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that share a student, together: what one worker does in one go."""
     return [list(group) for _, group in groupby(cells, key=lambda cell: cell.student)]
+
+
+def by_turns(groups: Iterable[list[Cell]]) -> list[list[Cell]]:
+    """The groups with the tasks taking turns: workers fine-tune different teachers, while those of
+    one task would wait for the one that they share.
+    """
+    turns = Counter[str]()
+    placed = []
+    for group in groups:
+        placed.append((turns[group[0].task], group))
+        turns[group[0].task] += 1
+    return [group for _, group in sorted(placed, key=lambda turn: turn[0])]
 
 
 def run_group(

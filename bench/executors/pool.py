@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
-from bench.executors.groups import Done, groups, run_group
+from bench.executors.groups import Done, by_turns, groups, run_group
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
@@ -72,7 +72,7 @@ def run_in_pool(
 
     start = (cache, command, threads, messages, view.lines)
     with ProcessPoolExecutor(workers, context, _start, start) as pool:
-        working = {pool.submit(_work, group, store.folder) for group in groups(cells)}
+        working = {pool.submit(_work, group, store.folder) for group in by_turns(groups(cells))}
         try:
             while working:
                 finished, working = wait(working, TICK, FIRST_COMPLETED)

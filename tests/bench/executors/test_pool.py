@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from bench.cli.cell import cell as cell_command
-from bench.executors.groups import groups
+from bench.executors.groups import by_turns, groups
 from bench.records.run import comparable
 from bench.records.store import Store
 from reaugkd.method import ReAugKD
@@ -45,6 +45,17 @@ def test_cells_on_one_student_go_together(tmp_path: Path) -> None:
     assert [len(group) for group in made] == [1, 1, 1, 1, 3, 3]
     for group in made:
         assert len({p.needs or p.key for p in group}) == 1
+
+
+def test_workers_begin_with_different_teachers_and_keep_the_order_within_a_task(
+    tmp_path: Path,
+) -> None:
+    tone, alike = (
+        [[cell.model_copy(update={"task": task}) for cell in group] for group in made]
+        for made in [groups(runs.plan(tmp_path, seeds=[0]))]
+        for task in ("tone", "alike")
+    )
+    assert by_turns([*tone, *alike[:1]]) == [tone[0], alike[0], *tone[1:]]
 
 
 FRESH = ("--set", "student.recipe.batch_size=16")  # students of its own
