@@ -42,8 +42,9 @@ def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def by_turns(groups: Iterable[list[Cell]]) -> list[list[Cell]]:
-    """The groups with the tasks taking turns: workers fine-tune different teachers, while those of
-    one task would wait for the one that they share.
+    """The groups with the tasks taking turns.
+
+    So workers fine-tune different teachers; those of one task would wait for the one they share.
     """
     turns = Counter[str]()
     placed = []
