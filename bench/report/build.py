@@ -122,7 +122,8 @@ def join(report: Report, others: Sequence[tuple[str, Report]]) -> Report:
             if times[part.section.name] > 1 or part.section.about:
                 part = part.titled(f", {name}")
                 renamed = [
-                    replace(one, name=names.of(f"{one.name}-{name}")) for one in part.pictures
+                    replace(picture, name=names.of(f"{picture.name}-{name}"))
+                    for picture in part.pictures
                 ]
                 part = replace(part, pictures=tuple(renamed))
             joined.append(part)

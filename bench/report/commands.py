@@ -18,9 +18,10 @@ class Commands:
         run = report.about.get("run") or {}
         runs = run.get("merged") or [run]
         self._runs = [
-            (one["command"], one.get("config") or {})
-            for one in runs
-            if isinstance(one.get("command"), str) and words(one["command"])[:2] == ["bench", "run"]
+            (described["command"], described.get("config") or {})
+            for described in runs
+            if isinstance(described.get("command"), str)
+            and words(described["command"])[:2] == ["bench", "run"]
         ]
         self._methods = set(report.methods)
         self._backends = report.backends
@@ -52,12 +53,15 @@ class Commands:
         spec: list[str] = []
         for command_line, config in self._runs:
             # A run that does not say what was asked for has everything.
-            if all({*map(str, config.get(n) or own)}.issuperset(own) for n, own in only.items()):
+            if all(
+                {*map(str, config.get(n) or wanted)}.issuperset(wanted)
+                for n, wanted in only.items()
+            ):
                 retrieval = config.get("retrieval") or {}
                 # One axis at a time: the first backend is the reference of all others.
                 alone = retrieval.get("design") != "one-at-a-time"
                 spec = [backend] if alone and backend in (retrieval.get("ann") or ()) else []
-                flags = {f"--{name}": own for name, own in {**only, "ann": spec}.items()}
+                flags = {f"--{name}": wanted for name, wanted in {**only, "ann": spec}.items()}
                 commands.setdefault(restricted(command_line, flags))
-        what = " · ".join(", ".join(own) for own in (*only.values(), spec) if own)
+        what = " · ".join(", ".join(wanted) for wanted in (*only.values(), spec) if wanted)
         return (" && ".join(commands), what) if commands else None

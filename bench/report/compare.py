@@ -63,19 +63,21 @@ def headline(frame: DataFrame) -> Iterator[str]:
     if not lines:
         yield NOTHING
     for run in dict.fromkeys(line.run for line in lines):
-        own = [line for line in lines if line.run == run]
-        counts = Counter(line.outcome for line in own)
-        told = ", ".join(f"{counts[what]} {said}" for what, said in SAID.items() if counts[what])
-        count = f"{len(own)} comparison{'s' * (len(own) > 1)}"
-        yield f"{run} against {own[0].first}: {count}: {told}.{_largest(own)}"
+        of_run = [line for line in lines if line.run == run]
+        counts = Counter(line.outcome for line in of_run)
+        outcomes = ", ".join(
+            f"{counts[what]} {said}" for what, said in SAID.items() if counts[what]
+        )
+        count = f"{len(of_run)} comparison{'s' * (len(of_run) > 1)}"
+        yield f"{run} against {of_run[0].first}: {count}: {outcomes}.{_largest(of_run)}"
 
 
-def _largest(own: Sequence[Row]) -> str:
+def _largest(lines: Sequence[Row]) -> str:
     """The largest difference that holds, in a sentence; empty without one."""
-    holding = [line for line in own if line.outcome in (Verdict.BETTER, Verdict.WORSE)]
+    holding = [line for line in lines if line.outcome in (Verdict.BETTER, Verdict.WORSE)]
     if not holding:
         return ""
-    line = max(holding, key=lambda one: abs(one.difference.estimate))
+    line = max(holding, key=lambda row: abs(row.difference.estimate))
     index = "" if line.retrieval == OFF else f" with {line.retrieval}"
     what = f"{signed(line.difference.estimate)} points {interval(line.difference)}"
     return f" The largest that holds: {line.title} {line.method}{index}, {what}."
@@ -85,7 +87,7 @@ def _lead(inputs: CompareInputs, others: str) -> Iterator[str]:
     if inputs.mini:
         yield NOT_GLUE
     yield f"Compared with {inputs.first.name}: {others}."
-    machines, left = (inputs.frame(one) for one in (beside.MACHINES, differences.UNMATCHED))
+    machines, left = (inputs.frame(section) for section in (beside.MACHINES, differences.UNMATCHED))
     if len(machines):
         what = ", ".join(machines["what"])
         yield f"Warning: the runs were not made alike ({what} differ; see Runs)."

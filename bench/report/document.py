@@ -44,8 +44,8 @@ class Part:
         """The part with ``suffix`` behind every title."""
         return replace(
             self,
-            views=tuple(replace(one, title=one.title + suffix) for one in self.views),
-            pictures=tuple(replace(one, title=one.title + suffix) for one in self.pictures),
+            views=tuple(replace(shown, title=shown.title + suffix) for shown in self.views),
+            pictures=tuple(replace(shown, title=shown.title + suffix) for shown in self.pictures),
         )
 
 

@@ -190,7 +190,7 @@ class Examples:
         }
         if not labels:
             return None
-        contents = {key: own.tobytes() for key, own in labels.items()}
+        contents = {key: array.tobytes() for key, array in labels.items()}
         (most, _), *_ = Counter(contents.values()).most_common(1)
         for key, content in contents.items():
             if content != most:

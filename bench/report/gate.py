@@ -93,5 +93,7 @@ def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
     cells = typed({name: getattr(cell, name) for name in names} for cell in outcome.cells)
     table = View("Cells", COLUMNS, outcome.notes).table(cells)
     parts += [grid(table)] if table.rows else []
-    parts += [f"- {escape(str(one.path))}: {escape(one.reason)}" for one in outcome.unusable]
+    parts += [
+        f"- {escape(str(problem.path))}: {escape(problem.reason)}" for problem in outcome.unusable
+    ]
     return "\n\n".join(parts) + "\n\n"

@@ -91,7 +91,7 @@ def _source() -> str:
 
 def _libraries() -> list[str]:
     """What is installed, with its version."""
-    return sorted(f"{one.metadata['Name']} {one.version}" for one in distributions())
+    return sorted(f"{package.metadata['Name']} {package.version}" for package in distributions())
 
 
 def find(folder: Path, stamp: str) -> Kept | None:

@@ -42,7 +42,7 @@ class Model(_Strict):
             return False
         name, names = parts["name"], self.names
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            name, names = PurePath(name).name, tuple(PurePath(one).name for one in names)
+            name, names = PurePath(name).name, tuple(PurePath(other).name for other in names)
         layers = tuple(map(int, parts["layers"].split(","))) if parts["layers"] else None
         return name in names and layers == self.layers
 

@@ -134,7 +134,7 @@ def _readers(frame: DataFrame, column: str, views: Sequence[View] = ()) -> list[
     """What says a row's values of a column: fields of the frame, and labels of that title."""
     name = column.replace("-", "_")
     names = [name, f"cell.{name}", *(["title"] if column == "task" else [])]
-    labels = [one for view in views for one in view.labels if normal(one.title) == column]
+    labels = [label for view in views for label in view.labels if normal(label.title) == column]
     names += [key for label in labels for key in label.keys]
     fields = [Column(field, field) for field in dict.fromkeys(names) if field in frame]
     return fields + [label for label in dict.fromkeys(labels) if label.value not in names]
@@ -198,7 +198,9 @@ def _grouped(parts: Sequence[Part], column: str) -> list[Part]:
 
     def views(part: Part) -> Iterator[View]:
         for view in part.views:
-            label = next((one for one in view.labels if normal(one.title) == name), None)
+            label = next(
+                (candidate for candidate in view.labels if normal(candidate.title) == name), None
+            )
             if label is None or not view.lines(part.frame):
                 yield view
             else:

@@ -105,7 +105,7 @@ def by_row(read: Iterable[Sweep]) -> list[tuple[list[Sweep], list[Sweep]]]:
             grid = (*result.ks, None, *result.betas, None, *result.taus)
             at = (record.task, record.method, sweep.index, sweep.split, grid)
             groups.setdefault(at, []).append(sweep)
-    return [([held_out[one.record.key] for one in test], test) for test in groups.values()]
+    return [([held_out[sweep.record.key] for sweep in test], test) for test in groups.values()]
 
 
 def over_seeds(values: Floats) -> list[Summary]:

@@ -173,19 +173,19 @@ def degrees_of_freedom(of_seeds: float, of_examples: float, seeds: int) -> float
 
 def _scaled(deviations: Floats, variance: float) -> Floats:
     """Deviations with another variance and the same shape."""
-    own = float(deviations.var(ddof=1))
-    return deviations * sqrt(variance / own) if own > 0 else deviations
+    present = float(deviations.var(ddof=1))
+    return deviations * sqrt(variance / present) if present > 0 else deviations
 
 
 @lru_cache(maxsize=4)
 def _places(resamples: int, seed: int) -> tuple[Floats, Floats]:
     """Points [R], [R] spread evenly over the unit square (a lattice), in random order."""
     order = np.random.default_rng(seed).permutation(resamples)
-    one = np.asarray((order + 0.5) / resamples, np.float64)
-    other = np.asarray(order * GOLDEN % 1.0, np.float64)
-    for part in (one, other):
+    first = np.asarray((order + 0.5) / resamples, np.float64)
+    second = np.asarray(order * GOLDEN % 1.0, np.float64)
+    for part in (first, second):
         part.flags.writeable = False
-    return one, other
+    return first, second
 
 
 def _stretch(freedom: float, places: Floats) -> Floats:

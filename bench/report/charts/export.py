@@ -25,11 +25,19 @@ EMPTY = ("", "M0,0h0v0h0Z")
 """Paths that draw nothing."""
 
 
+def drawn(picture: Picture) -> dict[str, Any]:
+    """The picture as a Vega-Lite specification; Altair's checks, half of its time, are a test's."""
+    from altair.utils import schemapi
+
+    with schemapi.debug_mode(False):
+        return dict(picture.draw(picture.frame).to_dict(validate=False))
+
+
 def drawn_as(picture: Picture, kind: str) -> bytes:
     """The picture as a file, ``png``, ``pdf`` or ``svg``, in the light theme."""
     import vl_convert
 
-    spec = picture.draw(picture.frame).to_dict(validate=False) | {"config": CONFIG}
+    spec = drawn(picture) | {"config": CONFIG}
     if kind == "png":
         return bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
     if kind == "pdf":
@@ -46,7 +54,7 @@ def panels(picture: Picture) -> list[str]:
     """The panels of a picture as SVG elements of a page that has the palette's variables."""
     import vl_convert
 
-    whole = picture.draw(picture.frame).to_dict(validate=False)
+    whole = drawn(picture)
     # Altair keeps the data of a lone panel beside it.
     shared: dict[str, Any] = {k: v for k, v in whole.items() if k in ("datasets", "data")}
     shared["config"] = CONFIG | {"legend": {"disable": True}}

@@ -101,7 +101,8 @@ class Form:
             ("low", "high", {"strokeWidth": 1.5}),
         ):
             if start in fields:
-                ends: Mark = {value: self._encoding(value, start, marks), f"{value}2": end}
+                other = getattr(alt, f"{value.upper()}2")(end)
+                ends: Mark = {value: self._encoding(value, start, marks), f"{value}2": other}
                 if start == "low":
                     ends["color"] = looks["color"]
                 layers.append(alt.Chart().mark_rule(aria=False, **look).encode(**at, **ends))
@@ -114,8 +115,8 @@ class Form:
             layers.append(front.mark_line(aria=False, color=INK).encode(**both))
         points = alt.Chart().mark_point(filled=True).encode(color=looks["color"], **both)
         points = points.encode(
-            size=alt.condition("datum.faint", alt.value(16), alt.value(48)),
-            opacity=alt.condition("datum.faint", alt.value(0.65), alt.value(1)),
+            size=alt.SizeValue(48, condition=alt.value(16) | {"test": "datum.faint"}),
+            opacity=alt.OpacityValue(1, condition=alt.value(0.65) | {"test": "datum.faint"}),
             description=alt.Description("text", type="nominal"),
             shape=looks["shape"],
         )

@@ -67,12 +67,12 @@ class CompareInputs(ReportInputs):
         super().__init__()
         if len(results) < 2:
             raise CompareError("give at least two runs: the others are compared with the first")
-        folders = [one.folder.resolve() for one in results]
+        folders = [result.folder.resolve() for result in results]
         for place, folder in enumerate(folders):
             if folder in folders[:place]:
                 raise CompareError(f"RUN {folder.name} is given twice")
         named = zip(names(folders), results, strict=True)
-        self.runs = tuple(ComparedRun(name, one) for name, one in named)
+        self.runs = tuple(ComparedRun(name, result) for name, result in named)
         self.first, self.others = self.runs[0], self.runs[1:]
         self.mini = any(run.mini for run in self.runs)
 

@@ -96,11 +96,14 @@ def _cost_views(frame: DataFrame, inputs: CompareInputs) -> Iterator[View]:
 def _settings(inputs: CompareInputs) -> DataFrame:
     first = dict(inputs.first.records)
     cells = grouped(
-        ((run.name, one.path, said(one.one), said(one.other)), f"{record.task} {record.method}")
+        (
+            (run.name, change.path, said(change.one), said(change.other)),
+            f"{record.task} {record.method}",
+        )
         for run in inputs.others
         for place, record in run.records
         if place in first and first[place].key != record.key
-        for one in differing(record.identity, first[place].identity)
+        for change in differing(record.identity, first[place].identity)
     )
     names = ("run", "setting", "here", "there")
     return typed(
@@ -147,9 +150,16 @@ RUN_COLUMNS = (
 def _machines(inputs: CompareInputs) -> DataFrame:
     """A row per fact that is not the same in all runs, with its value in each of them."""
     facts = [_facts(run) for run in inputs.runs]
-    names = dict.fromkeys(name for own in facts for name in own)
-    values = {name: [" / ".join(own.get(name, ())) or EMPTY for own in facts] for name in names}
-    return typed({"what": name, "values": own} for name, own in values.items() if len(set(own)) > 1)
+    names = dict.fromkeys(name for facts_of_run in facts for name in facts_of_run)
+    values = {
+        name: [" / ".join(facts_of_run.get(name, ())) or EMPTY for facts_of_run in facts]
+        for name in names
+    }
+    return typed(
+        {"what": name, "values": facts_of_run}
+        for name, facts_of_run in values.items()
+        if len(set(facts_of_run)) > 1
+    )
 
 
 def _facts(run: ComparedRun) -> dict[str, list[str]]:
@@ -157,7 +167,7 @@ def _facts(run: ComparedRun) -> dict[str, list[str]]:
     hidden = (*OWN_OF_A_CALL, "packages")
     kept = {name: values for name, values in run.facts.items() if name not in hidden}
     packages = [record.provenance.packages.items() for record in run.results.records]
-    versions = grouped(sorted({pair for own in packages for pair in own}))
+    versions = grouped(sorted({pair for versions_of_run in packages for pair in versions_of_run}))
     return kept | versions
 
 

@@ -105,15 +105,15 @@ def _answers(columns: Columns) -> list[StudentAnswers]:
     return [answer for _, by_seed in columns.values() for answer in by_seed.values()]
 
 
-def _unlike(first: ComparedRun, run: ComparedRun, split: str, one: Record, other: Record) -> str:
+def _unlike(first: ComparedRun, run: ComparedRun, split: str, record: Record, other: Record) -> str:
     """Why nothing of a split can be paired, or nothing."""
-    if one.select_on != other.select_on:
+    if record.select_on != other.select_on:
         return OTHER_METRIC
     if split not in other.tests:
         return f"no split {split} in {run.name}"
-    here, there = (own.examples.labels(one.task, split) for own in (first, run))
+    labels, others = (compared.examples.labels(record.task, split) for compared in (first, run))
     # What is missing is said of each column.
-    return "" if here is None or there is None or np.array_equal(here, there) else OTHER_ROWS
+    return "" if labels is None or others is None or np.array_equal(labels, others) else OTHER_ROWS
 
 
 def _scores(answers: BySeed, split: str, metric: str) -> Summary:
@@ -127,8 +127,8 @@ def _views(frame: DataFrame, inputs: CompareInputs) -> Iterator[View]:
         scores = (Column("score", "here", points), Column(f"score of {first}", "there", points))
         columns = (TASK, METHOD, RETRIEVAL, RUN, VERDICT, *scores, *FIGURES)
         what = f"score of the run minus that of {first}, paired by seed and example"
-        told = (*notes(rows(frame), what), NOTE)
-        yield View(f"Differences from {first}", columns, told)
+        sentences = (*notes(rows(frame), what), NOTE)
+        yield View(f"Differences from {first}", columns, sentences)
 
 
 def _unmatched(inputs: CompareInputs) -> DataFrame:
@@ -144,7 +144,9 @@ def _unmatched(inputs: CompareInputs) -> DataFrame:
 
 UNMATCHED_COLUMNS = (
     *labels("task", "method"),
-    Column("retrieval", lambda row: "; ".join(one.retrieval for one in row.group), label=True),
+    Column(
+        "retrieval", lambda row: "; ".join(column.retrieval for column in row.group), label=True
+    ),
     Column("only in", "has", label=True),
     Column("not in", "lacks", label=True),
 )

@@ -48,16 +48,18 @@ def _rows(inputs: RunInputs) -> DataFrame:
     lines: list[dict[str, Any]] = []
     tests: list[tuple[dict[str, Any], str, Difference | None]] = []
     for task in dict.fromkeys(task for task, _ in references):
-        own = {method: seeds for (t, method), seeds in references.items() if t == task and seeds}
-        lines += [_row(method, seeds) for method, seeds in own.items()]
-        if {ALIGNED, PLAIN} <= own.keys():
-            lines.append(_row(BETWEEN, own[ALIGNED], own[PLAIN]))
+        of_task = {
+            method: seeds for (t, method), seeds in references.items() if t == task and seeds
+        }
+        lines += [_row(method, seeds) for method, seeds in of_task.items()]
+        if {ALIGNED, PLAIN} <= of_task.keys():
+            lines.append(_row(BETWEEN, of_task[ALIGNED], of_task[PLAIN]))
             if attribution.worth(inputs.frame(attribution.SECTION)):
-                differences = zip(TESTED, _tested(inputs, task, own), strict=True)
-                tests += [(lines[-1], name, one) for name, one in differences]
-    adjusted = holm([one.p if one else None for *_, one in tests])
-    for (line, name, one), p in zip(tests, adjusted, strict=True):
-        line[f"{name}_tested"] = {"difference": one, "adjusted": p} if one else None
+                differences = zip(TESTED, _tested(inputs, task, of_task), strict=True)
+                tests += [(lines[-1], name, difference) for name, difference in differences]
+    adjusted = holm([difference.p if difference else None for *_, difference in tests])
+    for (line, name, difference), p in zip(tests, adjusted, strict=True):
+        line[f"{name}_tested"] = {"difference": difference, "adjusted": p} if difference else None
     return typed(lines)
 
 
@@ -83,8 +85,8 @@ def _tested(
 ) -> Sequence[Difference | None]:
     """What alignment adds without retrieval, with it, and to the gain of retrieval."""
     columns = inputs.examples.columns
-    off, plain_off = (columns.get((task, one, OFF), {}) for one in (ALIGNED, PLAIN))
-    on, plain_on = (answers_of(references[one]) for one in (ALIGNED, PLAIN))
+    off, plain_off = (columns.get((task, method, OFF), {}) for method in (ALIGNED, PLAIN))
+    on, plain_on = (answers_of(references[method]) for method in (ALIGNED, PLAIN))
     scored = paired(inputs, (off, plain_off, on, plain_on))
     return (
         scored.contrast((1, off), (-1, plain_off)),
@@ -116,7 +118,7 @@ def _notes(lines: Sequence[Row]) -> Iterator[str]:
         "without retrieval, with it, and to the gain of retrieval (the interaction)."
     )
     tested = [getattr(line, f"{name}_tested") for line in lines for name in TESTED]
-    if count := sum(one is not None and one.adjusted is not None for one in tested):
+    if count := sum(outcome is not None and outcome.adjusted is not None for outcome in tested):
         yield (
             f"[ ]: 95 % interval over seeds and examples ({RESAMPLES:,} resamples of the "
             f"examples), not corrected. A star: {STARRED.format(count)}."

@@ -71,11 +71,11 @@ def changes(results: Results) -> dict[tuple[str, str], Changes]:
         students[record.task, record.method].setdefault(change, {})[record.seed] = student
 
     for record in answered:
-        if one := record.retrieval:
+        if retrieval := record.retrieval:
             reference = results.references[record.task, record.method, record.seed]
-            answer, chosen = with_base(record, one), one.chosen
-            student = _changed(answer, chosen.loss, one.off, one.off_loss, chosen.beta)
-            add(record, change_of(reference, one), student)
+            answer, chosen = with_base(record, retrieval), retrieval.chosen
+            student = _changed(answer, chosen.loss, retrieval.off, retrieval.off_loss, chosen.beta)
+            add(record, change_of(reference, retrieval), student)
     for array, level in CONTROLS.items():
         for record in answered:
             if record.controls and (controlled := _controlled(record, record.controls, array)):
@@ -130,12 +130,12 @@ def _level(result: RetrievalResult, names: Iterable[str]) -> str:
 
 def reference_of(changed: Changes) -> BySeed:
     """Students with the reference knowledge base; none if all of these cells failed."""
-    return next((own for (factor, _), own in changed.items() if factor == REFERENCE), {})
+    return next((by_seed for (factor, _), by_seed in changed.items() if factor == REFERENCE), {})
 
 
 def answers_of(seeds: BySeed) -> dict[int, StudentAnswers]:
     """Seed -> answer."""
-    return {seed: one.answer for seed, one in seeds.items()}
+    return {seed: student.answer for seed, student in seeds.items()}
 
 
 def paired(inputs: RunInputs, students: Iterable[Mapping[int, StudentAnswers]]) -> Paired:
@@ -153,36 +153,38 @@ def worth(frame: DataFrame) -> bool:
 def _rows(inputs: RunInputs) -> DataFrame:
     students = changes(inputs.results)
     lines = [
-        _row(factor, level, own, reference_of(changed))
+        _row(factor, level, by_seed, reference_of(changed))
         for changed in students.values()
-        for (factor, level), own in changed.items()
+        for (factor, level), by_seed in changed.items()
     ]
     tested = [None] * len(lines) if not worth(typed(lines)) else [*_tested(inputs, students)]
-    adjusted = holm([one.p if one else None for one in tested])
+    adjusted = holm([difference.p if difference else None for difference in tested])
     return typed(
-        {**line, "from_reference": one, "adjusted": p}
-        for line, one, p in zip(lines, tested, adjusted, strict=True)
+        {**line, "from_reference": difference, "adjusted": p}
+        for line, difference, p in zip(lines, tested, adjusted, strict=True)
     )
 
 
-def _row(factor: str, level: str, own: BySeed, reference: BySeed) -> dict[str, Any]:
-    students = list(own.values())
+def _row(factor: str, level: str, by_seed: BySeed, reference: BySeed) -> dict[str, Any]:
+    students = list(by_seed.values())
     record = students[0].answer.record
-    shared = summarise(own[seed].on - reference[seed].on for seed in own if seed in reference)
+    shared = summarise(
+        by_seed[seed].on - reference[seed].on for seed in by_seed if seed in reference
+    )
     return {
         "task": record.task,
         "title": record.title,
         "method": record.method,
         "factor": factor,
         "level": level,
-        "on": summarise(one.on for one in students),
-        "gain": summarise(one.on - one.off for one in students),
-        "gain_held_out": summarise(one.gain_held_out for one in students),
+        "on": summarise(student.on for student in students),
+        "gain": summarise(student.on - student.off for student in students),
+        "gain_held_out": summarise(student.gain_held_out for student in students),
         "to_reference": None if factor == REFERENCE else shared,
-        "loss": summarise(one.loss for one in students),
-        "loss_change": summarise(one.loss - one.off_loss for one in students),
-        "beta": [own[seed].beta for seed in sorted(own)],
-        "n": len(own),
+        "loss": summarise(student.loss for student in students),
+        "loss_change": summarise(student.loss - student.off_loss for student in students),
+        "beta": [by_seed[seed].beta for seed in sorted(by_seed)],
+        "n": len(by_seed),
     }
 
 
@@ -192,18 +194,20 @@ def _tested(
     """Each row's difference from the reference; None of the reference, and without outputs."""
     of_task = grouped((task, changed) for (task, _), changed in students.items())
     scored = {
-        task: paired(inputs, (answers_of(own) for changed in all_ for own in changed.values()))
+        task: paired(
+            inputs, (answers_of(by_seed) for changed in all_ for by_seed in changed.values())
+        )
         for task, all_ in of_task.items()
     }
     for (task, _), changed in students.items():
         reference = answers_of(reference_of(changed))
         for (factor, _), seeds in changed.items():
-            one = scored[task].compare(answers_of(seeds), reference)
-            yield None if factor == REFERENCE else one.difference
+            comparison = scored[task].compare(answers_of(seeds), reference)
+            yield None if factor == REFERENCE else comparison.difference
 
 
 LABELS = (TASK, Column("changed", "factor", label=True), Column("to", "level", label=True))
-SEEDS = Column("n", lambda row: each(sorted({one.n for one in row.group})))
+SEEDS = Column("n", lambda row: each(sorted({line.n for line in row.group})))
 STARRED = (
     f"p < {LEVEL:g} after Holm's correction for the {{}} tests of this table; any other difference "
     "may be chance"

@@ -74,7 +74,9 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
 
 def _files(inputs: AnyInputs) -> DataFrame:
     """Files that could not be used; of a run those that its other sections read."""
-    return typed({"file": one.path.name, "reason": one.reason} for one in inputs.problems)
+    return typed(
+        {"file": problem.path.name, "reason": problem.reason} for problem in inputs.problems
+    )
 
 
 FILE_COLUMNS = (

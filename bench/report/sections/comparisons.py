@@ -120,8 +120,8 @@ def _views(frame: DataFrame, inputs: RunInputs) -> Iterator[View]:
     for kind, (title, what) in titles.items():
         if shown := [line for line in rows(frame) if line.kind == kind]:
             columns = (TASK, METHOD, RETRIEVAL, VERDICT, *_figures(shown))
-            told = tuple(notes(shown, f"{what}, paired by seed and example"))
-            yield View(title, columns, told, where=partial(_is, kind))
+            sentences = tuple(notes(shown, f"{what}, paired by seed and example"))
+            yield View(title, columns, sentences, where=partial(_is, kind))
 
 
 def worth(frame: DataFrame) -> bool:

@@ -52,11 +52,11 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 def _calls(row: Row) -> list[Row]:
     """The calls of a line, oldest first; a row that stands in none is one call."""
-    return sorted(getattr(row, "group", (row,)), key=lambda one: str(one.time))
+    return sorted(getattr(row, "group", (row,)), key=lambda call: str(call.time))
 
 
 def _ratios(row: Row) -> list[float | None]:
-    return [one.ratio.estimate if one.ratio else None for one in _calls(row)]
+    return [call.ratio.estimate if call.ratio else None for call in _calls(row)]
 
 
 def _last(value: Callable[[Row], Any]) -> Callable[[Row], Any]:
@@ -68,7 +68,9 @@ def _cell(row: Row) -> str:
 
 
 def _figures(ratios: Sequence[float | None]) -> str:
-    return ", ".join(EMPTY if one is None else f"{100 * one:.2f}%" for one in ratios[-FIGURES:])
+    return ", ".join(
+        EMPTY if ratio is None else f"{100 * ratio:.2f}%" for ratio in ratios[-FIGURES:]
+    )
 
 
 COLUMNS = (

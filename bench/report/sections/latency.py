@@ -64,9 +64,9 @@ def _place(record: LatencyRecord) -> tuple[Any, ...]:
 def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
     """Batch and precision, and those of the other axes that vary between the cells."""
     texts = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
-    varying = [t for name, t in texts.items() if len({getattr(one, name) for one in among}) > 1]
-    lengths = {(one.base, one.lengths) for one in among}
-    if len(lengths) > len({one.base for one in among}):  # each base has its own by default
+    varying = [t for name, t in texts.items() if len({getattr(other, name) for other in among}) > 1]
+    lengths = {(other.base, other.lengths) for other in among}
+    if len(lengths) > len({other.base for other in among}):  # each base has its own by default
         varying.append(cell.lengths)
     return ", ".join((f"batch {cell.batch}", cell.precision, *varying))
 

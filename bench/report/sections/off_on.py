@@ -58,7 +58,8 @@ def _rows(inputs: RunInputs) -> DataFrame:
         for name in overall
         for state in STATES
     }
-    seeds = {name: sorted(own.unique().tolist()) for name, own in _long(frame).groupby("method").n}
+    counts = _long(frame).groupby("method").n
+    seeds = {method: sorted(count.unique().tolist()) for method, count in counts}
     return frame.assign(**values, seeds=[seeds.get(method) for method in frame["method"]])
 
 
@@ -192,7 +193,7 @@ def _over(inputs: RunInputs) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
     scored = scored[scored["task"].isin(common)]
     for method, state in table.index:
-        own = scored[(scored["method"] == method) & (scored["state"] == state)]
+        of_method = scored[(scored["method"] == method) & (scored["state"] == state)]
         average, rank = (overall[name].get((method, state)) for name in ("average", "rank"))
         indexes = dict.fromkeys(results.first_index(task, method) or "" for task in tasks)
         tested = {name: outcomes[method, state, outcome] for name, outcome in TESTED.items()}
@@ -204,7 +205,7 @@ def _over(inputs: RunInputs) -> Iterator[dict[str, Any]]:
             "left_out": [task for task in tasks if task not in common],
             "average": average,
             "rank": rank,
-            "seeds": [] if average is None else sorted(own["n"].unique()),
+            "seeds": [] if average is None else sorted(of_method["n"].unique()),
             **tested,
             "untested": every - sum(tested.values()),
         }

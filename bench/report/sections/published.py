@@ -123,10 +123,10 @@ def _notes(frame: DataFrame) -> Iterator[str]:
     )
     if (frame["tag"] == "recalled").any():
         yield "* recalled: from memory, not found in a source. Check before quoting."
-    known = published()
-    for source in known.source.values():
+    numbers = published()
+    for source in numbers.source.values():
         if (frame["source"] == source.label).any():
-            student, teacher = known.model[source.student], known.model[source.teacher]
+            student, teacher = numbers.model[source.student], numbers.model[source.teacher]
             note = f" Note: {source.note}." if source.note else ""
             yield (
                 f"{source.label} ({source.tag}): {source.title}. Student: {student.title}; "

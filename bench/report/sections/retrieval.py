@@ -196,21 +196,23 @@ def _pictures(_: DataFrame, inputs: RunInputs) -> Iterator[Picture]:
 
 
 def _biases(inputs: RunInputs) -> DataFrame:
-    results, known = inputs.results, []
+    results, lines = inputs.results, []
     for (task, method, index), pairs in results.by_index.items():
         biases = {record.seed: _bias(record, result) for record, result in pairs}
         if index == results.first_index(task, method) and all(map(math.isfinite, biases.values())):
-            known += [(method, task, index, seed, one) for seed, one in biases.items()]
-    of_tasks = DataFrame(known, columns=["method", "task", "index", "seed", "bias"])
-    return typed(_bias_row(str(name), own) for name, own in of_tasks.groupby("method", sort=False))
+            lines += [(method, task, index, seed, bias) for seed, bias in biases.items()]
+    of_tasks = DataFrame(lines, columns=["method", "task", "index", "seed", "bias"])
+    return typed(
+        _bias_row(str(name), biases) for name, biases in of_tasks.groupby("method", sort=False)
+    )
 
 
-def _bias_row(method: str, known: DataFrame) -> dict[str, Any]:
-    table = known.pivot_table("bias", "seed", "task", sort=False)
+def _bias_row(method: str, biases: DataFrame) -> dict[str, Any]:
+    table = biases.pivot_table("bias", "seed", "task", sort=False)
     same_seeds = len(table) > 1 and table.notna().all(axis=None)
     return {
         "method": method,
-        "index": "; ".join(known["index"].unique()),
+        "index": "; ".join(biases["index"].unique()),
         "tasks": [*table],
         "seeds": sorted(set(table.count())),
         "mean": table.mean().mean(),

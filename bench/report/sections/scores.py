@@ -58,16 +58,16 @@ def _rows(inputs: RunInputs) -> DataFrame:
 def _scores(results: Results) -> Iterator[tuple[str, str, Record, Mapping[str, Scores]]]:
     """Method, retrieval, record and scores; a majority class and a teacher once each."""
     once: dict[str, tuple[str, str, Record, Mapping[str, Scores]]] = {}
-    for record, one in results.trained:
-        once.setdefault(f"{record.task} {one.majority}", (MAJORITY, "", record, one.majority))
-    for record, one in results.trained:
-        if one.teacher:
-            once.setdefault(one.teacher.key, (TEACHER, "", record, one.teacher.scores))
+    for record, result in results.trained:
+        once.setdefault(f"{record.task} {result.majority}", (MAJORITY, "", record, result.majority))
+    for record, result in results.trained:
+        if result.teacher:
+            once.setdefault(result.teacher.key, (TEACHER, "", record, result.teacher.scores))
     yield from once.values()
     for method in dict.fromkeys(cell.plan.method for cell in results.cells):
-        for record, one in results.trained:
+        for record, result in results.trained:
             if record.method == method:
-                yield method, OFF, record, one.scores
+                yield method, OFF, record, result.scores
         for (_, name, index), pairs in results.by_index.items():
             for record, retrieval in pairs if name == method else ():
                 yield method, index, record, retrieval.chosen.scores

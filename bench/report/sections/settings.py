@@ -25,9 +25,9 @@ def of_methods(results: Results) -> list[dict[str, Any]]:
     distinct: list[dict[str, Any]] = []
     for record, _ in results.trained:
         names = ("task", "title", "method", "base", "settings")
-        own = {name: getattr(record, name) for name in names}
-        if own not in distinct:
-            distinct.append(own)
+        facts = {name: getattr(record, name) for name in names}
+        if facts not in distinct:
+            distinct.append(facts)
     return distinct
 
 
@@ -80,10 +80,10 @@ def _rows(inputs: RunInputs) -> DataFrame:
 
 def _method_rows(inputs: RunInputs) -> Iterator[dict[str, str]]:
     """One row per method and setting; a value that differs between tasks names them."""
-    by_method = grouped((one["method"], one) for one in of_methods(inputs.results))
-    for method, own in by_method.items():
-        base = own[0]["base"]
-        trees = [(one["title"], leaves(one["settings"])) for one in own]
+    by_method = grouped((record["method"], record) for record in of_methods(inputs.results))
+    for method, records in by_method.items():
+        base = records[0]["base"]
+        trees = [(record["title"], leaves(record["settings"])) for record in records]
         for path in dict.fromkeys(path for _, tree in trees for path in tree):
             by_task = [(title, tree.get(path, EMPTY)) for title, tree in trees]
             values = dict.fromkeys(value for _, value in by_task)

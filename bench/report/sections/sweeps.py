@@ -120,7 +120,7 @@ def _at_each_beta_and_tau(_: Sequence[Sweep], test: Sequence[Sweep]) -> Lines:
     on = np.array([s.values[:, grid.ks.index(s.result.chosen.k)] for s in test])
     scored = [over_seeds(on[:, at]) for at in range(len(grid.taus))]
     choices = [(s.result.chosen.tau, s.result.chosen.beta) for s in test]
-    apart = len(grid.taus) == 1 or any(one != scored[0] for one in scored)
+    apart = len(grid.taus) == 1 or any(scores != scored[0] for scores in scored)
     for tau, line in zip(grid.taus, scored, strict=True):
         shared = (tau,) if apart else grid.taus
         for beta, score in zip(grid.betas, line, strict=True):
@@ -131,7 +131,7 @@ def _at_each_beta_and_tau(_: Sequence[Sweep], test: Sequence[Sweep]) -> Lines:
                 "chosen_by": choices.count((tau, beta)),
                 "on": score,
                 "line": tau if apart else None,
-                "starred": any((one, beta) in choices for one in shared),
+                "starred": any((scores, beta) in choices for scores in shared),
             }
 
 

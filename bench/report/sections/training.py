@@ -51,12 +51,14 @@ def _rows(inputs: RunInputs) -> DataFrame:
     for task in dict.fromkeys(task for task, _ in groups):
         methods = {method: group for (name, method), group in groups.items() if name == task}
         record = next(iter(methods.values()))[0][0]
-        students = [one for group in methods.values() for _, one in group]
-        if teachers := {one.teacher.key: one.teacher for one in students if one.teacher}:
+        students = [student for group in methods.values() for _, student in group]
+        if teachers := {
+            student.teacher.key: student.teacher for student in students if student.teacher
+        }:
             lines.append(_row(record, TEACHER, [teachers[key] for key in sorted(teachers)]))
         for method, group in methods.items():
             by_seed = sorted(group, key=lambda pair: pair[0].seed)
-            lines.append(_row(record, method, [one for _, one in by_seed]))
+            lines.append(_row(record, method, [student for _, student in by_seed]))
     return typed(lines)
 
 
@@ -102,12 +104,14 @@ NOTE = (
 
 def _efforts(inputs: RunInputs) -> Iterator[dict[str, Any]]:
     groups = _trained(inputs)
-    whole = {at: median(_stages(one) + one.seconds for _, one in groups[at]) for at in groups}
+    whole = {
+        at: median(_stages(result) + result.seconds for _, result in groups[at]) for at in groups
+    }
     for (task, method), group in groups.items():
-        students = [one for _, one in group]
+        students = [result for _, result in group]
         reference = whole.get((task, REFERENCE))
         passes = {
-            name: median(getattr(one.cost, name) / one.rows["fit"] for one in students)
+            name: median(getattr(result.cost, name) / result.rows["fit"] for result in students)
             for name in PASSES
         }
         yield {
@@ -116,13 +120,15 @@ def _efforts(inputs: RunInputs) -> Iterator[dict[str, Any]]:
             "method": method,
             "n": len(group),
             "stages_seconds": median(map(_stages, students)),
-            "seconds": median(one.seconds for one in students),
+            "seconds": median(result.seconds for result in students),
             "relative": (whole[task, method] or 0) / reference if reference else None,
-            "steps_per_second": median(one.cost.steps_per_second for one in students),
-            "examples_per_second": median(one.examples_per_second for one in students),
+            "steps_per_second": median(result.cost.steps_per_second for result in students),
+            "examples_per_second": median(result.examples_per_second for result in students),
             **passes,
-            "peak_bytes": median(one.cost.peak_bytes for one in students),
-            "stages": list(dict.fromkeys(s.stage for one in students for s in one.cost.stages)),
+            "peak_bytes": median(result.cost.peak_bytes for result in students),
+            "stages": list(
+                dict.fromkeys(s.stage for result in students for s in result.cost.stages)
+            ),
         }
 
 
