@@ -9,9 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, field_validator, model_validator
 
 from baselines.kd import KD
-from reaugkd.batch import STUDENT
-from reaugkd.batch import TEACHER as READER
-from reaugkd.context import Context
+from reaugkd.context import Context, reader_of
 from reaugkd.distiller import Conditions, KDSettings, MethodSettings
 from reaugkd.errors import ModelError
 from reaugkd.losses import SOFT_TERMS, SoftLoss, SoftTerm
@@ -200,12 +198,11 @@ class TAKD(KD):
             from reaugkd.training.loop import TrainingOptions
             from reaugkd.training.stage import train_and_record
 
-            reader = READER if stage.spec.source == PRETRAINED else STUDENT
             last_link = {**stage.settings.model_dump(), "chain": ()}
             result, cost = train_and_record(
                 context.models.build(stage.spec, seed),
                 TAKD(settings.model_copy(update=last_link)),
-                context.setup(reader, recipe, seed),
+                context.setup(reader_of(stage.spec), recipe, seed),
                 folder,
                 TrainingOptions(source=signals),
                 title=title,

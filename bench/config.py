@@ -56,6 +56,12 @@ class StudentConfig(_Checked):
     """The student and its training."""
 
     model: ModelSpec = ModelSpec(source="google/bert_uncased_L-6_H-768_A-12")
+    tokenizer: str | None = Field(
+        None,
+        exclude_if=lambda name: name is None,  # or run folders of before would not be found again
+        description="where its tokenizer lies, if not beside the model; 'mini' is the suite's; a "
+        "student from a config reads with the teacher's by default",
+    )
     recipe: Recipe = Recipe()
 
 

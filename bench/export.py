@@ -81,7 +81,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(
         Encoder.from_pretrained(pipeline.student(cell.method, cell.seed).path / ENCODER),
-        pipeline.rows.tokenizer,
+        pipeline.rows.student.tokenizer,
         retrieval.knowledge_base,
         index,
         k=result.chosen.k,

@@ -57,7 +57,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Cell]:
 
 def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[str, int]:
     """Raise the first mistake; the widths of the embeddings."""
-    rows, _ = len(pipeline.rows.data.fit), pipeline.rows.tokenizer
+    rows, _ = len(pipeline.rows.data.fit), pipeline.rows.student
     querying = [method for method in config.methods if pipeline.queries(method)]
     taught = any(pipeline.needs(method) for method in config.methods)
     widths = pipeline.check_models(taught=taught or bool(querying))

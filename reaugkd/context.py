@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reaugkd.artifacts.store import Artifact, ArtifactStore, Build
 from reaugkd.batch import STUDENT, TEACHER, Shape
 from reaugkd.models.recipe import Recipe
-from reaugkd.models.spec import ModelSpec
+from reaugkd.models.spec import CONFIG, PRETRAINED, ModelSpec
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.signals import TeacherSignals
 from reaugkd.tasks.encode import Encoded
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from reaugkd.models.learner import Learner
 
 COST = "cost"
+
+
+def reader_of(spec: ModelSpec) -> str:
+    """Whose token ids a model reads that is neither teacher nor student: a key of ``encoded``.
+
+    What is made of the teacher, or of random weights, reads the teacher's; a checkpoint its own.
+
+    >>> reader_of(ModelSpec.parse("pretrained@0,2")), reader_of(ModelSpec(source="org/bert"))
+    ('teacher', 'model org/bert')
+    """
+    made = spec.source in (TEACHER, PRETRAINED, CONFIG)
+    return TEACHER if made else f"model {spec.describe()}"
 
 
 @dataclass(frozen=True)
@@ -53,9 +65,9 @@ class Setup:
     """What one training run is made of, besides the model and the method.
 
     Attributes:
-        encoded: reader -> the rows as its tokenizer encodes them. The model that is trained reads
-            those of ``"student"``; companions read those of the reader that they name. Readers
-            with one tokenizer share one object.
+        encoded: reader -> the rows as its tokenizer encodes them, see :func:`reader_of`. The model
+            that is trained reads those of ``"student"``; companions read those of the reader that
+            they name. Readers with one tokenizer share one object.
         device: ``"cpu"``, or whatever accelerate finds.
     """
 

@@ -92,7 +92,9 @@ def _of_run(
     def build(work: Path) -> None:
         rows = workbench.pipeline(cell.config).rows
         classifier = export.classifier(cell, record, workbench)
-        _write(classifier, rows.splits, rows.task.tests[0], f"real {cell.task}", work)
+        _write(
+            classifier, rows.student.encoded.splits, rows.task.tests[0], f"real {cell.task}", work
+        )
 
     artifact = store.get("served", {"cell": cell.key}, build)
     init = record.retrieval.student_init if record.retrieval else "student"

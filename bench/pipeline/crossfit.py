@@ -66,13 +66,14 @@ class CrossFit:
         def build(folder: Path) -> dict[str, Any]:
             teacher, load = self.teacher, os.getloadavg()
             rows, title = teacher.rows, f"{teacher.task.title} fold {number + 1}/{self.count}"
+            encoded = rows.teacher.encoded
             encoder, others = teacher.untrained(), np.flatnonzero(self.fold != number)
             options = TrainingOptions(rows=others)
             result = teacher.fine_tune(encoder, folder, f"{title} teacher", options)
             outputs = inference.run(
                 encoder,
-                rows.splits["fit"].select(np.flatnonzero(self.fold == number)),
-                rows.pad_id,
+                encoded.splits["fit"].select(np.flatnonzero(self.fold == number)),
+                encoded.pad_id,
                 precision=teacher.config.teacher.recipe.precision,
                 stage=f"{title}: its rows",
                 reporter=teacher.reporter,

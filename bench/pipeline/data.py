@@ -1,27 +1,25 @@
-"""The rows of one task as a run uses them: divided, tokenised, labelled, scored."""
+"""The rows of one task as a run uses them: divided, labelled, scored, and read by its models."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.config import RunConfig
-from reaugkd import batch as readers
+from bench.config import RunConfig, StudentConfig, TeacherConfig
+from bench.pipeline.reading import Reading
 from reaugkd import tasks
 from reaugkd.artifacts.store import ArtifactStore
+from reaugkd.context import reader_of
 from reaugkd.errors import ModelError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.tasks import metrics, mini
-from reaugkd.tasks.encode import Encoded, encode, tokenizer_fingerprint
 from reaugkd.tasks.task import Task, TaskData
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 MINI = "mini"
@@ -29,11 +27,16 @@ MINI = "mini"
 
 
 class TaskRows:
-    """The rows of the one task that ``config`` is resolved for; ``artifacts`` keeps token ids."""
+    """The rows of the one task that ``config`` is resolved for; ``artifacts`` keeps token ids.
+
+    Each model reads the ids of its own tokenizer; where two tokenizers make the same ids, their
+    models share one :class:`~bench.pipeline.reading.Reading`.
+    """
 
     def __init__(self, config: RunConfig, artifacts: ArtifactStore) -> None:
         self.config, self.artifacts = config, artifacts
         self.task: Task = tasks.get_task(config.tasks[0])
+        self._further: dict[str, Reading] = {}
 
     @cached_property
     def data(self) -> TaskData:
@@ -49,70 +52,72 @@ class TaskRows:
         )
 
     @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer of teacher and student.
+    def teacher(self) -> Reading:
+        """The rows as the teacher reads them.
 
         Raises:
-            ModelError: if the student's checkpoint comes with another one, or that of the embedded
-                suite is to read something else.
+            ModelError: if there is no tokenizer for it, or the embedded suite's is to read
+                something else.
         """
-        teacher, student = self.config.teacher, self.config.student.model
-        source = ModelSpec(source=teacher.tokenizer) if teacher.tokenizer else teacher.model
-        suite = teacher.tokenizer == MINI
-        if suite and self.task.suite != MINI:
+        teacher = self.config.teacher
+        if teacher.model.source == CONFIG and teacher.tokenizer is None:
+            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
+        return self._reading(self._tokenizer(teacher))
+
+    @cached_property
+    def student(self) -> Reading:
+        """The rows as the student reads them: by its own tokenizer if it has one.
+
+        Raises:
+            ModelError: as for the teacher, or if ``student.tokenizer`` is given for a student that
+                is made of the teacher.
+        """
+        student, made = self.config.student, self.config.student.model.source
+        if student.tokenizer is not None and made in (TEACHER, PRETRAINED):
+            raise ModelError(
+                f"student.tokenizer '{student.tokenizer}': a student '{made}' has the teacher's "
+                "embeddings and reads with its tokenizer; leave the setting out"
+            )
+        if student.tokenizer is None and made in (TEACHER, PRETRAINED, CONFIG):
+            return self.teacher
+        own = self._tokenizer(student)
+        return self.teacher if self.teacher.serves(own) else self._reading(own)
+
+    def reading(self, spec: ModelSpec) -> Reading:
+        """The rows as a model reads them that is neither teacher nor student.
+
+        A checkpoint comes with its tokenizer; what is made of the teacher, or of random weights,
+        reads as the teacher does.
+        """
+        name = reader_of(spec)
+        if name == TEACHER:
+            return self.teacher
+        if name not in self._further:
+            own = model_spec.load_tokenizer(spec)
+            known = (self.teacher, self.student, *self._further.values())
+            shared = (reading for reading in known if reading.serves(own))
+            self._further[name] = next(shared, None) or self._reading(own)
+        return self._further[name]
+
+    def _tokenizer(self, config: TeacherConfig | StudentConfig) -> PreTrainedTokenizerBase:
+        """The tokenizer that the settings name, or else the one beside the model."""
+        if config.tokenizer is None:
+            return model_spec.load_tokenizer(config.model)
+        if config.tokenizer != MINI:
+            return model_spec.load_tokenizer(ModelSpec(source=config.tokenizer))
+        if self.task.suite != MINI:
             raise ModelError(
                 f"the embedded suite's tokenizer cannot read {self.task.title}: take a preset "
                 "with a pretrained teacher (--preset glue-minilm) or give one (--teacher)"
             )
-        if source.source == CONFIG:
-            raise ModelError("a teacher from a config needs teacher.tokenizer, a path or hub name")
-        tokenizer = mini.tokenizer() if suite else model_spec.load_tokenizer(source)
-        if student.source not in (TEACHER, PRETRAINED, CONFIG):
-            other = model_spec.load_tokenizer(student)
-            if tokenizer_fingerprint(other) != tokenizer_fingerprint(tokenizer):
-                raise ModelError(
-                    f"teacher '{source.source}' and student '{student.source}' have different "
-                    "tokenizers: the student could not read what the teacher reads"
-                )
-        return tokenizer
+        return mini.tokenizer()
 
-    @property
-    def pad_id(self) -> int:
-        """Id of the padding token."""
-        return int(self.tokenizer.pad_token_id or 0)
-
-    @cached_property
-    def splits(self) -> dict[str, Dataset]:
-        """All splits as token ids, from disk."""
-        from datasets import load_from_disk
-
-        def build(folder: Path) -> None:
-            encoded = encode(self.data, self.tokenizer, self.config.data.max_length)
-            for name, split in encoded.items():
-                split.save_to_disk(folder / name)
-
-        artifact = self.artifacts.get("tokens", self.identity, build)
-        return {name: load_from_disk(artifact.path / name) for name in self.data.splits()}
-
-    @cached_property
-    def encoded(self) -> dict[str, Encoded]:
-        """The rows as student and teacher read them: one object, for they share a tokenizer."""
-        shared = Encoded(self.splits, self.pad_id)
-        return {readers.STUDENT: shared, readers.TEACHER: shared}
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Plain JSON that decides the token ids."""
-        return {
-            "task": self.task.name,
-            "data": self.data.fingerprint,
-            "tokenizer": tokenizer_fingerprint(self.tokenizer),
-            "max_length": self.config.data.max_length,
-        }
+    def _reading(self, tokenizer: PreTrainedTokenizerBase) -> Reading:
+        return Reading(self.data, tokenizer, self.config.data.max_length, self.artifacts)
 
     def labels(self, split: str) -> NDArray[Any]:
         """Labels of ``split``, [N]."""
-        return np.asarray(self.splits[split]["label"])
+        return np.asarray(self.data.splits()[split]["label"])
 
     def scores(self, split: str, logits: NDArray[Any]) -> dict[str, float]:
         """All metrics of the task for ``logits`` of ``split``."""

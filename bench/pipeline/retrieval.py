@@ -68,7 +68,7 @@ class Retrieval:
 
         def build(folder: Path) -> None:
             keys, values, base = self._keys(), self._values(), self.base
-            ids = np.asarray(self.pipeline.rows.splits["fit"]["idx"])
+            ids = np.asarray(self.pipeline.rows.data.fit["idx"])
             if base.share != 1:
                 rows = controls.subset(len(ids), base.entries(len(ids)), base.seed)
                 keys, values, ids = keys[rows], values[rows], ids[rows]

@@ -17,15 +17,18 @@ import numpy as np
 from baselines import METHODS
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
+from bench.pipeline.reading import Reading
 from bench.pipeline.teacher import ENCODER, Stamp, TaskTeacher, facts, on, shape_of
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
-from reaugkd.context import Context, Models
+from reaugkd.batch import STUDENT
+from reaugkd.context import Context, Models, reader_of
 from reaugkd.distiller import CACHED, Conditions, Distiller, Shape, Signal
 from reaugkd.errors import ModelError
 from reaugkd.method import ReAugKD
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.spec import PRETRAINED, TEACHER, ModelSpec
 from reaugkd.reporter import Reporter
+from reaugkd.tasks.encode import Encoded
 from reaugkd.tasks.task import Task
 from reaugkd.training import inference
 from reaugkd.training.checkpoint import Checkpoint
@@ -74,7 +77,7 @@ class TaskPipeline:
         """Plain JSON that decides a student: what it does not depend on is left out."""
         student = self.config.student
         identity = {
-            **self.rows.identity,
+            **self.rows.student.identity,
             "method": self.config.base(method),
             "settings": self.settings(method),
             "recipe": student.recipe.model_dump(mode="json"),
@@ -98,6 +101,8 @@ class TaskPipeline:
         spec = self.config.student.model
         start: dict[str, Any] = {"student": spec.identity(), "pooling": self.config.pooling}
         start |= on(self.teacher.device)
+        if self.rows.student is not self.rows.teacher:
+            start["tokenizer"] = self.rows.student.identity["tokenizer"]  # decides random weights
         if spec.source == TEACHER:
             start["teacher"] = self.teacher.identity
         elif spec.source == PRETRAINED:
@@ -112,19 +117,19 @@ class TaskPipeline:
         config, needs, start = self.config, self.needs(method), self._student_start
         return Context(
             task=self.task,
-            encoded=self.rows.encoded,
+            encoded=self._encoded(method),
             signals=self.teacher.signals["fit"] if needs & CACHED else None,
             models=Models(
-                student=lambda seed: self._model(config.student.model, seed),
+                student=lambda seed: self._model(config.student.model, seed, self.rows.student),
                 teacher=self.teacher.encoder,
                 untrained=self.teacher.untrained,
-                build=self._model,
+                build=lambda spec, seed: self._model(spec, seed, self.rows.reading(spec)),
                 student_shape=self.student_shape[0],
                 teacher_shape=self.teacher.shape[0],
                 student_identity=start,
             ),
             artifacts=self.artifacts,
-            identity=self._taught_by(needs) if needs else {**self.rows.identity, **start},
+            identity=self._taught_by(needs) if needs else {**self.rows.student.identity, **start},
             recipe=config.student.recipe,
             teacher_recipe=config.teacher.recipe,
             teacher_seed=config.teacher.seed,
@@ -132,6 +137,13 @@ class TaskPipeline:
             device=config.device,
             reporter=self.reporter,
         )
+
+    def _encoded(self, method: str) -> dict[str, Encoded]:
+        """The rows as each model of the method reads them."""
+        rows, further = self.rows, self.method(method).further_models()
+        taught = {TEACHER: rows.teacher.encoded} if self.needs(method) else {}
+        own = {reader_of(spec): rows.reading(spec).encoded for spec in further}
+        return {STUDENT: rows.student.encoded, **taught, **own}
 
     def unsupported(self, method: str) -> str | None:
         """Why the method cannot run here, or None if it can."""
@@ -141,18 +153,18 @@ class TaskPipeline:
         conditions = Conditions(self.task, self.student_shape[0], teacher, *steps)
         return self.method(method).unsupported(conditions)
 
-    def _model(self, spec: ModelSpec, seed: int) -> Encoder:
+    def _model(self, spec: ModelSpec, seed: int, reading: Reading) -> Encoder:
         fine_tuned = self.teacher.encoder() if spec.source == TEACHER else None
-        return self.teacher.build(spec, seed, fine_tuned)
+        return self.teacher.build(spec, seed, reading, fine_tuned)
 
     @cached_property
     def student_shape(self) -> tuple[Shape, int]:
         """Shape of the student and the number of tokens it can read; nothing is trained."""
-        return self._shape(self.config.student.model)
+        return self._shape(self.config.student.model, self.rows.student)
 
-    def _shape(self, spec: ModelSpec) -> tuple[Shape, int]:
+    def _shape(self, spec: ModelSpec, reading: Reading) -> tuple[Shape, int]:
         like = self.teacher.untrained() if spec.source == TEACHER else None
-        return shape_of(self.teacher.build(spec, 0, like))
+        return shape_of(self.teacher.build(spec, 0, reading, like))
 
     def check_models(self, *, taught: bool) -> dict[str, int]:
         """Build the models, untrained, so that what does not fit shows before anything trains.
@@ -174,7 +186,7 @@ class TaskPipeline:
             for spec in self.method(method).further_models():
                 name = f"model '{spec.describe()}' of {method}"
                 try:
-                    _, read[name] = self._shape(spec)
+                    _, read[name] = self._shape(spec, self.rows.reading(spec))
                 except ModelError as error:
                     raise ModelError(f"{name}: {error}") from error
         for name, longest in read.items():
@@ -193,24 +205,29 @@ class TaskPipeline:
             checkpoint = Checkpoint(folder / SCRATCH, reporter=self.reporter)
             stage, distiller = f"{self.task.title} {method} seed {seed}", self.method(method)
             result = distil(distiller, context, encoder, checkpoint=checkpoint, stage=stage)
-            cached = len(self.rows.splits["fit"]) if self.needs(method) & CACHED else 0
+            cached = len(self.rows.data.fit) if self.needs(method) & CACHED else 0
             scores = {}
             for split in self.rows.queried:
                 outputs = self._encode(encoder, split, folder, f"{method}: {split}")
                 scores[split] = self.rows.scores(split, outputs.logits)
             encoder.save_pretrained(folder / ENCODER)
-            self.rows.tokenizer.save_pretrained(folder / ENCODER)
+            self.rows.student.tokenizer.save_pretrained(folder / ENCODER)
             costs = cost_of(result, context.stages, cached)
             return {"scores": scores, "cost": costs} | facts(encoder, result, self.stamp(load))
 
         return self.artifacts.get("student", self.student_identity(method, seed), build)
 
     def _encode(self, encoder: Encoder, split: str, folder: Path, stage: str) -> Outputs:
-        precision, rows = self.config.student.recipe.precision, self.rows.splits[split]
+        precision, encoded = self.config.student.recipe.precision, self.rows.student.encoded
         shown: dict[str, Any] = {"stage": stage, "reporter": self.reporter}
         into = folder / split
         return inference.run(
-            encoder, rows, self.rows.pad_id, precision=precision, into=into, **shown
+            encoder,
+            encoded.splits[split],
+            encoded.pad_id,
+            precision=precision,
+            into=into,
+            **shown,
         )
 
     def outputs(self, method: str, seed: int, split: str) -> Outputs:

@@ -14,8 +14,9 @@ from baselines import METHODS
 from baselines.finetune import FineTune
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
+from bench.pipeline.reading import Reading
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
-from reaugkd.batch import STUDENT, TEACHER
+from reaugkd.batch import STUDENT
 from reaugkd.context import Setup
 from reaugkd.distiller import Shape, Signal
 from reaugkd.errors import ModelError, UserError
@@ -59,7 +60,7 @@ class TaskTeacher:
         """Plain JSON that decides the fine-tuned teacher."""
         teacher = self.config.teacher
         return {
-            **self.rows.identity,
+            **self.rows.teacher.identity,
             "model": teacher.model.identity(),
             "recipe": teacher.recipe.model_dump(mode="json"),
             "pooling": self.config.pooling,
@@ -102,22 +103,27 @@ class TaskTeacher:
                 f"{self.task.title} needs {self.task.outputs}"
             )
 
-    def build(self, spec: ModelSpec, seed: int, fine_tuned: Encoder | None = None) -> Encoder:
-        """A model with the task's head and a fresh seed; see ``model_spec.build_student``."""
+    def build(
+        self, spec: ModelSpec, seed: int, reading: Reading, fine_tuned: Encoder | None = None
+    ) -> Encoder:
+        """A model with the task's head and a fresh seed, for the token ids of ``reading``.
+
+        See ``model_spec.build_student``.
+        """
         return model_spec.build_student(
             spec,
             self.config.teacher.model,
             fine_tuned,
-            vocabulary=len(self.rows.tokenizer),
+            vocabulary=reading.vocabulary,
             outputs=self.task.outputs,
             pooling=self.config.pooling,
             seed=seed,
-            pad_id=self.rows.pad_id,
+            pad_id=reading.pad_id,
         )
 
     def untrained(self) -> Encoder:
         """The teacher before it is fine-tuned."""
-        return self.build(self.config.teacher.model, self.config.teacher.seed)
+        return self.build(self.config.teacher.model, self.config.teacher.seed, self.rows.teacher)
 
     def encoder(self) -> Encoder:
         """A copy of the fine-tuned teacher."""
@@ -130,10 +136,13 @@ class TaskTeacher:
 
     def _fine_tune(self, folder: Path) -> dict[str, Any]:
         load, encoder, rows = os.getloadavg(), self.untrained(), self.rows
+        encoded = rows.teacher.encoded
         result = self.fine_tune(encoder, folder, f"{self.task.title} teacher")
         precision, scores = self.config.teacher.recipe.precision, {}
         for split in rows.queried:
-            outputs = inference.run(encoder, rows.splits[split], rows.pad_id, precision=precision)
+            outputs = inference.run(
+                encoder, encoded.splits[split], encoded.pad_id, precision=precision
+            )
             scores[split] = rows.scores(split, outputs.logits)
         encoder.save_pretrained(folder / ENCODER)
         return {"scores": scores} | facts(encoder, result, self.stamp(load))
@@ -142,7 +151,7 @@ class TaskTeacher:
         self, encoder: Encoder, folder: Path, stage: str, options: TrainingOptions = NO_OPTIONS
     ) -> TrainingSummary:
         """Train ``encoder`` on the true labels by the teacher's recipe; a killed one goes on."""
-        config, encoded = self.config.teacher, self.rows.encoded[TEACHER]
+        config, encoded = self.config.teacher, self.rows.teacher.encoded
         setup = Setup(
             task=self.task,
             encoded={STUDENT: encoded},
@@ -171,7 +180,7 @@ class TaskTeacher:
         states = any(Signal.STATES in kind.needs for kind in kinds)
 
         def build(folder: Path) -> dict[str, Any]:
-            encoder, encoded = self.encoder().to(self.device), self.rows.encoded[TEACHER]
+            encoder, encoded = self.encoder().to(self.device), self.rows.teacher.encoded
             precision, kept = self.config.teacher.recipe.precision, {"fit"} if states else ()
             return inference.write_signals(
                 encoder, encoded, folder, precision, self.reporter, states=kept
@@ -180,7 +189,9 @@ class TaskTeacher:
         plain, whole = self.signals_identity, {**self.signals_identity, "states": True}
         wanted = whole if states or self.artifacts.has("signals", whole) else plain
         artifact = self.artifacts.get("signals", wanted, build)
-        return {split: TeacherSignals.open(artifact.path, split) for split in self.rows.splits}
+        return {
+            split: TeacherSignals.open(artifact.path, split) for split in self.rows.data.splits()
+        }
 
 
 def on(device: torch.device) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Workbench:
         result = TrainingResult(
             source=pipeline.rows.data.source,
             notes=list(pipeline.rows.data.notes),
-            rows={split: len(rows) for split, rows in pipeline.rows.splits.items()},
+            rows={split: len(rows) for split, rows in pipeline.rows.data.splits().items()},
             majority=pipeline.rows.majority,
             teacher=teacher,
             student_init=pipeline.student_init,

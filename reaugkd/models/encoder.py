@@ -67,6 +67,8 @@ class Encoder(nn.Module):
             backbone.pooler = None  # its weights would never learn and only travel along
         self.backbone = backbone
         self.pooling: Pooling = pooling
+        # Not every architecture tells segments apart, whatever the tokenizer beside it makes.
+        self._typed = "token_type_ids" in inspect.signature(backbone.forward).parameters
         config = backbone.config
         rate = getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.0))
         self.dropout = FastDropout(float(rate))
@@ -114,8 +116,11 @@ class Encoder(nn.Module):
             input_ids: [B, L] int64, or None where ``inputs_embeds`` is among the inputs.
             attention_mask: [B, L], 1 for tokens and 0 for padding.
             states: hand out all layers' hidden states as well.
-            **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L].
+            **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L], which are left
+                out where it does not take them.
         """
+        if not self._typed:
+            inputs.pop("token_type_ids", None)
         options: dict[str, Any] = {"output_hidden_states": True} if states else {}
         result = self.backbone(
             input_ids=input_ids, attention_mask=attention_mask, **inputs, **options

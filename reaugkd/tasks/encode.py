@@ -38,7 +38,7 @@ def encode(
     needed = tokenizer.num_special_tokens_to_add(pair=data.task.pair) + 1 + data.task.pair
     if max_length < needed:
         raise UserError(f"max_length must be at least {needed} for this tokenizer: {max_length}")
-    kept = [name for name in ("input_ids", "token_type_ids") if name in tokenizer.model_input_names]
+    kept = columns(tokenizer)
 
     def batch(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         texts = [rows[name] for name in ("text_a", "text_b") if name in rows]
@@ -60,6 +60,11 @@ def encode(
             )
             for name, split in data.splits().items()
         }
+
+
+def columns(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The columns of ids that :func:`encode` makes with ``tokenizer``."""
+    return [name for name in ("input_ids", "token_type_ids") if name in tokenizer.model_input_names]
 
 
 def _features(split: Dataset, kept: list[str]) -> Any:
@@ -92,21 +97,47 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """Fingerprint of all that decides the ids of a text, wherever the tokenizer was loaded from."""
     shown: dict[str, Any] = {
         "inputs": list(tokenizer.model_input_names),
-        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "special": _special(tokenizer),
         "sides": [tokenizer.truncation_side, tokenizer.padding_side],
     }
+    return fingerprint.of_json({**shown, **_content(tokenizer)})
+
+
+def ids_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Fingerprint of what decides the ids of a text and nothing else: equal ones, equal ids.
+
+    BERT's tokenizer and DistilBERT's have one. Left out are the names of the inputs (only BERT has
+    token types), the way back from ids to text, and the side of padding, which batches choose.
+    """
+    content = _content(tokenizer) | {
+        "side": tokenizer.truncation_side,
+        "padding": tokenizer.pad_token_id,
+    }
+    if "state" in content:
+        content["state"].pop("decoder", None)
+    else:
+        content["special"] = _special(tokenizer)
+    return fingerprint.of_json(content)
+
+
+def _special(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    return {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+
+
+def _content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Vocabulary and rules of a tokenizer as plain JSON."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         state = json.loads(backend.to_str())
         # The last call leaves its truncation and padding behind; they are arguments, not identity.
-        shown["state"] = {k: v for k, v in state.items() if k not in ("truncation", "padding")}
-    else:
-        plain = (bool, int, float)
-        shown["class"] = type(tokenizer).__name__
-        shown["vocabulary"] = tokenizer.get_vocab()
-        shown["settings"] = {
+        return {"state": {k: v for k, v in state.items() if k not in ("truncation", "padding")}}
+    plain = (bool, int, float)
+    return {
+        "class": type(tokenizer).__name__,
+        "vocabulary": tokenizer.get_vocab(),
+        "settings": {
             name: value
             for name, value in tokenizer.init_kwargs.items()
             if isinstance(value, plain) and name != "model_max_length"
-        }
-    return fingerprint.of_json(shown)
+        },
+    }
