@@ -80,8 +80,7 @@ class TaskRows:
             )
         if student.tokenizer is None and made in (TEACHER, PRETRAINED, CONFIG):
             return self.teacher
-        own = self._tokenizer(student)
-        return self.teacher if self.teacher.serves(own) else self._reading(own)
+        return self._own(self._tokenizer(student))
 
     def reading(self, spec: ModelSpec) -> Reading:
         """The rows as a model reads them that is neither teacher nor student.
@@ -93,10 +92,7 @@ class TaskRows:
         if name == TEACHER:
             return self.teacher
         if name not in self._further:
-            own = model_spec.load_tokenizer(spec)
-            known = (self.teacher, self.student, *self._further.values())
-            shared = (reading for reading in known if reading.serves(own))
-            self._further[name] = next(shared, None) or self._reading(own)
+            self._further[name] = self._own(model_spec.load_tokenizer(spec))
         return self._further[name]
 
     def _tokenizer(self, config: TeacherConfig | StudentConfig) -> PreTrainedTokenizerBase:
@@ -111,6 +107,9 @@ class TaskRows:
                 "with a pretrained teacher (--preset glue-minilm) or give one (--teacher)"
             )
         return mini.tokenizer()
+
+    def _own(self, tokenizer: PreTrainedTokenizerBase) -> Reading:
+        return self.teacher if self.teacher.serves(tokenizer) else self._reading(tokenizer)
 
     def _reading(self, tokenizer: PreTrainedTokenizerBase) -> Reading:
         return Reading(self.data, tokenizer, self.config.data.max_length, self.artifacts)

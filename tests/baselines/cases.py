@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from reaugkd.distiller import CACHED, Conditions, Distiller, LossTerms
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
+from tests.baselines.readers import RECIPES, two_tokenizers
 
 
 class Stopped(Exception):
@@ -94,9 +96,10 @@ class DistillerCase:
         other, _ = self.train(tmp_path / "c", self.given(tmp_path / "c", seed=5))
         assert not tiny.same_weights(first, other)
 
-    @pytest.mark.parametrize("stop_at", [2, 5, 9])
-    def test_killed_and_resumed_equals_uninterrupted(self, stop_at: int, tmp_path: Path) -> None:
-        whole, expected = self.train(tmp_path / "whole")
+    def resumed(
+        self, stop_at: int, folder: Path, given: Callable[[Path], Context]
+    ) -> tuple[Any, TrainingSummary]:
+        """Student and result of a run that was killed before a batch and then went on."""
         method, seen = self.method(), 0
         step = method.step
 
@@ -108,14 +111,28 @@ class DistillerCase:
             return step(*arguments)
 
         method.step = counted  # type: ignore[method-assign]
-        context = self.given(tmp_path / "killed")
         with pytest.raises(Stopped):
-            self.train(tmp_path / "killed", context, method, every=0.0)
+            self.train(folder, given(folder), method, every=0.0)
         torch.manual_seed(99)  # a new process has another generator state
-        resumed, result = self.train(tmp_path / "killed", self.given(tmp_path / "killed"))
+        return self.train(folder, given(folder))
+
+    @pytest.mark.parametrize("stop_at", [2, 5, 9])
+    def test_killed_and_resumed_equals_uninterrupted(self, stop_at: int, tmp_path: Path) -> None:
+        whole, expected = self.train(tmp_path / "whole")
+        resumed, result = self.resumed(stop_at, tmp_path / "killed", self.given)
         assert tiny.same_weights(whole, resumed)
         unmeasured = {"seconds": 0.0, "peak_bytes": None}
         assert result._replace(**unmeasured) == expected._replace(**unmeasured)
+
+    def test_each_model_reads_its_own_ids_also_after_a_kill(self, tmp_path: Path) -> None:
+        """Another numbering of the teacher's vocabulary changes nothing, bit for bit."""
+
+        def given(folder: Path) -> Context:
+            return two_tokenizers(self.given(folder, **RECIPES), folder)
+
+        alike, _ = self.train(tmp_path / "alike", self.given(tmp_path / "alike", **RECIPES))
+        apart, _ = self.resumed(5, tmp_path / "apart", given)
+        assert tiny.same_weights(alike, apart)
 
     def test_cached_teacher_is_never_run(self, tmp_path: Path) -> None:
         needs = METHODS[self.name].needs

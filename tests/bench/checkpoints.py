@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForSequenceClassification, BertConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from reaugkd.tasks import mini
 from tests import tiny
@@ -24,18 +30,27 @@ def other_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
+def letters(kind: type[PreTrainedTokenizerBase] = BertTokenizer) -> PreTrainedTokenizerBase:
+    """One that reads letter by letter; its padding comes last."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    inner = (f"##{letter}" for letter in alphabet)
+    words = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", *alphabet, *inner, "[PAD]"]
+    return kind(vocab={word: number for number, word in enumerate(words)})
+
+
 def write(
     folder: Path,
     *,
     seed: int = 0,
-    vocabulary: int = WORDS,
-    tokenizer: PreTrainedTokenizerFast | None = None,
+    vocabulary: int | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Path:
-    """An encoder of two layers that reads the embedded suite."""
+    """An encoder of two layers that reads the embedded suite, by its tokenizer or another one."""
+    reads = tokenizer or mini.tokenizer()
     encoder = tiny.encoder(seed, max_position_embeddings=64)
-    encoder.backbone.resize_token_embeddings(vocabulary)
+    encoder.backbone.resize_token_embeddings(vocabulary or len(reads))
     encoder.backbone.save_pretrained(folder)
-    (tokenizer or mini.tokenizer()).save_pretrained(folder)
+    reads.save_pretrained(folder)
     return folder
 
 

@@ -116,17 +116,17 @@ def test_a_class_never_seen_is_named(glue: Path, tmp_path: Path) -> None:
 def test_models_that_do_not_fit_are_told_before_anything_trains(tmp_path: Path) -> None:
     five = checkpoints.write_classifier(tmp_path / "five", 5)
     whole = checkpoints.write(tmp_path / "whole")
-    other = checkpoints.write(tmp_path / "other", tokenizer=checkpoints.other_tokenizer())
     small = checkpoints.write(tmp_path / "small", vocabulary=9)
     bare = checkpoints.write(tmp_path / "bare")
     for file in bare.glob("tokenizer*"):
         file.unlink()
     for flags, words in (
         (("--teacher", five), ("5 labels", "needs 3")),
-        (("--teacher", whole, "--student", other), ("different tokenizers", whole, other)),
         (("--teacher", whole, "--student", small), (small, "knows 9 tokens")),
         (("--teacher", small, "--student", "pretrained@0"), (small, "knows 9 tokens")),
         (("--teacher", bare), ("tokenizer", bare)),
+        (("--student", bare), ("tokenizer", bare)),
+        (("--student", whole, "--set", "student.tokenizer=nosuch"), ("tokenizer", "'nosuch'")),
         (("--teacher", whole, "--student", "pretrained@5"), ("5", "0 to 1")),
     ):
         told(runs.run(tmp_path, *flags), *words)

@@ -69,6 +69,12 @@ def test_a_model_is_replaced_whole_and_takes_the_tokenizer_with_it() -> None:
     assert resolve([MINI, explicit]).whole.teacher.tokenizer == "y"
 
 
+def test_a_tokenizer_that_is_not_given_leaves_the_name_of_a_run_folder_as_it_was() -> None:
+    named = resolve([MINI, {"student": {"tokenizer": "mini"}}]).whole
+    assert named.model_dump(mode="json")["student"]["tokenizer"] == "mini"
+    assert "tokenizer" not in resolve([MINI]).whole.model_dump(mode="json")["student"]
+
+
 def test_merging_changes_neither_side() -> None:
     base: Tree = {"a": {"b": 1}, "c": [1, 2]}
     over: Tree = {"a": {"d": 2}, "c": [3]}

@@ -17,6 +17,7 @@ from tests import tiny
 FAMILY = {
     "bert": tiny.config(),
     "roberta": tiny.config(model_type="roberta", pad_token_id=1),
+    "mpnet": tiny.config(model_type="mpnet", pad_token_id=1),
     "distilbert": {"model_type": "distilbert", "dim": 16, "n_layers": 2, "n_heads": 2}
     | {"hidden_dim": 32, "max_position_embeddings": 32},
 }
@@ -36,6 +37,19 @@ def test_padding_changes_nothing(family: str, pooling: str) -> None:
     alone = encoder(ids[1:, :3], mask[1:, :3])
     assert torch.allclose(padded.logits[1:], alone.logits, atol=1e-12)
     assert torch.allclose(padded.embedding[1:], alone.embedding, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("family", "typed"), [("bert", True), ("distilbert", False), ("mpnet", False)]
+)
+def test_token_types_reach_those_who_tell_segments_apart(family: str, typed: bool) -> None:
+    encoder = Encoder(random_backbone(FAMILY[family], 40, seed=0), 2, "cls").eval()
+    ids, mask = batch(1)
+    first, second = (
+        encoder(ids, mask, token_type_ids=torch.full_like(ids, kind)).logits for kind in (0, 1)
+    )
+    assert torch.equal(first, encoder(ids, mask).logits)
+    assert torch.equal(first, second) != typed
 
 
 @pytest.mark.parametrize("family", FAMILY)

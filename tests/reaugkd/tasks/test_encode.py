@@ -2,11 +2,11 @@
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertTokenizer, PreTrainedTokenizerFast
+from transformers import BertTokenizer, DistilBertTokenizer, PreTrainedTokenizerFast
 
 from reaugkd.errors import UserError
 from reaugkd.tasks import load, mini
-from reaugkd.tasks.encode import encode, tokenizer_fingerprint
+from reaugkd.tasks.encode import encode, ids_fingerprint, tokenizer_fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,30 @@ def test_bert_with_and_without_lower_case_differ(tmp_path):
     vocabulary = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])}
     lower, cased = (BertTokenizer(vocab=vocabulary, do_lower_case=flag) for flag in (True, False))
     assert tokenizer_fingerprint(lower) != tokenizer_fingerprint(cased)
+
+
+def test_equal_ids_have_one_fingerprint_whatever_the_inputs_are_called():
+    vocabulary = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])}
+    bert, distilbert = (kind(vocab=vocabulary) for kind in (BertTokenizer, DistilBertTokenizer))
+    assert bert("a", "b a")["input_ids"] == distilbert("a", "b a")["input_ids"]
+    assert ids_fingerprint(bert) == ids_fingerprint(distilbert)
+    assert tokenizer_fingerprint(bert) != tokenizer_fingerprint(distilbert)
+    bert.padding_side = "left"  # batches pad on the right anyway
+    assert ids_fingerprint(bert) == ids_fingerprint(distilbert)
+
+
+def test_whatever_changes_ids_changes_their_fingerprint():
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    renumbered = {word: number for number, word in enumerate(reversed(words))}
+    cut = BertTokenizer(vocab=vocabulary)
+    cut.truncation_side = "left"
+    padded = BertTokenizer(vocab=vocabulary, pad_token="[MASK]")
+    tokenizers = [
+        BertTokenizer(vocab=vocabulary),
+        BertTokenizer(vocab=vocabulary, do_lower_case=False),
+        BertTokenizer(vocab=renumbered),
+        cut,
+        padded,
+    ]
+    assert len({ids_fingerprint(tokenizer) for tokenizer in tokenizers}) == len(tokenizers)
