@@ -26,7 +26,7 @@ def plan(folder: Path, *chain: Any) -> Any:
     ("name", "words"),
     [
         ("/no/such/model", "model '/no/such/model' of takd: no model at /no/such/model"),
-        ("techer", "model 'techer' of takd: cannot load model 'techer'"),
+        ("techer", "model 'techer' of takd: cannot load the tokenizer of 'techer'"),
         ("pretrained@0,9", "model 'pretrained@0,9' of takd: .* layers 0 to 1"),
         ("teacher@2", "model 'teacher@2' of takd: .* layers 0 to 1"),
     ],
