@@ -17,10 +17,10 @@ from reaugkd.tasks.encode import encode
 from tests.bench import checkpoints, runs
 
 Row = tuple[int, ...]
-LENGTH = 48
+LENGTH, LIMIT = 48, 420
 ALL = (
     *("--methods", "all", "--ann", "exact"),
-    *("--set", "student.recipe.epochs=2", "--set", "rco.anchors=2", "--set", "takd.chain=1"),
+    *("--set", "student.recipe.epochs=2", "--set", "rco.anchors=2"),
 )
 
 
@@ -43,7 +43,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, set[tuple[Row, Row]]]:
 
 def rows_of(tokenizer: Any) -> set[Row]:
     """All rows of the small matrix as ``tokenizer`` encodes them."""
-    splits = encode(load("follows", limit=800), tokenizer, LENGTH).values()
+    splits = encode(load("follows", limit=LIMIT), tokenizer, LENGTH).values()
     return {tuple(ids) for split in splits for ids in split["input_ids"]}
 
 
@@ -61,21 +61,18 @@ def test_each_model_reads_its_own_ids_and_the_student_is_exported_with_its_token
 ) -> None:
     letters = checkpoints.letters()
     student = checkpoints.write(tmp_path / "student", tokenizer=letters)
-    chain = checkpoints.write(tmp_path / "third", tokenizer=checkpoints.other_tokenizer())
-    done = runs.run(
-        *(tmp_path, "--student", student, "--methods", "takd,dml,reaugkd", "--ann", "exact"),
-        *("--set", f"takd.chain=['{chain}']"),
-    )
+    flags = ("--student", student, "--methods", "dml,reaugkd", "--ann", "exact", "--limit", LIMIT)
+    done = runs.run(tmp_path, *flags)
     assert done.exit_code == 0, done.output
     assert set(runs.statuses(tmp_path / "out").values()) == {"ok"}
-    check(read, letters, mini.tokenizer(), checkpoints.other_tokenizer())
+    check(read, letters, mini.tokenizer())
 
     flags = ("--cache", tmp_path / "cache", "--to", tmp_path / "classifier")
     done = runs.bench("export", tmp_path / "out", *flags)
     assert done.exit_code == 0, done.output
     classifier = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "classifier")
     assert classifier.tokenizer.get_vocab() == letters.get_vocab()
-    dev = load("follows", limit=800).tests["dev"].select(range(20))
+    dev = load("follows", limit=LIMIT).tests["dev"].select(range(20))
     pairs = list(zip(dev["text_a"], dev["text_b"], strict=True))
     record = runs.records(tmp_path / "out")["reaugkd exact projected soft"]
     expected = Store(tmp_path / "out").arrays(record.key)["outputs.dev"][:20]
@@ -84,10 +81,14 @@ def test_each_model_reads_its_own_ids_and_the_student_is_exported_with_its_token
 
 
 @pytest.mark.slow
-def test_every_method_trains(read: dict[int, set[tuple[Row, Row]]], tmp_path: Path) -> None:
+def test_every_method_trains_an_assistant_with_a_third_tokenizer_too(
+    read: dict[int, set[tuple[Row, Row]]], tmp_path: Path
+) -> None:
     letters = checkpoints.letters()
     student = checkpoints.write(tmp_path / "student", tokenizer=letters)
-    done = runs.run(tmp_path, "--student", student, *ALL)
+    third = checkpoints.write(tmp_path / "third", tokenizer=checkpoints.other_tokenizer())
+    chain = ("--set", f"takd.chain=['{third}']")
+    done = runs.run(tmp_path, "--student", student, "--limit", LIMIT, *ALL, *chain)
     assert done.exit_code == 0, done.output
     assert set(runs.statuses(tmp_path / "out").values()) == {"ok"}
-    check(read, letters, mini.tokenizer())
+    check(read, letters, mini.tokenizer(), checkpoints.other_tokenizer())
