@@ -62,10 +62,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> CrossFit:
 def poisoned(cache: Path, fold: int, monkeypatch: pytest.MonkeyPatch, plain: CrossFit) -> CrossFit:
     """The same with other labels in one fold; the division stays as it was."""
     made = teacher(cache)
-    fit = made.rows.splits["fit"]
+    splits: Any = made.rows.teacher.encoded.splits
+    fit = splits["fit"]
     labels = np.asarray(fit["label"])
     wrong = np.where(plain.fold == fold, (labels + 1) % 3, labels)
-    made.rows.splits["fit"] = fit.remove_columns("label").add_column("label", wrong.tolist())
+    splits["fit"] = fit.remove_columns("label").add_column("label", wrong.tolist())
     monkeypatch.setattr(crossfit, "folds", lambda *_: plain.fold)
     return CrossFit(made, FOLDS)
 
