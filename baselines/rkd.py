@@ -162,7 +162,7 @@ class RKD(Distiller):
 
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
         """Four terms: ``soft``, ``hard``, ``distance`` and ``angle``."""
-        if signals is None:
+        if signals is None or signals.embedding is None:
             raise ValueError("rkd needs the teacher's logits and embeddings")
         settings: RKDSettings = self.settings
         distance = distance_loss(student.embedding, signals.embedding)

@@ -136,9 +136,11 @@ class TAKD(KD):
         return SOFT_TERMS[self.settings.soft_term]
 
     def unsupported(self, conditions: Conditions) -> str | None:
-        """More layers than the teacher has, or no depth between teacher and student."""
+        """More layers than the teacher has, no depth between teacher and student, or no epoch."""
+        if self.settings.assistant_recipe == "teacher" and not conditions.teacher_epochs:
+            return "takd.assistant_recipe is the teacher's, which has no epoch: use 'student'"
         if conditions.teacher is None:
-            return "takd needs a teacher"
+            return self._without_layers()
         depth, student = conditions.teacher.depth, conditions.student.depth
         for link in self.settings.chain:
             if isinstance(link, int) and link > depth:
@@ -150,6 +152,16 @@ class TAKD(KD):
                     "takd.chain, e.g. a checkpoint"
                 )
         return None
+
+    def _without_layers(self) -> str | None:
+        """Why there can be no chain below a teacher whose layers are unknown, or None."""
+        counted = [link for link in self.settings.chain if isinstance(link, int) or link == AUTO]
+        if not counted:
+            return None
+        return (
+            f"takd.chain {counted[0]} is a number of layers of the teacher, and a black-box "
+            "teacher has none: name checkpoints in takd.chain"
+        )
 
     def further_models(self) -> tuple[ModelSpec, ...]:
         """The models that the chain names."""

@@ -46,13 +46,13 @@ class SignalBatch(NamedTuple):
 
     Attributes:
         logits: [B, C].
-        embedding: [B, H_t].
+        embedding: [B, H_t], or None: a black-box teacher may have none.
         states: [B, D_t + 1, H_t], the [CLS] vectors of the embeddings (index 0) and of every layer,
             cached in half precision; None unless the method needs ``STATES``.
     """
 
     logits: Tensor
-    embedding: Tensor
+    embedding: Tensor | None = None
     states: Tensor | None = None
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Conditions",
     "Distiller",
     "KDSettings",
+    "LIVE",
     "LossTerms",
     "MethodSettings",
     "NoSettings",
@@ -57,14 +58,16 @@ class Signal(StrEnum):
 
 CACHED = frozenset({Signal.LOGITS, Signal.EMBEDDING, Signal.STATES})  # the signals that are cached
 FINE_TUNED = CACHED | {Signal.TEACHER}  # the signals that take a fine-tuned teacher
+LIVE = frozenset({Signal.TEACHER, Signal.UNTRAINED})  # a model that the method may train
 
 
 @dataclass(frozen=True)
 class Conditions:
     """What is known of a run before anything trains; a method may refuse it.
 
-    ``teacher`` is None for a method that needs none; ``batch_size`` (examples per forward pass),
-    ``accumulation`` and ``epochs`` are those of the student's recipe.
+    ``teacher`` is None for a method that needs none, and where the teacher is a black box;
+    ``batch_size`` (examples per forward pass), ``accumulation`` and ``epochs`` are those of the
+    student's recipe, ``teacher_epochs`` those of the teacher's.
     """
 
     task: Task
@@ -73,6 +76,7 @@ class Conditions:
     batch_size: int
     accumulation: int = 1
     epochs: int = 1
+    teacher_epochs: int = 1
 
 
 class Distiller(ABC):
@@ -84,12 +88,14 @@ class Distiller(ABC):
     Attributes:
         name: registered name.
         needs: what it uses of the teacher; empty means that it needs no teacher.
+        optional: what it does without, of its needs, where a black-box teacher does not say it.
         Settings: its pydantic model.
         retrieves: whether the method's student queries a knowledge base at inference.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Signal]]
+    optional: ClassVar[frozenset[Signal]] = frozenset()
     Settings: ClassVar[type[MethodSettings]]
     retrieves: ClassVar[bool] = False
 

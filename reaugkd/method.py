@@ -48,10 +48,14 @@ class ReAugKD(Distiller):
     Stage 1 (:meth:`prepare`) trains the projection head; the student then learns ``soft_weight``
     T^2 KL + ``hard_weight`` CE + ``relation_weight`` KL(q || qbar). Its embedding and the projected
     teacher embedding share one space, so at inference it is a query to a knowledge base of those.
+
+    Where a black-box teacher has no embeddings there is nothing to align with, hence no head and no
+    relational term: the student learns as in KD and queries a knowledge base of its own embeddings.
     """
 
     name: ClassVar[str] = "reaugkd"
     needs: ClassVar[frozenset[Signal]] = frozenset({Signal.LOGITS, Signal.EMBEDDING})
+    optional: ClassVar[frozenset[Signal]] = frozenset({Signal.EMBEDDING})
     Settings: ClassVar[type[MethodSettings]] = ReAugKDSettings
     retrieves: ClassVar[bool] = True
 
@@ -61,12 +65,14 @@ class ReAugKD(Distiller):
         self._keys: torch.Tensor | None = None
 
     def prepare(self, context: Context) -> None:
-        """Train (or find) the head and project the fit split's embeddings once."""
+        """Train (or find) the head and project the embeddings of ``fit``, if there are any."""
         import torch
         from safetensors.torch import load_file, save_file
 
         settings: ReAugKDSettings = self.settings
         embedding = context.teacher.embedding
+        if embedding is None:
+            return
 
         def build(folder: Path) -> dict[str, Any]:
             began = time.perf_counter()
@@ -99,10 +105,14 @@ class ReAugKD(Distiller):
         return projection.apply(self._head, teacher_embedding)
 
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
-        """Three terms: ``soft``, ``hard`` and ``relation``."""
-        if signals is None or self._keys is None:
-            raise RuntimeError("ReAugKD.prepare has not run, or there is no teacher")
+        """Three terms: ``soft``, ``hard`` and, where there are embeddings, ``relation``."""
         settings: ReAugKDSettings = self.settings
+        if signals is None:
+            raise RuntimeError("reaugkd needs the teacher's logits")
+        if signals.embedding is None:
+            return kd_terms(student.logits, signals.logits, batch.labels, settings)
+        if self._keys is None:
+            raise RuntimeError("ReAugKD.prepare has not run: there are no keys yet")
         keys = self._keys[batch.rows.cpu()].to(student.embedding.device)
         relation = relational_kl(
             student.embedding, keys, settings.tau, self_term=settings.self_term

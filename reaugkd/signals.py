@@ -37,13 +37,13 @@ class TeacherSignals:
 
     Attributes:
         logits: [N, C] float32.
-        embedding: [N, H_t] float32.
+        embedding: [N, H_t] float32, or None: a black-box teacher may have none.
         states: [N, D_t + 1, H_t] float16, the [CLS] vectors of the embeddings and of every layer,
             or None. Half precision: for MNLI and BERT-base they are 7.8 GB as it is.
     """
 
     logits: NDArray[np.float32]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None = None
     states: NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
@@ -52,8 +52,9 @@ class TeacherSignals:
     def batch(self, batch: Batch) -> SignalBatch:
         """The signals for the rows of ``batch``, on its device."""
         rows = batch.rows
+        embedding = None if self.embedding is None else take(self.embedding, rows)
         states = None if self.states is None else take(self.states, rows).float()
-        return SignalBatch(take(self.logits, rows), take(self.embedding, rows), states)
+        return SignalBatch(take(self.logits, rows), embedding, states)
 
     @classmethod
     def open(cls, folder: Path, split: str) -> Self:

@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LENGTH = 16  # hex digits kept: 64 bits, ample for the thousands of artefacts of one machine
 
@@ -42,4 +45,11 @@ def of_files(paths: Iterable[Path]) -> str:
         digest.update(path.name.encode() + b"\0")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:LENGTH]
+
+
+def of_array(array: NDArray[Any]) -> str:
+    """Fingerprint of an array's type, shape and values."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(array.tobytes())
     return digest.hexdigest()[:LENGTH]

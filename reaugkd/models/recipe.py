@@ -33,3 +33,9 @@ class Recipe(BaseModel):
         """
         batches = -(-rows // self.batch_size)
         return self.epochs * -(-batches // self.accumulation)
+
+
+class TeacherRecipe(Recipe):
+    """A recipe that may also leave the model as it is."""
+
+    epochs: int = Field(4, ge=0, le=1000, description="0: the teacher is not trained")

@@ -95,4 +95,5 @@ def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -
         fingerprint=fingerprint.of_json([task.name, task.labels, content]),
         source=corpus.source,
         notes=corpus.notes,
+        train_rows=corpus.train.num_rows,
     )

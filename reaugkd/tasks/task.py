@@ -53,7 +53,7 @@ class TaskData:
     its source file, unique within the file). Models learn from ``fit``, which the knowledge base
     holds; every choice is made on ``held_out``; ``tests`` are reported (GLUE's dev). The
     fingerprint is of all rows and of the division; ``source`` is e.g. ``"folder"`` or
-    ``"hub:nyu-mll/glue"``.
+    ``"hub:nyu-mll/glue"``; ``train_rows`` is the number of rows of train before a limit.
     """
 
     task: Task
@@ -63,6 +63,7 @@ class TaskData:
     fingerprint: str
     source: str
     notes: tuple[str, ...] = field(default=())
+    train_rows: int = 0
 
     def splits(self) -> dict[str, Dataset]:
         """All splits by name: ``fit``, ``held_out`` and the test splits."""

@@ -249,6 +249,21 @@ def test_an_impossible_chain_is_refused_with_a_reason(
     assert takd(teacher, "teacher@0").unsupported(Conditions(tiny.TASK, *shapes, 8)) is None
 
 
+def test_below_a_black_box_a_chain_consists_of_checkpoints() -> None:
+    """Nobody knows its layers, so none can be counted."""
+    conditions = Conditions(tiny.TASK, Shape(8, 2), None, 8)
+    for chain in (["auto"], [3], ["org/bert", 3]):
+        assert "a black-box teacher has none" in str(takd(*chain).unsupported(conditions))
+    assert takd("org/bert").unsupported(conditions) is None
+
+
+def test_a_recipe_without_an_epoch_makes_no_assistant() -> None:
+    conditions = Conditions(tiny.TASK, Shape(8, 2), Shape(8, 4), 8, teacher_epochs=0)
+    method = TAKD(TAKDSettings(chain=(3,), assistant_recipe="teacher"))
+    assert "has no epoch" in str(method.unsupported(conditions))
+    assert takd(3).unsupported(conditions) is None
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
