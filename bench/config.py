@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
-from reaugkd.models.recipe import Pooling, Recipe
-from reaugkd.models.spec import ModelSpec
+from reaugkd.models.recipe import Pooling, Recipe, TeacherRecipe
+from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -45,11 +45,41 @@ class TeacherConfig(_Checked):
     tokenizer: str | None = Field(
         None, description="where its tokenizer lies, if not beside the model; 'mini' is the suite's"
     )
-    recipe: Recipe = Recipe(learning_rate=2e-5, epochs=3)
+    recipe: TeacherRecipe = TeacherRecipe(learning_rate=2e-5, epochs=3)
     seed: int = Field(0, ge=0)
+    finetune: bool = Field(
+        True, description="false: a finished classifier teaches as it is, by its own head"
+    )
+    floor: Literal["majority", "none"] = Field(
+        "majority", description="none: any teacher teaches, however poor"
+    )
     floor_margin: float = Field(
         0.02, ge=0, description="how much better than the majority class it must be, held-out"
     )
+    outputs: Path | None = Field(
+        None,
+        description="a black-box teacher: a file of what it says of the rows of train, or a folder "
+        "with a file per split; then no teacher model is run",
+    )
+    key_encoder: ModelSpec | None = Field(
+        None,
+        description="a frozen sentence encoder whose embeddings stand for those that a black-box "
+        "teacher lacks",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.outputs is not None and not self.finetune:
+            raise ValueError("outputs are a teacher without a model: leave finetune out")
+        if self.key_encoder is not None and self.outputs is None:
+            raise ValueError("key_encoder gives a black-box teacher its keys: give outputs as well")
+        if self.key_encoder and self.key_encoder.source in (TEACHER, PRETRAINED, CONFIG):
+            raise ValueError(f"key_encoder is a model of its own, not '{self.key_encoder.source}'")
+        if not self.finetune and self.model.source == CONFIG:
+            raise ValueError("finetune=false takes a finished classifier, not random weights")
+        if not self.finetune and self.model.layers is not None:
+            raise ValueError("finetune=false takes a classifier whole, without @layers")
+        return self
 
 
 class StudentConfig(_Checked):

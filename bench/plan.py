@@ -11,6 +11,7 @@ from bench.pipeline import identity as identities
 from bench.pipeline.knowledge_base import impossible, wanted
 from bench.pipeline.student import TaskPipeline
 from bench.pipeline.workbench import Workbench
+from bench.records.base import Base
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
 
@@ -64,8 +65,9 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     if querying:
         for spec in specs:
             ann.make(spec).check(widths["student"])
-        reference, _ = wanted(config.retrieval, specs, querying[0], config.seeds[0])[0]
-        if reason := impossible(reference, max(config.retrieval.k), rows, widths):
+        first = querying[0], config.seeds[0]
+        reference, _ = _bases(pipeline, specs, *first)[0]
+        if reason := _impossible(pipeline, reference, widths):
             raise UserError(reason)
         if "cross-fitted" in config.retrieval.values and config.retrieval.folds > rows:
             raise UserError(
@@ -83,7 +85,7 @@ def _retrievals(
 ) -> Iterator[Cell]:
     config, rows = student.config, len(pipeline.rows.data.fit)
     keys = set()
-    for base, asked in wanted(config.retrieval, specs, student.method, student.seed):
+    for base, asked in _bases(pipeline, specs, student.method, student.seed):
         # A cell is of a backend that is named: the same one on whatever machine it is run.
         spec = workbench.resolved(asked, base.entries(rows), widths["student"])
         cell = Cell.of(
@@ -92,9 +94,21 @@ def _retrievals(
             backend=spec,
             asked=asked if asked != spec else None,
             needs=student.key,
-            skip=student.skip or impossible(base, max(config.retrieval.k), rows, widths),
+            skip=student.skip or _impossible(pipeline, base, widths),
             **asdict(base),
         )
         if cell.key not in keys:  # auto may stand for another of the backends
             keys.add(cell.key)
             yield cell
+
+
+def _bases(
+    pipeline: TaskPipeline, specs: list[str], method: str, seed: int
+) -> list[tuple[Base, str]]:
+    embeds = pipeline.teacher.embeds
+    return wanted(pipeline.config.retrieval, specs, method, seed, embeds=embeds)
+
+
+def _impossible(pipeline: TaskPipeline, base: Base, widths: Mapping[str, int]) -> str | None:
+    largest, rows = max(pipeline.config.retrieval.k), len(pipeline.rows.data.fit)
+    return impossible(base, largest, rows, widths, trains=pipeline.teacher.trains)

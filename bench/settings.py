@@ -15,6 +15,7 @@ from baselines import METHODS
 from bench.config import RunConfig
 from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.models.spec import PRETRAINED, TEACHER
 from reaugkd.registry import normal
 from reaugkd.retrieval import ann
 from reaugkd.tasks import get_task
@@ -173,6 +174,7 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
         general = {name: value for name, value in layer.items() if name != "task"}
         tree = merge(merge(tree, general), layer.get("task", {}).get(task, {}))
     config = check(RunConfig, {**tree, "tasks": (task,)}, f"[{task}] ")
+    _require_layers(config, named="model" in tree.get("teacher", {}))
     for method, values in config.settings.items():
         check(METHODS[METHODS.resolve(method)].Settings, values, f"{method}.")
     for name, variant in config.variant.items():
@@ -185,6 +187,23 @@ def _for_task(layers: Sequence[Mapping[str, Any]], task: str) -> RunConfig:
     if config.ablation is not None:
         _require_same_distillation(config)
     return config
+
+
+def _require_layers(config: RunConfig, *, named: bool) -> None:
+    """Raise SettingError for a student made of a teacher's layers where a black box has none.
+
+    ``named`` tells whether anything but the default names the teacher's checkpoint.
+    """
+    source = config.student.model.source
+    if config.teacher.outputs is None or source not in (TEACHER, PRETRAINED):
+        return
+    if source == TEACHER or not named:
+        raise SettingError(
+            f"setting 'student.model' = '{source}': it is made of the teacher's layers, and a "
+            "black-box teacher (teacher.outputs) has none: give a checkpoint of its own with "
+            "--student"
+            + ("" if source == TEACHER else ", or the one whose layers are meant with --teacher")
+        )
 
 
 def _require_same_distillation(config: RunConfig) -> None:

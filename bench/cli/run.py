@@ -21,6 +21,8 @@ Examples:
   bench run --methods reaugkd,kd --ann hnswlib,faiss
   bench run --preset glue-minilm --tasks mrpc --data-dir GLUE --seeds 0,1,2
   bench run --preset glue-bert --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
+  bench run --teacher FINISHED --set teacher.finetune=false --tasks sst2 --data-dir GLUE
+  bench run --teacher-outputs probabilities.parquet --student PATH --tasks sst2 --data-dir GLUE
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
 
@@ -50,6 +52,13 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 @click.option("--seeds", multiple=True, callback=numbers(int), help="e.g. 0,1,2,3,4")
 @click.option("--teacher", help="hub name, path, or either with @layers")
 @click.option("--student", help="the same, or teacher@0,2,4 or pretrained@0,2,4")
+@click.option(
+    "--teacher-outputs",
+    type=click.Path(path_type=Path),
+    help="a black-box teacher: what it says of the rows of train (Parquet, JSONL, CSV, npz), or "
+    "a folder with a file per split",
+)
+@click.option("--key-encoder", help="a model that embeds the rows for a black-box teacher")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="GLUE, official layout.")
 @click.option("--limit", type=int, help="rows of train to keep")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="any setting")
@@ -136,6 +145,8 @@ PATHS = {
     "tau": "retrieval.tau",
     "retrieval": "retrieval.methods",
     "teacher": "teacher.model",
+    "teacher_outputs": "teacher.outputs",
+    "key_encoder": "teacher.key_encoder",
     "student": "student.model",
     "data_dir": "data.dir",
     "limit": "data.limit",
@@ -154,11 +165,11 @@ def flags(options: dict[str, Any]) -> dict[str, Any]:
         value = options[flag]
         if value is None or value in ((), []):
             continue
-        if flag in ("teacher", "student"):
+        if flag in ("teacher", "student", "key_encoder"):
             value = ModelSpec.parse(value).model_dump(exclude_none=True)
         elif flag == "methods" and value == ["all"]:
             value = list(METHODS)
-        elif flag == "data_dir":
+        elif flag in ("data_dir", "teacher_outputs"):
             value = os.fspath(value)
         *above, name = path.split(".")
         below = tree

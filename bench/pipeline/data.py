@@ -82,6 +82,11 @@ class TaskRows:
             return self.teacher
         return self._own(self._tokenizer(student))
 
+    @property
+    def of_teacher(self) -> tuple[Reading, ...]:
+        """The teacher's reading, of a black box none: its checkpoint need not be there."""
+        return (self.teacher,) if self.config.teacher.outputs is None else ()
+
     def reading(self, spec: ModelSpec) -> Reading:
         """The rows as a model reads them that is neither teacher nor student.
 
@@ -109,7 +114,8 @@ class TaskRows:
         return mini.tokenizer()
 
     def _own(self, tokenizer: PreTrainedTokenizerBase) -> Reading:
-        return self.teacher if self.teacher.serves(tokenizer) else self._reading(tokenizer)
+        shared = (reading for reading in self.of_teacher if reading.serves(tokenizer))
+        return next(shared, None) or self._reading(tokenizer)
 
     def _reading(self, tokenizer: PreTrainedTokenizerBase) -> Reading:
         return Reading(self.data, tokenizer, self.config.data.max_length, self.artifacts)

@@ -16,6 +16,7 @@ from bench.pipeline.crossfit import CrossFit
 from bench.pipeline.student import TaskPipeline
 from bench.records.base import NONE, RANDOM, SHUFFLED, Base
 from bench.records.run import Choice, RetrievalResult, SearchFacts
+from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import AnnIndex
@@ -86,6 +87,8 @@ class Retrieval:
         if base.keys == "student":
             return pipeline.outputs(base.method, base.seed, "fit").embedding
         embedding = pipeline.teacher.signals["fit"].embedding
+        if embedding is None:
+            raise UserError(f"keys '{base.keys}': the teacher's outputs have no embeddings")
         if base.keys == "teacher":
             return embedding
         method = pipeline.method(projector := pipeline.projector(base.method))

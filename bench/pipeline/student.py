@@ -18,7 +18,8 @@ from baselines import METHODS
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
 from bench.pipeline.reading import Reading
-from bench.pipeline.teacher import ENCODER, Stamp, TaskTeacher, facts, on, shape_of
+from bench.pipeline.teacher import ENCODER, Stamp, facts, on, shape_of
+from bench.pipeline.teachers import teacher_of
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
 from reaugkd.batch import STUDENT
 from reaugkd.context import Context, Models, reader_of
@@ -44,7 +45,7 @@ class TaskPipeline:
     ) -> None:
         self.config, self.artifacts, self.reporter = config, artifacts, reporter
         self.rows, self.stamp = TaskRows(config, artifacts), stamp
-        self.teacher = TaskTeacher(config, self.rows, artifacts, reporter, stamp)
+        self.teacher = teacher_of(config, self.rows, artifacts, reporter, stamp)
         self.task: Task = self.rows.task
 
     def method(self, name: str) -> Distiller:
@@ -88,7 +89,8 @@ class TaskPipeline:
             identity["models"] = [spec.identity() for spec in further]
         if needs := self.needs(method):
             identity["teacher"] = self._taught_by(needs)
-            identity.pop("pretrained", None)  # the teacher's identity says it
+            if self.teacher.has_model:
+                identity.pop("pretrained", None)  # the teacher's identity says it
         return identity
 
     def needs(self, name: str) -> frozenset[Signal]:
@@ -101,7 +103,7 @@ class TaskPipeline:
         spec = self.config.student.model
         start: dict[str, Any] = {"student": spec.identity(), "pooling": self.config.pooling}
         start |= on(self.teacher.device)
-        if self.rows.student is not self.rows.teacher:
+        if self.rows.student not in self.rows.of_teacher:
             start["tokenizer"] = self.rows.student.identity["tokenizer"]  # decides random weights
         if spec.source == TEACHER:
             start["teacher"] = self.teacher.identity
@@ -112,9 +114,18 @@ class TaskPipeline:
     def _taught_by(self, needs: frozenset[Signal]) -> dict[str, Any]:
         return self.teacher.signals_identity if needs & CACHED else self.teacher.identity
 
+    def _stage_identity(self, needs: frozenset[Signal]) -> dict[str, Any]:
+        """Plain JSON that decides what the stages of a method are made of."""
+        if not needs:
+            return {**self.rows.student.identity, **self._student_start}
+        if self.teacher.has_model:
+            return self._taught_by(needs)
+        # What a black box said depends on no tokens, unlike the models of a stage.
+        return {**self._taught_by(needs), "max_length": self.config.data.max_length}
+
     def context(self, method: str, seed: int) -> Context:
         """What the method may use while it prepares."""
-        config, needs, start = self.config, self.needs(method), self._student_start
+        config, needs = self.config, self.needs(method)
         return Context(
             task=self.task,
             encoded=self._encoded(method),
@@ -126,10 +137,10 @@ class TaskPipeline:
                 build=lambda spec, seed: self._model(spec, seed, self.rows.reading(spec)),
                 student_shape=self.student_shape[0],
                 teacher_shape=self.teacher.shape[0],
-                student_identity=start,
+                student_identity=self._student_start,
             ),
             artifacts=self.artifacts,
-            identity=self._taught_by(needs) if needs else {**self.rows.student.identity, **start},
+            identity=self._stage_identity(needs),
             recipe=config.student.recipe,
             teacher_recipe=config.teacher.recipe,
             teacher_seed=config.teacher.seed,
@@ -141,17 +152,28 @@ class TaskPipeline:
     def _encoded(self, method: str) -> dict[str, Encoded]:
         """The rows as each model of the method reads them."""
         rows, further = self.rows, self.method(method).further_models()
-        taught = {TEACHER: rows.teacher.encoded} if self.needs(method) else {}
+        read = self.needs(method) and self.teacher.has_model
+        taught = {TEACHER: rows.teacher.encoded} if read else {}
         own = {reader_of(spec): rows.reading(spec).encoded for spec in further}
         return {STUDENT: rows.student.encoded, **taught, **own}
 
     def unsupported(self, method: str) -> str | None:
         """Why the method cannot run here, or None if it can."""
-        recipe = self.config.student.recipe
-        teacher = self.teacher.shape[0] if self.needs(method) else None
-        steps = recipe.batch_size, recipe.accumulation, recipe.epochs
-        conditions = Conditions(self.task, self.student_shape[0], teacher, *steps)
-        return self.method(method).unsupported(conditions)
+        distiller, recipe, teacher = self.method(method), self.config.student.recipe, None
+        if self.needs(method):
+            if reason := self.teacher.refuses(distiller):
+                return reason
+            teacher = self.teacher.shape[0] if self.teacher.has_model else None
+        conditions = Conditions(
+            self.task,
+            self.student_shape[0],
+            teacher,
+            batch_size=recipe.batch_size,
+            accumulation=recipe.accumulation,
+            epochs=recipe.epochs,
+            teacher_epochs=self.config.teacher.recipe.epochs,
+        )
+        return distiller.unsupported(conditions)
 
     def _model(self, spec: ModelSpec, seed: int, reading: Reading) -> Encoder:
         fine_tuned = self.teacher.encoder() if spec.source == TEACHER else None
@@ -163,7 +185,7 @@ class TaskPipeline:
         return self._shape(self.config.student.model, self.rows.student)
 
     def _shape(self, spec: ModelSpec, reading: Reading) -> tuple[Shape, int]:
-        like = self.teacher.untrained() if spec.source == TEACHER else None
+        like = self.teacher.outline() if spec.source == TEACHER else None
         return shape_of(self.teacher.build(spec, 0, reading, like))
 
     def check_models(self, *, taught: bool) -> dict[str, int]:
@@ -205,7 +227,7 @@ class TaskPipeline:
             checkpoint = Checkpoint(folder / SCRATCH, reporter=self.reporter)
             stage, distiller = f"{self.task.title} {method} seed {seed}", self.method(method)
             result = distil(distiller, context, encoder, checkpoint=checkpoint, stage=stage)
-            cached = len(self.rows.data.fit) if self.needs(method) & CACHED else 0
+            cached = self.teacher.forwards if self.needs(method) & CACHED else 0
             scores = {}
             for split in self.rows.queried:
                 outputs = self._encode(encoder, split, folder, f"{method}: {split}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bench.pipeline.reading import Reading
 from reaugkd.artifacts.store import SCRATCH, Artifact, ArtifactStore
 from reaugkd.batch import STUDENT
 from reaugkd.context import Setup
-from reaugkd.distiller import Shape, Signal
+from reaugkd.distiller import LIVE, Distiller, Shape, Signal
 from reaugkd.errors import ModelError, UserError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.encoder import Encoder
@@ -30,6 +30,9 @@ from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.loop import NO_OPTIONS, TrainingOptions, TrainingSummary
 
 ENCODER = "encoder"
+
+NOT_TRAINED = {"best_epoch": 0, "history": [], "seconds": 0.0, "steps": 0}
+"""The facts of a training that there was not."""
 
 Stamp = Callable[[tuple[float, float, float]], dict[str, Any]]
 """Provenance, as plain JSON, of something that was begun under the given load and ends now."""
@@ -55,6 +58,42 @@ class TaskTeacher:
         self.device = inference.device_of(config.device)
         self._refused: TeacherFloorError | None = None  # said once, not again for every cell
 
+    @property
+    def trains(self) -> bool:
+        """Whether it is fine-tuned here."""
+        return self.config.teacher.recipe.epochs > 0
+
+    @property
+    def embeds(self) -> bool:
+        """Whether there are embeddings of a teacher for the rows."""
+        return True
+
+    @property
+    def forwards(self) -> int:
+        """Examples that go through a model of the run for the signals of fit."""
+        return len(self.rows.data.fit)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model that reads the rows."""
+        return True
+
+    @property
+    def init(self) -> str:
+        """What the teacher starts from, in words."""
+        return self.config.teacher.model.describe()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know of it."""
+        return () if self.trains else ("the teacher's head is not trained (0 epochs)",)
+
+    def refuses(self, method: Distiller) -> str | None:
+        """Why it cannot teach by ``method``, or None if it can."""
+        if self.trains or not method.uses() & LIVE:
+            return None
+        return f"{method.name} trains its teacher, but a finished teacher is not trained"
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the fine-tuned teacher."""
@@ -78,30 +117,41 @@ class TaskTeacher:
         """
         if self._refused is not None:
             raise self._refused.with_traceback(None)  # or it would grow with every cell
-        artifact = self.artifacts.get("teacher", self.identity, self._fine_tune)
+        artifact = self.artifacts.get("teacher", self.identity, self._make)
         scores = artifact.facts["scores"]
         for split, values in scores.items():
             shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
             self.reporter.note(f"{self.task.title} teacher, {split}: {shown}")
+        if self.config.teacher.floor == "majority" and "held_out" in scores:
+            self._require_knowledge(scores)
+        return artifact
+
+    def _require_knowledge(self, scores: Mapping[str, Mapping[str, float]]) -> None:
+        """Refuse to teach, now and later, if it is hardly better than the majority class."""
         name, margin = self.task.select_on, self.config.teacher.floor_margin
         score, majority = scores["held_out"][name], self.rows.majority["held_out"][name]
         if score < majority + margin:
             self._refused = TeacherFloorError(
                 f"{self.task.title}: the teacher reaches {name} {score:.4f} on held-out rows; the "
                 f"floor is {majority + margin:.4f} (majority class {majority:.4f} + margin "
-                f"{margin}). Train it longer, or lower teacher.floor_margin"
+                f"{margin}). Train it longer, lower teacher.floor_margin, or let it "
+                "teach all the same with teacher.floor=none"
             )
             raise self._refused
-        return artifact
 
     def check_labels(self) -> None:
         """Raise ModelError if the teacher's checkpoint classifies into other classes."""
+        self._say_notes()
         labels = model_spec.labels_of(self.config.teacher.model)
         if labels is not None and labels != self.task.outputs:
             raise ModelError(
                 f"teacher '{self.config.teacher.model.source}' has a head of {labels} labels, "
                 f"{self.task.title} needs {self.task.outputs}"
             )
+
+    def _say_notes(self) -> None:
+        for note in self.notes:
+            self.reporter.note(f"{self.task.title}: {note}")
 
     def build(
         self, spec: ModelSpec, seed: int, reading: Reading, fine_tuned: Encoder | None = None
@@ -125,6 +175,10 @@ class TaskTeacher:
         """The teacher before it is fine-tuned."""
         return self.build(self.config.teacher.model, self.config.teacher.seed, self.rows.teacher)
 
+    def outline(self) -> Encoder:
+        """A model with the teacher's shape, for which nothing is trained."""
+        return self.untrained()
+
     def encoder(self) -> Encoder:
         """A copy of the fine-tuned teacher."""
         return Encoder.from_pretrained(self.artifact.path / ENCODER)
@@ -132,20 +186,27 @@ class TaskTeacher:
     @cached_property
     def shape(self) -> tuple[Shape, int]:
         """Shape of the teacher and the number of tokens it can read; nothing is trained."""
-        return shape_of(self.untrained())
+        return shape_of(self.outline())
 
-    def _fine_tune(self, folder: Path) -> dict[str, Any]:
-        load, encoder, rows = os.getloadavg(), self.untrained(), self.rows
-        encoded = rows.teacher.encoded
-        result = self.fine_tune(encoder, folder, f"{self.task.title} teacher")
+    def _make(self, folder: Path) -> dict[str, Any]:
+        load, encoder = os.getloadavg(), self.untrained()
+        result = None
+        if self.trains:
+            result = self.fine_tune(encoder, folder, f"{self.task.title} teacher")
+        scores = self._scores(encoder)
+        encoder.save_pretrained(folder / ENCODER)
+        return {"scores": scores} | facts(encoder, result, self.stamp(load))
+
+    def _scores(self, encoder: Encoder) -> dict[str, dict[str, float]]:
+        """Split -> its scores there, for held-out and test splits."""
+        rows, encoded = self.rows, self.rows.teacher.encoded
         precision, scores = self.config.teacher.recipe.precision, {}
         for split in rows.queried:
             outputs = inference.run(
                 encoder, encoded.splits[split], encoded.pad_id, precision=precision
             )
             scores[split] = rows.scores(split, outputs.logits)
-        encoder.save_pretrained(folder / ENCODER)
-        return {"scores": scores} | facts(encoder, result, self.stamp(load))
+        return scores
 
     def fine_tune(
         self, encoder: Encoder, folder: Path, stage: str, options: TrainingOptions = NO_OPTIONS
@@ -204,8 +265,11 @@ def shape_of(encoder: Encoder) -> tuple[Shape, int]:
     return Shape(encoder.width, encoder.depth), encoder.longest
 
 
-def facts(encoder: Encoder, result: TrainingSummary, provenance: Any) -> dict[str, Any]:
-    """What is worth keeping of a training run."""
+def facts(encoder: Encoder, result: TrainingSummary | None, provenance: Any) -> dict[str, Any]:
+    """What is worth keeping of a training run, or of a model that was not trained."""
+    parameters = sum(p.numel() for p in encoder.parameters())
+    if result is None:
+        return {"provenance": provenance, **NOT_TRAINED, "parameters": parameters}
     return {
         "provenance": provenance,
         "best_epoch": result.epoch,
@@ -213,5 +277,5 @@ def facts(encoder: Encoder, result: TrainingSummary, provenance: Any) -> dict[st
         "seconds": result.seconds,
         "examples_per_second": result.examples / result.seconds,
         "steps": result.steps,
-        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "parameters": parameters,
     }

@@ -114,11 +114,11 @@ class Workbench:
         if pipeline.needs(cell.method) & FINE_TUNED:
             artifact = pipeline.teacher.artifact
             kept = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
-            init = cell.config.teacher.model.describe()
-            teacher = TeacherFacts(**{**kept, "key": artifact.key, "init": init})
+            named = {"key": artifact.key, "init": pipeline.teacher.init}
+            teacher = TeacherFacts(**{**kept, **named})
         result = TrainingResult(
             source=pipeline.rows.data.source,
-            notes=list(pipeline.rows.data.notes),
+            notes=[*pipeline.rows.data.notes, *(pipeline.teacher.notes if teacher else ())],
             rows={split: len(rows) for split, rows in pipeline.rows.data.splits().items()},
             majority=pipeline.rows.majority,
             teacher=teacher,

@@ -44,11 +44,11 @@ class TeacherFacts(Frozen):
     """The teacher a cell learned from."""
 
     key: str = Field(description="of the artefact")
-    init: str = Field(description="what it was fine-tuned from")
+    init: str = Field(description="what it was fine-tuned from, or what it is")
     scores: dict[str, Scores] = Field(description="split -> scores")
-    best_epoch: int
+    best_epoch: int = Field(description="0: it was not trained here")
     seconds: float = Field(description="of its fine-tuning loop")
-    parameters: int
+    parameters: int | None = Field(description="None for a black-box teacher")
 
 
 class Stage(Frozen):

@@ -32,13 +32,16 @@ class Model(_Strict):
     layers: tuple[int, ...] | None = Field(None, description="that were kept; None: all")
     parameters: int | None = None
 
-    def matches(self, init: str, parameters: int) -> bool:
+    def matches(self, init: str, parameters: int | None) -> bool:
         """Whether a model that starts from ``init`` (as a record says it) is this one.
 
-        A local folder is known by its last part. A model of another size is another model.
+        A local folder is known by its last part. A model of another size, or of none that is known,
+        is another model.
         """
         parts, size = INIT.fullmatch(init), self.parameters
-        if parts is None or size is None or abs(parameters - size) > SAME_SIZE * size:
+        if parts is None or size is None or parameters is None:
+            return False
+        if abs(parameters - size) > SAME_SIZE * size:
             return False
         name, names = parts["name"], self.names
         if name.startswith((".", "/", "~")) or name.count("/") > 1:

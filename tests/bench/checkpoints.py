@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -54,10 +55,14 @@ def write(
     return folder
 
 
-def write_classifier(folder: Path, labels: int) -> Path:
-    """The same with a head of its own."""
-    config = BertConfig(**tiny.config(max_position_embeddings=64), vocab_size=WORDS)
-    config.num_labels = labels
+def write_classifier(folder: Path, labels: int | Sequence[str]) -> Path:
+    """The same with a head of its own, for so many labels or for those of these names."""
+    fields = tiny.config(max_position_embeddings=64, initializer_range=0.3)
+    config = BertConfig(**fields, vocab_size=WORDS)
+    config.num_labels = labels if isinstance(labels, int) else len(labels)
+    if not isinstance(labels, int):
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {name: number for number, name in enumerate(labels)}
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     mini.tokenizer().save_pretrained(folder)
     return folder

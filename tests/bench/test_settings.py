@@ -8,7 +8,7 @@ import pytest
 
 from baselines import METHODS
 from bench import layers
-from bench.cli.run import flags
+from bench.cli.run import PATHS, flags
 from bench.config import BETAS, RunConfig
 from bench.settings import SettingError, Tree, assignment, merge, resolve
 from reaugkd.errors import UserError
@@ -20,8 +20,7 @@ MINI = layers.read("preset", "mini")
 def options(**given: Any) -> dict[str, Any]:
     """What click hands to ``bench run``, all but ``given`` left out by the user."""
     names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds")
-    none = ("retrieval", "teacher", "student", "data_dir", "limit", "device", "threads")
-    return {**{name: [] for name in names}, **dict.fromkeys(none), **given}
+    return {**dict.fromkeys(PATHS), **{name: [] for name in names}, **given}
 
 
 def epochs(config: RunConfig) -> int:

@@ -90,7 +90,9 @@ COLUMNS = (
     TASK,
     METHOD,
     Column("initialised from", "init", label=True),
-    Column("parameters", "parameters", lambda counts: each([f"{n / 1e6:.3g} M" for n in counts])),
+    Column(
+        "parameters", "parameters", lambda counts: each([n and f"{n / 1e6:.3g} M" for n in counts])
+    ),
     Column("best epoch", "best_epoch", each),
     Column("training s", "seconds", _spread),
     Column("examples/s", "examples_per_second", _spread),
