@@ -108,8 +108,9 @@ class BlackBoxTeacher(TaskTeacher):
                 "the teacher's outputs have no embeddings: keys are the student's own, and reaugkd "
                 "learns without alignment"
             )
-        unjudged = () if HELD_OUT in self.said else ("the teacher said nothing of held-out rows",)
-        return (*dict.fromkeys(matched), keys, *unjudged)
+        judged = HELD_OUT in self.said
+        silent = "the teacher says nothing of held-out rows: nobody knows whether it is any good"
+        return (*dict.fromkeys(matched), keys, *(() if judged else (silent,)))
 
     def refuses(self, method: Distiller) -> str | None:
         """Methods that need more than logits, or embeddings that are not there."""
@@ -134,7 +135,8 @@ class BlackBoxTeacher(TaskTeacher):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        return output_files.files(self._path, (TRAIN, *self.task.tests))
+        apart = (HELD_OUT,) if self.rows.data.held_out_given else ()
+        return output_files.files(self._path, (TRAIN, *apart, *self.task.tests))
 
     @cached_property
     def _given(self) -> dict[str, TeacherOutputs]:
@@ -148,9 +150,9 @@ class BlackBoxTeacher(TaskTeacher):
             DataError: names file and row of what does not fit the rows.
         """
         data, train = self.rows.data, self._given[TRAIN]
-        said = {}
+        of_train, said = {"fit"} if data.held_out_given else {"fit", HELD_OUT}, {}
         for split, rows in data.splits().items():
-            given = train if split in ("fit", HELD_OUT) else self._given.get(split)
+            given = train if split in of_train else self._given.get(split)
             if given is None:
                 continue
             ids = np.asarray(rows["idx"])

@@ -53,7 +53,8 @@ class TaskData:
     its source file, unique within the file). Models learn from ``fit``, which the knowledge base
     holds; every choice is made on ``held_out``; ``tests`` are reported (GLUE's dev). The
     fingerprint is of all rows and of the division; ``source`` is e.g. ``"folder"`` or
-    ``"hub:nyu-mll/glue"``; ``train_rows`` is the number of rows of train before a limit.
+    ``"hub:nyu-mll/glue"``; ``train_rows`` is the number of rows of train before a limit,
+    ``held_out_given`` whether held-out rows come from a file of their own instead of from train.
     """
 
     task: Task
@@ -64,6 +65,7 @@ class TaskData:
     source: str
     notes: tuple[str, ...] = field(default=())
     train_rows: int = 0
+    held_out_given: bool = False
 
     def splits(self) -> dict[str, Dataset]:
         """All splits by name: ``fit``, ``held_out`` and the test splits."""

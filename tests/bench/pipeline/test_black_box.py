@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,29 @@ def test_a_folder_also_scores_the_tests(frame: pd.DataFrame, tmp_path: Path) -> 
     pd.DataFrame({"label": dev}).to_csv(folder / "dev.csv", index=False)
     facts = pipeline(tmp_path, folder).teacher.artifact.facts
     assert facts["scores"]["dev"]["accuracy"] == 1.0
+
+
+def test_held_out_rows_of_a_file_of_their_own_have_answers_of_their_own(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    def given(name: str) -> TaskPipeline:
+        made = pipeline(tmp_path, tmp_path / name)
+        held_out = made.rows.data.held_out.remove_columns("idx")
+        numbered = held_out.add_column("idx", list(range(len(held_out))))
+        made.rows.data = replace(made.rows.data, held_out=numbered, held_out_given=True)
+        return made
+
+    for name in ("silent", "said"):
+        (tmp_path / name).mkdir()
+        frame.to_parquet(tmp_path / name / "train.parquet")
+    silent = given("silent")
+    assert silent.teacher.artifact.facts["scores"] == {}
+    assert any("nothing of held-out rows" in note for note in silent.teacher.notes)
+    labels = np.asarray(silent.rows.data.held_out["label"])
+    pd.DataFrame({"label": labels}).to_csv(tmp_path / "said" / "held_out.csv", index=False)
+    assert given("said").teacher.artifact.facts["scores"]["held_out"]["accuracy"] == 1.0
+    with pytest.raises(UserError, match="no split 'held_out'"):
+        _ = pipeline(tmp_path, tmp_path / "said").teacher.signals
 
 
 def test_a_poor_teacher_is_kept_from_teaching_unless_any_may(
