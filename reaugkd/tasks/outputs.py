@@ -134,7 +134,7 @@ def _logits(path: Path, values: Columns, task: Task) -> tuple[NDArray[np.float32
         )
     note = None
     if names is not None and not task.regression:
-        places, note = match(names, task.labels, f"{path.name}, {name},")
+        places, note = match(names, task.labels, f"{path.name} ({name})")
         numbers = numbers[:, places]
         note = None if names == [str(number) for number in range(task.outputs)] else note
     if name == "probabilities":
