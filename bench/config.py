@@ -28,14 +28,65 @@ class _Checked(BaseModel):
 
 
 class DataConfig(_Checked):
-    """Where rows come from and how they are divided and tokenised."""
+    """Where rows come from and how they are divided and tokenised.
 
+    ``train``, ``test``, ``text`` and ``label`` make a task of a user's own rows; ``kind`` and
+    ``labels`` are found in them where they are not given.
+    """
+
+    train: str | None = Field(None, description="own rows: a file, or hub:NAME[:SPLIT]")
+    held_out: str | None = Field(None, description="the same; by default a part of train")
+    test: str | None = Field(None, description="the same, scored once")
+    text: tuple[str, ...] = Field((), description="the column of the text, or both of a pair")
+    label: str | None = Field(None, description="the column of the label")
+    name: str | None = Field(
+        None, pattern=r"^\w[\w.-]*$", description="of the task; by default of the file of train"
+    )
+    kind: Literal["classes", "score"] | None = Field(None, description="what the labels are")
+    labels: tuple[str, ...] = Field((), description="classes in the order of their ids")
+    delimiter: str | None = Field(None, description="of a CSV file; found by default")
+    quotes: bool = Field(True, description='whether " may enclose the cells of a CSV file')
+    encoding: str | None = Field(None, description="of a text file; UTF-8 by default")
     dir: Path | None = Field(None, description="GLUE in the layout of the official download")
     hub: str = Field("nyu-mll/glue", description="data set on the hub, or a local copy of it")
     revision: str | None = None
     limit: int | None = Field(None, ge=1, description="rows of train to keep; all by default")
     split_seed: int = Field(0, ge=0, description="of the fit / held-out division")
     max_length: int = Field(128, ge=4, le=512, description="tokens; longer texts are cut")
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_column(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        character = {"tab": "\t", "\\t": "\t"}.get(value, value) if value else value
+        if character is not None and len(character) != 1:
+            raise ValueError(f"delimiter is one character, or tab, not {value!r}")
+        return character
+
+    @model_validator(mode="after")
+    def _own_rows(self) -> Self:
+        needed = {"train": self.train, "test": self.test, "text": self.text, "label": self.label}
+        alone = ("held_out", "name", "kind", "labels", "delimiter", "encoding")
+        given = [name for name in (*needed, *alone) if getattr(self, name)]
+        missing = ", ".join(
+            f"data.{name} (--{name})" for name, value in needed.items() if not value
+        )
+        if given and missing:
+            raise ValueError(f"data.{given[0]} is of rows of your own, which need {missing} too")
+        if len(self.text) > 2:
+            raise ValueError(f"text is one column or two, not {len(self.text)}")
+        columns = [*self.text, self.label]
+        if given and len(set(columns)) < len(columns):
+            raise ValueError(
+                f"text and label are different columns, not {', '.join(map(str, columns))}"
+            )
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels has a class twice")
+        return self
 
 
 class TeacherConfig(_Checked):
@@ -160,6 +211,9 @@ class RunConfig(_Checked):
     ablation: str | None = Field(None, description="the shipped ablation that this is")
     methods: tuple[str, ...] = ("finetune", "kd", "reaugkd")
     tasks: tuple[str, ...]
+    metrics: tuple[str, ...] = Field(
+        (), description="what is scored, the first also chooses; those of the task by default"
+    )
     seeds: tuple[NonNegativeInt, ...] = (0,)
     pooling: Pooling = Field("cls", description="of teacher and student")
     device: Literal["auto", "cpu"] = Field("auto", description="for training; retrieval is on CPU")

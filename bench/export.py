@@ -20,6 +20,7 @@ from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.tasks import spelled
 
 
 def find(
@@ -33,8 +34,10 @@ def find(
         StoreError: if the run is damaged, or none or several cells fit.
     """
     fields = {name: value for name, value in wanted.items() if value is not None}
-    configs = {}
-    for task, stored in store.read_run().get("tasks", {}).items():
+    configs, planned = {}, store.read_run().get("tasks", {})
+    if "task" in fields:
+        fields["task"] = spelled(fields["task"], planned)
+    for task, stored in planned.items():
         try:
             config = RunConfig.model_validate(stored)
         except ValidationError as error:

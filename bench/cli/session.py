@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +26,7 @@ from bench.records.base import percent
 from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
+from bench.task import task_of
 from reaugkd import processor
 from reaugkd.artifacts.cache import default_cache
 
@@ -64,11 +66,20 @@ class Session:
             self.planned = plan.make(settings.tasks, self.workbench)
         finally:
             self.view.close()  # `auto` is measured for a plan, and Ctrl-C may come then
+        self.cards = {
+            task: self.workbench.pipeline(config).rows.card
+            for task, config in settings.tasks.items()
+            if task_of(config).suite != "mini"  # whose rows are made by a grammar
+        }
         self.works = eta.works(self.planned, self.workbench)
         self.todo = left(self.planned, store, overwrite)
 
     def show_plan(self) -> None:
-        """Print how many cells there are, by kind, and how many are there already."""
+        """Print what the rows are, how many cells there are, by kind, and how many are there."""
+        for task, card in self.cards.items():
+            self.console.print(f"{task}:")
+            for line in card.lines():
+                self.console.print(f"  {line}")
         planned, todo = self.planned, {cell.key for cell in self.todo}
         rows: dict[tuple[str, str], list[Cell]] = {}
         for cell in planned:
@@ -108,6 +119,7 @@ class Session:
                 "config": self.config.model_dump(mode="json"),
                 "tasks": {t: c.model_dump(mode="json") for t, c in self.settings.tasks.items()},
                 "cells": [cell.summary() for cell in self.planned],
+                "cards": {task: asdict(card) for task, card in self.cards.items()},
             }
         )
 

@@ -55,7 +55,7 @@ class Controls:
     def _answers(self, outputs: Arrays) -> Answers:
         rows = self.pipeline.rows
         return Answers(
-            scores={s: rows.scores(s, answer) for s, answer in outputs.items()},
+            scores={s: rows.scores_of(s, answer) for s, answer in outputs.items()},
             loss={s: calibration.loss(answer, rows.labels(s)) for s, answer in outputs.items()},
         )
 

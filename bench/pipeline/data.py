@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from bench.config import RunConfig, StudentConfig, TeacherConfig
 from bench.pipeline.reading import Reading
+from bench.task import own_data, task_of
 from reaugkd import tasks
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.context import reader_of
 from reaugkd.errors import ModelError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
-from reaugkd.tasks import metrics, mini
+from reaugkd.tasks import card, metrics, mini, own
+from reaugkd.tasks.card import DataCard
 from reaugkd.tasks.task import Task, TaskData
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class TaskRows:
 
     def __init__(self, config: RunConfig, artifacts: ArtifactStore) -> None:
         self.config, self.artifacts = config, artifacts
-        self.task: Task = tasks.get_task(config.tasks[0])
+        self.task: Task = task_of(config)
         self._further: dict[str, Reading] = {}
 
     @cached_property
@@ -47,9 +49,29 @@ class TaskRows:
             data_dir=data.dir,
             hub=data.hub,
             revision=data.revision,
+            own=own_data(data),
             limit=data.limit,
             split_seed=data.split_seed,
         )
+
+    @cached_property
+    def card(self) -> DataCard:
+        """What to know of the rows; tokens are counted of a user's own, which nobody else knows."""
+        of_user = self._of_user
+        counts = card.token_counts(self.data, self.student.tokenizer) if of_user else None
+        return card.card(self.data, counts, self.config.data.max_length)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results should know of the rows."""
+        if not self._of_user:
+            return self.data.notes
+        plain = card.card(self.data, None, self.config.data.max_length)
+        return (*self.data.notes, *plain.warnings())
+
+    @property
+    def _of_user(self) -> bool:
+        return self.task.suite == own.SUITE
 
     @cached_property
     def teacher(self) -> Reading:
@@ -127,6 +149,10 @@ class TaskRows:
     def scores(self, split: str, logits: NDArray[Any]) -> dict[str, float]:
         """All metrics of the task for ``logits`` of ``split``."""
         return metrics.of_logits(self.task, logits, self.labels(split))
+
+    def scores_of(self, split: str, probabilities: NDArray[Any]) -> dict[str, float]:
+        """The same for the ``probabilities`` [N, C] of classes, or for scores [N, 1]."""
+        return metrics.of_probabilities(self.task, probabilities, self.labels(split))
 
     @cached_property
     def majority(self) -> dict[str, dict[str, float]]:

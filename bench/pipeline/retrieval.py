@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bench.pipeline.crossfit import CrossFit
 from bench.pipeline.student import TaskPipeline
 from bench.records.base import NONE, RANDOM, SHUFFLED, Base
-from bench.records.run import Choice, RetrievalResult, SearchFacts
+from bench.records.run import Choice, RetrievalResult, Scores, SearchFacts
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann, calibration, controls, mixing, sweep, tuning
 from reaugkd.retrieval.ann.exact import Exact
@@ -198,7 +198,7 @@ class Retrieval:
             ks=list(self.grid.ks),
             betas=list(self.grid.betas),
             taus=list(self.grid.taus),
-            off={s: rows.scores(s, self.answers[s]) for s in self.queried},
+            off={s: rows.scores_of(s, self.answers[s]) for s in self.queried},
             off_loss={s: calibration.loss(self.answers[s], rows.labels(s)) for s in self.queried},
             chosen=chosen,
             optimistic=self._choice(task.tests[0], tables, neighbours),
@@ -227,17 +227,22 @@ class Retrieval:
         grid, labels = self.grid, self.pipeline.rows.labels
         best = sweep.choose(tables[split][self.pipeline.task.select_on], grid)
         at = grid.taus.index(best.tau), grid.ks.index(best.k), grid.betas.index(best.beta)
+        swept = {s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()}
+        mixed = {s: self._mixed(s, neighbours[s], best) for s in neighbours}
         return Choice(
             k=best.k,
             beta=best.beta,
             tau=best.tau,
             selected_on=split,
-            scores={s: {m: float(v[at]) for m, v in table.items()} for s, table in tables.items()},
-            loss={
-                s: calibration.loss(self._mixed(s, neighbours[s], best), labels(s))
-                for s in neighbours
-            },
+            scores={s: self._whole(s, scores, mixed[s]) for s, scores in swept.items()},
+            loss={s: calibration.loss(outputs, labels(s)) for s, outputs in mixed.items()},
         )
+
+    def _whole(self, split: str, swept: Scores, mixed: Floats) -> Scores:
+        """All metrics of one setting: those that a sweep leaves out need its probabilities."""
+        if swept.keys() == {*self.pipeline.task.metrics}:
+            return swept
+        return {**self.pipeline.rows.scores_of(split, mixed), **swept}
 
     def _mixed(self, split: str, neighbours: Neighbours, at: Choice | sweep.GridPoint) -> Floats:
         similarities, ids = neighbours[0][:, : at.k], neighbours[1][:, : at.k]

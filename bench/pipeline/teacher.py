@@ -139,6 +139,16 @@ class TaskTeacher:
             )
             raise self._refused
 
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Split -> scores; of a teacher that was made for other metrics by its signals."""
+        scores: dict[str, dict[str, float]] = self.artifact.facts["scores"]
+        names = self.task.metrics
+        if any(name not in values for values in scores.values() for name in names):
+            signals = self.signals
+            scores = {split: self.rows.scores(split, signals[split].logits) for split in scores}
+        return {split: {name: values[name] for name in names} for split, values in scores.items()}
+
     def check_labels(self) -> None:
         """Raise ModelError if the teacher's checkpoint classifies into other classes."""
         self._say_notes()

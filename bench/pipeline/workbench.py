@@ -18,13 +18,13 @@ from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
 from bench.records import provenance
 from bench.records.run import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
+from bench.task import task_of
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval.ann.auto import backend as auto
-from reaugkd.tasks import get_task
 
 Load = tuple[float, float, float]
 Arrays = dict[str, NDArray[Any]]
@@ -89,7 +89,7 @@ class Workbench:
             raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
 
     def _record(self, cell: Cell, outcome: Result, seconds: float, load: Load) -> Record:
-        task = get_task(cell.task)
+        task = task_of(cell.config)
         outcome.setdefault("provenance", self._provenance(load, cell.config))
         names = {
             name: getattr(cell, name) for name in ("kind", "key", "identity", "method", "seed")
@@ -109,17 +109,23 @@ class Workbench:
 
     def _training(self, cell: Cell) -> tuple[Result, Arrays]:
         pipeline = self.pipeline(cell.config)
-        facts, teacher = dict(pipeline.student(cell.method, cell.seed).facts), None
+        student = cell.method, cell.seed
+        facts, teacher = dict(pipeline.student(*student).facts), None
+        # The outputs are scored, not the artefact read: it may have been made for other metrics.
+        outputs = {split: pipeline.outputs(*student, split) for split in pipeline.rows.queried}
+        del facts["scores"]
         trained_with = Provenance.model_validate(facts.pop("provenance"))
         if pipeline.needs(cell.method) & FINE_TUNED:
             artifact = pipeline.teacher.artifact
             kept = {k: v for k, v in artifact.facts.items() if k in TeacherFacts.model_fields}
-            named = {"key": artifact.key, "init": pipeline.teacher.init}
-            teacher = TeacherFacts(**{**kept, **named})
+            kept |= {"key": artifact.key, "init": pipeline.teacher.init}
+            kept |= {"scores": pipeline.teacher.scores}
+            teacher = TeacherFacts(**kept)
         result = TrainingResult(
             source=pipeline.rows.data.source,
-            notes=[*pipeline.rows.data.notes, *(pipeline.teacher.notes if teacher else ())],
+            notes=[*pipeline.rows.notes, *(pipeline.teacher.notes if teacher else ())],
             rows={split: len(rows) for split, rows in pipeline.rows.data.splits().items()},
+            scores={split: pipeline.rows.scores(split, o.logits) for split, o in outputs.items()},
             majority=pipeline.rows.majority,
             teacher=teacher,
             student_init=pipeline.student_init,
@@ -128,7 +134,7 @@ class Workbench:
         )
         arrays = {}
         for split in pipeline.rows.queried:
-            arrays[f"logits.{split}"] = pipeline.outputs(cell.method, cell.seed, split).logits
+            arrays[f"logits.{split}"] = outputs[split].logits
             arrays[f"labels.{split}"] = pipeline.rows.labels(split)
         return {"training": result, "provenance": trained_with}, arrays
 

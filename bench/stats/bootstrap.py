@@ -1,7 +1,7 @@
 """Metrics on bootstrap resamples of the test examples, without repeating a single row.
 
-A resample of N examples is how often each example was drawn: a row of counts. GLUE's metrics are
-sums over examples, so on all resamples together they are products of the matrix of counts; only
+A resample of N examples is how often each example was drawn: a row of counts. Metrics of answers
+are sums over examples, so on all resamples together they are products of the matrix of counts; only
 Spearman needs a pass per column of predictions, for its ranks. Every value equals the metric of
 :mod:`reaugkd.tasks.metrics` on the repeated rows, degenerate resamples (one class, constant
 scores: 0) included. Those give no warning here: a resample says nothing about the model.
@@ -44,7 +44,7 @@ def replicates(
     and about 100 MB; the counts are made chunk by chunk.
 
     Args:
-        metric: accuracy, f1, matthews, pearson or spearman.
+        metric: one of :data:`METRICS`.
         predictions: [M, N] class ids, or scores; a row per student.
         labels: [N].
         resamples: R.
@@ -157,12 +157,56 @@ def _f1(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
     return lambda drawn: _quotient(2 * both(drawn), said(drawn) + true(drawn))
 
 
+def _balanced_accuracy(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
+    classes = np.unique(labels)
+    both = [_sums((predictions == each) & (labels == each)) for each in classes]
+    true = [_sums(labels[None] == each) for each in classes]
+
+    def weigh(drawn: Counts) -> Floats:
+        sizes = [part(drawn) for part in true]
+        shares = sum(_quotient(part(drawn), n) for part, n in zip(both, sizes, strict=True))
+        return np.asarray(shares / sum(n > 0 for n in sizes), np.float64)
+
+    return weigh
+
+
+def _f1_of_classes(*, weighted: bool) -> Callable[[NDArray[Any], NDArray[Any]], Weigh]:
+    """The mean F1 of the classes that are drawn or predicted, or weighted by what is drawn."""
+
+    def prepare(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
+        classes = np.union1d(predictions, labels)
+        both = [_sums((predictions == each) & (labels == each)) for each in classes]
+        said, true = _occurrences(predictions, labels, classes)
+
+        def weigh(drawn: Counts) -> Floats:
+            total = np.zeros((len(drawn), len(predictions)))
+            weights = np.zeros_like(total)
+            for right, given, wanted in zip(both, said, true, strict=True):
+                n = wanted(drawn)
+                either = given(drawn) + n
+                weight = np.broadcast_to(n, either.shape) if weighted else either > 0
+                total += weight * _quotient(2 * right(drawn), either)
+                weights += weight
+            return _quotient(total, weights)
+
+        return weigh
+
+    return prepare
+
+
+def _occurrences(
+    predictions: NDArray[Any], labels: NDArray[Any], classes: NDArray[Any]
+) -> tuple[list[Weigh], list[Weigh]]:
+    """Per class how often it is predicted, and how often it is true."""
+    said = [_sums(predictions == each) for each in classes]
+    return said, [_sums(labels[None] == each) for each in classes]
+
+
 def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
     """Of any number of classes (Gorodkin 2004), as scikit-learn's."""
     classes = np.union1d(predictions, labels)
     right = _sums(predictions == labels)
-    said = [_sums(predictions == each) for each in classes]
-    true = [_sums(labels[None] == each) for each in classes]
+    said, true = _occurrences(predictions, labels, classes)
 
     def weigh(drawn: Counts) -> Floats:
         n = _sizes(drawn)
@@ -173,6 +217,16 @@ def _matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
         return _quotient(together, np.sqrt(spread * spread_true))
 
     return weigh
+
+
+def _mae(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
+    errors = np.abs(np.asarray(predictions, np.float64) - labels).T
+    return lambda drawn: drawn @ errors / _sizes(drawn)
+
+
+def _rmse(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
+    squares = ((np.asarray(predictions, np.float64) - labels) ** 2).T
+    return lambda drawn: np.sqrt(drawn @ squares / _sizes(drawn))
 
 
 def _quotient(over: Floats, under: Floats) -> Floats:
@@ -280,8 +334,13 @@ class _Ties:
 
 METRICS: dict[str, Callable[[NDArray[Any], NDArray[Any]], Weigh]] = {
     "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "f1_macro": _f1_of_classes(weighted=False),
+    "f1_weighted": _f1_of_classes(weighted=True),
     "f1": _f1,
     "matthews": _matthews,
     "pearson": _pearson,
     "spearman": _spearman,
+    "mae": _mae,
+    "rmse": _rmse,
 }

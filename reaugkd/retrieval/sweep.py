@@ -13,8 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from reaugkd.errors import UserError
 from reaugkd.retrieval.mixing import Floats
-from reaugkd.tasks.metrics import ConstantScoresWarning, predictions, score
+from reaugkd.tasks.metrics import ConstantScoresWarning, answered, predictions, score
 from reaugkd.tasks.task import Task
+
+AT_ONCE = 2**24
+"""Numbers of mixtures that are computed at a time: 128 MiB, which no task of GLUE needs."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,22 @@ def sweep_scores(
 ) -> dict[str, Floats]:
     """Every metric for every setting, [taus, ks, betas]; equal predictions are scored once.
 
-    The arrays are as for :func:`mixtures`, ``labels`` [q]; ``metrics`` replace the task's.
+    The arrays are as for :func:`mixtures`, ``labels`` [q]; ``metrics`` replace the task's. Those
+    that need probabilities are left out: hundreds of settings of many classes would take minutes.
     """
-    names = tuple(metrics or task.metrics)
+    names = tuple(metrics or answered(task))
     scores = {name: np.empty(grid.shape) for name in names}
     scored: dict[bytes, dict[str, float]] = {}
     alone = np.asarray(student, dtype=np.float64)
     nearest = np.asarray(similarities, dtype=np.float64)
     values = np.asarray(neighbour_values, dtype=np.float64)
     grid.require(nearest.shape[1])
+    some = max(1, AT_ONCE // (len(grid.ks) * len(grid.betas) * alone.shape[1]))
+    parts = [slice(start, start + some) for start in range(0, len(alone), some)]
     for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
-        mixed = mixtures(alone, nearest, values, grid, tau).reshape(-1, alone.shape[1])
-        answers = predictions(task, mixed).reshape(-1, len(alone))
+        answers = np.concatenate(
+            [_answers(task, alone[p], nearest[p], values[p], grid, tau) for p in parts], axis=1
+        )
         for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
             digest = blake2b(answer.tobytes()).digest()
             if digest not in scored:
@@ -112,6 +119,14 @@ def sweep_scores(
             for name in names:
                 scores[name][(at, *setting)] = scored[digest][name]
     return scores
+
+
+def _answers(
+    task: Task, student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float
+) -> NDArray[Any]:
+    """What every setting with ``tau`` answers, [ks * betas, q]."""
+    mixed = mixtures(student, nearest, values, grid, tau).reshape(-1, student.shape[1])
+    return predictions(task, mixed).reshape(-1, len(student))
 
 
 def choose(scores: NDArray[Any], grid: Grid) -> GridPoint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from reaugkd.artifacts import fingerprint
@@ -13,13 +15,16 @@ from reaugkd.errors import DataError
 from reaugkd.tasks.division import divide, subset
 from reaugkd.tasks.task import Task, TaskData
 
+SHOWN = 5  # names of rare classes
+
 
 @dataclass(frozen=True)
 class Corpus:
     """The rows of one task as its source gives them, with columns as in ``TaskData``.
 
     ``source`` is for records, e.g. ``"folder"``; ``notes`` say what a reader of the results should
-    know about the rows, e.g. skipped ones.
+    know about the rows, e.g. skipped ones. Rows to hold out are drawn from ``train`` unless
+    ``held_out`` has them; ``rare``: whether a class may have too few rows to be in both parts.
     """
 
     task: Task
@@ -27,6 +32,8 @@ class Corpus:
     tests: dict[str, pa.Table]
     source: str
     notes: tuple[str, ...] = ()
+    held_out: pa.Table | None = None
+    rare: bool = False
 
 
 def table(
@@ -69,16 +76,21 @@ def parse_label(task: Task, cell: str) -> float:
 def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -> TaskData:
     """Divide ``train`` by ``split_seed`` and fingerprint every row.
 
-    With a ``limit`` so many rows of ``train`` are drawn before and left in their order; the test
-    splits stay whole.
+    With a ``limit`` so many rows of ``train`` are drawn before and left in their order; the other
+    splits stay whole. A DataError tells of rows that are not those of the task.
     """
     from datasets import Dataset
 
     task, train = corpus.task, corpus.train
+    if tuple(corpus.tests) != task.tests:
+        raise DataError(f"{task.title}: test splits {[*corpus.tests]}, expected {[*task.tests]}")
     if limit is not None:
         train = train.take(pa.array(subset(train.num_rows, limit, split_seed)))
-    parts = divide(train["label"].to_numpy(), task, split_seed)
-    fit, held_out = (train.take(pa.array(part)) for part in parts)
+    if corpus.held_out is None:
+        parts = divide(train["label"].to_numpy(), task, split_seed, rare=corpus.rare)
+        fit, held_out = (train.take(pa.array(part)) for part in parts)
+    else:
+        fit, held_out = train, corpus.held_out
     content = {
         # Per column; numbers by their exact written form.
         split: {
@@ -87,13 +99,29 @@ def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -
         }
         for split, rows in {"fit": fit, "held_out": held_out, **corpus.tests}.items()
     }
+    content_of_task: list[Any] = [task.name, task.labels, content]
+    if task.chosen:  # by another metric another epoch is the best
+        content_of_task.append(task.select_on)
     return TaskData(
         task=task,
         fit=Dataset(fit),
         held_out=Dataset(held_out),
         tests={name: Dataset(rows) for name, rows in corpus.tests.items()},
-        fingerprint=fingerprint.of_json([task.name, task.labels, content]),
+        fingerprint=fingerprint.of_json(content_of_task),
         source=corpus.source,
-        notes=corpus.notes,
+        notes=(*corpus.notes, *_rare(corpus, fit)),
         train_rows=corpus.train.num_rows,
+        held_out_given=corpus.held_out is not None,
     )
+
+
+def _rare(corpus: Corpus, fit: pa.Table) -> Iterator[str]:
+    """Notes on classes with hardly any row, of rows where they are allowed."""
+    if corpus.task.regression or not corpus.rare:
+        return
+    counts = np.bincount(fit["label"].to_numpy(), minlength=corpus.task.outputs)
+    for number, words in ((0, "no row"), (1, "one row")):
+        names = [corpus.task.labels[label] for label in np.flatnonzero(counts == number)]
+        if names:
+            shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+            yield f"{len(names)} classes have {words} to learn from: {shown}"

@@ -26,20 +26,24 @@ def held_out_size(rows: int) -> int:
     return min(rows // 2, max(LEAST, min(MOST, round(rows * SHARE))))
 
 
-def divide(labels: NDArray[Any], task: Task, seed: int) -> tuple[Rows, Rows]:
+def divide(labels: NDArray[Any], task: Task, seed: int, *, rare: bool = False) -> tuple[Rows, Rows]:
     """Row numbers of ``fit`` and of ``held_out``, each ascending, together all rows.
 
     Stratified by class, or by equally filled bins of the score: the share of each stratum in
     ``held_out`` is exact to within one row. Equal seeds give equal divisions. A DataError tells
-    of a class with fewer than two rows, or of too few rows for both parts.
+    of a class with fewer than two rows, or of too few rows for both parts. With ``rare`` there may
+    be such classes, and more classes than rows to hold out: fit has a row of each class.
     """
     from sklearn.model_selection import train_test_split
 
     rows, held_out = len(labels), held_out_size(len(labels))
     strata = _score_bins(labels, held_out) if task.regression else labels
     if not task.regression:
-        for label, count in enumerate(np.bincount(labels, minlength=task.outputs)):
-            if count < 2:
+        counts = np.bincount(labels, minlength=task.outputs)
+        if rare and (counts[labels].min() < 2 or held_out < np.count_nonzero(counts)):
+            return _drawn(labels, counts, held_out, seed)
+        for label, count in enumerate(counts):
+            if count < 2 and not rare:
                 raise DataError(
                     f"{task.title}: train has {count} rows of class '{task.labels[label]}';"
                     " at least 2 are needed, one to learn from and one to hold out"
@@ -53,6 +57,23 @@ def divide(labels: NDArray[Any], task: Task, seed: int) -> tuple[Rows, Rows]:
         np.arange(rows), test_size=held_out, stratify=strata, random_state=seed
     )
     return np.sort(fit), np.sort(held)
+
+
+def _drawn(
+    labels: NDArray[Any], counts: NDArray[Any], held_out: int, seed: int
+) -> tuple[Rows, Rows]:
+    """Every so many rows in the order of their classes; the only row of a class is for fit.
+
+    No more than every second row is taken, so that fit keeps one of every class.
+    """
+    random = np.random.default_rng(seed).permutation(len(labels))
+    order = np.lexsort((random, labels))
+    order = order[counts[labels[order]] > 1]
+    size = min(held_out, len(order) // 2)
+    if not size:
+        raise DataError("train has no class with two rows, one to learn from and one to hold out")
+    held = order[(np.arange(size) * 2 + 1) * len(order) // (2 * size)]
+    return np.setdiff1d(np.arange(len(labels)), held), np.sort(held)
 
 
 def _score_bins(scores: NDArray[Any], held_out: int) -> Rows:

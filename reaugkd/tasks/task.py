@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from reaugkd.tasks.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,13 @@ class Task:
 
     Attributes:
         name, title: e.g. ``"sst2"``, and as the field writes it, ``"SST-2"``.
-        suite: ``"glue"`` or ``"mini"``; every table says it.
+        suite: ``"glue"``, ``"mini"``, ``"own"`` or a plug-in's; every table says it.
         labels: class names in the order of their ids; empty for regression.
         metrics: names known to :mod:`reaugkd.tasks.metrics`, in the order they are reported.
         select_on: the metric (one of ``metrics``) that decides early stopping and every choice.
         tests: names of the test splits, in order (two for MNLI: matched and mismatched).
-        value_range: lowest and highest score of a regression task, else None.
+        value_range: lowest and highest score of a regression task, where they are known.
+        chosen: whether ``select_on`` is a user's choice; it then decides results beside the rows.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Task:
     select_on: str
     tests: tuple[str, ...] = ("dev",)
     value_range: tuple[float, float] | None = None
+    chosen: bool = False
 
     @property
     def regression(self) -> bool:
@@ -42,6 +47,19 @@ class Task:
     def outputs(self) -> int:
         """Number of outputs of a model for this task: classes, or 1 for regression."""
         return len(self.labels) or 1
+
+
+@dataclass(frozen=True)
+class TaskPlugin:
+    """A task of another package, found by the entry point group ``reaugkd.tasks``.
+
+    Attributes:
+        task: what is learnt; its name is that of the entry point.
+        corpus: reads its rows; called when they are needed, imports what it needs.
+    """
+
+    task: Task
+    corpus: Callable[[], Corpus]
 
 
 @dataclass(frozen=True)

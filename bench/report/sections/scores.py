@@ -14,6 +14,7 @@ retrieval makes of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pandas import DataFrame
@@ -26,7 +27,8 @@ from bench.report.inputs import RunInputs
 from bench.report.scores import CONTROLS, MAJORITY, OFF, TEACHER
 from bench.report.section import METHOD, RETRIEVAL, Section, View, across
 from bench.report.sections.plain import grouped
-from bench.report.summary import Spread, points, summarise
+from bench.report.summary import Spread, nats, points, summarise
+from reaugkd.tasks.metrics import LOWER_IS_BETTER, UNBOUNDED
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
@@ -83,9 +85,14 @@ def _views(frame: DataFrame, _: RunInputs) -> Iterator[View]:
 def _pivot(title: str, frame: DataFrame, *, selecting: bool) -> View:
     if len(frame):
         frame = frame[frame["test"] & (frame["selects"] | (not selecting))]
+    metric_of = dict(zip(frame["header"], frame["metric"], strict=True)) if len(frame) else {}
+    scored = (
+        replace(column, show=_unscaled) if metric_of[column.title] in UNBOUNDED else column
+        for column in across(frame, "header", "value", _cell)
+    )
     return View(
         title,
-        (METHOD, RETRIEVAL, *across(frame, "header", "value", _cell)),
+        (METHOD, RETRIEVAL, *scored),
         notes=tuple(_notes(frame)),
         where=lambda row: row.test and (row.selects or not selecting),
         by=("method", "retrieval"),
@@ -96,12 +103,20 @@ def _cell(value: Spread) -> str:
     return f"{points(value)} ({value.n})"
 
 
+def _unscaled(value: Spread) -> str:
+    return f"{nats(value)} ({value.n})"
+
+
 def _notes(frame: DataFrame) -> Iterator[str]:
     seeds = {row.value.n for row in rows(frame) if row.method not in CONTROLS}
     if not seeds:
         yield "No student has finished."
         return
     yield "Test split, in percent: mean ± sd (n), n seeds; the teacher's n counts teachers."
+    if lower := LOWER_IS_BETTER & {*frame["metric"]}:
+        yield f"Of {', '.join(sorted(lower))} lower is better."
+    if unbounded := UNBOUNDED & {*frame["metric"]}:
+        yield f"Not in percent: {', '.join(sorted(unbounded))}."
     if min(seeds) == 1:
         yield "One seed has no standard deviation: a difference between two rows may be chance."
     if len(seeds) > 1:

@@ -15,7 +15,14 @@ from bench.stats.bootstrap import METRICS, chunks, counts, observed, replicates,
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.tasks import metrics
 
-CLASSES = {"accuracy": 3, "f1": 2, "matthews": 3}
+CLASSES = {
+    "accuracy": 3,
+    "balanced_accuracy": 3,
+    "f1": 2,
+    "f1_macro": 3,
+    "f1_weighted": 3,
+    "matthews": 3,
+}
 
 
 def students(metric: str, examples: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:

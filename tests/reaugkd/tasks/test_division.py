@@ -1,5 +1,7 @@
 """Laws of the division of train."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +73,30 @@ def test_the_least_that_can_be_divided_has_two_rows_of_each_class(task):
     assert set(labels[fit]) == set(labels[held_out]) == set(range(task.outputs))
     with pytest.raises(DataError, match=f"has 1 rows of class '{task.labels[-1]}'"):
         divide(labels[:-1], task, 0)
+
+
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=400), seeds)
+def test_rare_classes_keep_a_row_to_learn_from(given_labels, seed):
+    labels = np.array(given_labels)
+    task = replace(RTE, labels=tuple(map(str, range(41))))
+    if np.bincount(labels).max() < 2:
+        with pytest.raises(DataError, match="no class with two rows"):
+            divide(labels, task, seed, rare=True)
+        return
+    fit, held_out = divide(labels, task, seed, rare=True)
+    assert sorted([*fit, *held_out]) == list(range(len(labels)))
+    assert (np.diff(fit) > 0).all()
+    assert (np.diff(held_out) > 0).all()
+    assert {*labels[fit]} == {*labels}
+    counts, held = np.bincount(labels), np.bincount(labels[held_out], minlength=labels.max() + 1)
+    exact = np.where(counts > 1, counts, 0) * len(held_out) / counts[counts > 1].sum()
+    assert (abs(held - exact) <= 1).all()
+
+
+def test_rare_is_the_same_division_where_no_class_is_rare():
+    labels = np.arange(1000) % 2
+    for one, other in zip(divide(labels, RTE, 1), divide(labels, RTE, 1, rare=True), strict=True):
+        assert (one == other).all()
 
 
 def test_a_class_that_train_never_shows_is_named():
