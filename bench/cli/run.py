@@ -63,6 +63,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "a folder with a file per split",
 )
 @click.option("--key-encoder", help="a model that embeds the rows for a black-box teacher")
+@click.option(
     "--train", metavar="FILE", help="rows of your own: CSV, TSV, JSONL, Parquet, hub:NAME"
 )
 @click.option("--held-out", metavar="FILE", help="to choose on; a part of train by default")

@@ -69,6 +69,8 @@ class DataCard:
         (most, high), (least, low) = self.largest, self.smallest
         if self.classes is None:
             yield f"labels: scores from {low:g} to {high:g}"
+        elif high == low:
+            yield f"labels: {self.classes} classes, each with {high:,.0f} rows of train"
         else:
             ratio = f", {high / low:.1f} times as many" if low else ""
             yield (

@@ -39,9 +39,14 @@ def write(folder: Path, kind: str = "classes", delimiter: str = ";") -> list[obj
     for name, part in (("train", made[:TRAIN]), ("test", made[TRAIN : TRAIN + TEST])):
         with (folder / f"{name}.csv").open("w", encoding="utf-8-sig", newline="") as file:
             csv.writer(file, delimiter=delimiter).writerows([("id", *texts, "verdict"), *part])
-    model = checkpoints.write(folder / "model")
-    columns = ["--text", ",".join(texts), "--label", "verdict"]
-    return [*files(folder), *columns, "--teacher", model, "--student", "pretrained@0"]
+    checkpoints.write(folder / "model")
+    return flags(folder, *texts)
+
+
+def flags(folder: Path, *texts: str) -> list[object]:
+    columns = ["--text", ",".join(texts or ["sentence"]), "--label", "verdict"]
+    models = ["--teacher", folder / "model", "--student", "pretrained@0"]
+    return [*files(folder), *columns, *models]
 
 
 def files(folder: Path) -> list[object]:
@@ -52,7 +57,7 @@ def run(folder: Path, *more: object) -> Result:
     """The small matrix without its tasks and limit, as for ``runs.run``."""
     words = runs.arguments(folder, *more)
     small = folder / "small.toml"
-    text = runs.SMALL.replace('tasks = ["follows"]\n', "").replace("limit = 800\n", "")
+    text = runs.SMALL.replace('tasks = ["follows"]\n', "").replace("limit = 800", "max_length = 48")
     kept = text[: text.index("[teacher.model.config]")] + text[text.index("[teacher.recipe]") :]
     before, after = kept[: kept.index("[student.model.config]")], kept[kept.index("[student.rec") :]
     small.write_text(before + after, encoding="utf-8")
@@ -70,8 +75,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def again(folder: Path, out: Path, *more: object) -> Result:
-    flags = write(folder / "data")
-    return run(folder, *flags, "--name", "mail", "--out", out, *more)
+    return run(folder, *flags(folder / "data"), "--name", "mail", "--out", out, *more)
 
 
 def record(out: Path, name: str = "finetune") -> Record:
@@ -115,8 +119,8 @@ def test_report_and_export_know_nothing_but_the_run(mine: Path, tmp_path: Path) 
 
 def test_the_same_rows_elsewhere_are_the_same_cells(mine: Path, tmp_path: Path) -> None:
     shutil.copytree(mine / "data", tmp_path / "moved")
-    flags = [*files(tmp_path / "moved"), "--metric", "accuracy,ece,auroc"]
-    done = again(mine, mine / "out", *flags, "--dry-run")
+    moved = [*files(tmp_path / "moved"), "--metric", "accuracy,ece,auroc"]
+    done = again(mine, mine / "out", *moved, "--dry-run")
     assert "5 there already, 0 left" in done.output, done.output
 
 
@@ -139,16 +143,17 @@ def test_a_further_metric_trains_nothing_and_another_choice_does(
 
 
 def test_workers_find_the_rows_too(mine: Path, tmp_path: Path) -> None:
-    flags = [*write(mine / "data"), "--name", "mail", "--metric", "accuracy,ece,auroc"]
-    own = ["--cache", tmp_path / "cache", "--max-workers", 2, "--out", tmp_path / "out"]
-    done = run(tmp_path, *flags, *own)
+    own = ["--cache", tmp_path / "cache", "--max-workers", 2, "--metric", "accuracy,ece,auroc"]
+    done = again(mine, tmp_path / "out", *own)
     assert done.exit_code == 0, done.output
     assert runs.results(tmp_path / "out") == runs.results(mine / "out")
 
 
 def test_scores_pairs_and_seeds(tmp_path: Path) -> None:
-    flags = [*write(tmp_path / "pairs", "score", ","), "--metric", "spearman,pearson,rmse"]
-    done = run(tmp_path, *flags, "--seeds", "0,1", "--ann", "exact", "--limit", 300)
+    words = [*write(tmp_path / "pairs", "score", ","), "--metric", "spearman,pearson,rmse"]
+    told(run(tmp_path, *words), "10 different numbers", "--set data.kind=score")
+    words += ["--set", "data.kind=score"]
+    done = run(tmp_path, *words, "--seeds", "0,1", "--ann", "exact", "--limit", 300)
     assert done.exit_code == 0, done.output
     assert "labels: scores from" in done.output
     one = record(tmp_path / "out")
@@ -156,11 +161,13 @@ def test_scores_pairs_and_seeds(tmp_path: Path) -> None:
     report = runs.bench("report", tmp_path / "out")
     assert "Not in percent: rmse." in report.output
     assert "Of rmse lower is better." in report.output
-    assert runs.bench("compare", tmp_path / "out", tmp_path / "out").exit_code == 0
+    shutil.copytree(tmp_path / "out", tmp_path / "other")
+    compared = runs.bench("compare", tmp_path / "out", tmp_path / "other")
+    assert compared.exit_code == 0, compared.output
 
 
 def test_settings_can_stand_in_a_file(tmp_path: Path) -> None:
-    flags = write(tmp_path / "data")
+    write(tmp_path / "data")
     settings = {
         "train": str(tmp_path / "data" / "train.csv"),
         "test": str(tmp_path / "data" / "test.csv"),
@@ -168,9 +175,10 @@ def test_settings_can_stand_in_a_file(tmp_path: Path) -> None:
         "label": "verdict",
         "delimiter": ";",
         "labels": ["good; great", "a bad one"],
+        "max_length": 48,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    model = json.dumps(str(flags[-3]))
+    model = json.dumps(str(tmp_path / "data" / "model"))
     text = "\n".join(["[data]", *lines, "[teacher.model]", f"source = {model}"])
     file = tmp_path / "mine.toml"
     file.write_text(f"{text}\n[student.model]\nsource = 'pretrained'\nlayers = [0]\n")
@@ -184,7 +192,7 @@ def test_settings_can_stand_in_a_file(tmp_path: Path) -> None:
     ("changed", "words"),
     [
         (["--label", "verdct"], ["train.csv", "unknown column 'verdct'", "'verdict'"]),
-        (["--text", "sentence,id,verdict"], ["text is one column or two, not 3"]),
+        (["--text", "sentence,id,verdict"], ["text is one column or two, not 4"]),  # with the first
         (["--text", "verdict"], ["different columns"]),
         (["--test", "nowhere.csv"], ["no file nowhere.csv"]),
         (["--train", "book.xlsx"], ["book.xlsx", ".parquet"]),
@@ -207,19 +215,19 @@ def test_a_mistake_is_told_before_anything_trains(
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("given", "words"),
     [
         (["--train", "a.csv"], ["data.train", "data.test (--test)", "data.text (--text)"]),
         (["--name", "mine"], ["data.name", "data.train (--train)"]),
         (["--preset", "own"], ["--tasks", "--train, --test, --text, --label"]),
     ],
 )
-def test_what_is_missing_is_named(flags: list[Any], words: list[str]) -> None:
-    told(runs.bench("run", *flags), *words)
+def test_what_is_missing_is_named(given: list[Any], words: list[str]) -> None:
+    told(runs.bench("run", *given), *words)
 
 
 def test_a_model_is_asked_for(tmp_path: Path) -> None:
-    flags = write(tmp_path / "data")
-    told(runs.bench("run", *flags[:-4]), "need a teacher: --teacher MODEL")
-    told(runs.bench("run", *flags[:-2]), "need a student: --student MODEL")
-    told(runs.bench("run", *flags[:-4], "--preset", "mini"), "suite's tokenizer cannot read")
+    words = write(tmp_path / "data")
+    told(runs.bench("run", *words[:-4]), "need a teacher: --teacher MODEL")
+    told(runs.bench("run", *words[:-2]), "need a student: --student MODEL")
+    told(runs.bench("run", *words[:-4], "--preset", "mini"), "suite's tokenizer cannot read")

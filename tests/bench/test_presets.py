@@ -10,11 +10,14 @@ from reaugkd.retrieval import ann
 from reaugkd.tasks import TASKS
 
 PRESETS = layers.names("preset")
+OWN = {"tasks": ["tone"]}
+"""What a preset for rows of one's own is tried with."""
 
 
 @pytest.fixture(params=PRESETS)
 def preset(request: pytest.FixtureRequest) -> settings.Resolved:
-    return settings.resolve([layers.read("preset", request.param)])
+    flags = OWN if request.param == "own" else {}
+    return settings.resolve([layers.read("preset", request.param), flags])
 
 
 def test_it_names_only_what_is_registered(preset: settings.Resolved) -> None:

@@ -19,7 +19,7 @@ MINI = layers.read("preset", "mini")
 
 def options(**given: Any) -> dict[str, Any]:
     """What click hands to ``bench run``, all but ``given`` left out by the user."""
-    names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds")
+    names = ("methods", "tasks", "ann", "k", "beta", "tau", "seeds", "text", "metric")
     return {**dict.fromkeys(PATHS), **{name: [] for name in names}, **given}
 
 
