@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import Registry
@@ -61,7 +62,7 @@ def plugin(name: str) -> TaskPlugin:
     A UserError names the package if it cannot be imported or is no task of that name.
     """
     try:
-        loaded = PLUGINS[name]
+        loaded = cast(object, PLUGINS[name])
     except UserError:
         raise
     except Exception as error:  # of whatever kind: it is another package's code that runs here

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reaugkd.errors import DataError, UnknownNameError
 
@@ -44,7 +44,7 @@ class Dialect:
 
     def rows(self, text: str, delimiter: str) -> Any:
         """A strict reader of ``text``."""
-        quoting = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
         return csv.reader(
             StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True
         )
