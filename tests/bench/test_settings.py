@@ -11,7 +11,10 @@ from bench import layers
 from bench.cli.run import PATHS, flags
 from bench.config import BETAS, RunConfig
 from bench.settings import SettingError, Tree, assignment, merge, resolve
+from bench.task import task_of
 from reaugkd.errors import UserError
+from reaugkd.tasks import TASKS, load
+from reaugkd.tasks.metrics import choose
 from tests.bench import runs
 
 MINI = layers.read("preset", "mini")
@@ -178,3 +181,22 @@ def test_minus_and_underscore_are_the_same() -> None:
     assert layers.read("preset", "glue_minilm") == layers.read("preset", "GLUE-MiniLM")
     assert resolve([MINI, {"tasks": ["SST-2"]}]).whole.tasks == ("sst2",)
     assert assignment("student.recipe.batch-size=3") == assignment("student.recipe.batch_size=3")
+
+
+def test_metrics_can_be_named_for_any_task() -> None:
+    ours = {"tasks": ["tone", "alike"], "task": {"alike": {"metrics": ["spearman", "mae"]}}}
+    tasks = {name: task_of(config) for name, config in resolve([MINI, ours]).tasks.items()}
+    assert tasks["tone"] == TASKS["tone"]
+    assert (tasks["alike"].metrics, tasks["alike"].select_on) == (("spearman", "mae"), "spearman")
+    assert tasks["alike"].chosen
+    one = resolve([MINI, {"tasks": ["tone"]}, flags(options(metric=["accuracy", "f1"]))])
+    assert not task_of(one.tasks["tone"]).chosen
+    with pytest.raises(UserError, match="'f1' is not of scores, which mini-alike has"):
+        resolve([MINI, flags(options(metric=["f1"], tasks=["alike"]))])
+
+
+def test_only_a_choice_by_another_metric_changes_what_decides_results() -> None:
+    tone = TASKS["tone"]
+    same, other = (choose(tone, names) for names in (["accuracy", "ece"], ["f1", "accuracy"]))
+    fingerprints = [load(task, limit=50).fingerprint for task in (tone, same, other)]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]

@@ -89,6 +89,29 @@ def test_scores_equal_the_metrics_of_each_setting(task: Task) -> None:
             assert scores[name][setting] == pytest.approx(expected[name], abs=1e-12)
 
 
+def test_many_classes_are_swept_some_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, labels = Grid((1, 3), (0.0, 0.5, 1.0), (0.1,)), np.arange(20) % 3
+    outputs = found(3, queries=20)
+    whole = sweep_scores(CLASSES, *outputs, labels, grid)
+    monkeypatch.setattr("reaugkd.retrieval.sweep.AT_ONCE", 2 * 3 * 3 * 7)  # seven queries
+    sizes: list[int] = []
+
+    def watched(student: np.ndarray, *others: object) -> np.ndarray:
+        sizes.append(len(student))
+        return mixtures(student, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("reaugkd.retrieval.sweep.mixtures", watched)
+    parts = sweep_scores(CLASSES, *outputs, labels, grid)
+    assert sizes == [7, 7, 6]
+    assert all((parts[name] == whole[name]).all() for name in whole)
+
+
+def test_metrics_of_probabilities_are_left_out_of_a_sweep() -> None:
+    task = metrics.choose(CLASSES, ["accuracy", "ece", "f1_macro"])
+    labels = [0, 1, 2, 0, 1, 2]
+    assert list(sweep_scores(task, *found(1), labels, Grid((1,)))) == ["accuracy", "f1_macro"]
+
+
 def test_the_same_predictions_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
