@@ -234,9 +234,14 @@ class RunConfig(_Checked):
         default_factory=dict, description="task -> what differs for it, e.g. student.recipe.epochs"
     )
 
+    @field_validator("metrics")
+    @classmethod
+    def _spelled(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower().replace("-", "_") for name in names)
+
     @model_validator(mode="after")
     def _matrix(self) -> Self:
-        self._require_distinct("methods", "tasks", "seeds")
+        self._require_distinct("methods", "tasks", "seeds", *(["metrics"] if self.metrics else []))
         return self
 
     def base(self, method: str) -> str:

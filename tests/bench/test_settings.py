@@ -189,8 +189,11 @@ def test_metrics_can_be_named_for_any_task() -> None:
     assert tasks["tone"] == TASKS["tone"]
     assert (tasks["alike"].metrics, tasks["alike"].select_on) == (("spearman", "mae"), "spearman")
     assert tasks["alike"].chosen
-    one = resolve([MINI, {"tasks": ["tone"]}, flags(options(metric=["accuracy", "f1"]))])
+    one = resolve([MINI, {"tasks": ["tone"]}, flags(options(metric=["Accuracy", "F1-macro"]))])
+    assert task_of(one.tasks["tone"]).metrics == ("accuracy", "f1_macro")
     assert not task_of(one.tasks["tone"]).chosen
+    with pytest.raises(UserError, match="metrics has a value twice"):
+        resolve([MINI, {"metrics": ["f1", "F1"]}])
     with pytest.raises(UserError, match="'f1' is not of scores, which mini-alike has"):
         resolve([MINI, flags(options(metric=["f1"], tasks=["alike"]))])
 
