@@ -13,6 +13,7 @@ from reaugkd.context import Context, reader_of
 from reaugkd.distiller import Conditions, KDSettings, MethodSettings
 from reaugkd.errors import ModelError
 from reaugkd.losses import SOFT_TERMS, SoftLoss, SoftTerm
+from reaugkd.models.layers import spread
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.signals import TeacherSignals
 
@@ -29,15 +30,6 @@ def halfway(teacher: int, student: int) -> int | None:
     (9, 4, None)
     """
     return (teacher + student) // 2 if teacher - student > 1 else None
-
-
-def evenly(count: int, depth: int) -> tuple[int, ...]:
-    """``count`` of ``depth`` layers (0-based), evenly spread from the first one on.
-
-    >>> evenly(3, 6), evenly(9, 12)
-    ((0, 2, 4), (0, 1, 2, 4, 5, 6, 8, 9, 10))
-    """
-    return tuple(index * depth // count for index in range(count))
 
 
 class TAKDSettings(KDSettings):
@@ -181,7 +173,7 @@ class TAKD(KD):
             if isinstance(count, str):
                 spec = ModelSpec.parse(count)
             else:
-                spec = ModelSpec(source=PRETRAINED, layers=evenly(count, teacher))
+                spec = ModelSpec(source=PRETRAINED, layers=spread(count, teacher))
             yield Assistant(spec, weights)
 
     def prepare(self, context: Context) -> TeacherSignals | None:

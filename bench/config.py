@@ -199,10 +199,16 @@ class RetrievalConfig(_Checked):
 
 
 class Variant(_Checked):
-    """A method under another name, with settings of its own on top of the method's."""
+    """A method under another name: settings of its own on top of the method's, or another start."""
 
     method: str
     settings: dict[str, Any] = Field(default_factory=dict)
+    student: ModelSpec | None = Field(
+        None,
+        exclude_if=lambda student: student is None,  # as in the settings of before
+        description="what its students start from, instead of student.model; layers = 'bottom', "
+        "'spread' or 'top' takes as many as that has",
+    )
 
 
 class RunConfig(_Checked):
@@ -228,7 +234,7 @@ class RunConfig(_Checked):
         default_factory=dict, description="method -> its settings"
     )
     variant: dict[str, Variant] = Field(
-        default_factory=dict, description="further names for methods, to compare settings"
+        default_factory=dict, description="further names for methods, to compare settings or starts"
     )
     task: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="task -> what differs for it, e.g. student.recipe.epochs"
@@ -247,6 +253,11 @@ class RunConfig(_Checked):
     def base(self, method: str) -> str:
         """The registered method behind a name, which may be that of a variant."""
         return self.variant[method].method if method in self.variant else method
+
+    def student_of(self, method: str) -> ModelSpec:
+        """What the students of a method or a variant start from."""
+        variant = self.variant.get(method)
+        return self.student.model if variant is None or variant.student is None else variant.student
 
     def settings_of(self, method: str) -> dict[str, Any]:
         """The settings given for a method or a variant; what is not given has its default."""

@@ -84,7 +84,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(
         Encoder.from_pretrained(pipeline.student(cell.method, cell.seed).path / ENCODER),
-        pipeline.rows.student.tokenizer,
+        pipeline.reading(cell.method).tokenizer,
         retrieval.knowledge_base,
         index,
         k=result.chosen.k,

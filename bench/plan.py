@@ -8,6 +8,7 @@ from dataclasses import asdict
 from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline import identity as identities
+from bench.pipeline import starts
 from bench.pipeline.knowledge_base import impossible, wanted
 from bench.pipeline.student import TaskPipeline
 from bench.pipeline.workbench import Workbench
@@ -30,7 +31,7 @@ def make(configs: Mapping[str, RunConfig], workbench: Workbench) -> list[Cell]:
         UserError: the first mistake.
     """
     cells: list[Cell] = []
-    for config in configs.values():
+    for config in map(starts.explicit, configs.values()):
         specs = list(dict.fromkeys(ann.canonical(spec) for spec in config.retrieval.ann))
         pipeline = workbench.pipeline(config)
         widths = _check(pipeline, config, specs)

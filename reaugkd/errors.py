@@ -47,3 +47,20 @@ class UnknownNameError(UserError):
             hint = f" did you mean '{nearest}'?"
         super().__init__(f"unknown {what} '{name}':{hint} (known: {', '.join(names)})")
         self.name = name
+
+
+def reason_of(error: BaseException) -> str:
+    r"""What a library says of a failure, in one line.
+
+    >>> reason_of(ValueError("field 'size':\n  expected int, got str\n(and more)"))
+    "field 'size': expected int, got str"
+    >>> reason_of(KeyError("model_type"))
+    "KeyError: 'model_type'"
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    reason = " ".join(lines[: 1 + lines[0].endswith(":")])
+    if isinstance(error, OSError | ValueError | RuntimeError):
+        return reason
+    return f"{type(error).__name__}: {reason}"  # alone it may be no more than a name

@@ -54,8 +54,12 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     help="who queries a knowledge base: methods made for it, or all",
 )
 @click.option("--seeds", multiple=True, callback=numbers(int), help="e.g. 0,1,2,3,4")
-@click.option("--teacher", help="hub name, path, or either with @layers")
-@click.option("--student", help="the same, or teacher@0,2,4 or pretrained@0,2,4")
+@click.option(
+    "--teacher", help="hub name, path, or either with @0,2,4, @bottom:3, @spread:3, @top:3"
+)
+@click.option(
+    "--student", help="the same, or layers of teacher@ or pretrained@, e.g. teacher@bottom:3"
+)
 @click.option(
     "--teacher-outputs",
     type=click.Path(path_type=Path),

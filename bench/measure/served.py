@@ -90,11 +90,10 @@ def _of_run(
     cell, record = export.find(Store(folder), workbench, wanted, any_backend=True)
 
     def build(work: Path) -> None:
-        rows = workbench.pipeline(cell.config).rows
+        pipeline = workbench.pipeline(cell.config)
+        splits = pipeline.reading(cell.method).encoded.splits
         classifier = export.classifier(cell, record, workbench)
-        _write(
-            classifier, rows.student.encoded.splits, rows.task.tests[0], f"real {cell.task}", work
-        )
+        _write(classifier, splits, pipeline.task.tests[0], f"real {cell.task}", work)
 
     artifact = store.get("served", {"cell": cell.key}, build)
     init = record.retrieval.student_init if record.retrieval else "student"

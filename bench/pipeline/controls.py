@@ -44,7 +44,7 @@ class Controls:
         head, head_arrays = self._second_head()
         result = ControlResult(
             training_key=training_key,
-            student_init=self.pipeline.student_init,
+            student_init=self.pipeline.student_init(self.method),
             off=self._answers(self.off),
             temperature=scaled,
             temperature_reason=None if scaled else "a regression has no probabilities to scale",

@@ -30,10 +30,10 @@ class Reading:
         self.data, self.tokenizer, self.max_length = data, tokenizer, max_length
         self._artifacts = artifacts
 
-    @property
+    @cached_property
     def vocabulary(self) -> int:
-        """Number of ids that the tokenizer can produce."""
-        return len(self.tokenizer)
+        """Number of ids that a model needs for it: one more than the largest."""
+        return max(len(self.tokenizer), 1 + max(self.tokenizer.get_vocab().values()))
 
     @property
     def pad_id(self) -> int:

@@ -50,7 +50,7 @@ class Retrieval:
             method = pipeline.projector(base.method)
             identity |= {"projection": pipeline.method(method).projection_identity()}
             identity |= {"method": pipeline.config.base(method), "seed": base.seed}
-            identity |= {"width": pipeline.student_shape[0].width}
+            identity |= {"width": pipeline.student_shape(base.method).width}
         elif base.keys == "student":
             identity["student"] = pipeline.student_identity(base.method, base.seed)
         if base.values == "cross-fitted":
@@ -186,7 +186,7 @@ class Retrieval:
         p50, p95 = self._timed(index)
         result = RetrievalResult(
             training_key=training_key,
-            student_init=self.pipeline.student_init,
+            student_init=self.pipeline.student_init(self.base.method),
             backend=spec,
             keys=self.base.keys,
             values=self.base.values,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from baselines import METHODS
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
+from bench.pipeline.proving import Proofs, models_of, require_room
 from bench.pipeline.reading import Reading
 from bench.pipeline.teacher import ENCODER, Stamp, facts, on, shape_of
 from bench.pipeline.teachers import teacher_of
@@ -38,15 +38,25 @@ from reaugkd.training.loop import TrainingSummary, distil
 
 
 class TaskPipeline:
-    """The steps for the one task that ``config`` is resolved for; ``artifacts`` keeps them."""
+    """The steps for the one task that ``config`` is resolved for; ``artifacts`` keeps them.
+
+    ``proofs`` are shared by the pipelines of a process: a model is proved once.
+    """
 
     def __init__(
-        self, config: RunConfig, artifacts: ArtifactStore, reporter: Reporter, stamp: Stamp
+        self,
+        config: RunConfig,
+        artifacts: ArtifactStore,
+        reporter: Reporter,
+        stamp: Stamp,
+        proofs: Proofs,
     ) -> None:
         self.config, self.artifacts, self.reporter = config, artifacts, reporter
         self.rows, self.stamp = TaskRows(config, artifacts), stamp
         self.teacher = teacher_of(config, self.rows, artifacts, reporter, stamp)
         self.task: Task = self.rows.task
+        self._proofs = proofs
+        self._shapes: dict[str, tuple[Shape, int]] = {}
 
     def method(self, name: str) -> Distiller:
         """A fresh distiller with the settings of this run, not yet prepared."""
@@ -69,24 +79,29 @@ class TaskPipeline:
         """Whether the students of ``name`` query a knowledge base in this run."""
         return self.config.retrieval.methods == "all" or METHODS[self.config.base(name)].retrieves
 
-    @property
-    def student_init(self) -> str:
-        """What the student starts from, in words."""
-        return self.config.student.model.describe(self.config.teacher.model)
+    def student_init(self, method: str) -> str:
+        """What the students of a method start from, in words."""
+        return self.config.student_of(method).describe(self.config.teacher.model)
+
+    def reading(self, method: str) -> Reading:
+        """The rows as the students of a method read them."""
+        spec = self.config.student_of(method)
+        return self.rows.student if spec == self.config.student.model else self.rows.reading(spec)
 
     def student_identity(self, method: str, seed: int) -> dict[str, Any]:
         """Plain JSON that decides a student: what it does not depend on is left out."""
         student = self.config.student
         identity = {
-            **self.rows.student.identity,
+            **self.reading(method).identity,
             "method": self.config.base(method),
             "settings": self.settings(method),
             "recipe": student.recipe.model_dump(mode="json"),
             "seed": seed,
-            **self._student_start,
+            **self._student_start(method),
         }
         if further := self.method(method).further_models():
-            identity["models"] = [spec.identity() for spec in further]
+            specs = (spec.explicit(self.config.teacher.model) for spec in further)
+            identity["models"] = [spec.identity() for spec in specs]
         if needs := self.needs(method):
             identity["teacher"] = self._taught_by(needs)
             if self.teacher.has_model:
@@ -97,14 +112,13 @@ class TaskPipeline:
         """What the method uses of the teacher under its settings."""
         return self.method(name).uses()
 
-    @property
-    def _student_start(self) -> dict[str, Any]:
-        """Plain JSON that decides a fresh student but for its seed."""
-        spec = self.config.student.model
+    def _student_start(self, method: str) -> dict[str, Any]:
+        """Plain JSON that decides a fresh student of a method but for its seed."""
+        spec, reading = self.config.student_of(method), self.reading(method)
         start: dict[str, Any] = {"student": spec.identity(), "pooling": self.config.pooling}
         start |= on(self.teacher.device)
-        if self.rows.student not in self.rows.of_teacher:
-            start["tokenizer"] = self.rows.student.identity["tokenizer"]  # decides random weights
+        if reading not in self.rows.of_teacher:
+            start["tokenizer"] = reading.identity["tokenizer"]  # decides random weights
         if spec.source == TEACHER:
             start["teacher"] = self.teacher.identity
         elif spec.source == PRETRAINED:
@@ -114,10 +128,11 @@ class TaskPipeline:
     def _taught_by(self, needs: frozenset[Signal]) -> dict[str, Any]:
         return self.teacher.signals_identity if needs & CACHED else self.teacher.identity
 
-    def _stage_identity(self, needs: frozenset[Signal]) -> dict[str, Any]:
+    def _stage_identity(self, method: str) -> dict[str, Any]:
         """Plain JSON that decides what the stages of a method are made of."""
+        needs = self.needs(method)
         if not needs:
-            return {**self.rows.student.identity, **self._student_start}
+            return {**self.reading(method).identity, **self._student_start(method)}
         if self.teacher.has_model:
             return self._taught_by(needs)
         # What a black box said depends on no tokens, unlike the models of a stage.
@@ -126,21 +141,22 @@ class TaskPipeline:
     def context(self, method: str, seed: int) -> Context:
         """What the method may use while it prepares."""
         config, needs = self.config, self.needs(method)
+        spec, reading = config.student_of(method), self.reading(method)
         return Context(
             task=self.task,
             encoded=self._encoded(method),
             signals=self.teacher.signals["fit"] if needs & CACHED else None,
             models=Models(
-                student=lambda seed: self._model(config.student.model, seed, self.rows.student),
+                student=lambda seed: self._model(spec, seed, reading),
                 teacher=self.teacher.encoder,
                 untrained=self.teacher.untrained,
                 build=lambda spec, seed: self._model(spec, seed, self.rows.reading(spec)),
-                student_shape=self.student_shape[0],
+                student_shape=self.student_shape(method),
                 teacher_shape=self.teacher.shape[0],
-                student_identity=self._student_start,
+                student_identity=self._student_start(method),
             ),
             artifacts=self.artifacts,
-            identity=self._stage_identity(needs),
+            identity=self._stage_identity(method),
             recipe=config.student.recipe,
             teacher_recipe=config.teacher.recipe,
             teacher_seed=config.teacher.seed,
@@ -155,7 +171,7 @@ class TaskPipeline:
         read = self.needs(method) and self.teacher.has_model
         taught = {TEACHER: rows.teacher.encoded} if read else {}
         own = {reader_of(spec): rows.reading(spec).encoded for spec in further}
-        return {STUDENT: rows.student.encoded, **taught, **own}
+        return {STUDENT: self.reading(method).encoded, **taught, **own}
 
     def unsupported(self, method: str) -> str | None:
         """Why the method cannot run here, or None if it can."""
@@ -166,7 +182,7 @@ class TaskPipeline:
             teacher = self.teacher.shape[0] if self.teacher.has_model else None
         conditions = Conditions(
             self.task,
-            self.student_shape[0],
+            self.student_shape(method),
             teacher,
             batch_size=recipe.batch_size,
             accumulation=recipe.accumulation,
@@ -179,14 +195,20 @@ class TaskPipeline:
         fine_tuned = self.teacher.encoder() if spec.source == TEACHER else None
         return self.teacher.build(spec, seed, reading, fine_tuned)
 
-    @cached_property
-    def student_shape(self) -> tuple[Shape, int]:
-        """Shape of the student and the number of tokens it can read; nothing is trained."""
-        return self._shape(self.config.student.model, self.rows.student)
+    def student_shape(self, method: str) -> Shape:
+        """Shape of the students of a method; nothing is trained."""
+        return self._shape(self.config.student_of(method), self.reading(method))[0]
 
     def _shape(self, spec: ModelSpec, reading: Reading) -> tuple[Shape, int]:
+        """Shape of a model and the number of tokens it can read; it is built once for that."""
+        key = spec.model_dump_json()
+        if key not in self._shapes:
+            self._shapes[key] = shape_of(self._untrained(spec, reading))
+        return self._shapes[key]
+
+    def _untrained(self, spec: ModelSpec, reading: Reading) -> Encoder:
         like = self.teacher.outline() if spec.source == TEACHER else None
-        return shape_of(self.teacher.build(spec, 0, reading, like))
+        return self.teacher.build(spec, 0, reading, like)
 
     def check_models(self, *, taught: bool) -> dict[str, int]:
         """Build the models, untrained, so that what does not fit shows before anything trains.
@@ -195,28 +217,34 @@ class TaskPipeline:
             Width of the embedding of ``student`` and, where it is ``taught``, ``teacher``.
 
         Raises:
-            ModelError: a model that cannot be loaded, has a head for other labels, a smaller
+            ModelError: a model that cannot be loaded or does not do what a run will ask of it (see
+                :func:`reaugkd.models.probe.prove`), has a head for other labels, a smaller
                 vocabulary than the tokenizer, fewer positions than ``data.max_length``, or not
                 the layers that are asked for.
         """
-        shapes = {"student": self.student_shape}
-        if taught or self.config.student.model.source == TEACHER:
-            self.teacher.check_labels()
-            shapes["teacher"] = self.teacher.shape
-        read, wanted = {name: longest for name, (_, longest) in shapes.items()}, self.config.data
-        for method in self.config.methods:
-            for spec in self.method(method).further_models():
-                name = f"model '{spec.describe()}' of {method}"
-                try:
-                    _, read[name] = self._shape(spec, self.rows.reading(spec))
-                except ModelError as error:
-                    raise ModelError(f"{name}: {error}") from error
-        for name, longest in read.items():
-            if longest < wanted.max_length:
+        widths, wanted = {}, self.config.data.max_length
+        for model in models_of(self, taught=taught):
+            spec, reading = model.spec, model.reading
+            try:
+                shape, longest = self._shape(spec, reading)
+            except ModelError as error:
+                known = model.name in ("student", "teacher")
+                raise error if known else ModelError(f"{model.name}: {error}") from error
+            require_room(model.name, longest, wanted)
+            self._proofs.require(model, self, lambda s=spec, r=reading: self._untrained(s, r))
+            widths[model.name] = shape.width
+        if taught and "teacher" not in widths:
+            shape, longest = self.teacher.shape
+            require_room("teacher", longest, wanted)
+            widths["teacher"] = shape.width
+        for method in filter(self.queries, self.config.methods):
+            width = self.student_shape(method).width
+            if width != widths["student"]:
                 raise ModelError(
-                    f"the {name} reads {longest} tokens, data.max_length is {wanted.max_length}"
+                    f"the student of {method} is {width} wide, that of the run "
+                    f"{widths['student']}: where both query a knowledge base they must agree"
                 )
-        return {name: shape.width for name, (shape, _) in shapes.items()}
+        return {name: widths[name] for name in ("student", "teacher") if name in widths}
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""
@@ -230,18 +258,18 @@ class TaskPipeline:
             cached = self.teacher.forwards if self.needs(method) & CACHED else 0
             scores = {}
             for split in self.rows.queried:
-                outputs = self._encode(encoder, split, folder, f"{method}: {split}")
+                outputs = self._encode(encoder, method, split, folder)
                 scores[split] = self.rows.scores(split, outputs.logits)
             encoder.save_pretrained(folder / ENCODER)
-            self.rows.student.tokenizer.save_pretrained(folder / ENCODER)
+            self.reading(method).tokenizer.save_pretrained(folder / ENCODER)
             costs = cost_of(result, context.stages, cached)
             return {"scores": scores, "cost": costs} | facts(encoder, result, self.stamp(load))
 
         return self.artifacts.get("student", self.student_identity(method, seed), build)
 
-    def _encode(self, encoder: Encoder, split: str, folder: Path, stage: str) -> Outputs:
-        precision, encoded = self.config.student.recipe.precision, self.rows.student.encoded
-        shown: dict[str, Any] = {"stage": stage, "reporter": self.reporter}
+    def _encode(self, encoder: Encoder, method: str, split: str, folder: Path) -> Outputs:
+        precision, encoded = self.config.student.recipe.precision, self.reading(method).encoded
+        shown: dict[str, Any] = {"stage": f"{method}: {split}", "reporter": self.reporter}
         into = folder / split
         return inference.run(
             encoder,
@@ -258,7 +286,7 @@ class TaskPipeline:
 
         def build(folder: Path) -> None:
             encoder = Encoder.from_pretrained(student.path / ENCODER).to(self.teacher.device)
-            self._encode(encoder, split, folder, f"{method}: {split}")
+            self._encode(encoder, method, split, folder)
 
         folder = student.path
         if split == "fit":

@@ -14,6 +14,7 @@ from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline import identity as identities
 from bench.pipeline.controls import Controls
+from bench.pipeline.proving import Proofs
 from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
 from bench.records import provenance
@@ -39,6 +40,7 @@ class Workbench:
         self._artifacts, self._reporter, self._command = artifacts, reporter, command
         self._pipelines: dict[str, TaskPipeline] = {}
         self._retrievals: dict[str, Retrieval] = {}
+        self._proofs = Proofs()
 
     def pipeline(self, config: RunConfig) -> TaskPipeline:
         """The pipeline of a configuration that is resolved for one task."""
@@ -48,7 +50,9 @@ class Workbench:
             def stamp(load: Load) -> dict[str, Any]:
                 return self._provenance(load, config).model_dump(mode="json")
 
-            self._pipelines[key] = TaskPipeline(config, self._artifacts, self._reporter, stamp)
+            self._pipelines[key] = TaskPipeline(
+                config, self._artifacts, self._reporter, stamp, self._proofs
+            )
         return self._pipelines[key]
 
     def _provenance(self, load: Load, config: RunConfig) -> Provenance:
@@ -128,7 +132,7 @@ class Workbench:
             scores={split: pipeline.rows.scores(split, o.logits) for split, o in outputs.items()},
             majority=pipeline.rows.majority,
             teacher=teacher,
-            student_init=pipeline.student_init,
+            student_init=pipeline.student_init(cell.method),
             pooling=cell.config.pooling,
             **facts,
         )

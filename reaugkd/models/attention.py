@@ -44,7 +44,11 @@ def attention(
         ([B, L, heads, d], None): no attention weights are handed out.
     """
     learning = module.training or query.requires_grad
-    if not (learning and query.device.type == "cpu"):
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal  # as sdpa has it
+    # Without a mask the fused kernel may leave out the future, and it knows of shared heads.
+    plain = key.shape == query.shape and not (causal and attention_mask is None)
+    if not (learning and plain and query.device.type == "cpu"):
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )

@@ -1,4 +1,4 @@
-"""Teacher and student: a BERT-like backbone of transformers, a pooling and a linear head."""
+"""Teacher and student: an encoder of transformers, a pooling and a linear head."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from reaugkd.errors import ModelError
 from reaugkd.losses import precise
 from reaugkd.models import attention
+from reaugkd.models.configuration import config_of, invalid, per_layer
 from reaugkd.models.dropout import FastDropout, use_fast_dropout
+from reaugkd.models.layers import Layers, numbers_of
+from reaugkd.models.reading import reading
 from reaugkd.models.recipe import Pooling
 
 HEAD_FILE = "head.safetensors"
 ENCODER_FILE = "encoder.json"
+TOKEN_TYPES = "token_type_ids"
+DROPOUTS = ("hidden_dropout_prob", "dropout", "classifier_dropout")
+"""What configurations call the dropout before a head, the first that is there."""
 
 
 class EncoderOutput(NamedTuple):
@@ -53,12 +58,16 @@ class Encoder(nn.Module):
 
     The embedding that retrieval uses is exactly the vector the head classifies: the last layer's
     [CLS], the backbone's own pooler output, or the mean over tokens that are not padding. The
-    backbone is any BERT-like encoder (``last_hidden_state``, a list of layers); ``outputs`` is the
-    number of logits, 1 for regression.
+    backbone is any encoder of text (``last_hidden_state``, layers); ``outputs`` is the number of
+    logits, 1 for regression.
     """
 
     def __init__(self, backbone: PreTrainedModel, outputs: int, pooling: Pooling = "cls") -> None:
         super().__init__()
+        config = backbone.config
+        for name in ("hidden_size", "num_hidden_layers"):
+            if not isinstance(getattr(config, name, None), int):
+                raise ModelError(f"{type(backbone).__name__} is no encoder: it has no {name}")
         if pooling == "pooler" and getattr(backbone, "pooler", None) is None:
             raise ModelError(
                 f"{type(backbone).__name__} has no pooler: use pooling 'cls' or 'mean'"
@@ -67,16 +76,20 @@ class Encoder(nn.Module):
             backbone.pooler = None  # its weights would never learn and only travel along
         self.backbone = backbone
         self.pooling: Pooling = pooling
-        # Not every architecture tells segments apart, whatever the tokenizer beside it makes.
-        self._typed = "token_type_ids" in inspect.signature(backbone.forward).parameters
-        config = backbone.config
-        rate = getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.0))
-        self.dropout = FastDropout(float(rate))
+        rates = (getattr(config, name, None) for name in DROPOUTS)
+        self.dropout = FastDropout(float(next((rate for rate in rates if rate is not None), 0.0)))
         self.head = nn.Linear(config.hidden_size, outputs)
         nn.init.normal_(self.head.weight, std=getattr(config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
         use_fast_dropout(self.backbone)
-        self.backbone.set_attn_implementation(attention.NAME)
+        if backbone._can_set_attn_implementation():  # others (MPNet, DeBERTa) write out their own
+            self.backbone.set_attn_implementation(attention.NAME)
+        if getattr(config, "trigram_input", False):
+            # MobileBERT reads each token with its neighbours: padding must look like the end of the
+            # text, or an answer would depend on the longest text of its batch.
+            with torch.no_grad():
+                backbone.get_input_embeddings().weight[config.pad_token_id].zero_()
+        self._token_types = takes_token_types(backbone)
 
     @property
     def width(self) -> int:
@@ -89,8 +102,8 @@ class Encoder(nn.Module):
         config = self.backbone.config
         positions = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
         # RoBERTa and its kin number positions from the padding id on.
-        shifted = hasattr(getattr(self.backbone, "embeddings", None), "padding_idx")
-        return positions - (int(config.pad_token_id or 0) + 1 if shifted else 0)
+        first = getattr(getattr(self.backbone, "embeddings", None), "padding_idx", None)
+        return positions - (0 if first is None else int(first) + 1)
 
     @property
     def outputs(self) -> int:
@@ -110,17 +123,21 @@ class Encoder(nn.Module):
         states: bool = False,
         **inputs: Tensor,
     ) -> EncoderOutput:
-        """Encode a padded batch.
+        """Encode a padded batch; padding may stand on either side.
 
         Args:
             input_ids: [B, L] int64, or None where ``inputs_embeds`` is among the inputs.
             attention_mask: [B, L], 1 for tokens and 0 for padding.
             states: hand out all layers' hidden states as well.
-            **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L], which are left
-                out where it does not take them.
+            **inputs: further inputs of the backbone, e.g. ``token_type_ids`` [B, L], which is left
+                out for a backbone that has no token types.
         """
-        if not self._typed:
-            inputs.pop("token_type_ids", None)
+        if not self._token_types:
+            inputs.pop(TOKEN_TYPES, None)
+        if input_ids is not None and not attention_mask[:, 0].all():
+            inputs = {"input_ids": input_ids, "attention_mask": attention_mask, **inputs}
+            inputs = padded_right(inputs, attention_mask)
+            input_ids, attention_mask = inputs.pop("input_ids"), inputs.pop("attention_mask")
         options: dict[str, Any] = {"output_hidden_states": True} if states else {}
         result = self.backbone(
             input_ids=input_ids, attention_mask=attention_mask, **inputs, **options
@@ -147,25 +164,70 @@ class Encoder(nn.Module):
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
         """Read what :meth:`save_pretrained` wrote; a ModelError names a folder that is damaged."""
-        try:
+        with reading(f"an encoder from {folder}"):
             facts = json.loads((folder / ENCODER_FILE).read_text(encoding="utf-8"))
             pooling = facts["pooling"]
-            encoder = cls(
-                load_pretrained(str(folder), pooling == "pooler"), facts["outputs"], pooling
-            )
+            backbone = load_pretrained(str(folder), pooling == "pooler", ours=True)
+            encoder = cls(backbone, facts["outputs"], pooling)
             encoder.head.load_state_dict(load_file(folder / HEAD_FILE))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"cannot load an encoder from {folder}: {error}") from error
         return encoder.eval()
 
 
-def load_pretrained(location: str, pooler: bool = True, revision: str = "main") -> PreTrainedModel:
-    """The backbone of a hub name or folder in float32, with its pooler if it has and keeps one."""
+def takes_token_types(backbone: PreTrainedModel) -> bool:
+    """Whether a backbone tells segments apart: DistilBERT or RoBERTa cannot, whatever is read."""
+    named = TOKEN_TYPES in inspect.signature(backbone.forward).parameters
+    return named and int(getattr(backbone.config, "type_vocab_size", 2)) > 1
+
+
+def padded_right(inputs: dict[str, Tensor], attention_mask: Tensor) -> dict[str, Tensor]:
+    """Inputs [B, L] with the padding of every row moved behind its tokens, which keep their order.
+
+    Position embeddings count from the left, and [CLS] is looked for there.
+    """
+    order = (attention_mask == 0).to(torch.int8).argsort(dim=1, stable=True)
+    return {name: tokens.gather(1, order) for name, tokens in inputs.items()}
+
+
+def load_pretrained(
+    location: str, pooler: bool = True, revision: str = "main", *, ours: bool = False
+) -> PreTrainedModel:
+    """The backbone of a hub name or folder in float32, with its pooler if it has and keeps one.
+
+    Raises:
+        ModelError: if it lacks weights of its configuration, which would be random: all but those
+            of a pooler, which few checkpoints carry. Where the files are ``ours``, which hold the
+            backbone alone, every weight must be there and none beyond.
+    """
     config = AutoConfig.from_pretrained(location, revision=revision)
     architecture = AutoModel._model_mapping[type(config)]
-    has_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
-    options = {"add_pooling_layer": False} if has_pooler and not pooler else {}
-    return AutoModel.from_pretrained(location, revision=revision, dtype=torch.float32, **options)
+    options: dict[str, Any] = {}
+    if "add_pooling_layer" in inspect.signature(architecture).parameters:
+        options = {"add_pooling_layer": pooler}
+    backbone, report = AutoModel.from_pretrained(
+        location, revision=revision, dtype=torch.float32, output_loading_info=True, **options
+    )
+    missing, beyond = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
+    if not ours:
+        missing = [name for name in missing if "pooler" not in name.split(".")]
+    if missing:
+        raise ModelError(
+            f"model '{location}' lacks {len(missing)} of the weights that its config asks for, "
+            f"e.g. {missing[0]}{_prefix(missing, beyond)}"
+        )
+    if ours and beyond:
+        raise ModelError(
+            f"model '{location}': {type(backbone).__name__} has no place for {beyond[0]}"
+        )
+    return backbone
+
+
+def _prefix(missing: list[str], beyond: list[str]) -> str:
+    """The prefix that keeps the names of a file from fitting, in words, if it is one."""
+    for name in beyond:
+        if name.endswith(f".{missing[0]}"):
+            prefix = name.removesuffix(missing[0])
+            return f"; its file names them '{prefix}...': take '{prefix}' off and save it again"
+    return ""
 
 
 def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:
@@ -178,15 +240,30 @@ def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:
     raise ModelError(f"{type(backbone).__name__} has no list of {depth} layers to choose from")
 
 
-def keep_layers(backbone: PreTrainedModel, layers: tuple[int, ...]) -> None:
-    """Keep only the given layers (0-based, in the given order); embeddings stay."""
-    owner, name = layers_of(backbone)
-    stack = getattr(owner, name)
-    wrong = [layer for layer in layers if not 0 <= layer < len(stack)]
-    if wrong or not layers:
-        raise ModelError(f"layers {list(layers)}: the checkpoint has layers 0 to {len(stack) - 1}")
-    setattr(owner, name, nn.ModuleList(stack[layer] for layer in layers))
-    backbone.config.num_hidden_layers = len(layers)
+def keep_layers(backbone: PreTrainedModel, layers: Layers) -> None:
+    """Keep only the given layers (0-based, in the given order); embeddings stay.
+
+    What the configuration says layer by layer is kept for the same layers.
+
+    Raises:
+        ModelError: naming the layers that are there, or why they cannot be told apart.
+    """
+    config = backbone.config
+    numbers = numbers_of(layers, config.num_hidden_layers)
+    groups = getattr(config, "num_hidden_groups", None)
+    if groups is None:
+        owner, name = layers_of(backbone)
+        stack = getattr(owner, name)
+        setattr(owner, name, nn.ModuleList(stack[number] for number in numbers))
+        for field, values in per_layer(config).items():
+            setattr(config, field, [values[number] for number in numbers])
+    elif groups > 1:
+        raise ModelError(
+            f"{type(backbone).__name__}: its {config.num_hidden_layers} layers share {groups} "
+            "groups of weights, so layers cannot be chosen"
+        )
+    # With one group of weights (ALBERT) all layers are one: how many there are is all to choose.
+    config.num_hidden_layers = len(numbers)
 
 
 def random_backbone(
@@ -198,11 +275,10 @@ def random_backbone(
     global generator is left as it was; the embedding of ``pad_id`` stays 0. A ModelError tells
     that the config is not valid.
     """
-    settings = {"model_type": "bert", "pad_token_id": pad_id, **fields, "vocab_size": vocabulary}
+    config = config_of({"pad_token_id": pad_id, **fields}, vocab_size=vocabulary)
     try:
-        config: PretrainedConfig = AutoConfig.for_model(**settings)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return AutoModel.from_config(config)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"not a valid model config {fields}: {error}") from error
+    except Exception as error:
+        raise invalid(fields, error) from error

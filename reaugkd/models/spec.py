@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from reaugkd.artifacts import fingerprint
 from reaugkd.errors import ModelError
+from reaugkd.models import layers as of_layers
+from reaugkd.models.configuration import config_of
+from reaugkd.models.layers import Layers, numbers_of
+from reaugkd.models.reading import reading
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -20,12 +26,15 @@ if TYPE_CHECKING:
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 TEACHER, PRETRAINED, CONFIG = "teacher", "pretrained", "config"
+MODEL_FILES = ("config.json",)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "config.json")
 
 
 class ModelSpec(BaseModel):
     """A source of weights and the layers taken from it.
 
     On the command line: ``NAME_OR_PATH``, ``NAME_OR_PATH@0,2,4`` (a subset of layers, 0-based),
+    ``NAME_OR_PATH@bottom:3``, ``@spread:3`` or ``@top:3`` (see :mod:`reaugkd.models.layers`),
     ``teacher@0,2,4`` (layers of the fine-tuned teacher), ``pretrained@0,2,4`` (layers of the
     checkpoint the teacher started from), ``package:NAME/FOLDER`` (in an installed Python package).
     """
@@ -33,37 +42,40 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(description="hub name, path, package:..., teacher, pretrained or config")
-    layers: tuple[int, ...] | None = Field(
-        None, description="0-based layers to keep; all by default"
+    layers: Layers | None = Field(
+        None, description="0-based layers to keep, or bottom:N, spread:N, top:N; all by default"
     )
     config: dict[str, Any] | None = Field(None, description="config fields, for source = 'config'")
     revision: str | None = Field(None, description="hub revision; the newest by default")
 
-    @field_validator("layers")
+    @field_validator("layers", mode="plain")
     @classmethod
-    def _some_layers(cls, layers: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if layers is not None and (not layers or min(layers) < 0):
-            raise ValueError("layers are 0-based and at least one")
-        if layers is not None and len(set(layers)) < len(layers):
-            raise ValueError(f"layers {list(layers)}: each layer can be taken once")
-        return layers
+    def _some_layers(cls, layers: Any) -> Layers | None:
+        return None if layers is None else of_layers.checked(layers)
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
         """Read the command line's form; a ModelError tells what comes after ``@``.
 
+        An ``@`` inside a path is part of it: where a file of the whole name exists, or a folder
+        follows.
+
         >>> ModelSpec.parse("teacher@0,2,4").layers
         (0, 2, 4)
+        >>> ModelSpec.parse("teacher@bottom:3").layers
+        'bottom:3'
+        >>> ModelSpec.parse("/data/a@b/model").source
+        '/data/a@b/model'
         """
         source, at, layers = text.rpartition("@")
-        if not at:
+        of_teacher = source in (TEACHER, PRETRAINED)
+        in_path = "/" in layers or os.path.exists(_path(text))  # noqa: PTH110  it never raises
+        if not at or (in_path and not of_teacher):
             return cls(source=text)
         try:
-            return cls(source=source, layers=tuple(int(part) for part in layers.split(",")))
+            return cls(source=source, layers=of_layers.parse(layers))
         except ValueError as error:
-            raise ModelError(
-                f"model '{text}': after '@' come layer numbers like 0,2,4, each once"
-            ) from error
+            raise ModelError(f"model '{text}': after '@' come {of_layers.WANTED}") from error
 
     def describe(self, teacher: ModelSpec | None = None) -> str:
         """The initialisation in a few words, for records and tables.
@@ -83,10 +95,13 @@ class ModelSpec(BaseModel):
             name = teacher.describe() + tuned
         elif self.revision is not None:
             name += f" ({self.revision[:12]})"
-        return name if self.layers is None else f"{name}@{','.join(map(str, self.layers))}"
+        return name if self.layers is None else f"{name}@{of_layers.shown(self.layers)}"
 
-    def location(self) -> str:
-        """What transformers can load: an absolute path, or the hub name as it stands."""
+    def location(self, expected: Sequence[str] = MODEL_FILES) -> str:
+        """What transformers can load: an absolute path, or the hub name as it stands.
+
+        A ModelError tells that a folder holds none of the files ``expected``.
+        """
         if self.source.startswith("package:"):
             package, _, folder = self.source.removeprefix("package:").partition("/")
             # The top package alone: looking for a part of it would import it.
@@ -96,13 +111,47 @@ class ModelSpec(BaseModel):
                 raise ModelError(f"model {self.source}: pip install {name} brings the package")
             path = Path(module.submodule_search_locations[0]) / folder
         else:
-            path = Path(self.source).expanduser()
+            path = _path(self.source)
             looks_like_path = self.source.startswith((".", "/", "~")) or self.source.count("/") > 1
             if not path.exists() and not looks_like_path:
                 return self.source
-        if not (path / "config.json").is_file():
-            raise ModelError(f"no model at {path}: expected {path / 'config.json'}")
+        if not any((path / name).is_file() for name in expected):
+            raise ModelError(f"no model at {path}: expected {path / expected[0]}")
         return str(path.resolve())
+
+    def explicit(self, teacher: ModelSpec | None = None) -> ModelSpec:
+        """The same layers as numbers; ``teacher`` is what ``teacher`` and ``pretrained`` mean.
+
+        A rule and the numbers that it stands for are one model, under one key. A ModelError tells
+        of more layers than there are, or of a checkpoint whose depth cannot be read.
+        """
+        if not isinstance(self.layers, str):
+            return self
+        try:
+            layers = numbers_of(self.layers, self._depth(teacher))
+        except ModelError as error:
+            raise ModelError(f"model '{self.describe(teacher)}': {error}") from error
+        return self.model_copy(update={"layers": layers})
+
+    def kept(self, teacher: ModelSpec | None = None) -> int:
+        """How many layers the model has."""
+        layers = self.explicit(teacher).layers
+        return self._depth(teacher) if layers is None else len(layers)
+
+    def _depth(self, teacher: ModelSpec | None) -> int:
+        """How many layers there are to choose from."""
+        if self.source in (TEACHER, PRETRAINED):
+            if teacher is None:
+                raise ModelError("there is no teacher to take layers from")
+            return teacher.kept() if self.source == TEACHER else teacher._depth(None)
+        if self.source == CONFIG:
+            config = config_of(self.config or {})
+        else:
+            config = load_config(self.location(), self.revision)
+        depth = getattr(config, "num_hidden_layers", None)
+        if not isinstance(depth, int):
+            raise ModelError("its config names no number of layers")
+        return depth
 
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the weights, independent of where a local folder lies."""
@@ -115,7 +164,18 @@ class ModelSpec(BaseModel):
             path = Path(location)
             local = path.is_dir()
             origin = {"files": _files(path)} if local else {"hub": _commit(location, self.revision)}
-        return {"origin": origin, "layers": list(self.layers) if self.layers else None}
+        layers = self.layers
+        if isinstance(layers, str) and self.source not in (TEACHER, PRETRAINED):
+            layers = numbers_of(layers, self._depth(None))
+        return {"origin": origin, "layers": list(layers) if isinstance(layers, tuple) else layers}
+
+
+def _path(text: str) -> Path:
+    """``text`` as a path with ``~`` replaced, or as it stands where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 @cache
@@ -134,22 +194,21 @@ def load_config(location: str, revision: str | None) -> PretrainedConfig:
     """The config of a checkpoint; ModelError if it cannot be loaded."""
     from transformers import AutoConfig
 
-    try:
+    with reading(f"model '{location}'"):
         return AutoConfig.from_pretrained(location, revision=revision or "main")
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load model '{location}': {reason}") from error
 
 
-def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) -> PreTrainedModel:
+def load_backbone(
+    spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0, *, pooler: bool = True
+) -> PreTrainedModel:
     """The backbone of a spec that does not refer to another model.
 
     ``vocabulary`` is the number of ids that the tokenizer can produce, ``pad_id`` its padding. The
-    seed is of random weights, those that a checkpoint lacks too; the global generator is left as it
-    was. A ModelError tells that it cannot be loaded or that its vocabulary is too small.
+    seed is of random weights, those of a pooler that a checkpoint lacks too; the global generator
+    is left as it was. A ModelError tells that it cannot be loaded, lacks weights or that its
+    vocabulary is too small.
     """
     import torch
-    from safetensors import SafetensorError
 
     from reaugkd.models.encoder import keep_layers, load_pretrained, random_backbone
 
@@ -157,16 +216,13 @@ def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) 
         backbone = random_backbone(spec.config or {}, vocabulary, seed, pad_id)
     else:
         location = spec.location()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                backbone = load_pretrained(location, revision=spec.revision or "main")
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"cannot load model '{spec.source}': {reason}") from error
-    if backbone.config.vocab_size < vocabulary:
+        with reading(f"model '{spec.source}'"), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone = load_pretrained(location, pooler, spec.revision or "main")
+    known = getattr(backbone.config, "vocab_size", 0)
+    if known < vocabulary:
         raise ModelError(
-            f"model '{spec.source}' knows {backbone.config.vocab_size} tokens, "
+            f"model '{spec.source}' knows {known} tokens, "
             f"but the tokenizer produces {vocabulary}: they do not belong together"
         )
     if spec.layers is not None:
@@ -178,12 +234,11 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     """The tokenizer that lies beside a checkpoint; ModelError if there is none."""
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec.location(), revision=spec.revision or "main")
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load the tokenizer of '{spec.source}': {reason}") from error
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+    location = spec.location(TOKENIZER_FILES)
+    with reading(f"the tokenizer of '{spec.source}'"):
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=spec.revision or "main")
+        words = len(tokenizer) - len(tokenizer.all_special_tokens)
+    if words <= 0:
         # transformers makes up a tokenizer without a vocabulary where there are no files.
         raise ModelError(f"no tokenizer beside '{spec.source}': its vocabulary is empty")
     return tokenizer
@@ -227,9 +282,9 @@ def build_student(
             keep_layers(backbone, spec.layers)
     elif spec.source == PRETRAINED:
         origin = teacher.model_copy(update={"layers": spec.layers})
-        backbone = load_backbone(origin, vocabulary, seed, pad_id)
+        backbone = load_backbone(origin, vocabulary, seed, pad_id, pooler=pooling == "pooler")
     else:
-        backbone = load_backbone(spec, vocabulary, seed, pad_id)
+        backbone = load_backbone(spec, vocabulary, seed, pad_id, pooler=pooling == "pooler")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Encoder(backbone, outputs, pooling).train()

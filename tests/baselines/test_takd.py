@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from baselines.kd import KD
-from baselines.takd import TAKD, TAKDSettings, evenly, halfway
+from baselines.takd import TAKD, TAKDSettings, halfway
 from reaugkd.context import Context
 from reaugkd.distiller import Conditions, Distiller, KDSettings, Shape
 from reaugkd.errors import ModelError
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.layers import spread
 from reaugkd.models.spec import ModelSpec
 from reaugkd.signals import TeacherSignals
 from reaugkd.training import inference
@@ -195,7 +196,7 @@ def test_killed_in_any_stage_and_resumed(
 
 @given(count=st.integers(1, 40), more=st.integers(0, 40))
 def test_layers_are_evenly_chosen(count: int, more: int) -> None:
-    layers = evenly(count, count + more)
+    layers = spread(count, count + more)
     gaps = {after - before for before, after in pairwise(layers)}
     assert len(layers) == count
     assert layers[0] == 0
