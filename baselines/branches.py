@@ -26,6 +26,15 @@ def boundaries(depth: int, blocks: int) -> tuple[int, ...]:
     return tuple(round(i * depth / blocks) for i in range(1, blocks))
 
 
+EMBEDDINGS = ("embeddings", "embed_tokens")
+BELOW_LAYERS = {
+    "embeddings_project": nn.Identity(),  # ELECTRA with narrow embeddings
+    "embedding_hidden_mapping_in": nn.Identity(),  # ALBERT
+    "conv": None,  # DeBERTa-v2 mixes neighbours after its very first layer
+}
+"""What else a backbone does before its later layers, and what stands for it without the first."""
+
+
 class FromEmbeddings(nn.Module):
     """Stands where a backbone computes embeddings: it returns the vectors that it is given.
 
@@ -43,13 +52,19 @@ def tail(student: Encoder, first: int) -> Encoder:
     It takes ``(None, attention_mask, inputs_embeds=hidden)``, where ``hidden`` [B, L, H_s] stands
     for the output of layer ``first`` in the count that begins at 1.
     """
-    if not isinstance(getattr(student.backbone, "embeddings", None), nn.Module):
+    owned = (
+        name for name in EMBEDDINGS if isinstance(getattr(student.backbone, name, None), nn.Module)
+    )
+    name = next(owned, None)
+    if name is None:
         raise ModelError(f"{type(student.backbone).__name__} has no embeddings to leave out")
     rest = deepcopy(student)
     keep_layers(rest.backbone, tuple(range(first, student.depth)))
-    rest.backbone.embeddings = FromEmbeddings()
-    if hasattr(rest.backbone, "embeddings_project"):  # ELECTRA with narrow embeddings
-        rest.backbone.embeddings_project = nn.Identity()
+    setattr(rest.backbone, name, FromEmbeddings())
+    for module in (rest.backbone, getattr(rest.backbone, "encoder", None)):
+        for part, stand_in in BELOW_LAYERS.items():
+            if getattr(module, part, None) is not None:
+                setattr(module, part, stand_in)
     return rest
 
 

@@ -40,7 +40,7 @@ CLASSES: dict[str, dict[str, Any]] = {
 def fields(name: str, **more: Any) -> dict[str, Any]:
     """The configuration of a class; its dropout is off."""
     still = {"dropout": 0.0, "attention_dropout": 0.0} if name == "distilbert" else tiny.STILL
-    return tiny.config(num_hidden_layers=DEPTH, **still, **CLASSES[name], **more)
+    return tiny.config(**{"num_hidden_layers": DEPTH, **still, **CLASSES[name], **more})
 
 
 def pad_id(name: str) -> int:

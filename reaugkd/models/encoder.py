@@ -148,7 +148,7 @@ class Encoder(nn.Module):
             embedding = result.pooler_output
         else:
             embedding = pool(result.last_hidden_state, attention_mask)
-        hidden = tuple(result.hidden_states) if states else None
+        hidden = tuple(getattr(result, "hidden_states", None) or ()) if states else None
         return EncoderOutput(self.head(self.dropout(embedding)), embedding, hidden)
 
     def save_pretrained(self, folder: Path) -> None:

@@ -24,7 +24,7 @@ Change = Callable[[Path], object]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    config = BertConfig(**tiny.config(), vocab_size=WORDS)
+    config = BertConfig(**tiny.config(), vocab_size=WORDS + 8)  # BERT's own adds [MASK]
     BertModel(config).save_pretrained(tmp_path / "checkpoint")
     mini.tokenizer().save_pretrained(tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
