@@ -10,7 +10,7 @@ from reaugkd.artifacts import fingerprint
 from reaugkd.errors import ModelError
 from reaugkd.models import probe
 from reaugkd.models.encoder import Encoder
-from reaugkd.models.spec import PRETRAINED, TEACHER, ModelSpec
+from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 
 if TYPE_CHECKING:
     from bench.pipeline.student import TaskPipeline
@@ -65,6 +65,8 @@ class Proofs:
         if key in self._proved:
             return
         name = f"{model.name} '{model.spec.describe(teacher)}'"
+        if spec.source != CONFIG:  # a checkpoint takes a moment
+            pipeline.reporter.note(f"proving {name}")
         ids, vocabulary = _text(reading), reading.vocabulary
         probe.prove(build(), name, ids, vocabulary=vocabulary, pad_id=reading.pad_id)
         self._proved.add(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -154,7 +155,8 @@ class Encoder(nn.Module):
     def save_pretrained(self, folder: Path) -> None:
         """Write backbone (transformers' own format), head and pooling below ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.backbone.save_pretrained(folder)
+        # By the names of its class, which those of the file that it came from may not be.
+        self.backbone.save_pretrained(folder, save_original_format=False)
         save_file(
             {k: v.contiguous() for k, v in self.head.state_dict().items()}, folder / HEAD_FILE
         )
@@ -193,6 +195,9 @@ def load_pretrained(
 ) -> PreTrainedModel:
     """The backbone of a hub name or folder in float32, with its pooler if it has and keeps one.
 
+    Where every name in the file has one prefix too many (``module.``, ``_orig_mod.``, ``model.``:
+    saved from a model that was wrapped), it is taken off.
+
     Raises:
         ModelError: if it lacks weights of its configuration, which would be random: all but those
             of a pooler, which few checkpoints carry. Where the files are ``ours``, which hold the
@@ -200,19 +205,24 @@ def load_pretrained(
     """
     config = AutoConfig.from_pretrained(location, revision=revision)
     architecture = AutoModel._model_mapping[type(config)]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"revision": revision, "dtype": torch.float32}
     if "add_pooling_layer" in inspect.signature(architecture).parameters:
-        options = {"add_pooling_layer": pooler}
-    backbone, report = AutoModel.from_pretrained(
-        location, revision=revision, dtype=torch.float32, output_loading_info=True, **options
-    )
-    missing, beyond = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
-    if not ours:
-        missing = [name for name in missing if "pooler" not in name.split(".")]
+        options["add_pooling_layer"] = pooler
+
+    def load(**more: Any) -> tuple[PreTrainedModel, list[str], list[str]]:
+        loaded, report = AutoModel.from_pretrained(
+            location, output_loading_info=True, **options, **more
+        )
+        missing = (name for name in report["missing_keys"] if ours or not _of_pooler(name))
+        return loaded, sorted(missing), sorted(report["unexpected_keys"])
+
+    backbone, missing, beyond = load()
+    if not ours and (prefix := _prefix(missing, beyond)):
+        backbone, missing, beyond = load(key_mapping={f"^{re.escape(prefix)}": ""})
     if missing:
         raise ModelError(
             f"model '{location}' lacks {len(missing)} of the weights that its config asks for, "
-            f"e.g. {missing[0]}{_prefix(missing, beyond)}"
+            f"e.g. {missing[0]}" + (f"; among those that it has is {beyond[0]}" if beyond else "")
         )
     if ours and beyond:
         raise ModelError(
@@ -221,13 +231,15 @@ def load_pretrained(
     return backbone
 
 
+def _of_pooler(name: str) -> bool:
+    return "pooler" in name.split(".")
+
+
 def _prefix(missing: list[str], beyond: list[str]) -> str:
-    """The prefix that keeps the names of a file from fitting, in words, if it is one."""
-    for name in beyond:
-        if name.endswith(f".{missing[0]}"):
-            prefix = name.removesuffix(missing[0])
-            return f"; its file names them '{prefix}...': take '{prefix}' off and save it again"
-    return ""
+    """What stands before all the names that are missing, in the file; empty if nothing does."""
+    wrapped = (name for name in beyond if missing and name.endswith(f".{missing[0]}"))
+    prefixes = (name.removesuffix(missing[0]) for name in wrapped)
+    return next((p for p in prefixes if {p + name for name in missing} <= set(beyond)), "")
 
 
 def layers_of(backbone: PreTrainedModel) -> tuple[nn.Module, str]:

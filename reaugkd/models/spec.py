@@ -48,7 +48,7 @@ class ModelSpec(BaseModel):
     config: dict[str, Any] | None = Field(None, description="config fields, for source = 'config'")
     revision: str | None = Field(None, description="hub revision; the newest by default")
 
-    @field_validator("layers", mode="plain")
+    @field_validator("layers", mode="before")
     @classmethod
     def _some_layers(cls, layers: Any) -> Layers | None:
         return None if layers is None else of_layers.checked(layers)

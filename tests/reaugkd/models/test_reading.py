@@ -107,8 +107,10 @@ UNREADABLE: dict[str, Change] = {
     "a list of weights": pickled([1, 2]),
     "a shard that is not there": without_a_shard,
     "layers that are not there": fields("config.json", num_hidden_layers=4),
-    **{f"names from {prefix}": renamed(prefix) for prefix in ("module.", "_orig_mod.", "model.")},
-    "names from a larger model": renamed("encoder.bert."),
+    "names that nobody knows": renamed("x"),
+    "names from a wrapped model with more layers": lambda folder: [
+        change(folder) for change in (fields("config.json", num_hidden_layers=4), renamed("model."))
+    ],
 }
 
 
@@ -128,9 +130,9 @@ def test_what_cannot_be_read_is_one_line_that_names_it(kind: str, folder: Path) 
     assert "\n" not in str(raised.value)
 
 
-def test_names_that_do_not_fit_are_told_by_example(folder: Path) -> None:
-    renamed("module.")(folder)
-    words = r"lacks \d+ of the weights.*e\.g\. (\S+); its file names them 'module\.\.\.\.'"
+def test_weights_that_lack_are_told_by_example(folder: Path) -> None:
+    renamed("x")(folder)
+    words = r"lacks \d+ of the weights that its config asks for, e\.g\. (\S+); among .* is x\1"
     with pytest.raises(ModelError, match=words):
         load(folder)
 
@@ -157,6 +159,8 @@ READABLE: dict[str, Change] = {
     "in shards": sharded,
     "pickled": lambda folder: pickled(load_file(folder / "model.safetensors"))(folder),
     "in half precision": half,
+    **{f"under {name}": renamed(name) for name in ("module.", "_orig_mod.", "model.", "bert.")},
+    "within a larger model": renamed("encoder.bert."),
     "with tokenizer.json alone": only("tokenizer.json"),
     "with vocab.txt alone": only("vocab.txt"),
 }
@@ -171,6 +175,9 @@ def test_the_same_checkpoint_in_other_forms(kind: str, folder: Path) -> None:
     other = load_backbone(spec, WORDS, seed=1).state_dict()
     for name, weight in plain.state_dict().items():
         assert torch.allclose(weight, other[name], atol=1e-3), name
+    Encoder(load_backbone(spec, WORDS, seed=0), 2).save_pretrained(folder / "again")
+    again = Encoder.from_pretrained(folder / "again").backbone.state_dict()
+    assert all(torch.equal(weight, other[name]) for name, weight in again.items())
 
 
 def test_a_folder_of_a_tokenizer_needs_no_model(tmp_path: Path) -> None:
