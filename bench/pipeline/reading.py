@@ -33,7 +33,8 @@ class Reading:
     @cached_property
     def vocabulary(self) -> int:
         """Number of ids that a model needs for it: one more than the largest."""
-        return max(len(self.tokenizer), 1 + max(self.tokenizer.get_vocab().values()))
+        ids: dict[str, int] = self.tokenizer.get_vocab()
+        return max(len(self.tokenizer), 1 + max(ids.values()))
 
     @property
     def pad_id(self) -> int:

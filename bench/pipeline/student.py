@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ class TaskPipeline:
                 known = model.name in ("student", "teacher")
                 raise error if known else ModelError(f"{model.name}: {error}") from error
             require_room(model.name, longest, wanted)
-            self._proofs.require(model, self, lambda s=spec, r=reading: self._untrained(s, r))
+            self._proofs.require(model, self, partial(self._untrained, spec, reading))
             widths[model.name] = shape.width
         if taught and "teacher" not in widths:
             shape, longest = self.teacher.shape

@@ -81,7 +81,7 @@ def _forward(encoder: Encoder, name: str, ids: Tensor, mask: Tensor | None = Non
     mask = torch.ones_like(ids) if mask is None else mask
     try:
         with torch.inference_mode():
-            output = encoder(ids, mask, states=True)
+            output: EncoderOutput = encoder(ids, mask, states=True)
     except Exception as error:
         raise ModelError(
             f"{name}: it does not encode a text by itself: {reason_of(error)}"

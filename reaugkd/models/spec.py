@@ -198,9 +198,7 @@ def load_config(location: str, revision: str | None) -> PretrainedConfig:
         return AutoConfig.from_pretrained(location, revision=revision or "main")
 
 
-def load_backbone(
-    spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0, *, pooler: bool = True
-) -> PreTrainedModel:
+def load_backbone(spec: ModelSpec, vocabulary: int, seed: int, pad_id: int = 0) -> PreTrainedModel:
     """The backbone of a spec that does not refer to another model.
 
     ``vocabulary`` is the number of ids that the tokenizer can produce, ``pad_id`` its padding. The
@@ -218,7 +216,7 @@ def load_backbone(
         location = spec.location()
         with reading(f"model '{spec.source}'"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = load_pretrained(location, pooler, spec.revision or "main")
+            backbone = load_pretrained(location, revision=spec.revision or "main")
     known = getattr(backbone.config, "vocab_size", 0)
     if known < vocabulary:
         raise ModelError(
@@ -282,9 +280,9 @@ def build_student(
             keep_layers(backbone, spec.layers)
     elif spec.source == PRETRAINED:
         origin = teacher.model_copy(update={"layers": spec.layers})
-        backbone = load_backbone(origin, vocabulary, seed, pad_id, pooler=pooling == "pooler")
+        backbone = load_backbone(origin, vocabulary, seed, pad_id)
     else:
-        backbone = load_backbone(spec, vocabulary, seed, pad_id, pooler=pooling == "pooler")
+        backbone = load_backbone(spec, vocabulary, seed, pad_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Encoder(backbone, outputs, pooling).train()
