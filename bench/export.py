@@ -93,6 +93,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
         labels=pipeline.task.labels,
         max_length=cell.config.data.max_length,
         precision=cell.config.student.recipe.precision,
+        pair=pipeline.task.pair,
     )
 
 

@@ -113,6 +113,9 @@ def _of_classifier(
 
     def build(work: Path) -> None:
         classifier = RetrievalAugmentedClassifier.from_pretrained(folder)
+        if classifier.pair not in (None, data.task.pair):
+            takes, has = (("sentences", "pairs")[p] for p in (classifier.pair, data.task.pair))
+            raise UserError(f"{folder} takes {takes}, but the texts of {data.task.name} are {has}")
         splits = encode(data, classifier.tokenizer, classifier.max_length)
         _write(classifier, splits, data.task.tests[0], f"real {data.task.name}", work)
 

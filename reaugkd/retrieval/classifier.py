@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
+from reaugkd.artifacts.disk import writing
 from reaugkd.artifacts.store import write_json
-from reaugkd.errors import ModelError, UserError
+from reaugkd.errors import EmbeddingError, ModelError, UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import autocast
 from reaugkd.models.recipe import Precision
 from reaugkd.models.spec import ModelSpec, load_tokenizer
+from reaugkd.paths import expanded
 from reaugkd.retrieval import ann, knowledge_base
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.sweep import Grid
-from reaugkd.training.batches import by_length
+from reaugkd.retrieval.texts import read_texts
+from reaugkd.training.batches import by_length, padded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SETTINGS = "classifier.json"
 STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
+PAIR = "pair"  # folders of earlier versions do not have it
 
-Texts = Sequence[str] | Sequence[tuple[str, str]]
+Texts = Iterable[str] | Iterable[Sequence[str]]
 
 
 class Prediction(NamedTuple):
@@ -61,8 +67,11 @@ class RetrievalAugmentedClassifier:
         k, tau: neighbours per text, and temperature of their weights.
         beta: their share of the answer, in [0, 1]; with 0 nothing is looked up.
         labels: names of the classes in the order of their ids; empty if unknown.
-        max_length: tokens of a text or pair; longer ones lose the end of the longer sentence.
+        max_length: tokens of a text or pair; of longer ones the longer sentence is cut, at the end
+            or wherever the tokenizer's ``truncation_side`` says.
         precision: of the student's forward pass.
+        pair: whether the task takes pairs of sentences; None where that is not known: then the
+            first text of a call tells what the others must be.
 
     Raises:
         ModelError: if the parts do not fit together.
@@ -82,6 +91,7 @@ class RetrievalAugmentedClassifier:
         labels: Sequence[str] = (),
         max_length: int = 128,
         precision: Precision = "fp32",
+        pair: bool | None = None,
     ) -> None:
         width, outputs = knowledge_base.keys.shape[1], knowledge_base.values.shape[1]
         if (encoder.width, encoder.outputs) != (width, outputs):
@@ -102,29 +112,43 @@ class RetrievalAugmentedClassifier:
         self.k, self.tau, self.beta = k, tau, beta
         self.labels, self.max_length = tuple(labels), max_length
         self.precision: Precision = precision
+        self.pair = pair
 
     def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:
         """Answer for sentences, or for pairs of sentences, in their order.
 
-        An EmbeddingError names the first text whose embedding has no direction.
+        They are read by position, whatever holds them: a list, a column of pandas, numpy, pyarrow
+        or datasets, an iterator. An answer does not depend on what is asked beside it.
+
+        Raises:
+            TextsError: names the place of the first text that is not what the task takes.
+            EmbeddingError: names the first text whose embedding has no direction.
+            UserError: for a ``batch_size`` below 1.
         """
-        if isinstance(texts, str):
-            raise TypeError("predict takes a sequence of texts, not one string")
         return self.answer(*self.encode(texts, batch_size))
 
     def encode(
         self, texts: Texts, batch_size: int = 32
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The student's logits [n, C] and embeddings [n, d], float32."""
-        logits = np.empty((len(texts), self.encoder.outputs), np.float32)
-        embeddings = np.empty((len(texts), self.encoder.width), np.float32)
+        """The student's logits [n, C] and embeddings [n, d], float32; texts as for :meth:`predict`.
+
+        An EmbeddingError names the first text whose logits are not finite.
+        """
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        rows = read_texts(texts, pair=self.pair)
+        logits = np.empty((len(rows), self.encoder.outputs), np.float32)
+        embeddings = np.empty((len(rows), self.encoder.width), np.float32)
         device = next(self.encoder.parameters()).device
-        lengths = [len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts]
+        lengths = [sum(map(len, row)) for row in rows]
         with torch.inference_mode(), autocast(device, self.precision):
-            for rows in by_length(lengths, batch_size):
-                output = self.encoder(**self._tokens([texts[row] for row in rows]).to(device))
-                logits[rows] = output.logits.float().cpu().numpy()
-                embeddings[rows] = output.embedding.float().cpu().numpy()
+            for batch in by_length(lengths, int(batch_size)):
+                inputs = self._inputs([rows[at] for at in batch])
+                output = self.encoder(**{name: ids.to(device) for name, ids in inputs.items()})
+                logits[batch] = output.logits.float().cpu().numpy()
+                embeddings[batch] = output.embedding.float().cpu().numpy()
+        if not (finite := np.isfinite(logits).all(axis=1)).all():
+            raise EmbeddingError(f"the student's logits of text {finite.argmin()} are not finite")
         return logits, embeddings
 
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
@@ -142,33 +166,32 @@ class RetrievalAugmentedClassifier:
         classes: NDArray[np.int64] = mixed.argmax(axis=1)
         return np.array(self.labels)[classes] if self.labels else classes
 
-    def _tokens(self, texts: Sequence[Any]) -> Any:
-        single = isinstance(texts[0], str)
-        columns = [texts] if single else zip(*texts, strict=True)
-        return self.tokenizer(
-            *map(list, columns),
-            truncation="longest_first",
-            max_length=self.max_length,
-            padding=True,
-            return_tensors="pt",
-        )
+    def _inputs(self, rows: Sequence[tuple[str, ...]]) -> dict[str, torch.Tensor]:
+        """The encoder's inputs, as in training: cut by the tokenizer, padded by the batch."""
+        columns = map(list, zip(*rows, strict=True))
+        tokens = self.tokenizer(*columns, truncation="longest_first", max_length=self.max_length)
+        return padded(tokens, int(self.tokenizer.pad_token_id or 0))
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write everything below ``folder``; what was there is replaced."""
-        folder = Path(folder)
-        settings = {name: getattr(self, name) for name in STORED} | {"index": self.index.name}
+        folder = expanded(folder)
         try:
-            # Until the last part is written, the folder holds no classifier.
-            (folder / SETTINGS).unlink(missing_ok=True)
-            self.encoder.save_pretrained(folder / "student")
-            self.tokenizer.save_pretrained(str(folder / "student"))
-            self.knowledge_base.save(folder / "knowledge_base")
-            if not self.index.instant:
-                base = knowledge_base.checksum(folder / "knowledge_base")
-                self.index.save(folder / "index", base=base)
-            write_json(folder / SETTINGS, settings)
-        except OSError as error:
+            with writing(folder):
+                # Until the last part is written, the folder holds no classifier.
+                (folder / SETTINGS).unlink(missing_ok=True)
+                self._write(folder)
+        except (OSError, SafetensorError) as error:
             raise UserError(f"cannot write {folder}: {error}") from error
+
+    def _write(self, folder: Path) -> None:
+        self.encoder.save_pretrained(folder / "student")
+        self.tokenizer.save_pretrained(str(folder / "student"))
+        self.knowledge_base.save(folder / "knowledge_base")
+        if not self.index.instant:
+            base = knowledge_base.checksum(folder / "knowledge_base")
+            self.index.save(folder / "index", base=base)
+        settings = {name: getattr(self, name) for name in (*STORED, PAIR)}
+        write_json(folder / SETTINGS, {**settings, "index": self.index.name})
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, *, threads: int = 1) -> Self:
@@ -177,10 +200,11 @@ class RetrievalAugmentedClassifier:
         ``threads`` are those one search may use. An error names the file that is missing or
         damaged, or the extra that brings the index's library.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         try:
             stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             settings, name = {key: stored[key] for key in STORED}, str(stored["index"])
+            settings[PAIR] = stored.get(PAIR)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder / SETTINGS} describes no classifier: {error}") from error
         encoder = Encoder.from_pretrained(folder / "student")
@@ -193,3 +217,28 @@ class RetrievalAugmentedClassifier:
             index = ann.load(folder / "index", threads=threads)
             knowledge_base.require_own(index, folder / "knowledge_base")
         return cls(encoder, tokenizer, base, index, **settings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles go through the folder: not every index can be copied otherwise."""
+        with tempfile.TemporaryDirectory(prefix="reaugkd-") as name:
+            folder = Path(name)
+            self.save_pretrained(folder)
+            paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            files = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+        device = str(next(self.encoder.parameters()).device)
+        return _restored, (type(self), files, self.index.threads, device)
+
+
+def _restored(
+    kind: type[RetrievalAugmentedClassifier], files: Mapping[str, bytes], threads: int, device: str
+) -> RetrievalAugmentedClassifier:
+    """The classifier of a folder whose files lie in memory."""
+    with tempfile.TemporaryDirectory(prefix="reaugkd-") as name:
+        for path, content in files.items():
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        # What it maps into memory stays readable when the names of the files are gone.
+        classifier = kind.from_pretrained(name, threads=threads)
+    classifier.encoder.to(device)
+    return classifier

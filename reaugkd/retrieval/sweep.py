@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reaugkd.errors import UserError
+from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval.mixing import Floats
 from reaugkd.tasks.metrics import ConstantScoresWarning, answered, predictions, score
 from reaugkd.tasks.task import Task
@@ -95,6 +95,7 @@ def sweep_scores(
 
     The arrays are as for :func:`mixtures`, ``labels`` [q]; ``metrics`` replace the task's. Those
     that need probabilities are left out: hundreds of settings of many classes would take minutes.
+    An EmbeddingError names the first query with a NaN among its numbers.
     """
     names = tuple(metrics or answered(task))
     scores = {name: np.empty(grid.shape) for name in names}
@@ -102,6 +103,12 @@ def sweep_scores(
     alone = np.asarray(student, dtype=np.float64)
     nearest = np.asarray(similarities, dtype=np.float64)
     values = np.asarray(neighbour_values, dtype=np.float64)
+    for name, array in (
+        ("the student's answer", alone),
+        ("a similarity", nearest),
+        ("a value", values),
+    ):
+        _require_numbers(name, array)
     grid.require(nearest.shape[1])
     some = max(1, AT_ONCE // (len(grid.ks) * len(grid.betas) * alone.shape[1]))
     parts = [slice(start, start + some) for start in range(0, len(alone), some)]
@@ -127,6 +134,13 @@ def _answers(
     """What every setting with ``tau`` answers, [ks * betas, q]."""
     mixed = mixtures(student, nearest, values, grid, tau).reshape(-1, student.shape[1])
     return predictions(task, mixed).reshape(-1, len(student))
+
+
+def _require_numbers(name: str, array: Floats) -> None:
+    """Raise EmbeddingError if a row of ``array`` [q, ...] has a NaN: it would pass for a number."""
+    bad = np.isnan(array).reshape(len(array), -1).any(axis=1)
+    if bad.any():
+        raise EmbeddingError(f"{name} of query {bad.argmax()} is NaN")
 
 
 def choose(scores: NDArray[Any], grid: Grid) -> GridPoint:

@@ -45,6 +45,25 @@ def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     return [order[at : at + batch_size].tolist() for at in range(0, len(order), batch_size)]
 
 
+def window_weights(sizes: Sequence[int], accumulation: int) -> list[float]:
+    """What the mean loss of each batch of an epoch counts where gradients are accumulated.
+
+    A window is ``accumulation`` batches of ``sizes`` rows, the last one what is left of the epoch.
+    accelerate divides a loss by ``accumulation``, whatever the window holds; times these weights
+    the gradient is that of the mean loss over the window's rows.
+
+    >>> window_weights([8, 8, 8, 8, 4], accumulation=2)
+    [1.0, 1.0, 1.0, 1.0, 2.0]
+    >>> window_weights([8, 4], accumulation=2)
+    [1.3333333333333333, 0.6666666666666666]
+    """
+    weights = []
+    for start in range(0, len(sizes), accumulation):
+        window = sizes[start : start + accumulation]
+        weights += [accumulation * size / sum(window) for size in window]
+    return weights
+
+
 class Collator:
     """Turns row numbers of an encoded split into a padded :class:`Batch`.
 
@@ -54,9 +73,7 @@ class Collator:
     def __init__(
         self, dataset: Any, pad_id: int, others: Mapping[str, Collator] | None = None
     ) -> None:
-        self._dataset, self._others = dataset, others or {}
-        self._pad = {"input_ids": pad_id, "token_type_ids": 0}
-        self._inputs = [name for name in INPUTS if name in dataset.column_names]
+        self._dataset, self._others, self._pad_id = dataset, others or {}, pad_id
 
     def __call__(self, rows: Sequence[int]) -> Batch:
         """Collate ``rows``."""
@@ -65,20 +82,26 @@ class Collator:
         if labels.dtype.kind == "f":
             labels = labels.astype(np.float32)
         return Batch(
-            self._padded(examples),
+            padded(examples, self._pad_id),
             torch.from_numpy(labels),
             torch.as_tensor(rows, dtype=torch.int64),
             {reader: collate(rows).inputs for reader, collate in self._others.items()},
         )
 
-    def _padded(self, examples: Mapping[str, list[list[int]]]) -> dict[str, Tensor]:
-        ids = examples["input_ids"]
-        longest = max(len(row) for row in ids)
-        inputs = {name: _padded(examples[name], longest, self._pad[name]) for name in self._inputs}
-        return {**inputs, "attention_mask": _padded([[1] * len(row) for row in ids], longest, 0)}
+
+def padded(examples: Mapping[str, Any], pad_id: int) -> dict[str, Tensor]:
+    """The inputs [B, L] int64 of examples without padding, and their mask.
+
+    Padding goes to the right whatever the tokenizer's own side is: pooling and positions then do
+    not depend on what else is in a batch. Columns that are no inputs are left out.
+    """
+    ids, values = examples["input_ids"], {"input_ids": pad_id, "token_type_ids": 0}
+    longest = max(len(row) for row in ids)
+    inputs = {n: _table(examples[n], longest, values[n]) for n in INPUTS if n in examples}
+    return {**inputs, "attention_mask": _table([[1] * len(row) for row in ids], longest, 0)}
 
 
-def _padded(rows: list[list[int]], longest: int, value: int) -> Tensor:
+def _table(rows: list[list[int]], longest: int, value: int) -> Tensor:
     table = np.full((len(rows), longest), value, dtype=np.int64)
     for at, row in enumerate(rows):
         table[at, : len(row)] = row

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from reaugkd.errors import ModelError, UserError
+from reaugkd.errors import EmbeddingError, ModelError, UserError
 from reaugkd.models.encoder import Encoder, random_backbone
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import MISSING
@@ -45,6 +48,7 @@ def classifier(
     beta: float = 0.5,
     tau: float = 0.1,
     labels: tuple[str, ...] = (),
+    pair: bool | None = None,
 ) -> RetrievalAugmentedClassifier:
     """A student whose knowledge base holds the embeddings of :data:`TEXTS`, ids 100, 101, ..."""
     student = encoder(outputs)
@@ -59,8 +63,9 @@ def classifier(
     _, keys = asked.encode(TEXTS)
     index.build(keys)
     base = KnowledgeBase.build(keys, values, base.ids)
+    chosen = {"k": k, "tau": tau, "beta": beta, "labels": labels, "pair": pair}
     return RetrievalAugmentedClassifier(
-        student, asked.tokenizer, base, index, k=k, tau=tau, beta=beta, labels=labels, max_length=16
+        student, asked.tokenizer, base, index, max_length=16, **chosen
     )
 
 
@@ -111,6 +116,69 @@ def test_pairs_and_no_text_at_all() -> None:
     assert empty.neighbours.shape == (0, 2)
     with pytest.raises(TypeError, match="not one string"):
         model.predict("the cat runs")
+
+
+def test_a_shuffled_column_is_answered_in_its_order() -> None:
+    model = classifier()
+    shuffled = pd.Series(TEXTS).iloc[[3, 1, 5, 0]]
+    expected = model.predict(list(shuffled)).probabilities
+    np.testing.assert_array_equal(model.predict(shuffled).probabilities, expected)
+
+
+def test_the_task_tells_sentences_from_pairs(tmp_path: Path) -> None:
+    """Also after saving; a folder of an earlier version does not know and takes both."""
+    classifier(pair=False).save_pretrained(tmp_path / "one")
+    one = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "one")
+    with pytest.raises(UserError, match="text 0 is a tuple of 2, but the task takes one sentence"):
+        one.predict([("the soup", "was awful")])
+    with pytest.raises(UserError, match="text 0 is one sentence, but the task takes pairs"):
+        classifier(pair=True).predict(TEXTS)
+    settings = json.loads((tmp_path / "one" / SETTINGS).read_text())
+    del settings["pair"]
+    (tmp_path / "one" / SETTINGS).write_text(json.dumps(settings))
+    older = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "one")
+    assert older.pair is None
+    assert older.predict([("the soup", "was awful")]).labels.shape == (1,)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, None])
+def test_a_batch_size_below_1_is_refused(size: object) -> None:
+    with pytest.raises(UserError, match="batch_size must be a whole number of at least 1"):
+        classifier().predict(TEXTS, batch_size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_the_padding_side_of_a_tokenizer_decides_nothing(pooling: str) -> None:
+    """A text alone has no padding: its embedding is the same beside a longer one."""
+    model = classifier()
+    model.encoder.pooling = pooling  # type: ignore[assignment]
+    expected = model.encode(TEXTS)[1]
+    model.tokenizer = copy.deepcopy(model.tokenizer)
+    model.tokenizer.padding_side = "left"
+    together, alone = model.encode(TEXTS)[1], model.encode(TEXTS[2:3])[1]
+    np.testing.assert_array_equal(together, expected)
+    np.testing.assert_allclose(alone, together[2:3], atol=1e-6)
+
+
+def test_logits_that_are_not_finite_are_named_and_not_answered() -> None:
+    model = classifier(beta=0.0)
+    with torch.no_grad():
+        model.encoder.head.bias.fill_(torch.nan)
+    with pytest.raises(EmbeddingError, match="logits of text 0 are not finite"):
+        model.predict(TEXTS)
+
+
+@pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss", "annoy"])
+def test_a_copy_and_a_pickle_answer_alike_and_share_nothing(spec: str) -> None:
+    model = classifier(spec, k=3, labels=("x", "y", "z"), pair=False)
+    expected = model.predict(TEXTS)
+    copies = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
+    with torch.no_grad():
+        model.encoder.head.weight.zero_()
+    for other in copies:
+        assert (other.pair, other.index.threads, other.labels) == (False, 1, ("x", "y", "z"))
+        for given, wanted in zip(other.predict(TEXTS), expected, strict=True):
+            np.testing.assert_array_equal(given, wanted)
 
 
 def test_regression_mixes_scores() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reaugkd.errors import UserError
+from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval import mixing
 from reaugkd.retrieval.sweep import Grid, GridPoint, choose, mixtures, sweep_scores
 from reaugkd.tasks import metrics
@@ -159,3 +159,11 @@ def test_k_beyond_the_entries_is_told_with_both_numbers() -> None:
 def test_a_grid_that_makes_no_sense_is_refused(bad: dict[str, tuple], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Grid(**bad)
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_a_nan_is_told_with_its_query_and_not_taken_for_a_missing_neighbour(which: int) -> None:
+    arrays = list(found(0))
+    arrays[which][4] = np.nan
+    with pytest.raises(EmbeddingError, match="of query 4 is NaN"):
+        sweep_scores(CLASSES, *arrays, labels=np.zeros(6, int), grid=Grid((1,), (0.5,), (0.1,)))

@@ -21,6 +21,7 @@ from reaugkd import processor
 from reaugkd.artifacts.cache import default_cache
 from reaugkd.artifacts.store import ArtifactStore, write_json
 from reaugkd.errors import UserError
+from reaugkd.lifeline import lifeline
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import search_times
@@ -142,7 +143,7 @@ def _in_a_process(spec: str, machine: Machine) -> Candidate:
     paths = [str(Path(__file__).parents[4]), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = dict.fromkeys(names, str(machine.threads)) | {"PYTHONPATH": os.pathsep.join(paths)}
     variables["GOMP_SPINCOUNT"] = SPINS  # whoever calibrates, `bench run` among them
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, lifeline() as stdin:
         out = Path(folder) / "measured.json"
         sizes = EXACT_SIZES if spec == "exact" else GRAPH_SIZES
         arguments = [spec, str(machine.dim), str(machine.threads), str(out), *map(str, sizes)]
@@ -150,6 +151,7 @@ def _in_a_process(spec: str, machine: Machine) -> Candidate:
             done = subprocess.run(
                 [sys.executable, "-m", search_times.__name__, *arguments],
                 env=os.environ | variables,
+                stdin=stdin,
                 capture_output=True,
                 text=True,
                 timeout=_PATIENCE_S,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reaugkd import processor
 from reaugkd.artifacts.store import write_json
+from reaugkd.lifeline import end_with_parent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import AnnIndex, Ids
 from reaugkd.retrieval.clusters import Clusters
@@ -125,4 +126,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(sys.argv[1:])
