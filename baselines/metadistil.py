@@ -70,7 +70,7 @@ class MetaDistilSettings(KDSettings):
         le=0.5,
         description="share of fit kept for the quiz. Source: the paper, 10 % (recalled)",
     )
-    quiz_seed: int = Field(0, ge=0, description="chooses the quiz rows. Source: ours")
+    quiz_seed: int = Field(0, ge=0, lt=2**32, description="chooses the quiz rows. Source: ours")
     quiz_batches: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         1,
         description="batches per quiz, at least 1; all is the whole quiz set. "

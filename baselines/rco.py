@@ -154,8 +154,8 @@ def repeated(context: Context, steps: Sequence[int], final: TeacherSignals) -> l
         written = sum(_path(folder, step).is_file() for step in set(steps))
         return {"cost": result.cost(forwards=written * len(setup.splits["fit"]))}
 
-    recipe = setup.recipe.model_dump(mode="json")
-    identity = {"steps": sorted(set(steps)), "recipe": recipe, "seed": setup.seed}
+    recipe, seed = setup.recipe.identity(), setup.seed
+    identity = {"steps": sorted(set(steps)), "recipe": recipe, "seed": seed}
     folder = context.stage("teacher-route", identity, build).path
     paths = [_path(folder, step) for step in steps]
     return [

@@ -191,7 +191,7 @@ class SFTN(KD):
             {
                 "settings": settings.model_dump(mode="json", exclude=stage_two),
                 "student": dict(context.models.student_identity),
-                "recipe": context.teacher_recipe.model_dump(mode="json"),
+                "recipe": context.teacher_recipe.identity(),
                 "seed": context.teacher_seed,
             },
             lambda folder: self._build(context, folder),

@@ -216,7 +216,7 @@ class TAKD(KD):
 
         identity = {
             "model": stage.spec.identity(),
-            "recipe": recipe.model_dump(mode="json"),
+            "recipe": recipe.identity(),
             "settings": stage.settings.model_dump(mode="json"),
             "soft_term": settings.soft_term,
             "seed": seed,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from reaugkd import surroundings
 from reaugkd.errors import UserError
 from reaugkd.losses import same_class, score_kernel, supervised_contrastive
 from reaugkd.reporter import Reporter
@@ -61,7 +62,7 @@ def train_head(
     from torch import nn
 
     regression = np.asarray(labels).dtype.kind == "f"
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), surroundings.exact():
         torch.manual_seed(seed)
         head = nn.Linear(embedding.shape[1], student_width, bias=False)
         same_width = embedding.shape[1] == student_width
@@ -103,7 +104,7 @@ def apply(head: nn.Linear, embedding: NDArray[np.float32]) -> NDArray[np.float32
     from torch.nn import functional as F
 
     keys = np.empty((len(embedding), head.out_features), dtype=np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), surroundings.exact():
         for at in range(0, len(embedding), CHUNK):
             # np.array copies: what is mapped from disk is read-only, which torch cannot express.
             projected = head(torch.from_numpy(np.array(embedding[at : at + CHUNK])))

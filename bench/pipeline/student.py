@@ -96,7 +96,7 @@ class TaskPipeline:
             **self.reading(method).identity,
             "method": self.config.base(method),
             "settings": self.settings(method),
-            "recipe": student.recipe.model_dump(mode="json"),
+            "recipe": student.recipe.identity(),
             "seed": seed,
             **self._student_start(method),
         }

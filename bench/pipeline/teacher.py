@@ -101,7 +101,7 @@ class TaskTeacher:
         return {
             **self.rows.teacher.identity,
             "model": teacher.model.identity(),
-            "recipe": teacher.recipe.model_dump(mode="json"),
+            "recipe": teacher.recipe.identity(),
             "pooling": self.config.pooling,
             "seed": teacher.seed,
             **on(self.device),

@@ -21,6 +21,7 @@ from bench.records import provenance
 from bench.records.run import Provenance, Record, RetrievalResult, TeacherFacts, TrainingResult
 from bench.task import task_of
 from reaugkd.artifacts import fingerprint
+from reaugkd.artifacts.disk import DiskFullError
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.distiller import FINE_TUNED
 from reaugkd.errors import UserError
@@ -77,6 +78,8 @@ class Workbench:
             self._check(cell)
             result, arrays = work(cell)
             outcome = {"status": "ok", **result}
+        except DiskFullError:
+            raise  # every further cell would fail for want of room, after its training
         except Exception as error:  # noqa: BLE001  see below
             # Any failure of one cell is recorded, so that the rest of the matrix goes on.
             kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "

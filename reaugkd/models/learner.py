@@ -62,6 +62,7 @@ class Learner:
         self.forwards = self.backwards = 0
         self.model: nn.Module = model
         self._stream = self._moment = self._calls = self._size = 0
+        self._weight = 1.0
 
     def attach(self, accelerator: Accelerator, steps: int, stream: int = 0) -> None:
         """Make optimiser and schedule for a run of ``steps`` optimiser steps.
@@ -92,13 +93,15 @@ class Learner:
         """The autocast context of the recipe."""
         return autocast(self._accelerator.device, self.recipe.precision)
 
-    def begin(self, moment: int, size: int) -> None:
+    def begin(self, moment: int, size: int, weight: float = 1.0) -> None:
         """A new batch of ``size`` examples, the ``moment``-th of the run.
 
         A stream of its own depends on ``moment`` and on nothing before, so a resumed run draws the
-        masks of an uninterrupted one.
+        masks of an uninterrupted one. ``weight`` is the batch's within its window of accumulation,
+        1 where all are of one size (see :func:`reaugkd.training.batches.window_weights`).
         """
         self._moment, self._calls, self._size = moment, 0, size
+        self._weight = weight
         self.model.train()
 
     @contextlib.contextmanager
@@ -144,7 +147,7 @@ class Learner:
     def backward(self, loss: Tensor) -> None:
         """Backward pass of ``loss`` alone; where it reaches other learners, they have to count."""
         self.backwards += self._size
-        self._accelerator.backward(loss)
+        self._accelerator.backward(loss if self._weight == 1.0 else self._weight * loss)
 
     def apply(self) -> None:
         """Clip the gradients and step; nothing moves while gradients are being accumulated."""

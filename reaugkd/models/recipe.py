@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,18 @@ class Recipe(BaseModel):
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     precision: Precision = Field("fp32", description="bf16 is autocast; losses stay fp32")
     patience: int = Field(0, ge=0, description="epochs without a better score; 0: never stop early")
+
+    def identity(self) -> dict[str, Any]:
+        """Plain JSON that decides a training.
+
+        With accumulation it says how a window of batches is weighted: results of versions that gave
+        the last one of an epoch too little weight have another key.
+
+        >>> Recipe(accumulation=2).identity().keys() - Recipe().identity().keys()
+        {'windows'}
+        """
+        windows = {"windows": "weighted by rows"} if self.accumulation > 1 else {}
+        return {**self.model_dump(mode="json"), **windows}
 
     def steps(self, rows: int) -> int:
         """Optimiser steps of a whole run over ``rows`` examples.

@@ -17,6 +17,7 @@ from reaugkd.models import layers as of_layers
 from reaugkd.models.configuration import config_of
 from reaugkd.models.layers import Layers, numbers_of
 from reaugkd.models.reading import reading
+from reaugkd.paths import expanded
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -69,7 +70,7 @@ class ModelSpec(BaseModel):
         """
         source, at, layers = text.rpartition("@")
         of_teacher = source in (TEACHER, PRETRAINED)
-        in_path = "/" in layers or os.path.exists(_path(text))  # noqa: PTH110  it never raises
+        in_path = "/" in layers or os.path.exists(expanded(text))  # noqa: PTH110  it never raises
         if not at or (in_path and not of_teacher):
             return cls(source=text)
         try:
@@ -111,7 +112,7 @@ class ModelSpec(BaseModel):
                 raise ModelError(f"model {self.source}: pip install {name} brings the package")
             path = Path(module.submodule_search_locations[0]) / folder
         else:
-            path = _path(self.source)
+            path = expanded(self.source)
             looks_like_path = self.source.startswith((".", "/", "~")) or self.source.count("/") > 1
             if not path.exists() and not looks_like_path:
                 return self.source
@@ -168,14 +169,6 @@ class ModelSpec(BaseModel):
         if isinstance(layers, str) and self.source not in (TEACHER, PRETRAINED):
             layers = numbers_of(layers, self._depth(None))
         return {"origin": origin, "layers": list(layers) if isinstance(layers, tuple) else layers}
-
-
-def _path(text: str) -> Path:
-    """``text`` as a path with ``~`` replaced, or as it stands where there is no such user."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
 
 
 @cache

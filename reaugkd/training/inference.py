@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reaugkd import surroundings
+from reaugkd.artifacts import disk
 from reaugkd.errors import ModelError
 from reaugkd.models import threads
 from reaugkd.models.encoder import Encoder
@@ -75,6 +77,7 @@ def run(
         tokens = BATCH * sum(dataset["length"]) / max(1, rows)
         with (
             torch.inference_mode(),
+            surroundings.exact(),
             autocast(device, precision),
             threads.fitting([encoder.width], tokens),
         ):
@@ -108,7 +111,9 @@ def _table(
     if into is None:
         return np.zeros(shape, dtype=dtype)
     path = into.with_name(f"{into.name}.{name}.npy")
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    table: NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    disk.reserve(path)
+    return table
 
 
 def write_signals(

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reaugkd import memory
+from reaugkd import memory, surroundings
 from reaugkd.batch import STUDENT, Batch, LossTerms
 from reaugkd.context import Context, Setup, stage_cost
 from reaugkd.distiller import Distiller
@@ -25,7 +25,7 @@ from reaugkd.models.learner import Learner, Team
 from reaugkd.signals import SignalSource
 from reaugkd.tasks import metrics
 from reaugkd.training import inference
-from reaugkd.training.batches import Collator, length_grouped, loader
+from reaugkd.training.batches import Collator, length_grouped, loader, window_weights
 from reaugkd.training.checkpoint import Checkpoint, Progress
 
 Evaluate = Callable[[Encoder], Mapping[str, float]]
@@ -125,16 +125,37 @@ def train(
     The model stands as the team's student, whichever model of the run it is; ``distiller`` is
     prepared and initialised. A DivergedError tells that the loss is not finite.
     """
-    accumulation = setup.recipe.accumulation
-    accelerator = Accelerator(cpu=setup.device == "cpu", gradient_accumulation_steps=accumulation)
-    with torch.random.fork_rng():
+    with surroundings.alone(), surroundings.exact(), torch.random.fork_rng():
         torch.manual_seed(setup.seed)
-        run = _Run(model, distiller, setup, options, checkpoint, accelerator, stage)
+        run = _Run(model, distiller, setup, options, checkpoint, _accelerator(setup), stage)
         tokens = setup.recipe.batch_size * float(run.lengths.sum()) / max(1, len(run.lengths))
         models = [learner.plain for learner in run.learners.values()]
         widths = [each.width for each in models if isinstance(each, Encoder)]
         with threads.fitting(widths, tokens):
             return run(options.evaluate or scorer(setup))
+
+
+def _accelerator(setup: Setup) -> Accelerator:
+    """An accelerator that is told all that decides a result, so that it asks nobody else for it.
+
+    A UserError tells that this process uses accelerate in another way already.
+    """
+    device = inference.device_of(setup.device)
+    try:
+        accelerator = Accelerator(
+            cpu=device.type == "cpu",
+            mixed_precision="no",  # autocast is the learners' own business
+            gradient_accumulation_steps=setup.recipe.accumulation,
+            dynamo_backend="no",
+        )
+    except ValueError as error:
+        raise UserError(f"this process has set up accelerate otherwise: {error}") from error
+    if accelerator.num_processes > 1 or accelerator.device.type != device.type:
+        raise UserError(
+            f"this process has set up accelerate for {accelerator.num_processes} processes on "
+            f"{accelerator.device.type}: training needs one of its own on {device.type}"
+        )
+    return accelerator
 
 
 def scorer(setup: Setup) -> Evaluate:
@@ -231,20 +252,22 @@ class _Run:
         self.progress.state = dict(self.distiller.state())
         self.checkpoint.save(self.accelerator, self.plain, self.progress, best=best)
 
-    def _batches(self) -> list[list[int]]:
-        size, progress = self.recipe.batch_size, self.progress
-        order = length_grouped(self.lengths, size, self.setup.seed, progress.epoch)
-        return [self.rows[batch].tolist() for batch in order[progress.batches :]]
+    def _batches(self) -> tuple[list[list[int]], list[float]]:
+        """The batches of this epoch that are left, and the weight of each in its window."""
+        size, done = self.recipe.batch_size, self.progress.batches
+        order = length_grouped(self.lengths, size, self.setup.seed, self.progress.epoch)
+        weights = window_weights([len(batch) for batch in order], self.recipe.accumulation)
+        return [self.rows[batch].tolist() for batch in order[done:]], weights[done:]
 
     def _epoch(self) -> None:
-        progress, left = self.progress, self._batches()
+        progress, (left, weights) = self.progress, self._batches()
         self.distiller.begin_epoch(progress.epoch, self.recipe.epochs)
         batches = self.accelerator.prepare(loader(left, self.collator, self.size))
         epoch = f"{self.stage}: epoch {progress.epoch + 1}/{self.recipe.epochs}"
         self.reporter.start(epoch, sum(map(len, left)))
         began, values = time.perf_counter(), {}
         for number, batch in enumerate(batches):
-            terms = self._step(batch)
+            terms = self._step(batch, weights[number])
             progress.count(terms, len(batch.rows))
             if number % LOG_EVERY == 0:
                 values = terms.floats()
@@ -269,10 +292,10 @@ class _Run:
         progress.seconds += time.perf_counter() - began
         self._check({name: float(total) for name, total in progress.sums.items()})
 
-    def _step(self, batch: Batch) -> LossTerms:
+    def _step(self, batch: Batch, weight: float) -> LossTerms:
         self.team.moment = self.progress.epoch * self.per_epoch + self.progress.batches
         for learner in self.learners.values():
-            learner.begin(self.team.moment, len(batch.labels))
+            learner.begin(self.team.moment, len(batch.labels), weight)
         source = self.options.source
         with self.accelerator.accumulate(*(learner.model for learner in self.learners.values())):
             signals = None if source is None else source.batch(batch)

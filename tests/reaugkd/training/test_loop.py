@@ -23,6 +23,7 @@ from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import Learner, Team
 from reaugkd.models.recipe import Recipe
 from reaugkd.reporter import Silent
+from reaugkd.training.batches import Collator
 from reaugkd.training.checkpoint import Checkpoint, Progress
 from reaugkd.training.loop import DivergedError, TrainingOptions, TrainingSummary, train
 from tests import tiny
@@ -266,6 +267,43 @@ def test_a_companions_masks_depend_on_seed_batch_and_call_alone() -> None:
     assert torch.equal(first, masks(1, 4))
     for other in (masks(2, 4), masks(1, 5), masks(1, 4, calls=2)):
         assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(8, 4), (10, 2), (10, 3), (48, 4)])
+def test_a_step_follows_the_mean_loss_over_the_rows_of_its_window(
+    batch_size: int, accumulation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the last, incomplete window of an epoch too, and where a batch is shorter than others."""
+    rows: list[int] = []
+    gradients: list[tuple[list[int], torch.Tensor]] = []
+
+    class Noting(FineTune):
+        def loss(self, student: Any, signals: Any, batch: Batch) -> LossTerms:
+            rows.extend(batch.rows.tolist())
+            return super().loss(student, signals, batch)
+
+    def flat(model: nn.Module) -> torch.Tensor:
+        grads = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        return torch.cat(grads).clone()
+
+    def apply(self: Learner) -> None:
+        if self._accelerator.sync_gradients:
+            gradients.append((rows.copy(), flat(self.plain)))
+            rows.clear()
+        original(self)
+
+    original = Learner.apply
+    monkeypatch.setattr(Learner, "apply", apply)
+    recipe = Recipe(
+        learning_rate=1e-12, epochs=1, batch_size=batch_size, accumulation=accumulation, warmup=0
+    )
+    fit(tiny.encoder(**tiny.STILL), tmp_path, recipe, Noting())
+    assert len(gradients) == recipe.steps(48)
+    collate = Collator(tiny.splits()["fit"], 0)
+    for window, gradient in gradients:
+        model, batch = tiny.encoder(**tiny.STILL).train(), collate(window)
+        nn.functional.cross_entropy(model(**batch.inputs).logits, batch.labels).backward()
+        torch.testing.assert_close(gradient, flat(model), rtol=1e-4, atol=1e-6)
 
 
 def test_provider_runs_without_dropout_and_without_gradient(tmp_path: Path) -> None:
