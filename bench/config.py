@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
+from reaugkd.errors import UserError
 from reaugkd.models.recipe import Pooling, Recipe, TeacherRecipe
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
+from reaugkd.paths import expanded
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return expanded(path)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+SettingPath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that may begin with ``~``, in a file as on the command line."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""Of 32 bits, which every generator behind a run can take."""
 
 
 class _Checked(BaseModel):
@@ -47,12 +70,17 @@ class DataConfig(_Checked):
     delimiter: str | None = Field(None, description="of a CSV file; found by default")
     quotes: bool = Field(True, description='whether " may enclose the cells of a CSV file')
     encoding: str | None = Field(None, description="of a text file; UTF-8 by default")
-    dir: Path | None = Field(None, description="GLUE in the layout of the official download")
+    dir: SettingPath | None = Field(None, description="GLUE in the layout of the official download")
     hub: str = Field("nyu-mll/glue", description="data set on the hub, or a local copy of it")
     revision: str | None = None
     limit: int | None = Field(None, ge=1, description="rows of train to keep; all by default")
-    split_seed: int = Field(0, ge=0, description="of the fit / held-out division")
+    split_seed: Seed = Field(0, description="of the fit / held-out division")
     max_length: int = Field(128, ge=4, le=512, description="tokens; longer texts are cut")
+
+    @field_validator("hub")
+    @classmethod
+    def _local(cls, hub: str) -> str:
+        return str(_expanded(Path(hub))) if hub.startswith("~") else hub
 
     @field_validator("text", mode="before")
     @classmethod
@@ -97,7 +125,7 @@ class TeacherConfig(_Checked):
         None, description="where its tokenizer lies, if not beside the model; 'mini' is the suite's"
     )
     recipe: TeacherRecipe = TeacherRecipe(learning_rate=2e-5, epochs=3)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     finetune: bool = Field(
         True, description="false: a finished classifier teaches as it is, by its own head"
     )
@@ -107,7 +135,7 @@ class TeacherConfig(_Checked):
     floor_margin: float = Field(
         0.02, ge=0, description="how much better than the majority class it must be, held-out"
     )
-    outputs: Path | None = Field(
+    outputs: SettingPath | None = Field(
         None,
         description="a black-box teacher: a file of what it says of the rows of train, or a folder "
         "with a file per split; then no teacher model is run",
@@ -220,7 +248,7 @@ class RunConfig(_Checked):
     metrics: tuple[str, ...] = Field(
         (), description="what is scored, the first also chooses; those of the task by default"
     )
-    seeds: tuple[NonNegativeInt, ...] = (0,)
+    seeds: tuple[Seed, ...] = (0,)
     pooling: Pooling = Field("cls", description="of teacher and student")
     device: Literal["auto", "cpu"] = Field("auto", description="for training; retrieval is on CPU")
     threads: int | None = Field(

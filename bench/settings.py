@@ -43,7 +43,7 @@ def read_file(path: Path) -> Tree:
         SettingError: if it does not exist or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingError(f"no settings file at {path}: {error.strerror}") from error
     except ValueError as error:

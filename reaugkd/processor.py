@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -31,7 +32,40 @@ def vendor() -> str:
 
 
 def cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Number of cores that this process may keep busy: its affinity and its share of time.
+
+    A container's ``--cpus`` and a unit's ``CPUQuota`` grant time, rounded up to whole cores.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return int(min(allowed, max(1, math.ceil(min(quota(), allowed)))))
+
+
+def quota(own: Path = Path("/proc/self/cgroup"), tree: Path = Path("/sys/fs/cgroup")) -> float:
+    """The time, in cores, that the control groups of this process grant; infinite without a limit.
+
+    ``own`` names its groups and ``tree`` holds them, of either version of Linux's interface; a
+    group's limit binds those below it. (joblib's ``cpu_count`` looks at the top of the tree only.)
+    """
+    shares = [math.inf]
+    for line in own.read_text(encoding="utf-8").splitlines() if own.is_file() else []:
+        _, controllers, name = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = Path(name.lstrip("/"))
+        for above in (group, *group.parents):
+            shares.append(_share(tree / controllers / above))
+    return min(shares)
+
+
+def _share(group: Path) -> float:
+    """The limit of one group: ``cpu.max``, or in the first version two files."""
+    try:
+        if (group / "cpu.max").is_file():
+            time, period = (group / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            files = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            time, period = ((group / name).read_text(encoding="ascii").strip() for name in files)
+        return math.inf if time in ("max", "-1") else int(time) / int(period)
+    except (OSError, ValueError):
+        return math.inf  # no such group here, or no limit

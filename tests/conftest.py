@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from reaugkd import processor
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 # Threads of tiny models spin for one another: beside any other work a test takes ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,3 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """The workers of ``-n auto``: cores that may be used, not those of the machine."""
+    return processor.cores()

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from bench.cli.options import UserPath
+from bench.cli.streams import make_safe
 from reaugkd.errors import UserError
 
 
 @click.command()
-@click.argument("cell_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--store", required=True, type=click.Path(path_type=Path), help="The run's folder.")
-@click.option("--cache", required=True, type=click.Path(path_type=Path), help="Cache folder.")
+@click.argument("cell_file", type=UserPath(exists=True, dir_okay=False))
+@click.option("--store", required=True, type=UserPath(), help="The run's folder.")
+@click.option("--cache", required=True, type=UserPath(), help="Cache folder.")
 def cell(cell_file: Path, store: Path, cache: Path) -> None:
     """Run the cell in CELL_FILE and write its record into the store.
 
@@ -22,23 +24,20 @@ def cell(cell_file: Path, store: Path, cache: Path) -> None:
     from bench.cell import Cell
 
     try:
-        planned = Cell.model_validate_json(cell_file.read_text(encoding="utf-8"))
+        planned = Cell.model_validate_json(cell_file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{cell_file} holds no cell: {error}") from error
 
     from reaugkd.models import threads
 
     threads.share()
-    import torch
-
-    from bench.executors.quiet import quieten
+    from bench.executors.quiet import limit_threads, quieten
     from bench.pipeline.workbench import Workbench
     from bench.records.store import Store
     from reaugkd.artifacts.store import ArtifactStore
     from reaugkd.reporter import Silent
 
-    if planned.config.threads is not None:
-        torch.set_num_threads(planned.config.threads)
+    limit_threads(planned.config.threads)
     quieten()
     run = Store(store)
     command = f"python -m bench.cell {cell_file.name}"
@@ -54,4 +53,5 @@ def cell(cell_file: Path, store: Path, cache: Path) -> None:
 
 
 if __name__ == "__main__":
+    make_safe()
     cell(prog_name="python -m bench.cell")

@@ -8,6 +8,7 @@ import click
 
 from bench.cli.command import command
 from bench.cli.console import echo, printed, written
+from bench.cli.options import UserPath
 
 EXAMPLES = """
 \b
@@ -31,7 +32,7 @@ MARKDOWN, JSON, HTML = "compare.md", "compare.json", "compare.html"
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     help=f"Folder for {MARKDOWN}, {JSON} and {HTML}.",
 )
 def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
@@ -51,10 +52,7 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
     from bench.report.render.data import json_text
 
     report = build(CompareInputs([load(Store(find(run))) for run in runs]))
-    if form == "json":
-        echo(json_text(report.data))
-    else:
-        echo(printed(report, as_markdown=None if form is None else form == "md"))
+    paths = None
     if out is not None:
         from bench.report.render.html import render
 
@@ -63,4 +61,10 @@ def compare(runs: tuple[str, ...], form: str | None, out: Path | None) -> None:
             (PurePath(JSON), json_text(report.data)),
             (PurePath(HTML), render(report, command=command())),
         ]
-        written("wrote", out, write(out, contents))
+        paths = write(out, contents)
+    if form == "json":
+        echo(json_text(report.data))
+    else:
+        echo(printed(report, as_markdown=None if form is None else form == "md"))
+    if out is not None and paths is not None:
+        written("wrote", out, paths)

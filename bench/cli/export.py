@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from bench.cli.command import command
+from bench.cli.options import UserPath
 
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="New folder.")
+@click.option("--to", "folder", required=True, type=UserPath(), help="New folder.")
 @click.option("--task", help="e.g. mrpc; needed if the run has several")
 @click.option("--method", help="e.g. reaugkd")
 @click.option("--seed", type=int, help="e.g. 0")
@@ -20,9 +21,7 @@ from bench.cli.command import command
 @click.option("--keys", help="projected, teacher or student")
 @click.option("--values", help="soft, hard or cross-fitted")
 @click.option("--share", type=float, help="e.g. 0.1")
-@click.option(
-    "--cache", type=click.Path(path_type=Path), envvar="REAUGKD_CACHE", help="As for run."
-)
+@click.option("--cache", type=UserPath(), envvar="REAUGKD_CACHE", help="As for run.")
 def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> None:
     """Save student, knowledge base, index and the chosen k, beta and tau of one cell of RUN.
 
@@ -56,7 +55,7 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
 
     quieten()
     reporter = progress.reporter(console())
-    artifacts = ArtifactStore((cache or default_cache()).expanduser(), reporter)
+    artifacts = ArtifactStore(cache or default_cache(), reporter)
     record = exporter.export(store, Workbench(artifacts, reporter, command()), wanted, folder)
     if record.retrieval is not None:
         chosen = record.retrieval.chosen

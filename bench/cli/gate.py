@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from bench.cli import measuring
 from bench.cli.command import command
+from bench.cli.options import UserPath
 from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ MEASURING = [
     if parameter.name not in OWN
 ]
 
-_FILE = click.Path(path_type=Path)
+_FILE = UserPath()
 
 
 @click.command(
@@ -108,19 +109,16 @@ def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -
     def show(record: LatencyRecord) -> None:
         click.echo(line(judge(record, limit)))
 
-    if folder is None:
-        cells = _measure(values, show)
-    else:
-        cells = read(folder)
-        for record in cells.records:
-            show(record)
-    for problem in cells.problems:
-        click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
+    cells = _measure(values, show) if folder is None else read(folder)
     tree, _ = provenance.source_state()
     outcome = decide(
         cells.records, cells.problems, limit, values["on_undecided"], tree, cells.notes
     )
     gate_files.write(paths, outcome, _call())
+    for record in cells.records if folder is not None else ():  # else they were shown one by one
+        show(record)
+    for problem in cells.problems:
+        click.echo(f"{problem.path}: {' '.join(problem.reason.split())}", err=True)
     click.echo(verdict(outcome))
     return outcome.code
 

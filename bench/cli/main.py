@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 import click
 
+from bench.cli.streams import make_safe
 from reaugkd import __version__
+from reaugkd.artifacts.disk import is_full
 from reaugkd.errors import UserError
 from reaugkd.registry import Entry, Registry
 
@@ -58,6 +60,7 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run and exit; only a defect of this project shows a traceback."""
         extra["standalone_mode"] = False
+        make_safe()
         try:
             result = super().main(*args, **extra)
         except UserError as error:
@@ -69,6 +72,10 @@ class LazyGroup(click.Group):
             _fail(error.format_message(), MISTAKE)
         except (click.Abort, KeyboardInterrupt):
             _fail("interrupted; the same command resumes where it stopped", INTERRUPTED)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            _fail(f"disk full: {error.filename or 'the folder that was written to'}", MISTAKE)
         sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.cli.command import command
-from bench.cli.options import names, numbers, specs
+from bench.cli.options import UserPath, names, numbers, specs
 
 if TYPE_CHECKING:
     from bench.measure.meter import Done
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_PATH = click.Path(path_type=Path)
+_PATH = UserPath()
 
 
 def _list(flag: str, read: Callable[..., Any], text: str) -> Any:
@@ -41,10 +41,13 @@ CASE = (
     click.option("--seed", type=int, help="of the run"),
     click.option("--data-dir", type=_PATH, help="GLUE, official layout, for real sentences"),
     _list("--ann", specs, "a,b of backends or auto  [default: exact,hnswlib]"),
-    _list("--k", numbers(int), "neighbours  [default: 10]"),
-    click.option("--tau", type=float, help="retrieval temperature  [default: 0.1]"),
-    click.option("--beta", type=float, help="weight of retrieval, above 0  [default: 0.5]"),
-    click.option("--student", help="bert-6l-768 (any such shape, random weights) or a checkpoint"),
+    _list("--k", numbers(int), "neighbours  [default: 10, or the run's]"),
+    click.option("--tau", type=float, help="retrieval temperature  [default: 0.1, or the run's]"),
+    click.option("--beta", type=float, help="weight of it, above 0  [default: 0.5, or the run's]"),
+    click.option(
+        "--student",
+        help="bert-6l-768 (any such shape, random weights) or a checkpoint  [default: bert-6l-768]",
+    ),
     click.option(
         "--target",
         default="recall:0.99",
@@ -58,7 +61,8 @@ CASE = (
         "--cache",
         type=_PATH,
         envvar="REAUGKD_CACHE",
-        help="bases and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
+        help="bases and indexes  [default: $REAUGKD_CACHE, or reaugkd in $XDG_CACHE_HOME or "
+        "~/.cache]",
     ),
     click.option(
         "--overwrite",
@@ -76,7 +80,8 @@ TIMED = (
     _list(
         "--lengths",
         names,
-        "recorded (of the base's task; default), recorded:mrpc, real, or a number of tokens",
+        "recorded (of the base's task), recorded:mrpc, real, or a number of tokens  [default: "
+        "recorded, or real for a run or classifier]",
     ),
     click.option(
         "--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03"
@@ -132,7 +137,7 @@ def cache(values: Mapping[str, Any]) -> Path:
     """Folder of the cache."""
     from reaugkd.artifacts.cache import default_cache
 
-    return Path(values["cache"] or default_cache()).expanduser()
+    return values["cache"] or default_cache()
 
 
 def folder(values: Mapping[str, Any], asked: Options, kind: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bench.cli.command import command
+from bench.cli.options import UserPath
 
 EXAMPLES = """
 \b
@@ -20,7 +21,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("into", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("into", type=UserPath(file_okay=False))
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option(
     "--prefer",

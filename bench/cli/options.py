@@ -1,11 +1,26 @@
-"""Values of flags: lists of names, of backends and of numbers."""
+"""Values of flags: paths, lists of names, of backends and of numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+
+from reaugkd.paths import expanded
+
+
+class UserPath(click.Path):
+    """A path whose ``~`` is expanded: bash leaves it in ``--out=~/run`` and in quotes."""
+
+    def __init__(self, **wanted: Any) -> None:
+        super().__init__(path_type=Path, **wanted)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a UserError names one below the home of nobody."""
+        path: Path = super().convert(expanded(value), param, ctx)
+        return path
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:

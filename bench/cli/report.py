@@ -11,7 +11,7 @@ import click
 
 from bench.cli.command import command
 from bench.cli.console import console, echo, printed, written
-from bench.cli.options import names
+from bench.cli.options import UserPath, names
 from bench.report.render.server import PORT
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Examples:
   bench report > report.md
 """
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER = UserPath(file_okay=False)
 
 
 @click.command(epilog=EXAMPLES)

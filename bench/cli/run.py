@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.command import command
-from bench.cli.options import names, numbers, specs
+from bench.cli.options import UserPath, names, numbers, specs
 
 if TYPE_CHECKING:
     from bench.config import RunConfig
@@ -39,7 +39,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "--preset", help="see: bench ls presets  [default: mini, or own for rows of your own]"
 )
 @click.option("--ablation", help="settings on top of the preset; see: bench ls ablations")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML settings.")
+@click.option("--config", "config_file", type=UserPath(), help="TOML settings.")
 @click.option("--methods", multiple=True, callback=names, help="a,b or all; see: bench ls methods")
 @click.option("--tasks", multiple=True, callback=names, help="a,b; see: bench ls tasks")
 @click.option(
@@ -62,7 +62,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 )
 @click.option(
     "--teacher-outputs",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="a black-box teacher: what it says of the rows of train (Parquet, JSONL, CSV, npz), or "
     "a folder with a file per split",
 )
@@ -78,15 +78,16 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 @click.option(
     "--metric", multiple=True, callback=names, help="e.g. accuracy,f1_macro; the first chooses"
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="GLUE, official layout.")
+@click.option("--data-dir", type=UserPath(), help="GLUE, official layout.")
 @click.option("--limit", type=int, help="rows of train to keep")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="any setting")
-@click.option("--out", type=click.Path(path_type=Path), help="the run's folder")
+@click.option("--out", type=UserPath(), help="the run's folder")
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     envvar="REAUGKD_CACHE",
-    help="teachers, students and indexes  [default: $REAUGKD_CACHE or ~/.cache/reaugkd]",
+    help="teachers, students and indexes  [default: $REAUGKD_CACHE, or reaugkd in $XDG_CACHE_HOME "
+    "or ~/.cache]",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu"]), help="for training")
 @click.option("--threads", type=click.IntRange(1), help="most torch threads per worker")
@@ -99,7 +100,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     help="what to do about cells that have a record; missing: redo those that are not ok",
 )
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
-@click.option("--cells", type=click.Path(path_type=Path), help="write the cells left as JSON files")
+@click.option("--cells", type=UserPath(), help="write the cells left as JSON files")
 def run(preset: str | None, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
     from bench import layers, settings

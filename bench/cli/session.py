@@ -13,7 +13,7 @@ from bench import plan
 from bench.cell import Cell
 from bench.executors import here, pool
 from bench.executors.groups import Overwrite, left
-from bench.executors.quiet import quieten, terminable
+from bench.executors.quiet import limit_threads, quieten, terminable
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
 from bench.progress import eta
@@ -27,7 +27,7 @@ from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
 from bench.task import task_of
-from reaugkd import processor
+from reaugkd import processor, surroundings
 from reaugkd.artifacts.cache import default_cache
 
 
@@ -51,14 +51,12 @@ class Session:
     ) -> None:
         quieten()
         provenance.source_state()  # of the code that runs, not of what is edited while it runs
-        if settings.whole.threads is not None:
-            import torch
-
-            torch.set_num_threads(settings.whole.threads)
+        surroundings.require_exact()
+        limit_threads(settings.whole.threads)
         self.console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
         self.settings, self.config, self.preset = settings, settings.whole, preset
         self.command, self.workers, self.store = command, workers, store
-        self.cache = (cache or default_cache()).expanduser()
+        self.cache = cache or default_cache()
         self.view = RunView(self.console)
         self.desk = self.view.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)

@@ -22,6 +22,7 @@ from bench.progress.live import RunView
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
+from reaugkd.lifeline import end_with_parent
 
 TICK = 0.1
 """Seconds between two looks at what the workers of a pool tell."""
@@ -95,6 +96,7 @@ _WORKER: list[tuple[Workbench, Desk, Messages]] = []  # of a process, made once 
 
 
 def _start(cache: Path, command: str, threads: int, messages: Messages, lines: bool) -> None:
+    end_with_parent()
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell

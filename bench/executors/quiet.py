@@ -1,4 +1,4 @@
-"""Processes that neither talk over the progress of a run nor outlive it."""
+"""Processes that do not talk over the progress of a run, take too many cores or outlive it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from reaugkd import processor
 
 
 def quieten() -> None:
@@ -22,11 +24,35 @@ def quieten() -> None:
     tqdm.set_lock(threading.RLock())
 
 
+def limit_threads(most: int | None) -> None:
+    """Let torch use ``most`` threads, or by default no more than this process has cores.
+
+    torch counts the cores of its affinity, but not the share of them that a container may use.
+    """
+    import torch
+
+    if most is not None:
+        torch.set_num_threads(most)
+    elif torch.get_num_threads() > (cores := processor.cores()):
+        torch.set_num_threads(cores)
+
+
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""What a scheduler sends, and a terminal that closes."""
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM is Ctrl-C: a run ends its workers and gives the terminal back."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """SIGTERM and SIGHUP are Ctrl-C: a run ends its workers and gives the terminal back.
+
+    What is ignored (``nohup``) stays so.
+    """
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    heard = [number for number in ENDINGS if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heard:
+            signal.signal(number, before[number])

@@ -27,6 +27,7 @@ from bench.records import provenance
 from bench.records.measurement import IndexFacts, LatencyRecord, MemoryRecord
 from bench.records.measurements import Kind, Measurements, PlanFile
 from bench.records.store import StoreError
+from reaugkd.artifacts.disk import DiskFullError
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
@@ -197,6 +198,8 @@ class Meter(ABC, Generic[AnyMeasured]):
             if self.KIND == "latency":
                 subject.student()
             ready = {need: self._index(plan, indexes) for need, plan in needs.items()}
+        except DiskFullError:
+            raise
         except EXPECTED as error:
             return dict.fromkeys(needs, UnreadyError(_why(error)))
         del indexes
@@ -210,6 +213,8 @@ class Meter(ABC, Generic[AnyMeasured]):
             built = indexes.built(plan.spec)
             step = "tuning"
             return ReadyIndex(indexes.tuned(plan.spec, mixture, target, plan.cell.threads), built)
+        except DiskFullError:
+            raise
         except EXPECTED as error:
             return UnreadyError(f"{step} {plan.spec}: {_why(error)}")
 
@@ -221,7 +226,7 @@ class Meter(ABC, Generic[AnyMeasured]):
             if isinstance(index, UnreadyError):
                 raise index
             result, arrays = self.figures(plan, index)
-        except StoreError:
+        except (StoreError, DiskFullError):
             raise  # a full disk is not this cell's fault
         except EXPECTED as error:
             reason = _why(error)

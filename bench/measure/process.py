@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reaugkd.artifacts.disk import DiskFullError, has_room, writing
 from reaugkd.errors import UserError
+from reaugkd.lifeline import lifeline
 
 Launch = Callable[[str, Mapping[str, str]], bytes]
 """Does a job, JSON, with variables in the environment; the content of the result file."""
@@ -32,19 +34,25 @@ class Launcher:
         """The content of the result file of a job, JSON, with ``variables`` in the environment.
 
         Whatever happens, the process has ended when this returns or raises, and nothing of it is
-        left on disk.
+        left on disk; it also ends with this process.
 
         Raises:
             ProcessError: with the last line of its stderr, the signal that killed it, or that it
                 did not end.
+            DiskFullError: if there is no room for temporary files.
         """
-        with tempfile.TemporaryDirectory(prefix="reaugkd-") as folder:
+        place = Path(tempfile.gettempdir())
+        with (
+            writing(place),
+            tempfile.TemporaryDirectory(prefix="reaugkd-", dir=place) as folder,
+            lifeline() as stdin,
+        ):
             asked, result = Path(folder, "job.json"), Path(folder, "result")
             asked.write_text(job, encoding="utf-8")
             try:
                 done = subprocess.run(
                     [*self.command, str(asked), str(result)],
-                    stdin=subprocess.DEVNULL,
+                    stdin=stdin,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     env={**os.environ, **variables},
@@ -54,6 +62,8 @@ class Launcher:
             except subprocess.TimeoutExpired as error:
                 message = f"the measuring process did not end within {self.timeout:g} s"
                 raise ProcessError(message) from error
+            if done.returncode and not has_room(place):
+                raise DiskFullError(f"disk full: {place}")
             if done.returncode:
                 raise ProcessError(_reason(done.returncode, done.stderr.decode(errors="replace")))
             if not result.is_file():

@@ -17,6 +17,7 @@ from bench.measure import job as jobs
 from bench.measure.job import LatencyJob, MemoryJob
 from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UserError
+from reaugkd.lifeline import end_with_parent
 
 
 def measure(job: LatencyJob | MemoryJob) -> bytes:
@@ -55,4 +56,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(sys.argv[1:]))

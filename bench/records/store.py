@@ -200,6 +200,6 @@ def json_of(path: Path) -> Any:
         ValueError: if it is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError as error:
         raise ValueError("nested too deep") from error

@@ -11,6 +11,7 @@ from bench.records.measurements import FOLDER as MEASURED
 from bench.records.store import RUN, StoreError
 from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UnknownNameError
+from reaugkd.paths import expanded
 
 if TYPE_CHECKING:
     from bench.report.document import Report
@@ -42,11 +43,12 @@ def find(name: str | None, runs: Path = RUNS) -> Path:
     """
     folders = {path.parent.name: path for path in runs.glob(f"*/{RUN}")}
     if name is not None:
-        for folder in (Path(name), runs / name):
+        path = expanded(name)
+        for folder in (path, runs / path):
             if folder.is_dir():
                 return folder
-        if Path(name).name != name or not folders:
-            raise StoreError(f"no run at {name}: expected {Path(name) / RUN}")
+        if path.name != name or not folders:
+            raise StoreError(f"no run at {path}: expected {path / RUN}")
         measured = {path.parent.name for path in runs.glob(f"*/{MEASURED}")}
         raise UnknownNameError("run", name, folders.keys() | measured)
     if not folders:

@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
+from reaugkd.artifacts.disk import writing
 from reaugkd.artifacts.store import checksum, write_json
 from reaugkd.errors import UserError
 
@@ -21,21 +24,23 @@ def write(
     :func:`read` refuses. A file that is memory-mapped elsewhere stays intact there.
 
     Raises:
-        UserError: naming the path, if it cannot be written.
+        UserError: naming the path, if it cannot be written, a DiskFullError the folder.
     """
     path = folder / payload
     temporary = folder / f".{payload}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.touch()  # an error of the operating system says more than one of a library
-        save(temporary)
-        seal = {"bytes": temporary.stat().st_size, "sha256": checksum(temporary)}
-        temporary.replace(path)
-        write_json(path.with_suffix(".json"), {**manifest, "payload": seal})
-    except (OSError, RuntimeError) as error:  # RuntimeError is what C++ libraries raise
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.touch()  # an error of the operating system says more than one of a library
+            save(temporary)
+            seal = {"bytes": temporary.stat().st_size, "sha256": checksum(temporary)}
+            temporary.replace(path)
+            write_json(path.with_suffix(".json"), {**manifest, "payload": seal})
+    except (OSError, RuntimeError, SafetensorError) as error:  # C++ libraries: RuntimeError
+        raise UserError(f"cannot write {path}: {error}") from error
+    finally:
         with suppress(OSError):  # the folder may not even be one
             temporary.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error}") from error
 
 
 def peek(folder: Path, payload: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ is named and built again, never used.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from reaugkd.artifacts import atomic, fingerprint
+from reaugkd.artifacts import atomic, disk, fingerprint
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 
@@ -76,23 +75,30 @@ class ArtifactStore:
         """The artefact of ``kind`` with ``identity``, built by ``build(folder)`` if it is missing.
 
         ``build`` may find in its folder what a killed predecessor left there. What it returns is
-        kept as the artefact's ``facts``. A UserError tells that the store cannot be written.
+        kept as the artefact's ``facts``. A UserError tells that the store cannot be written, a
+        DiskFullError that it has no room.
         """
         named, key = self._named(kind, identity), self.key(kind, identity)
         folder = self.root / kind / key
         if folder in self._verified:
             return self._verified[folder]
+        with disk.writing(self.root):
+            self._require_writable(folder)
+            with self._alone(folder):
+                artifact = self._open(folder, key) or self._build(folder, key, named, build)
+        self._verified[folder] = artifact
+        return artifact
+
+    def _require_writable(self, folder: Path) -> None:
+        probe = folder.with_name(f".{folder.name}.{os.getpid()}")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            probe = folder.with_name(f".{key}.{os.getpid()}")
             probe.touch()
             probe.unlink()
         except OSError as error:
+            if disk.is_full(error):
+                raise
             raise UserError(f"cannot write to the cache {self.root}: {error.strerror}") from error
-        with self._alone(folder):
-            artifact = self._open(folder, key) or self._build(folder, key, named, build)
-        self._verified[folder] = artifact
-        return artifact
 
     def has(self, kind: str, identity: Mapping[str, Any]) -> bool:
         """Whether the artefact is there; :meth:`get` still looks whether it is whole."""
@@ -138,18 +144,13 @@ class ArtifactStore:
         work = folder.with_name(f"{key}.work")
         work.mkdir(exist_ok=True)
         if not (work / MANIFEST).is_file():  # else it was finished, and killed before the rename
-            try:
-                facts = dict(build(work) or {})
-                for left in work.rglob(".*.tmp"):
-                    left.unlink()  # of a write that was killed before its rename
-                paths = [p.relative_to(work) for p in sorted(work.rglob("*")) if p.is_file()]
-                files = {str(p): checksum(work / p) for p in paths if p.parts[0] != SCRATCH}
-                manifest = {"identity": dict(identity), "facts": facts, "files": files}
-                write_json(work / MANIFEST, manifest)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                raise UserError(f"cannot write to the cache {self.root}: disk full") from error
+            facts = dict(build(work) or {})
+            for left in work.rglob(".*.tmp"):
+                left.unlink()  # of a write that was killed before its rename
+            paths = [p.relative_to(work) for p in sorted(work.rglob("*")) if p.is_file()]
+            files = {str(p): checksum(work / p) for p in paths if p.parts[0] != SCRATCH}
+            manifest = {"identity": dict(identity), "facts": facts, "files": files}
+            write_json(work / MANIFEST, manifest)
         shutil.rmtree(work / SCRATCH, ignore_errors=True)
         work.rename(folder)
         finished = self._open(folder, key)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reaugkd.errors import DataError
+from reaugkd.paths import expanded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +31,7 @@ def files(path: Path, splits: tuple[str, ...]) -> dict[str, Path]:
 
     A DataError names what is not there, belongs to no split or stands twice.
     """
-    path = path.expanduser()
+    path = expanded(path)
     if path.is_file():
         return {TRAIN: path}
     if not path.is_dir():

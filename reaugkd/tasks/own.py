@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from reaugkd.errors import DataError
+from reaugkd.paths import expanded
 from reaugkd.tasks import sources
 from reaugkd.tasks.delimited import Dialect
 from reaugkd.tasks.task import Task
@@ -72,7 +73,7 @@ def name_of(train: str) -> str:
     if train.startswith(sources.HUB):
         stem = train.removeprefix(sources.HUB).partition(":")[0].rpartition("/")[2]
     else:
-        path = Path(train).expanduser()
+        path = expanded(train)
         stem = path.stem
         if stem.lower() in ("train", "training", "data"):
             stem = path.resolve().parent.name or stem

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reaugkd.errors import DataError, UserError
+from reaugkd.paths import expanded
 from reaugkd.tasks import delimited
 from reaugkd.tasks.delimited import Dialect, decoded, require
 
@@ -26,7 +27,7 @@ def read(source: str, columns: Sequence[str], dialect: Dialect, split: str) -> C
     """
     if source.startswith(HUB):
         return _of_hub(source, columns, split)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.suffix.lower() not in READERS:
         raise DataError(f"{source}: expected {', '.join(READERS)} or hub:NAME")
     if not path.is_file():

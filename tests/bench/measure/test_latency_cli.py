@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.cli.main import main
-from bench.measure.options import Options, share
+from bench.cli import measuring
+from bench.cli.main import COMMANDS, main
+from bench.measure.options import BETA, TAU, K, Options, share
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements
 from reaugkd.errors import UserError
@@ -136,3 +138,22 @@ def test_a_cell_is_measured_shown_and_reported(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "## Latency of retrieval" in shown.stdout
     assert (out / "report.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["latency", "memory", "gate"])
+def test_the_defaults_that_help_shows_are_used(name: str) -> None:
+    command = COMMANDS[name]
+    shown = {
+        param.name: match[1].split(",")
+        for param in command.params
+        if (match := re.search(r"\[default: ([^\]]*)\]", getattr(param, "help", None) or ""))
+    }
+    context = command.make_context(name, [])
+    asked = measuring.options(context.params)
+    for field in {"bases", "ann", "batch", "precision"} & shown.keys():
+        assert [str(value) for value in getattr(asked, field)] == shown[field], field
+    assert [asked.student] == shown["student"]
+    for field, default in {"k": K, "tau": TAU, "beta": BETA}.items():
+        assert shown[field][0] == str(default)
+    values = context.params
+    assert asked.target == values["target"] == "recall:0.99"

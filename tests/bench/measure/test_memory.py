@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from bench.measure.plan import plan
 from bench.measure.process import Launcher
 from bench.records.measurement import MemoryRecord, MemoryResult
 from bench.records.measurements import Measurements
+from reaugkd import processor
 from reaugkd.artifacts.store import ArtifactStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -146,7 +146,7 @@ def test_what_decides_a_figure_decides_the_key_and_nothing_is_made_for_it(
         keys(ann=("hnswlib",)),
         keys(k=(5,)),
         keys(target="agreement:0.995"),
-        keys(build_threads=2) if os.cpu_count() != 1 else [],
+        keys(build_threads=2) if processor.cores() != 1 else [],
     ]
     assert all(keys() != other for other in changed)
     assert keys() == keys(batch=(32,), precision=("bf16",), ann=("exact", "exact"))
