@@ -19,8 +19,7 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path; a UserError names one below the home of nobody."""
-        path: Path = super().convert(expanded(value), param, ctx)
-        return path
+        return Path(str(super().convert(expanded(value), param, ctx)))
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:

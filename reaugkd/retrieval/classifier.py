@@ -134,7 +134,7 @@ class RetrievalAugmentedClassifier:
 
         An EmbeddingError names the first text whose logits are not finite.
         """
-        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        if not (hasattr(batch_size, "__index__") and batch_size >= 1):
             raise UserError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         rows = read_texts(texts, pair=self.pair)
         logits = np.empty((len(rows), self.encoder.outputs), np.float32)
@@ -142,7 +142,7 @@ class RetrievalAugmentedClassifier:
         device = next(self.encoder.parameters()).device
         lengths = [sum(map(len, row)) for row in rows]
         with torch.inference_mode(), autocast(device, self.precision):
-            for batch in by_length(lengths, int(batch_size)):
+            for batch in by_length(lengths, batch_size):
                 inputs = self._inputs([rows[at] for at in batch])
                 output = self.encoder(**{name: ids.to(device) for name, ids in inputs.items()})
                 logits[batch] = output.logits.float().cpu().numpy()

@@ -45,7 +45,7 @@ def test_a_run_below_home_is_written_found_and_reported(
     assert done.exit_code == 0, done.output
     assert runs.bench("report", "~/a run", "--out=~/re port").exit_code == 0
     assert (home / "re port" / "report.md").is_file()
-    assert runs.bench("compare", "~/a run", "~/a run").exit_code == 0
+    assert runs.bench("compare", "~/a run", finished / "out").exit_code == 0
     assert runs.bench("merge", "~/merged", "~/a run").exit_code == 0
     assert (home / "merged" / "cells").is_dir()
     assert not (tmp_path / "~").exists()
