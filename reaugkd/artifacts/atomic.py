@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)  # half a file is in the way on a full disk
         raise
+
+
+def open_up(folder: Path) -> None:
+    """Give files below ``folder`` that their owner alone may read the permissions of a new file.
+
+    safetensors writes such files whatever the umask is, and a cache or an exported classifier is
+    there for a group, or for the user of a service.
+    """
+    probe = folder / f".{os.getpid()}.tmp"
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR:
+            path.chmod(mode)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

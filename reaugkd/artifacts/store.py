@@ -147,6 +147,7 @@ class ArtifactStore:
             facts = dict(build(work) or {})
             for left in work.rglob(".*.tmp"):
                 left.unlink()  # of a write that was killed before its rename
+            atomic.open_up(work)
             paths = [p.relative_to(work) for p in sorted(work.rglob("*")) if p.is_file()]
             files = {str(p): checksum(work / p) for p in paths if p.parts[0] != SCRATCH}
             manifest = {"identity": dict(identity), "facts": facts, "files": files}

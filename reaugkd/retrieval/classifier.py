@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from reaugkd.artifacts.atomic import open_up
 from reaugkd.artifacts.disk import writing
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import EmbeddingError, ModelError, UserError
@@ -190,6 +191,7 @@ class RetrievalAugmentedClassifier:
         if not self.index.instant:
             base = knowledge_base.checksum(folder / "knowledge_base")
             self.index.save(folder / "index", base=base)
+        open_up(folder)
         settings = {name: getattr(self, name) for name in (*STORED, PAIR)}
         write_json(folder / SETTINGS, {**settings, "index": self.index.name})
 

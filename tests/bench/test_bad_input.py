@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 from click.testing import Result
+from safetensors import SafetensorError
 
 from reaugkd.tasks import get_task
 from tests.bench import checkpoints, runs
@@ -181,6 +182,23 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     assert {path.name: path.read_bytes() for path in (tmp_path / "cells").iterdir()} == kept
     assert runs.run(finished, "--out", tmp_path).exit_code == 0
     assert runs.results(tmp_path) == runs.results(finished / "out")
+
+
+def test_a_full_cache_stops_the_run_and_fails_no_cell(finished: Path, tmp_path: Path) -> None:
+    """safetensors has an error of its own; the next cell would only train in vain."""
+
+    def no_room(*_: Any, **__: Any) -> NoReturn:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    copytree(finished / "cache", tmp_path / "cache")
+    fresh = ("--set", "student.recipe.batch_size=16", "--methods", "finetune,kd")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reaugkd.models.encoder.save_file", no_room)
+        done = runs.run(tmp_path, *fresh)
+    assert done.exit_code == 2
+    assert done.stderr == f"error: disk full: {tmp_path / 'cache'}\n"
+    assert list((tmp_path / "out" / "cells").iterdir()) == []
+    assert runs.run(tmp_path, *fresh).exit_code == 0
 
 
 def test_a_damaged_store_is_named_mended_and_the_rest_left_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,11 @@ def test_every_librarys_error_becomes_one_that_names_the_folder(
     behind.__cause__ = error
     with pytest.raises(DiskFullError), disk.writing(tmp_path):
         raise behind
+
+
+def test_a_worker_can_tell_it() -> None:
+    error = pickle.loads(pickle.dumps(DiskFullError("disk full: /cache")))
+    assert (type(error), str(error)) == (DiskFullError, "disk full: /cache")
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import json
 import multiprocessing
+import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from reaugkd.artifacts.store import MANIFEST, SCRATCH, ArtifactStore, write_json
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
+from tests.reaugkd.retrieval.test_classifier import classifier
 
 
 class Heard(Silent):
@@ -99,6 +104,27 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
         worker.join(30)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert log.read_text() == "built\n"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_an_artifact_is_for_whom_the_umask_says(umask: int, mode: int, tmp_path: Path) -> None:
+    """Also what safetensors writes, for its owner alone."""
+
+    def save(folder: Path) -> None:
+        (folder / "deep").mkdir()
+        save_file({"x": np.zeros(3)}, folder / "deep" / "x.safetensors")
+
+    before = os.umask(umask)
+    try:
+        path = ArtifactStore(tmp_path).get("thing", {}, save).path
+        classifier().save_pretrained(tmp_path / "classifier")
+    finally:
+        os.umask(before)
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert path / "deep" / "x.safetensors" in files
+    assert {(p.name, stat.S_IMODE(p.stat().st_mode)) for p in files} == {
+        (p.name, mode) for p in files
+    }
 
 
 def test_root_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:
