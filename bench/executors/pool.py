@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
+from bench.executors import tied
 from bench.executors.groups import Done, by_turns, groups, run_group
 from bench.executors.quiet import quieten
 from bench.pipeline.watched import WatchedStore
@@ -22,7 +23,6 @@ from bench.progress.live import RunView
 from bench.records.run import Record
 from bench.records.store import Store
 from reaugkd.errors import UserError
-from reaugkd.lifeline import end_with_parent
 
 TICK = 0.1
 """Seconds between two looks at what the workers of a pool tell."""
@@ -72,7 +72,7 @@ def run_in_pool(
                 done(by_key[content.key], record)
 
     start = (cache, command, threads, messages, view.lines)
-    with ProcessPoolExecutor(workers, context, _start, start) as pool:
+    with ProcessPoolExecutor(workers, context, tied.start, start) as pool:
         working = {pool.submit(_work, group, store.folder) for group in by_turns(groups(cells))}
         try:
             while working:
@@ -95,8 +95,8 @@ def run_in_pool(
 _WORKER: list[tuple[Workbench, Desk, Messages]] = []  # of a process, made once by its initializer
 
 
-def _start(cache: Path, command: str, threads: int, messages: Messages, lines: bool) -> None:
-    end_with_parent()
+def begin(cache: Path, command: str, threads: int, messages: Messages, lines: bool) -> None:
+    """Make this process a worker."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to tell

@@ -52,7 +52,7 @@ def test_what_is_ignored_stays_ignored() -> None:
 POOL = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from bench.executors import pool
+from bench.executors import tied
 
 def told(number):
     print(os.getpid(), flush=True)
@@ -61,10 +61,18 @@ def told(number):
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     start = (None, "bench", 1, context.SimpleQueue(), True)
-    pool.Workbench = pool.WatchedStore = lambda *parts: None
-    with ProcessPoolExecutor(2, context, pool._start, start) as workers:
+    with ProcessPoolExecutor(2, context, tied.start, start) as workers:
         list(workers.map(told, range(2)))
 """
+
+
+def test_a_worker_is_tied_before_anything_heavy_is_imported() -> None:
+    code = "import sys, bench.executors.tied; print({'torch', 'numpy'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert told.stdout == "set()\n"
 
 
 @pytest.mark.slow
