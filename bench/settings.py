@@ -63,7 +63,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     """
     merged = dict(base)
     model = over.get("model")
-    if isinstance(model, Mapping) and "source" in model:
+    if isinstance(model, str) or (isinstance(model, Mapping) and "source" in model):
         merged.pop("tokenizer", None)
     for name, value in over.items():
         below = merged.get(name)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reaugkd.artifacts import fingerprint
 from reaugkd.errors import ModelError
@@ -34,10 +34,11 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "conf
 class ModelSpec(BaseModel):
     """A source of weights and the layers taken from it.
 
-    On the command line: ``NAME_OR_PATH``, ``NAME_OR_PATH@0,2,4`` (a subset of layers, 0-based),
-    ``NAME_OR_PATH@bottom:3``, ``@spread:3`` or ``@top:3`` (see :mod:`reaugkd.models.layers`),
-    ``teacher@0,2,4`` (layers of the fine-tuned teacher), ``pretrained@0,2,4`` (layers of the
-    checkpoint the teacher started from), ``package:NAME/FOLDER`` (in an installed Python package).
+    As text, on the command line and in settings: ``NAME_OR_PATH``, ``NAME_OR_PATH@0,2,4`` (a
+    subset of layers, 0-based), ``NAME_OR_PATH@bottom:3``, ``@spread:3`` or ``@top:3`` (see
+    :mod:`reaugkd.models.layers`), ``teacher@0,2,4`` (layers of the fine-tuned teacher),
+    ``pretrained@0,2,4`` (layers of the checkpoint the teacher started from),
+    ``package:NAME/FOLDER`` (in an installed Python package).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,11 @@ class ModelSpec(BaseModel):
     )
     config: dict[str, Any] | None = Field(None, description="config fields, for source = 'config'")
     revision: str | None = Field(None, description="hub revision; the newest by default")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return dict(cls.parse(value)) if isinstance(value, str) else value
 
     @field_validator("layers", mode="before")
     @classmethod

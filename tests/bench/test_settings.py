@@ -66,6 +66,7 @@ def test_a_model_is_replaced_whole_and_takes_the_tokenizer_with_it() -> None:
         "layers": (1, 3),
     }
     assert config.teacher.tokenizer is None
+    assert resolve([MINI, assignment("teacher.model=org/teacher@1,3")]).whole == config
     assert config.teacher.recipe == resolve([MINI]).whole.teacher.recipe
     explicit = {"teacher": {"model": {"source": "x"}, "tokenizer": "y"}}
     assert resolve([MINI, explicit]).whole.teacher.tokenizer == "y"
@@ -126,7 +127,7 @@ def test_set_without_a_name_or_a_value_is_told(text: str) -> None:
         ({"student": {"recipe": {"epochs": "ten"}}}, ("student.recipe.epochs", "'ten'", "integer")),
         ({"student": {"recipe": {"precision": "fp16"}}}, ("precision", "'fp16'", "bf16")),
         ({"student": {"recipe": {"epochs": 0}}}, ("student.recipe.epochs", "= 0", "greater")),
-        ({"student": {"model": "abc"}}, ("student.model", "'abc'")),
+        ({"student": {"model": 3}}, ("student.model", "= 3")),
         ({"teacher": 3}, ("teacher", "= 3")),
         ({"task": [1]}, ("task", "[1]")),
         ({"pooling": "max"}, ("pooling", "'max'", "'cls'")),
