@@ -65,7 +65,8 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     widths = pipeline.check_models(taught=taught or bool(querying))
     if querying:
         for spec in specs:
-            ann.make(spec).check(widths["student"])
+            if ann.refused_here(spec) is None:
+                ann.make(spec).check(widths["student"])
         first = querying[0], config.seeds[0]
         reference, _ = _bases(pipeline, specs, *first)[0]
         if reason := _impossible(pipeline, reference, widths):
@@ -95,7 +96,7 @@ def _retrievals(
             backend=spec,
             asked=asked if asked != spec else None,
             needs=student.key,
-            skip=student.skip or _impossible(pipeline, base, widths),
+            skip=student.skip or _impossible(pipeline, base, widths) or ann.refused_here(spec),
             **asdict(base),
         )
         if cell.key not in keys:  # auto may stand for another of the backends

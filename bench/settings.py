@@ -144,9 +144,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     for task in set(whole.task) - set(tasks):
         _for_task(layers, task)  # a mistake there is a mistake even if the task is not run
     _check_folders(tasks)
-    for spec in dict.fromkeys(spec for config in tasks.values() for spec in config.retrieval.ann):
-        if ann.canonical(spec) != "exact":  # which is always there, and brings torch
-            ann.make(spec)  # raises without its library, or for parameters that it does not take
+    for config in tasks.values():
+        _require_backends(config.retrieval.ann)
     return Resolved(whole, tasks)
 
 
@@ -193,6 +192,16 @@ def _own_rows(layers: Sequence[Mapping[str, Any]]) -> Tree:
     labels = own.survey(rows, data.kind, data.labels)
     found = {"name": name, "kind": labels.kind, "labels": list(labels.names)}
     return {"tasks": [name], "data": found}
+
+
+def _require_backends(specs: Sequence[str]) -> None:
+    """Raise UserError unless the first backend runs here and the libraries of all are there."""
+    for place, spec in enumerate(specs):
+        if ann.canonical(spec) == "exact":  # which is always there, and brings torch
+            continue
+        reason = ann.refused_here(spec)
+        if reason and place == 0:  # the cells of others are skipped
+            raise SettingError(f"setting 'retrieval.ann': {reason}")
 
 
 def _check_folders(tasks: Mapping[str, RunConfig]) -> None:

@@ -22,6 +22,10 @@ class EmbeddingError(UserError):
     """Vectors that cannot be compared by cosine: NaN, infinite or of zero norm."""
 
 
+class WrongMachineError(UserError):
+    """Something that this processor cannot run, whatever is installed."""
+
+
 class MissingLibraryError(UserError):
     """An optional library is not installed; the message names the extra that brings it."""
 

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Generic, TypeVar, cast
 
-from reaugkd.errors import MissingLibraryError, UnknownNameError, UserError
+from reaugkd.errors import MissingLibraryError, UnknownNameError, WrongMachineError
 
 T = TypeVar("T")
 
@@ -86,11 +86,13 @@ class Registry(Generic[T]):
         raise UnknownNameError(self.what, name, self._all())
 
     def require(self, name: str) -> None:
-        """Raise MissingLibraryError or UserError unless ``name`` can run on this machine."""
+        """Raise MissingLibraryError or WrongMachineError unless ``name`` can run here."""
         entry = self.entry(name)
         if entry.machines and platform.machine() not in entry.machines:
             wanted = " or ".join(entry.machines)
-            raise UserError(f"{name} runs on {wanted} only, this machine is {platform.machine()}")
+            raise WrongMachineError(
+                f"{name} runs on {wanted} only, this machine is {platform.machine()}"
+            )
         if not entry.installed:
             raise MissingLibraryError(entry.library or name, entry.extra or name)
 

@@ -44,6 +44,19 @@ def test_a_backend_named_in_two_ways_is_one_cell(keys: Any) -> None:
     assert keys(retrieval__ann=["faiss", "FAISS", "faiss:"]) == keys(retrieval__ann=["faiss"])
 
 
+def test_a_backend_that_this_processor_cannot_run_is_skipped_and_refused_as_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("svs")
+    monkeypatch.setattr("reaugkd.processor.vendor", lambda: "SomeOtherVendor")
+    planned = runs.plan(tmp_path, retrieval__ann=["exact", "svs"])
+    skipped = {cell.backend: cell.skip for cell in planned if cell.kind == "retrieval"}
+    assert skipped["exact"] is None
+    assert "runs on Intel processors only" in str(skipped["svs"])
+    with pytest.raises(UserError, match="runs on Intel processors only"):
+        runs.plan(tmp_path, retrieval__ann=["svs", "exact"])
+
+
 @pytest.mark.parametrize(
     "flags",
     [

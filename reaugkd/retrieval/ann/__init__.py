@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.errors import UnknownNameError, UserError, WrongMachineError
 from reaugkd.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -92,6 +92,18 @@ def make(spec: str, *, threads: int = 1, seed: int = 0, **settings: Any) -> AnnI
     backend = BACKENDS[name]
     chosen = backend.settings_of(variant) if variant else {}
     return backend(threads=threads, seed=seed, **chosen, **settings)
+
+
+def refused_here(spec: str) -> str | None:
+    """Why no processor of this kind runs ``spec``, or None.
+
+    A missing library, or a parameter that the backend does not take, is an error as in ``make``.
+    """
+    try:
+        make(spec)
+    except WrongMachineError as error:
+        return str(error)
+    return None
 
 
 def load(path: Path, *, threads: int = 1) -> AnnIndex:

@@ -18,7 +18,7 @@ import svs
 from numpy.typing import NDArray
 
 from reaugkd import processor
-from reaugkd.errors import UserError
+from reaugkd.errors import WrongMachineError
 from reaugkd.retrieval.ann.graph import Graph
 from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.normalise import Vectors
@@ -42,7 +42,7 @@ class Svs(Graph):
 
     ``lvq8`` takes a quarter of the memory of f32 and its cosines are within 1e-2 of the true ones
     (at 768 dimensions 2e-3); ``lvq4x8`` takes three eighths and is within 1e-3, ``lvq8x8`` half
-    and within 1e-4. A UserError refuses these schemes on a processor that is not Intel's.
+    and within 1e-4. A WrongMachineError refuses these schemes on a processor that is not Intel's.
 
     The graph has one entrance and a limited number of links. Where more entries than ``degree``
     are equal, they link to each other only and the rest may be out of reach: recall tells. A
@@ -61,7 +61,7 @@ class Svs(Graph):
         super().__init__(**shared)
         self.scheme = self.offered(scheme)
         if BITS[self.scheme] is not None and processor.vendor() != processor.INTEL:
-            raise UserError(
+            raise WrongMachineError(
                 f"svs:{self.scheme} runs on Intel processors only, this one is "
                 f"{processor.vendor() or 'unknown'}: use svs:f32 or another backend"
             )
