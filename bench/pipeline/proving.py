@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.pipeline.reading import Reading
@@ -14,6 +15,9 @@ from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 
 if TYPE_CHECKING:
     from bench.pipeline.student import TaskPipeline
+
+RUNS = ("student", "teacher")
+"""What errors call the two models of every run."""
 
 ROWS, TOKENS = 8, 12
 """Among how many rows the text of a proof is looked for, and how much of it is read."""
@@ -27,14 +31,24 @@ class RunModel(NamedTuple):
     reading: Reading
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Say first which model a ModelError is about; of the run's two it says so itself."""
+    try:
+        yield
+    except ModelError as error:
+        raise error if name in RUNS else ModelError(f"{name}: {error}") from error
+
+
 def models_of(pipeline: TaskPipeline, *, taught: bool) -> Iterator[RunModel]:
     """The students' starts, the teacher where it is needed, and what methods name themselves."""
     config, rows = pipeline.config, pipeline.rows
     starts = [RunModel("student", config.student.model, rows.student)]
     for method in config.methods:
-        spec = config.student_of(method)
+        spec, name = config.student_of(method), f"student of {method}"
         if spec != config.student.model:
-            starts.append(RunModel(f"student of {method}", spec, pipeline.reading(method)))
+            with named(name):
+                starts.append(RunModel(name, spec, pipeline.reading(method)))
     yield from starts
     if taught or any(start.spec.source == TEACHER for start in starts):
         pipeline.teacher.check_labels()
@@ -43,7 +57,9 @@ def models_of(pipeline: TaskPipeline, *, taught: bool) -> Iterator[RunModel]:
     for method in config.methods:
         for spec in pipeline.method(method).further_models():
             name = f"model '{spec.describe()}' of {method}"
-            yield RunModel(name, spec.explicit(config.teacher.model), rows.reading(spec))
+            with named(name):
+                model = RunModel(name, spec.explicit(config.teacher.model), rows.reading(spec))
+            yield model
 
 
 class Proofs:

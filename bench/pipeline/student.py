@@ -17,7 +17,7 @@ import numpy as np
 from baselines import METHODS
 from bench.config import RunConfig
 from bench.pipeline.data import TaskRows
-from bench.pipeline.proving import Proofs, models_of, require_room
+from bench.pipeline.proving import RUNS, Proofs, models_of, named, require_room
 from bench.pipeline.reading import Reading
 from bench.pipeline.teacher import ENCODER, Stamp, facts, on, shape_of
 from bench.pipeline.teachers import teacher_of
@@ -226,11 +226,8 @@ class TaskPipeline:
         widths, wanted = {}, self.config.data.max_length
         for model in models_of(self, taught=taught):
             spec, reading = model.spec, model.reading
-            try:
+            with named(model.name):
                 shape, longest = self._shape(spec, reading)
-            except ModelError as error:
-                known = model.name in ("student", "teacher")
-                raise error if known else ModelError(f"{model.name}: {error}") from error
             require_room(model.name, longest, wanted)
             self._proofs.require(model, self, partial(self._untrained, spec, reading))
             widths[model.name] = shape.width
@@ -245,7 +242,7 @@ class TaskPipeline:
                     f"the student of {method} is {width} wide, that of the run "
                     f"{widths['student']}: where both query a knowledge base they must agree"
                 )
-        return {name: widths[name] for name in ("student", "teacher") if name in widths}
+        return {name: widths[name] for name in RUNS if name in widths}
 
     def student(self, method: str, seed: int) -> Artifact:
         """A trained student with its outputs on held-out and test splits."""
