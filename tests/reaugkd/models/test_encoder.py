@@ -53,6 +53,18 @@ def test_token_types_reach_those_who_tell_segments_apart(family: str, typed: boo
 
 
 @pytest.mark.parametrize("family", FAMILY)
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_padding_may_stand_on_the_left(family: str, pooling: str) -> None:
+    encoder = Encoder(random_backbone(FAMILY[family], 40, seed=0), 2, pooling).eval()
+    (ids, mask), left = batch(pad=1), torch.tensor([[0, 1, 2, 3, 4], [3, 4, 0, 1, 2]])
+    types = torch.zeros_like(ids)
+    right = encoder(ids, mask, token_type_ids=types, states=True)
+    turned = encoder(ids.gather(1, left), mask.gather(1, left), token_type_ids=types, states=True)
+    assert torch.equal(right.logits, turned.logits)
+    assert torch.equal(right.states, turned.states)
+
+
+@pytest.mark.parametrize("family", FAMILY)
 def test_layers_can_be_chosen(family: str) -> None:
     backbone = random_backbone(FAMILY[family], 40, seed=0)
     owner, name = layers_of(backbone)

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 from reaugkd.errors import ModelError
 from reaugkd.models import spec as model_spec
 from reaugkd.models.encoder import layers_of
+from reaugkd.models.layers import Layers
 from reaugkd.models.spec import ModelSpec, build_student, labels_of, load_backbone, load_tokenizer
 from tests import tiny
 
@@ -35,17 +36,42 @@ def student(spec: ModelSpec, teacher: ModelSpec, fine_tuned: object = None, seed
         ("org/name", "org/name", None),
         ("teacher@0,2", "teacher", (0, 2)),
         ("/a/b@c/d@1", "/a/b@c/d", (1,)),
+        ("/a/b@c/d", "/a/b@c/d", None),
+        ("org/name@spread:3", "org/name", "spread:3"),
+        ("pretrained@top:1", "pretrained", "top:1"),
     ],
 )
-def test_command_line_form(text: str, source: str, layers: tuple[int, ...] | None) -> None:
+def test_command_line_form(text: str, source: str, layers: Layers | None) -> None:
     spec = ModelSpec.parse(text)
     assert (spec.source, spec.layers) == (source, layers)
 
 
-@pytest.mark.parametrize("text", ["m@", "m@x", "m@-1", "m@0,,1"])
+@pytest.mark.parametrize(
+    "text", ["m@", "m@x", "m@-1", "m@0,,1", "m@top", "m@top:0", "teacher@0,x", "m@middle:2"]
+)
 def test_bad_layers_are_told(text: str) -> None:
     with pytest.raises((ModelError, ValidationError), match="layer"):
         ModelSpec.parse(text)
+
+
+def test_a_folder_with_an_at_in_its_name_is_a_folder(checkpoint: ModelSpec) -> None:
+    odd = Path(checkpoint.source).rename(Path(checkpoint.source).with_name("model@0"))
+    assert ModelSpec.parse(str(odd)) == ModelSpec(source=str(odd))
+    assert ModelSpec.parse(f"{odd}@0,1") == ModelSpec(source=str(odd), layers=(0, 1))
+
+
+@pytest.mark.parametrize(("rule", "numbers"), [("bottom:2", (0, 1)), ("top:2", (1, 2))])
+def test_a_rule_is_the_numbers_that_it_stands_for(
+    rule: str, numbers: tuple[int, ...], checkpoint: ModelSpec
+) -> None:
+    by_rule = checkpoint.model_copy(update={"layers": rule})
+    by_number = checkpoint.model_copy(update={"layers": numbers})
+    assert by_rule.explicit() == by_number
+    assert by_rule.identity() == by_number.identity()
+    assert (by_rule.kept(), checkpoint.kept()) == (2, 3)
+    assert tiny.same_weights(load_backbone(by_rule, 40, 0), load_backbone(by_number, 40, 0))
+    with pytest.raises(ModelError, match="only 3 layers"):
+        checkpoint.model_copy(update={"layers": "top:4"}).explicit()
 
 
 def test_pretrained_layers_are_the_teachers_starting_point(checkpoint: ModelSpec) -> None:
