@@ -37,7 +37,9 @@ def named(name: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise error if name in RUNS else ModelError(f"{name}: {error}") from error
+        if name in RUNS:
+            raise
+        raise ModelError(f"{name}: {error}") from error
 
 
 def models_of(pipeline: TaskPipeline, *, taught: bool) -> Iterator[RunModel]:
