@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from reaugkd.artifacts.disk import writing
 from reaugkd.errors import ModelError, reason_of
 from reaugkd.models.encoder import Encoder, EncoderOutput
 from reaugkd.models.reading import reading
@@ -149,6 +150,7 @@ def _saved(encoder: Encoder, name: str, text: Tensor, expected: EncoderOutput) -
         with (
             TemporaryDirectory(prefix="reaugkd-") as folder,
             reading("what was saved of it"),
+            writing(Path(folder)),
             torch.random.fork_rng(devices=[]),  # what is loaded over is drawn first
         ):
             encoder.save_pretrained(Path(folder))

@@ -6,11 +6,13 @@ import errno
 import os
 from pathlib import Path
 from shutil import copytree
+from tempfile import gettempdir
 from typing import Any, NoReturn
 
 import pytest
 from click.testing import Result
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from reaugkd.tasks import get_task
 from tests.bench import checkpoints, runs
@@ -187,7 +189,10 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
 def test_a_full_cache_stops_the_run_and_fails_no_cell(finished: Path, tmp_path: Path) -> None:
     """safetensors has an error of its own; the next cell would only train in vain."""
 
-    def no_room(*_: Any, **__: Any) -> NoReturn:
+    def no_room(tensors: Any, path: Path) -> None:
+        if tmp_path not in path.parents:  # where the plan tries whether models can be saved
+            save_file(tensors, path)
+            return
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     copytree(finished / "cache", tmp_path / "cache")
@@ -199,6 +204,15 @@ def test_a_full_cache_stops_the_run_and_fails_no_cell(finished: Path, tmp_path: 
     assert done.stderr == f"error: disk full: {tmp_path / 'cache'}\n"
     assert list((tmp_path / "out" / "cells").iterdir()) == []
     assert runs.run(tmp_path, *fresh).exit_code == 0
+
+
+def test_a_full_temporary_folder_is_no_fault_of_a_model(tmp_path: Path) -> None:
+    def no_room(*_: Any, **__: Any) -> NoReturn:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reaugkd.models.encoder.save_file", no_room)
+        told(runs.run(tmp_path), f"disk full: {gettempdir()}")
 
 
 def test_a_damaged_store_is_named_mended_and_the_rest_left_alone(

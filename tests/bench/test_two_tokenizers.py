@@ -40,6 +40,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, set[tuple[Row, Row]]]:
 
     monkeypatch.setattr(probe, "prove", lambda *_, **__: None)  # its few texts are no rows
     monkeypatch.setattr(Encoder, "forward", watched)
+    monkeypatch.setattr("reaugkd.models.probe.prove", lambda *_, **__: None)  # reads made-up rows
     return seen
 
 
