@@ -47,7 +47,7 @@ def parsed(command: click.Command, line: str) -> dict[str, Any]:
 def resolved(line: str) -> Resolved:
     """The settings that a ``bench run`` would have."""
     options = parsed(run_command, line)
-    given = [layers.read("preset", options["preset"])]
+    given = [layers.read("preset", options["preset"] or "mini")]
     if options["ablation"]:
         given.append(layers.read("ablation", options["ablation"]))
     given.append(flags(options))
