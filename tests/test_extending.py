@@ -64,6 +64,7 @@ def test_both_are_listed_with_the_package_they_come_from(environment: dict[str, 
     assert re.search(r"logit-mse.logit_weight +1.0 .*Ba and Caruana", verbose)
 
 
+@pytest.mark.slow
 def test_both_run_in_the_matrix(environment: dict[str, str], tmp_path: Path) -> None:
     methods = ["--methods", "logit-mse,reaugkd", "--ann", "exact,half"]
     words = runs.arguments(tmp_path, *methods, "--set", "logit_mse.hard_weight=0.5")
@@ -84,6 +85,7 @@ def test_both_run_in_the_matrix(environment: dict[str, str], tmp_path: Path) -> 
     assert Store(tmp_path / "out").records()[1] == []
 
 
+@pytest.mark.slow
 def test_the_task_runs_like_one_of_ours(environment: dict[str, str], tmp_path: Path) -> None:
     model = checkpoints.write(tmp_path / "model")
     words = runs.arguments(tmp_path, "--tasks", "headlines", "--methods", "finetune")

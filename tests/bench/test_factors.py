@@ -240,6 +240,7 @@ def test_one_of_them_is_exported_but_none_that_must_not_help(folder: Path, tmp_p
     assert len(classifier.knowledge_base) == 60
 
 
+@pytest.mark.slow
 def test_a_regression_has_no_temperature_and_says_so(tmp_path: Path) -> None:
     done = runs.run(tmp_path, *FLAGS, "--tasks", "alike", "--methods", "kd")
     assert done.exit_code == 0, done.output

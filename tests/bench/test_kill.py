@@ -57,6 +57,7 @@ MOMENTS = (
 )
 
 
+@pytest.mark.slow
 def test_killed_three_times_the_same_command_ends_the_same(finished: Path, tmp_path: Path) -> None:
     for moment in MOMENTS:
         with started(tmp_path) as process:
@@ -80,6 +81,7 @@ class Stopped(BaseException):
     """Stands for a kill between two writes."""
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again_before_a_write_it_ends_the_same(
     finished: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +145,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_resumes(finished: Path, tmp_pat
     assert runs.results(tmp_path / "out") == runs.results(finished / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", [False, True])
 def test_ctrl_c_and_term_end_a_pool_at_once_and_without_a_word(term: bool, tmp_path: Path) -> None:
     long = ("--set", "teacher.recipe.epochs=900", "--methods", "kd,reaugkd")

@@ -142,6 +142,7 @@ def test_a_further_metric_trains_nothing_and_another_choice_does(
     assert "students in the cache" not in chosen.output
 
 
+@pytest.mark.slow
 def test_workers_find_the_rows_too(mine: Path, tmp_path: Path) -> None:
     own = ["--cache", tmp_path / "cache", "--max-workers", 2, "--metric", "accuracy,ece,auroc"]
     done = again(mine, tmp_path / "out", *own)
@@ -149,6 +150,7 @@ def test_workers_find_the_rows_too(mine: Path, tmp_path: Path) -> None:
     assert runs.results(tmp_path / "out") == runs.results(mine / "out")
 
 
+@pytest.mark.slow
 def test_scores_pairs_and_seeds(tmp_path: Path) -> None:
     words = [*write(tmp_path / "pairs", "score", ","), "--metric", "spearman,pearson,rmse"]
     told(run(tmp_path, *words), "10 different numbers", "--set data.kind=score")

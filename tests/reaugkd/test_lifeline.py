@@ -20,7 +20,8 @@ CHILD = (
 )
 
 BY_SUBPROCESS = f"""
-import subprocess, sys
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup
 from reaugkd.lifeline import lifeline
 child = "import os; {CHILD.format(ready="print(os.getpid(), flush=True)")}"
 with lifeline() as stdin:
@@ -28,8 +29,9 @@ with lifeline() as stdin:
 """
 
 BY_MULTIPROCESSING = """
-import multiprocessing, os, time
+import multiprocessing, os, signal, time
 from reaugkd.lifeline import end_with_parent
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def work():
     end_with_parent()

@@ -61,6 +61,7 @@ def test_workers_begin_with_different_teachers_and_keep_the_order_within_a_task(
 FRESH = ("--set", "student.recipe.batch_size=16")  # students of its own
 
 
+@pytest.mark.slow
 def test_a_failure_is_named_the_rest_goes_on_and_the_same_command_redoes_just_that(
     finished: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_teacher_below_the_floor_teaches_nothing(
     assert not list((tmp_path / "cache").glob("signals/*/manifest.json"))
 
 
+@pytest.mark.slow
 def test_a_pool_of_processes_leaves_the_same_records(finished: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     done = runs.run(tmp_path, "--max-workers", 2, "--threads", threads)
@@ -192,6 +194,7 @@ def test_embeddings_without_a_direction_fail_their_cells_and_name_the_row(
         assert "7" in reason
 
 
+@pytest.mark.slow
 def test_a_written_cell_runs_anywhere_with_the_same_record(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cells"
     done = runs.run(tmp_path, "--dry-run", "--cells", folder, "--threads", torch.get_num_threads())

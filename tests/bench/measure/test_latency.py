@@ -339,6 +339,7 @@ def test_a_mistake_is_told_before_any_work(
     assert not (store.root / "generated-base").exists()
 
 
+@pytest.mark.slow
 def test_a_real_worker_measures_a_tiny_student(
     measurements: Measurements, store: ArtifactStore
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_cell_is_measured_shown_and_reported(tmp_path: Path) -> None:
     command = tiny(tmp_path, "--batch", "16", "--max-overhead", "150%")
     done = bench(*command)

@@ -210,6 +210,7 @@ def test_a_cell_is_sorted_by_its_value_and_not_by_its_text() -> None:
     assert keys == [["512", "0.5", "8"], ["1048576", "0.25", None]]
 
 
+@pytest.mark.slow
 def test_the_page_of_five_thousand_cells_stays_below_six_megabytes() -> None:
     # Nine tasks, ten methods and ten indexes: what the tables of such a run have a row for.
     rows = [

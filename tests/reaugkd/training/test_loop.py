@@ -195,6 +195,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_kill_9_three_times_then_the_same_weights(tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(textwrap.dedent(SCRIPT))
