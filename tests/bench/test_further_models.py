@@ -55,6 +55,7 @@ def test_a_chain_that_cannot_be_is_skipped_with_its_reason(tmp_path: Path) -> No
     assert plan(tmp_path, 2, "teacher@0").skip is None
 
 
+@pytest.mark.slow
 def test_the_content_of_a_named_model_decides_the_key(tmp_path: Path) -> None:
     first = checkpoints.write(tmp_path / "a", seed=1)
     copy = shutil.copytree(first, tmp_path / "b")

@@ -57,6 +57,7 @@ def test_what_an_encoding_lacks_is_a_question_mark(
     assert "?" in text
 
 
+@pytest.mark.slow
 def test_a_report_in_a_narrow_encoding_leaves_the_same_files(
     finished: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def result(record: MemoryRecord) -> MemoryResult:
     return record.result
 
 
+@pytest.mark.slow
 def test_exact_holds_its_vectors_in_mapped_pages_only(reading: Reading) -> None:
     found = reading("exact")
     assert VECTORS <= found.mapped <= VECTORS + BESIDES + PAGES
@@ -93,6 +94,7 @@ def test_exact_holds_its_vectors_in_mapped_pages_only(reading: Reading) -> None:
     assert found.formula == found.serialized == VECTORS + BESIDES
 
 
+@pytest.mark.slow
 def test_hnswlib_holds_its_vectors_in_anonymous_memory(reading: Reading) -> None:
     size, dim = 12_000, 128
     found = reading("hnswlib", size, dim)
@@ -101,6 +103,7 @@ def test_hnswlib_holds_its_vectors_in_anonymous_memory(reading: Reading) -> None
     assert 0.8 * found.formula < found.serialized <= found.formula
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss", "annoy"])
 def test_the_formula_is_near_what_is_written_and_the_peak_above_what_stays(
     reading: Reading, spec: str

@@ -276,6 +276,7 @@ def test_a_job_that_is_missing_or_no_json_is_named(
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_kill_while_writing_leaves_no_half_result(base: Path, tmp_path: Path) -> None:
     words, variables = command(base, tmp_path)
     code = f"""if True:

@@ -81,6 +81,7 @@ def test_a_folds_own_labels_do_not_touch_its_values(
     assert not np.isclose(found[~own], plain.logits[~own]).any()
 
 
+@pytest.mark.slow
 def test_they_are_less_sure_and_nearer_the_truth_of_rows_not_seen(tmp_path: Path) -> None:
     """On a task that the teacher learns by heart, its own soft labels look better than they are."""
     flags = {"teacher__recipe__epochs": 12, "data__limit": 420}

@@ -247,6 +247,7 @@ def test_outside_of_a_run_the_view_is_there_while_a_stage_is(
 # --- a real terminal -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_in_a_narrow_terminal_shows_its_view_and_leaves_its_lines(
     finished: Path, tmp_path: Path
 ) -> None:
