@@ -74,7 +74,6 @@ class FinishedTeacher(TaskTeacher):
 
     def check_labels(self) -> None:
         """Load it and let it answer a few rows, so that the plan shows what is wrong."""
-        self._say_notes()
         encoder, rows = self.encoder(), self.rows.data.fit[:PROBED]
         texts = [rows[name] for name in ("text_a", "text_b") if name in rows]
         length = {"truncation": "longest_first", "max_length": self.config.data.max_length}
@@ -84,6 +83,7 @@ class FinishedTeacher(TaskTeacher):
             output = encoder(**tokens)
         if not torch.isfinite(output.logits).all():
             raise ModelError(f"{self._name}: its logits of the first rows are not finite")
+        self._say_notes()
 
     def untrained(self) -> Encoder:
         """Raise ModelError: there is none."""

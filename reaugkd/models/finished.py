@@ -138,7 +138,9 @@ def _require_whole(model: PreTrainedModel, report: Mapping[str, Any], name: str)
     missing = sorted(report["missing_keys"])
     if missing:
         prefix = f"{model.base_model_prefix}."
-        head = not any(key.startswith(prefix) for key in missing)
+        # A pooler belongs to the head here: what was saved without one often lacks both.
+        body = [key for key in missing if key.startswith(prefix) and ".pooler." not in key]
+        missing, head = body or missing, not body
         what = "has no head of its own" if head else "is not whole"
         raise ModelError(
             f"classifier '{name}' {what}: no weights for {missing[0]} (and {len(missing) - 1} more)"
