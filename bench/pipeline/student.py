@@ -7,7 +7,6 @@ another process, another run or the same run after a kill finds it instead of re
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from baselines import METHODS
 from bench.config import RunConfig
+from bench.pipeline.cost import cost_of
 from bench.pipeline.data import TaskRows
 from bench.pipeline.proving import RUNS, Proofs, models_of, named, require_room
 from bench.pipeline.reading import Reading
@@ -35,7 +35,7 @@ from reaugkd.tasks.task import Task
 from reaugkd.training import inference
 from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import Outputs
-from reaugkd.training.loop import TrainingSummary, distil
+from reaugkd.training.loop import distil
 
 
 class TaskPipeline:
@@ -291,29 +291,3 @@ class TaskPipeline:
             folder = self.artifacts.get("student-fit", dict(student.identity), build).path
         files = (folder / f"{split}.{name}.npy" for name in Outputs._fields)
         return Outputs(*(np.load(file, mmap_mode="r") for file in files))
-
-
-def cost_of(
-    result: TrainingSummary, stages: Sequence[Mapping[str, Any]], cached: int
-) -> dict[str, Any]:
-    """What a student cost in examples and seconds, see :class:`bench.records.run.Cost`.
-
-    ``stages`` ran before its own training, ``cached`` rows of ``fit`` have signals from the cache.
-    """
-    student = result.work["student"]
-    others = [work for name, work in result.work.items() if name != "student"] + [*stages]
-    peaks = [result.peak_bytes, *(stage.get("peak_bytes") for stage in stages)]
-    counts = ("seconds", 0.0), ("forwards", 0), ("backwards", 0)
-    return {
-        "steps_per_second": result.steps / result.seconds,
-        "student_forwards": student["forwards"],
-        "student_backwards": student["backwards"],
-        "teacher_forwards": cached + sum(work.get("forwards", 0) for work in others),
-        "teacher_backwards": sum(work.get("backwards", 0) for work in others),
-        "cached_forwards": cached,
-        "peak_bytes": max((int(peak) for peak in peaks if peak is not None), default=None),
-        "stages": [
-            {"stage": stage["stage"], **{name: stage.get(name, zero) for name, zero in counts}}
-            for stage in stages
-        ],
-    }

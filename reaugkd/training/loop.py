@@ -25,6 +25,7 @@ from reaugkd.models.learner import Learner, Team
 from reaugkd.signals import SignalSource
 from reaugkd.tasks import metrics
 from reaugkd.training import inference
+from reaugkd.training.accelerator import accelerator_of
 from reaugkd.training.batches import Collator, length_grouped, loader, window_weights
 from reaugkd.training.checkpoint import Checkpoint, Progress
 
@@ -127,35 +128,12 @@ def train(
     """
     with surroundings.alone(), surroundings.exact(), torch.random.fork_rng():
         torch.manual_seed(setup.seed)
-        run = _Run(model, distiller, setup, options, checkpoint, _accelerator(setup), stage)
+        run = _Run(model, distiller, setup, options, checkpoint, accelerator_of(setup), stage)
         tokens = setup.recipe.batch_size * float(run.lengths.sum()) / max(1, len(run.lengths))
         models = [learner.plain for learner in run.learners.values()]
         widths = [each.width for each in models if isinstance(each, Encoder)]
         with threads.fitting(widths, tokens):
             return run(options.evaluate or scorer(setup))
-
-
-def _accelerator(setup: Setup) -> Accelerator:
-    """An accelerator that is told all that decides a result, so that it asks nobody else for it.
-
-    A UserError tells that this process uses accelerate in another way already.
-    """
-    device = inference.device_of(setup.device)
-    try:
-        accelerator = Accelerator(
-            cpu=device.type == "cpu",
-            mixed_precision="no",  # autocast is the learners' own business
-            gradient_accumulation_steps=setup.recipe.accumulation,
-            dynamo_backend="no",
-        )
-    except ValueError as error:
-        raise UserError(f"this process has set up accelerate otherwise: {error}") from error
-    if accelerator.num_processes > 1 or accelerator.device.type != device.type:
-        raise UserError(
-            f"this process has set up accelerate for {accelerator.num_processes} processes on "
-            f"{accelerator.device.type}: training needs one of its own on {device.type}"
-        )
-    return accelerator
 
 
 def scorer(setup: Setup) -> Evaluate:
