@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from bench.cell import Cell
 from bench.cli.cell import cell as cell_command
+from bench.executors import pool
 from bench.executors.groups import by_turns, groups
 from bench.records.run import comparable
 from bench.records.store import Store
@@ -56,6 +59,32 @@ def test_workers_begin_with_different_teachers_and_keep_the_order_within_a_task(
         for task in ("tone", "alike")
     )
     assert by_turns([*tone, *alike[:1]]) == [tone[0], alike[0], *tone[1:]]
+
+
+def test_the_pool_hands_groups_out_by_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[str] = []
+
+    class Handed:
+        def __init__(self, *_: object) -> None: ...
+        def __enter__(self) -> Handed:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, _: object, group: list[Cell], __: Path) -> Future[None]:
+            handed.append(group[0].task)
+            future: Future[None] = Future()
+            future.set_result(None)
+            return future
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Handed)
+    cells = runs.plan(tmp_path, tasks=["follows", "alike"], seeds=[0])
+    view: Any = SimpleNamespace(lines=True)
+    at = (tmp_path, Store(tmp_path), "test")
+    pool.run_in_pool(cells, *at, lambda *_: None, workers=2, threads=1, view=view)
+    assert handed == ["follows", "alike"] * 3
 
 
 FRESH = ("--set", "student.recipe.batch_size=16")  # students of its own
