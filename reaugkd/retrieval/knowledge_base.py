@@ -31,14 +31,17 @@ class KnowledgeBase:
     Attributes:
         keys: [n, d] float32 of unit length: teacher embeddings (or the student's).
         values: [n, C] float32: class probabilities, or one score (C = 1).
-        ids: [n] int64: rows of the source examples.
+        ids: [n] int64: rows of the source examples; of an entry that stands for several, the row
+            whose key is nearest to it.
         manifest: plain JSON: teacher, data, kind of keys and values.
+        counts: [n] int64: rows that each entry stands for; None where that is one each.
     """
 
     keys: Vectors
     values: NDArray[np.float32]
     ids: NDArray[np.int64]
     manifest: Mapping[str, Any]
+    counts: NDArray[np.int64] | None = None
 
     @classmethod
     def build(
@@ -47,11 +50,13 @@ class KnowledgeBase:
         values: ArrayLike,
         ids: ArrayLike,
         manifest: Mapping[str, Any] | None = None,
+        counts: ArrayLike | None = None,
     ) -> Self:
         """Check and normalise; arrays that fit already are held without a copy.
 
-        An EmbeddingError names the first key without a direction, a DataError lengths that differ
-        or the first value that is not finite or, for C > 1, not a probability distribution.
+        Counts that are all 1 are left out. An EmbeddingError names the first key without a
+        direction, a DataError lengths that differ, the first value that is not finite or, for
+        C > 1, not a probability distribution, or the first count below 1.
         """
         unit = unit_rows(keys, "key")
         rows = np.ascontiguousarray(values, dtype=np.float32)
@@ -62,24 +67,30 @@ class KnowledgeBase:
                 f"{unit.shape}, {rows.shape} and {numbers.shape}"
             )
         _check_values(rows)
+        stands_for = None if counts is None else _checked_counts(counts, len(unit))
         fingerprint.of_json(dict(manifest or {}))
-        return cls(_frozen(unit), _frozen(rows), _frozen(numbers), dict(manifest or {}))
+        arrays = _frozen(unit), _frozen(rows), _frozen(numbers)
+        return cls(*arrays, dict(manifest or {}), stands_for)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays: n (4 d + 4 C + 8)."""
-        return self.keys.nbytes + self.values.nbytes + self.ids.nbytes
+        """Bytes of the arrays: n (4 d + 4 C + 8), and 8 n of counts where there are some."""
+        return sum(array.nbytes for array in self._arrays().values())
 
-    def save(self, folder: Path) -> None:
-        """Write safetensors and a JSON manifest into ``folder``."""
-        tensors: dict[str, NDArray[Any]] = {
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {
             "keys": self.keys,
             "values": self.values,
             "ids": self.ids,
         }
+        return arrays if self.counts is None else {**arrays, "counts": self.counts}
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and a JSON manifest into ``folder``."""
+        tensors = self._arrays()
         manifest = {"manifest": dict(self.manifest)}
         sealed.write(folder, FILE, manifest, lambda path: save_file(tensors, path))
 
@@ -92,7 +103,8 @@ class KnowledgeBase:
         path, manifest = sealed.read(folder, FILE)
         try:
             arrays = _mapped(path)
-            return cls(arrays["keys"], arrays["values"], arrays["ids"], dict(manifest["manifest"]))
+            told = dict(manifest["manifest"])
+            return cls(arrays["keys"], arrays["values"], arrays["ids"], told, arrays.get("counts"))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no knowledge base: {error}") from error
 
@@ -120,6 +132,17 @@ def _check_values(values: NDArray[np.float32]) -> None:
     if not fits.all():
         row = int(np.argmin(fits))
         raise DataError(f"value {row} of the knowledge base is {values[row]}, not {expected}")
+
+
+def _checked_counts(counts: ArrayLike, entries: int) -> NDArray[np.int64] | None:
+    """The counts [n], or None where every entry stands for one row."""
+    numbers = np.ascontiguousarray(counts, dtype=np.int64)
+    if numbers.shape != (entries,):
+        raise DataError(f"counts of shape {numbers.shape} do not fit {entries} entries")
+    if (numbers < 1).any():
+        row = int(np.argmax(numbers < 1))
+        raise DataError(f"entry {row} of the knowledge base stands for {numbers[row]} rows")
+    return None if (numbers == 1).all() else _frozen(numbers)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
