@@ -220,7 +220,7 @@ class QueryPath:
             if abs(lead) < skip.ROUNDING:
                 return None
             if lead > 0.0:
-                return torch.tensor([own], dtype=torch.float32).div_(total)
+                return torch.from_numpy((np.asarray(own) / total).astype(np.float32)[None])
         neighbours = self._nearest(embedding)
         if neighbours is None:
             return None

@@ -111,19 +111,21 @@ def risk(margins: ArrayLike, differs: ArrayLike, eps: float, delta: float = DELT
     """
     _require_shares(eps, delta)
     sure, other = np.asarray(margins, dtype=np.float64), np.asarray(differs, dtype=bool)
-    passed = math.inf
-    for threshold in GRID:
-        if not _proved(int((other & (sure > threshold)).sum()), len(sure), eps, delta):
-            break
-        passed = float(threshold)
-    return passed
+    different = (other & (sure > GRID[:, None])).sum(axis=1)
+    passed = np.logical_and.accumulate(_proved(different, len(sure), eps, delta))
+    return float(GRID[passed][-1]) if passed[0] else math.inf
 
 
-def _proved(different: int, answers: int, eps: float, delta: float) -> bool:
+def _proved(
+    different: NDArray[np.int64], answers: int, eps: float, delta: float
+) -> NDArray[np.bool_]:
     """Whether the binomial test rejects, at level ``delta``, that more than ``eps`` differ."""
-    from scipy.stats import binom
+    from scipy.special import bdtr  # the cumulated binomial distribution
 
-    return answers > 0 and bool(binom.cdf(different, answers, eps) <= delta)
+    if not answers:
+        return np.zeros(different.shape, bool)
+    rejected: NDArray[np.bool_] = bdtr(different, answers, eps) <= delta
+    return rejected
 
 
 def _require_shares(eps: float, delta: float) -> None:
