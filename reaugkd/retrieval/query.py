@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from math import exp
 from operator import mul
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -215,7 +216,9 @@ class QueryPath:
         """
         own, total = self._alone(logits)
         if self._skips:
-            below, above = sorted(own if self._in_numbers else own.tolist())[-2:]
+            below, above = (sorted(own) if self._in_numbers else np.partition(own, -2).tolist())[
+                -2:
+            ]
             lead = (above - below) / total - self.skip_above
             if abs(lead) < skip.ROUNDING:
                 return None
@@ -226,7 +229,7 @@ class QueryPath:
             return None
         cosines, rows = neighbours
         top, tau, counts = max(cosines), self.tau, self._counts
-        shares = [math.exp((cosine - top) / tau) for cosine in cosines]
+        shares = [exp((cosine - top) / tau) for cosine in cosines]
         if counts is not None:
             shares = [share * counts.item(row) for share, row in zip(shares, rows, strict=True)]
         weight = self.beta / sum(shares) * self._step
@@ -252,7 +255,7 @@ class QueryPath:
         if self._outputs == 1:
             return own, 1.0
         largest = max(own)
-        powers = [math.exp(logit - largest) for logit in own]
+        powers = [exp(logit - largest) for logit in own]
         return powers, sum(powers)
 
     def _nearest(self, embedding: Tensor) -> tuple[list[float], list[int]] | None:
