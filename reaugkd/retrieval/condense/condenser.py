@@ -13,6 +13,20 @@ from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
 
+BETA = 0.9
+"""Weight of what was retrieved in the mixture that entries are chosen or learned for.
+
+k, beta and tau are chosen again for the condensed base. On the rows that it was trained on a
+student is surer than on new ones: a larger share of it would leave hardly anything to learn.
+"""
+
+TAU = 0.05
+"""Temperature in that mixture, over all entries: the least that a sweep tries.
+
+So cold, the nearest few have nearly all of the weight, and what holds over all entries holds over
+the k that are searched for.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Asked:
@@ -45,14 +59,21 @@ class Condenser(ABC):
         draw: of its random numbers.
 
     Raises:
-        UserError: if it needs a number of entries and has none, or takes none and has one.
+        UserError: if it needs a number of entries and has none, or takes none and has one, or has
+            a draw and no random numbers.
     """
 
     name: ClassVar[str]
     asks: ClassVar[bool] = False
     """Whether it needs to know what a student asks."""
     sized: ClassVar[bool | None] = True
-    """Whether it needs a number of entries; None where it may have one."""
+    """Whether it needs a number of entries; None where it may have one, its most."""
+    draws: ClassVar[bool] = False
+    """Whether it has random numbers, so that another draw gives other entries."""
+    every_class: ClassVar[bool] = False
+    """Whether it makes an entry of every class, and so needs rows of each."""
+    scores: ClassVar[bool] = True
+    """Whether it condenses a knowledge base of scores (C = 1)."""
     version: ClassVar[int] = 1
     """Raised when it would make other entries than before: part of what identifies them."""
 
@@ -63,23 +84,60 @@ class Condenser(ABC):
             raise UserError(f"condenser '{self.name}' takes no number of entries")
         if entries == 0:
             raise UserError(f"condenser '{self.name}:0': a knowledge base has at least one entry")
+        if draw and not self.draws:
+            raise UserError(f"condenser '{self.name}' draws nothing at random: leave '@{draw}' out")
         self.entries, self.draw = entries, draw
+
+    def require(self, rows: int, classes: int) -> None:
+        """Check against the rows and the width of the values of a base that is not there yet.
+
+        Raises:
+            UserError: if there are fewer rows than entries, fewer entries than classes where every
+                class needs one, or scores that it cannot condense.
+        """
+        if classes == 1 and not self.scores:
+            raise UserError(f"condenser '{self.name}' is for classes: a score has no other side")
+        if self.entries is None:
+            return
+        spec = f"{self.name}:{self.entries}"
+        if self.entries > rows:
+            raise UserError(f"condenser '{spec}' makes more entries than the {rows} rows there are")
+        if self.every_class and self.entries < classes:
+            raise UserError(
+                f"condenser '{spec}' makes fewer entries than the {classes} classes there are, "
+                "each of which needs one"
+            )
 
     def __call__(self, base: KnowledgeBase, questions: Questions | None = None) -> KnowledgeBase:
         """The condensed base; its manifest is that of ``base``.
 
+        As many entries as there are rows are the base itself.
+
         Raises:
-            UserError: if there are fewer rows than entries, fewer entries than classes where every
-                class needs one, or no questions where they are needed.
+            UserError: as :meth:`require`, or if there are no questions where they are needed, not
+                one per row, of another width than the keys, or no rows of a class that needs an
+                entry.
         """
-        if self.entries is not None and self.entries > len(base):
-            raise UserError(
-                f"condenser '{self.name}:{self.entries}' makes more entries than the {len(base)} "
-                "rows there are"
-            )
-        if self.asks and questions is None:
-            raise UserError(f"condenser '{self.name}' needs a student's answers")
+        self.require(len(base), base.values.shape[1])
+        if self.asks:
+            self._check(base, questions)
+        if self.sized and self.entries == len(base):
+            return base
         return self.condense(base, questions)
+
+    def _check(self, base: KnowledgeBase, questions: Questions | None) -> None:
+        if questions is None:
+            raise UserError(f"condenser '{self.name}' needs a student's answers")
+        if len(questions.fit.queries) != len(base):
+            raise UserError(
+                f"condenser '{self.name}' needs a question per row of the knowledge base: "
+                f"{len(questions.fit.queries)} questions, {len(base)} rows"
+            )
+        if questions.fit.queries.shape[1] != base.keys.shape[1]:
+            raise UserError(
+                f"condenser '{self.name}': questions are {questions.fit.queries.shape[1]} wide, "
+                f"the keys {base.keys.shape[1]}"
+            )
 
     @abstractmethod
     def condense(self, base: KnowledgeBase, questions: Questions | None) -> KnowledgeBase:
