@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,11 @@ class Merge(Condenser):
     """Greedy merging of nearest neighbours with equal targets.
 
     As He, Neubig and Berg-Kirkpatrick merge theirs ("Efficient Nearest Neighbor Language Models",
-    EMNLP 2021), but in rounds and down to a number. In a round every entry looks for its nearest
-    neighbour of its class; pairs are joined from the nearest on, each entry once, until
-    ``entries`` remain. A joined entry has the direction of the mean key and the mean value of all
-    its rows. Classes share the entries as their density has it; the last entry of a class has
-    nothing to be joined with. Scores are of one class.
+    EMNLP 2021), but in rounds and down to a number. Equal rows are joined first. Then, in a round,
+    every entry looks for its nearest neighbour of its class; pairs are joined from the nearest on,
+    each entry once, until ``entries`` remain. A joined entry has the direction of the mean key and
+    the mean value of all its rows. Classes share the entries as their density has it; the last
+    entry of a class has nothing to be joined with. Scores are of one class.
 
     The first round compares all rows of a class with each other.
     """
@@ -34,18 +34,35 @@ class Merge(Condenser):
         assert self.entries is not None  # it is sized
         rows_by_class(base)  # each class has some
         classes, merged, cells = classes_of(base), base, np.arange(len(base))
+        find = _copies
         while (spare := len(merged) - self.entries) > 0:
             first = np.unique(cells, return_index=True)[1]
-            kept, joined = _pairs(merged.keys, classes[first])
+            pairs = find(merged.keys, classes[first])
             owners = np.arange(len(merged))
-            owners[joined[:spare]] = kept[:spare]
+            owners[pairs.joined[:spare]] = pairs.kept[:spare]
             cells = in_order(owners[cells])
-            merged = means(base, cells)
+            merged, find = means(base, cells), _pairs
         return merged
 
 
-def _pairs(keys: Vectors, classes: Rows) -> tuple[Rows, Rows]:
-    """Pairs of neighbours of one class, the nearest first; no entry is in two of them."""
+class _Pairs(NamedTuple):
+    """Entries [p] that stay, and those [p] that each is joined by; no entry does both."""
+
+    kept: Rows
+    joined: Rows
+
+
+def _copies(keys: Vectors, classes: Rows) -> _Pairs:
+    """Every row that equals an earlier one of its class, and the first of those."""
+    labelled = np.column_stack([classes.astype(np.float32), keys])
+    _, first, groups = np.unique(labelled, axis=0, return_index=True, return_inverse=True)
+    owners = first[groups]
+    joined = np.flatnonzero(owners != np.arange(len(keys)))
+    return _Pairs(owners[joined], joined)
+
+
+def _pairs(keys: Vectors, classes: Rows) -> _Pairs:
+    """Pairs of neighbours of one class, the nearest first."""
     neighbours, nearness = _nearest_of_class(keys, classes)
     free = np.isfinite(nearness)
     pairs = []
@@ -54,8 +71,8 @@ def _pairs(keys: Vectors, classes: Rows) -> tuple[Rows, Rows]:
         if free[row] and free[other]:
             free[row] = free[other] = False
             pairs.append((row, other))
-    left, right = np.array(pairs).T
-    return left, right
+    kept, joined = np.array(pairs).T
+    return _Pairs(kept, joined)
 
 
 def _nearest_of_class(keys: Vectors, classes: Rows) -> tuple[Rows, Vectors]:
