@@ -28,7 +28,7 @@ CONDENSERS: Registry[type[Condenser]] = Registry(
             "reaugkd.retrieval.condense.medoid:Medoid", "the real row nearest to each of those"
         ),
         "merge": Entry(
-            "reaugkd.retrieval.condense.merge:Merge", "nearest neighbours of one class, joined"
+            "reaugkd.retrieval.condense.merge:Merging", "nearest neighbours of one class, joined"
         ),
         "cnn": Entry(
             "reaugkd.retrieval.condense.cnn:CNN",

@@ -13,7 +13,7 @@ from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
 
 
-class Merge(Condenser):
+class Merging(Condenser):
     """Greedy merging of nearest neighbours with equal targets.
 
     As He, Neubig and Berg-Kirkpatrick merge theirs ("Efficient Nearest Neighbor Language Models",
