@@ -26,15 +26,23 @@ _BASELINES = {
         "MetaDistil",
         "a teacher that learns to teach from the student's quiz (Zhou et al., 2022)",
     ),
+    "knn-kd": ("KNNKD", "soft labels mixed with those of the nearest rows (Yang et al., 2022)"),
 }
 
 METHODS: Registry[type[Distiller]] = Registry(
     "method",
     {
-        **{n: Entry(f"baselines.{n}:{kind}", says) for n, (kind, says) in _BASELINES.items()},
+        **{
+            name: Entry(f"baselines.{name.replace('-', '_')}:{kind}", says)
+            for name, (kind, says) in _BASELINES.items()
+        },
         "reaugkd": Entry(
             "reaugkd.method:ReAugKD",
             "soft labels, relational alignment and retrieval (Zhang et al., 2023)",
+        ),
+        "reaugkd-r": Entry(
+            "baselines.reaugkd_r:ReAugKDR",
+            "reaugkd, trained for the mixture: it retrieves inside the loss (ours, as TabR does)",
         ),
     },
     group="reaugkd.methods",

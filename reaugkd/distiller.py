@@ -67,7 +67,7 @@ class Conditions:
 
     ``teacher`` is None for a method that needs none, and where the teacher is a black box;
     ``batch_size`` (examples per forward pass), ``accumulation`` and ``epochs`` are those of the
-    student's recipe, ``teacher_epochs`` those of the teacher's.
+    student's recipe, ``teacher_epochs`` those of the teacher's, ``rows`` those of ``fit``.
     """
 
     task: Task
@@ -77,6 +77,7 @@ class Conditions:
     accumulation: int = 1
     epochs: int = 1
     teacher_epochs: int = 1
+    rows: int | None = None
 
 
 class Distiller(ABC):

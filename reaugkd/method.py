@@ -19,8 +19,7 @@ from reaugkd.projection import HeadRecipe
 from reaugkd.settings import Weight
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from reaugkd.models.encoder import EncoderOutput
 
@@ -62,7 +61,7 @@ class ReAugKD(Distiller):
     def __init__(self, settings: MethodSettings | None = None) -> None:
         super().__init__(settings)
         self._head: nn.Linear | None = None
-        self._keys: torch.Tensor | None = None
+        self._keys: Tensor | None = None
 
     def prepare(self, context: Context) -> None:
         """Train (or find) the head and project the embeddings of ``fit``, if there are any."""
@@ -104,19 +103,22 @@ class ReAugKD(Distiller):
             raise RuntimeError("ReAugKD.prepare has not run: there is no projection head yet")
         return projection.apply(self._head, teacher_embedding)
 
+    def answer(self, student: EncoderOutput, batch: Batch) -> Tensor:
+        """The logits [B, C] that the soft and the hard term judge: the student's own."""
+        return student.logits
+
     def loss(self, student: EncoderOutput, signals: SignalBatch | None, batch: Batch) -> LossTerms:
         """Three terms: ``soft``, ``hard`` and, where there are embeddings, ``relation``."""
         settings: ReAugKDSettings = self.settings
         if signals is None:
             raise RuntimeError("reaugkd needs the teacher's logits")
+        judged = kd_terms(self.answer(student, batch), signals.logits, batch.labels, settings)
         if signals.embedding is None:
-            return kd_terms(student.logits, signals.logits, batch.labels, settings)
+            return judged
         if self._keys is None:
             raise RuntimeError("ReAugKD.prepare has not run: there are no keys yet")
         keys = self._keys[batch.rows.cpu()].to(student.embedding.device)
         relation = relational_kl(
             student.embedding, keys, settings.tau, self_term=settings.self_term
         )
-        return kd_terms(student.logits, signals.logits, batch.labels, settings).plus(
-            relation=(settings.relation_weight, relation)
-        )
+        return judged.plus(relation=(settings.relation_weight, relation))

@@ -189,6 +189,7 @@ class TaskPipeline:
             accumulation=recipe.accumulation,
             epochs=recipe.epochs,
             teacher_epochs=self.config.teacher.recipe.epochs,
+            rows=len(self.rows.data.fit),
         )
         return distiller.unsupported(conditions)
 

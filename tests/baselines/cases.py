@@ -69,6 +69,7 @@ class DistillerCase:
             context.recipe.batch_size,
             context.recipe.accumulation,
             context.recipe.epochs,
+            rows=len(context.labels),
         )
 
     def trains_or_refuses(self, folder: Path, context: Context) -> None:

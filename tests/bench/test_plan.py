@@ -197,6 +197,20 @@ def test_a_method_that_cannot_run_is_planned_with_the_reason(
     }
 
 
+def test_who_retrieves_in_training_asks_the_same_base_afterwards(tmp_path: Path) -> None:
+    """``knn-kd`` asks nobody; the keys of ``reaugkd-r`` are those that its own head makes."""
+    planned = runs.plan(tmp_path, methods=["knn-kd", "reaugkd", "reaugkd-r"])
+    retrieving = [cell for cell in planned if cell.kind == "retrieval"]
+    assert {cell.method for cell in retrieving} == {"reaugkd", "reaugkd-r"}
+    assert {cell.identity["base"]["method"] for cell in retrieving} == {"reaugkd", "reaugkd-r"}
+    many = {"knn-kd": {"k": 900}, "reaugkd-r": {"retrieval": {"k": 900}}}
+    refused = runs.plan(tmp_path, methods=["reaugkd", *many], settings=many)
+    reasons = {cell.method: cell.skip for cell in refused if cell.kind == "training"}
+    assert reasons["reaugkd"] is None
+    assert "knn-kd.k is 900, but each of the" in str(reasons["knn-kd"])
+    assert "reaugkd-r.retrieval.k is 900" in str(reasons["reaugkd-r"])
+
+
 def test_a_cell_is_plain_json_and_its_identity_makes_its_key(tmp_path: Path) -> None:
     from reaugkd.artifacts import fingerprint
 

@@ -6,6 +6,7 @@ import pytest
 
 from baselines import METHODS
 from bench import layers, settings
+from reaugkd.distiller import KDSettings
 from reaugkd.retrieval import ann
 from reaugkd.tasks import TASKS
 
@@ -48,6 +49,20 @@ def test_teacher_and_student_share_their_length_and_the_tokenizers_limit(
 def test_what_a_preset_is_recorded_as_reads_back_the_same(preset: settings.Resolved) -> None:
     whole = preset.whole
     assert type(whole).model_validate(whole.model_dump(mode="json")) == whole
+
+
+def test_what_is_compared_with_kd_has_its_soft_term(preset: settings.Resolved) -> None:
+    """Otherwise a difference may be that of a temperature."""
+    for task, config in preset.tasks.items():
+        soft = {
+            name: METHODS[name].Settings.model_validate(config.settings_of(name)).model_dump()
+            for name in ("kd", "knn-kd", "reaugkd", "reaugkd-r")
+        }
+        for name, values in soft.items():
+            assert {field: values[field] for field in KDSettings.model_fields} == soft["kd"], (
+                task,
+                name,
+            )
 
 
 def test_every_anchor_of_rco_has_an_epoch(preset: settings.Resolved) -> None:

@@ -36,7 +36,9 @@ MOST = {
     "prokt": 8.0,
     "sftn": 1.3,
     "metadistil": 11.0,
+    "knn-kd": 1.3,
     "reaugkd": 1.4,
+    "reaugkd-r": 1.5,
 }
 """Largest ratio to fine-tuning that is accepted, by method; a new method needs its row."""
 

@@ -62,10 +62,13 @@ def pipeline(cache: Path, path: Path, **flags: Any) -> TaskPipeline:
     return Workbench(ArtifactStore(cache), Silent(), "test").pipeline(config)
 
 
+METHODS = "finetune,kd,pkd,rkd,takd,knn-kd,reaugkd,reaugkd-r"
+
+
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory, file: Path) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("taught")
-    flags = ("--teacher-outputs", file, *ROWS, "--methods", "finetune,kd,pkd,rkd,takd,reaugkd")
+    flags = ("--teacher-outputs", file, *ROWS, "--methods", METHODS)
     return folder, runs.run(folder, *flags)
 
 
@@ -83,11 +86,16 @@ def test_probabilities_alone_teach_and_the_run_says_where_keys_come_from(
         "pkd": "skipped",
         "rkd": "skipped",
         "takd": "skipped",
+        "knn-kd": "skipped",
+        "reaugkd-r": "skipped",
+        "reaugkd-r exact student soft": "skipped",
     }
     for method, words in {
         "pkd": "no states of [CLS]",
         "rkd": "needs the teacher's embeddings",
         "takd": "a black-box teacher has none",
+        "knn-kd": "needs the teacher's embeddings",
+        "reaugkd-r": "needs the teacher's embeddings",
     }.items():
         assert words in str(records[method].reason)
     told = "keys are the student's own, and reaugkd learns without alignment"
@@ -159,13 +167,16 @@ def test_a_pretrained_student_is_identified_by_its_checkpoint_too(
     assert identities[0] != identities[1]
 
 
+EMBEDDED = "rkd,knn-kd,reaugkd,reaugkd-r"
+
+
 def test_embeddings_are_projected_and_related(frame: pd.DataFrame, tmp_path: Path) -> None:
     path = with_embeddings(frame, tmp_path / "said.parquet")
-    done = runs.run(tmp_path, "--teacher-outputs", path, *ROWS, "--methods", "rkd,reaugkd")
+    done = runs.run(tmp_path, "--teacher-outputs", path, *ROWS, "--methods", EMBEDDED)
     assert done.exit_code == 0, done.output
     records = runs.records(tmp_path / "out")
-    assert records["rkd"].status == "ok"
-    assert records["reaugkd exact projected soft"].status == "ok"
+    assert {one.status for one in records.values()} == {"ok"}
+    assert {"reaugkd exact projected soft", "reaugkd-r exact projected soft"} <= set(records)
     training = records["reaugkd"].training
     assert training is not None
     assert "loss/relation" in training.history[0]
@@ -173,13 +184,14 @@ def test_embeddings_are_projected_and_related(frame: pd.DataFrame, tmp_path: Pat
 
 
 def test_a_key_encoder_stands_for_the_embeddings(file: Path, tmp_path: Path) -> None:
-    """It reads with its own tokenizer, has its own width, and is not the teacher of rkd."""
+    """It reads with its own tokenizer, has its own width, and is no teacher whose rows relate."""
     encoder = checkpoints.write(tmp_path / "keys", seed=3)
     flags = ("--teacher-outputs", file, "--key-encoder", encoder, *ROWS)
-    done = runs.run(tmp_path, *flags, "--methods", "rkd,reaugkd")
+    done = runs.run(tmp_path, *flags, "--methods", EMBEDDED)
     assert done.exit_code == 0, done.output
     records = runs.records(tmp_path / "out")
-    assert "needs the teacher's embeddings" in str(records["rkd"].reason)
+    for method in ("rkd", "knn-kd", "reaugkd-r"):
+        assert "needs the teacher's embeddings" in str(records[method].reason)
     assert records["reaugkd exact projected soft"].status == "ok"
     training = records["reaugkd"].training
     assert training is not None
