@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from reaugkd.retrieval.condense.condenser import entries_of
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import UNIT_TOLERANCE, Vectors
 
@@ -49,13 +50,9 @@ def means(base: KnowledgeBase, cells: Cells) -> KnowledgeBase:
     keys = np.where(lengths < _OPPOSED, base.keys[first], keys)
     lengths[(lengths < _OPPOSED) | (abs(lengths**2 - 1.0) <= UNIT_TOLERANCE)] = 1.0
     unit: Vectors = (keys / lengths).astype(np.float32)
-    return KnowledgeBase.build(
-        unit,
-        (_sums(base.values, counts, cells) / totals).astype(np.float32),
-        base.ids[representatives(base.keys, unit, cells)],
-        base.manifest,
-        totals[:, 0].astype(np.int64),
-    )
+    values = (_sums(base.values, counts, cells) / totals).astype(np.float32)
+    rows = representatives(base.keys, unit, cells)
+    return entries_of(base, unit, values, rows, totals[:, 0].astype(np.int64))
 
 
 def _sums(

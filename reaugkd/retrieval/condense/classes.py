@@ -43,7 +43,7 @@ def shares(sizes: Sequence[int], entries: int) -> list[int]:
     more entries never take one away. Both ``len(sizes) <= entries <= sum(sizes)`` must hold.
 
     >>> shares([900, 100], 4), shares([900, 2], 10)
-    ([3, 1], [8, 2])
+    ([3, 1], [9, 1])
     """
     quotients = np.concatenate(
         [np.sqrt(size) / (2 * np.arange(1, size) + 1) for size in sizes]  # of its second on

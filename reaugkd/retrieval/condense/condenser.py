@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,7 +109,7 @@ class Condenser(ABC):
             )
 
     def __call__(self, base: KnowledgeBase, questions: Questions | None = None) -> KnowledgeBase:
-        """The condensed base; its manifest is that of ``base``.
+        """The condensed base; its manifest is that of ``base``, whose values are float32.
 
         As many entries as there are rows are the base itself.
 
@@ -119,6 +119,11 @@ class Condenser(ABC):
                 entry.
         """
         self.require(len(base), base.values.shape[1])
+        if base.values.dtype != np.float32:
+            raise UserError(
+                f"condenser '{self.name}': the values are {base.values.dtype}: condense first, "
+                "round afterwards"
+            )
         if self.asks:
             self._check(base, questions)
         if self.sized and self.entries == len(base):
@@ -144,9 +149,24 @@ class Condenser(ABC):
         """What :meth:`__call__` gives for what it has checked."""
 
 
+def entries_of(
+    base: KnowledgeBase,
+    keys: Vectors,
+    values: NDArray[Any],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int64] | None,
+) -> KnowledgeBase:
+    """Entries in the place of those of ``base``: each with the id of its row, of ``rows``.
+
+    What else there is of the base, its manifest at least, stays.
+    """
+    checked = KnowledgeBase.build(keys, values, base.ids[rows], counts=counts)
+    return replace(
+        base, keys=checked.keys, values=checked.values, ids=checked.ids, counts=checked.counts
+    )
+
+
 def rows_of(base: KnowledgeBase, rows: NDArray[np.int64]) -> KnowledgeBase:
     """The entries ``rows`` of ``base``, as they are."""
     counts = None if base.counts is None else base.counts[rows]
-    return KnowledgeBase.build(
-        base.keys[rows], base.values[rows], base.ids[rows], base.manifest, counts
-    )
+    return entries_of(base, base.keys[rows], base.values[rows], rows, counts)

@@ -8,7 +8,7 @@ import numpy as np
 
 from reaugkd.retrieval.condense.cells import Cells, assigned, counts_of, means, representatives
 from reaugkd.retrieval.condense.classes import rows_by_class
-from reaugkd.retrieval.condense.condenser import BETA, TAU, Condenser, Questions
+from reaugkd.retrieval.condense.condenser import BETA, TAU, Condenser, Questions, entries_of
 from reaugkd.retrieval.condense.kmeans import KMeans
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
@@ -49,13 +49,8 @@ class Learned(Condenser):
             seed=self.draw,
         )
         cells = _reassigned(base, keys, cells)
-        return KnowledgeBase.build(
-            keys,
-            values,
-            base.ids[representatives(base.keys, keys, cells)],
-            base.manifest,
-            np.bincount(cells, weights=counts_of(base)).astype(np.int64),
-        )
+        counts = np.bincount(cells, weights=counts_of(base)).astype(np.int64)
+        return entries_of(base, keys, values, representatives(base.keys, keys, cells), counts)
 
 
 def _reassigned(base: KnowledgeBase, keys: Vectors, cells: Cells) -> Cells:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reaugkd.retrieval.condense.cells import means, representatives
-from reaugkd.retrieval.condense.condenser import Condenser, Questions
+from reaugkd.retrieval.condense.condenser import Condenser, Questions, entries_of
 from reaugkd.retrieval.condense.kmeans import KMeans
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
@@ -22,5 +22,4 @@ class Medoid(Condenser):
         cells = KMeans(self.entries, self.draw).cells(base)
         centres = means(base, cells)
         rows = representatives(base.keys, centres.keys, cells)
-        arrays = base.keys[rows], base.values[rows], base.ids[rows]
-        return KnowledgeBase.build(*arrays, base.manifest, centres.counts)
+        return entries_of(base, base.keys[rows], base.values[rows], rows, centres.counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -126,6 +127,12 @@ class CondenserCase:
         twice = self.condensed(once, 5)
         if self.kind.sized and twice.counts is not None and self.kind.every_class:
             assert twice.counts.sum() == len(base)
+
+    def test_values_that_are_rounded_already_are_refused(self) -> None:
+        base = blobs(3)
+        rounded = replace(base, values=np.uint8(255 * base.values))
+        with pytest.raises(UserError, match="values are uint8: condense first"):
+            self.condensed(rounded)
 
     def test_a_spec_that_it_does_not_take_is_refused(self) -> None:
         base = blobs(3)
