@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reaugkd.retrieval.condense import CONDENSERS
+
 LIBRARIES = {"torch", "transformers", "datasets", "accelerate", "pandas", "sklearn", "scipy"}
 HEAVY = LIBRARIES | {"pyarrow", "faiss", "hnswlib", "annoy", "usearch", "svs", "voyager"}
 
@@ -46,6 +48,7 @@ def test_what_holds_settings_imports_nothing_heavy() -> None:
         "reaugkd.models.recipe",
         "reaugkd.tasks",
         "reaugkd.retrieval.ann",
+        *(f"reaugkd.retrieval.condense.{name}" for name in CONDENSERS),
         "bench.config",
         "bench.settings",
     )

@@ -21,6 +21,23 @@ CONDENSERS: Registry[type[Condenser]] = Registry(
     {
         FULL: Entry("reaugkd.retrieval.condense.full:Full", "every row is an entry"),
         "random": Entry("reaugkd.retrieval.condense.random:Random", "rows drawn at random, nested"),
+        "kmeans": Entry(
+            "reaugkd.retrieval.condense.kmeans:KMeans", "mean keys and values of spherical k-means"
+        ),
+        "medoid": Entry(
+            "reaugkd.retrieval.condense.medoid:Medoid", "the real row nearest to each of those"
+        ),
+        "merge": Entry(
+            "reaugkd.retrieval.condense.merge:Merging", "nearest neighbours of one class, joined"
+        ),
+        "cnn": Entry(
+            "reaugkd.retrieval.condense.cnn:CNN",
+            "the rows without which student and base would answer otherwise",
+        ),
+        "learned": Entry(
+            "reaugkd.retrieval.condense.learned:Learned",
+            "keys and values trained to answer as the teacher, with the student",
+        ),
     },
     group="reaugkd.condensers",
 )

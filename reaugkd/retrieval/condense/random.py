@@ -13,6 +13,7 @@ class Random(Condenser):
     """Rows drawn at random, in their order; fewer entries are a part of more entries."""
 
     name: ClassVar[str] = "random"
+    draws: ClassVar[bool] = True
 
     def condense(self, base: KnowledgeBase, questions: Questions | None) -> KnowledgeBase:
         """``entries`` rows of the base."""
