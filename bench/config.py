@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,23 +11,35 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
+from bench.records.base import NONE, USUAL
 from reaugkd.errors import UserError
 from reaugkd.models.recipe import Pooling, Recipe, TeacherRecipe
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.paths import expanded
+from reaugkd.retrieval import condense
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
+MARGIN = 0.2
 
 
 def _expanded(path: Path) -> Path:
     try:
         return expanded(path)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+def _canonical(spelled: Callable[[str], str], texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(map(spelled, texts))
     except UserError as error:
         raise ValueError(str(error)) from error
 
@@ -174,11 +187,21 @@ class StudentConfig(_Checked):
     recipe: Recipe = Recipe()
 
 
+def _usually(axis: str, description: str) -> Any:
+    """A list that is written only where it is not as usual.
+
+    Or run folders of before would not be found again.
+    """
+    usual = (USUAL[axis],)
+    return Field(usual, exclude_if=lambda values: values == usual, description=description)
+
+
 class RetrievalConfig(_Checked):
     """The knowledge base, the indexes and the sweep.
 
-    The first value of ``keys``, ``values``, ``share``, ``control`` and ``ann`` is the reference:
-    it must be possible, while further values that are not become skipped cells.
+    The first value of ``keys``, ``values``, ``share``, ``control``, ``condense``, ``pca``,
+    ``value_bits``, ``count_weight``, ``ann`` and ``skip`` is the reference: it must be possible,
+    while further values that are not become skipped cells.
     """
 
     methods: Literal["own", "all"] = Field(
@@ -196,10 +219,30 @@ class RetrievalConfig(_Checked):
     control: tuple[Literal["none", "shuffled-labels", "random-keys"], ...] = Field(
         ("none",), description="knowledge bases that must not help"
     )
+    condense: tuple[str, ...] = _usually(
+        "condense",
+        "entries that stand for all: full, or NAME:ENTRIES or NAME:PERCENT%, and @1 for another "
+        "draw",
+    )
+    pca: tuple[Annotated[int, Field(ge=1)] | Literal["none"], ...] = _usually(
+        "pca", "dimensions that keys and queries are reduced to"
+    )
+    value_bits: tuple[Literal[32, 8], ...] = _usually("value_bits", "of each number of a value")
+    count_weight: tuple[bool, ...] = _usually(
+        "count_weight", "whether an entry weighs as much as the rows that it stands for"
+    )
+    skip: tuple[str, ...] = _usually(
+        "skip", "whom the student answers alone: never, lossless, or risk:EPS[@DELTA]"
+    )
+    margin: float = Field(
+        MARGIN,
+        ge=0,
+        description="points that a cheaper knowledge base may lose and be non-inferior",
+    )
     design: Literal["product", "one-at-a-time"] = Field(
         "product",
-        description="every combination of keys, values, share, control and ann, or one axis at a "
-        "time varied around the first value of each",
+        description="every combination of the axes, or one axis at a time varied around the first "
+        "value of each",
     )
     folds: int = Field(5, ge=2, description="teachers behind cross-fitted values")
     controls: bool = Field(
@@ -212,9 +255,34 @@ class RetrievalConfig(_Checked):
     def _in_order(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(sorted(values))  # the order in which they are given decides nothing
 
+    @field_validator("condense")
+    @classmethod
+    def _condensers(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        return _canonical(lambda spec: str(condense.parse(spec)), specs)
+
+    @field_validator("skip")
+    @classmethod
+    def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        from reaugkd.retrieval import skip
+
+        return _canonical(lambda rule: str(skip.parse(rule)), rules)
+
+    @field_validator("pca", mode="before")
+    @classmethod
+    def _dimensions(cls, dims: Any) -> Any:
+        """Numbers of a flag, which come as text; an error that says what they are for."""
+        if not isinstance(dims, list | tuple):
+            return dims
+        texts = [str(dim).strip().lower() for dim in dims]
+        for text in texts:
+            if text != NONE and not (text.isdigit() and int(text)):
+                raise ValueError(f"pca is a number of dimensions above 0, or none, not '{text}'")
+        return tuple(text if text == NONE else int(text) for text in texts)
+
     @model_validator(mode="after")
     def _grid(self) -> Self:
         self._require_distinct("ann", "k", "beta", "tau", "keys", "values", "share", "control")
+        self._require_distinct(*USUAL)
         if min(self.k) < 1:
             raise ValueError(f"k must be at least 1, not {min(self.k)}")
         if not (min(self.beta) >= 0 and max(self.beta) <= 1):
@@ -224,6 +292,19 @@ class RetrievalConfig(_Checked):
         if not (min(self.share) > 0 and max(self.share) <= 1):
             raise ValueError("share is a part of the rows of fit, above 0 and at most 1")
         return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether some knowledge base is cheaper, so that it must not be worse by the margin."""
+        return any(getattr(self, axis) != (usual,) for axis, usual in USUAL.items())
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a margin where nothing is compared by it, as in settings of before."""
+        tree: dict[str, Any] = dump(self)
+        if not self.compares:
+            tree.pop("margin", None)
+        return tree
 
 
 class Variant(_Checked):

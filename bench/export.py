@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ from pydantic import ValidationError
 from bench import plan
 from bench.cell import Cell
 from bench.config import RunConfig
-from bench.pipeline.retrieval import Retrieval
+from bench.pipeline.base import BaseBuilder
 from bench.pipeline.teacher import ENCODER
 from bench.pipeline.workbench import Workbench
 from bench.records.base import NONE
-from bench.records.run import Record
+from bench.records.run import Record, RetrievalResult
 from bench.records.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
@@ -57,7 +58,7 @@ def find(
         and all(getattr(cell, name) == value for name, value in fields.items())
     ]
     if any_backend:
-        students = {(cell.task, cell.base): cell for cell in reversed(fitting)}
+        students = {(cell.task, cell.base, cell.skip_rule): cell for cell in reversed(fitting)}
         fitting = list(students.values())
     if len(fitting) != 1:
         shown = ", ".join(f"{name} {value}" for name, value in fields.items()) or "no choice"
@@ -79,13 +80,13 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
     if result is None:
         raise UserError(f"{cell.label} is no retrieval cell")
     pipeline = workbench.pipeline(cell.config)
-    retrieval = Retrieval(pipeline, cell.base)
-    index, _ = retrieval.built(result.backend)
+    builder = BaseBuilder(pipeline, cell.base)
+    index, _ = builder.index(result.backend)
     index.effort = result.search.effort
     return RetrievalAugmentedClassifier(
         Encoder.from_pretrained(pipeline.student(cell.method, cell.seed).path / ENCODER),
         pipeline.reading(cell.method).tokenizer,
-        retrieval.knowledge_base,
+        builder.built.knowledge_base,
         index,
         k=result.chosen.k,
         tau=result.chosen.tau,
@@ -94,7 +95,15 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
         max_length=cell.config.data.max_length,
         precision=cell.config.student.recipe.precision,
         pair=pipeline.task.pair,
+        weigh=result.count_weight,
+        skip_above=_threshold(result),
     )
+
+
+def _threshold(result: RetrievalResult) -> float:
+    """The margin above which the student answers alone; infinite where every text is looked up."""
+    threshold = result.skip.threshold if result.skip else None
+    return math.inf if threshold is None else threshold
 
 
 def export(store: Store, workbench: Workbench, wanted: dict[str, Any], folder: Path) -> Record:

@@ -9,10 +9,10 @@ from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline import identity as identities
 from bench.pipeline import starts
-from bench.pipeline.knowledge_base import impossible, wanted
+from bench.pipeline.knowledge_base import BaseConditions, Wanted, impossible, wanted
 from bench.pipeline.student import TaskPipeline
 from bench.pipeline.workbench import Workbench
-from bench.records.base import Base
+from bench.records.base import NONE
 from reaugkd.errors import UserError
 from reaugkd.retrieval import ann
 
@@ -64,13 +64,12 @@ def _check(pipeline: TaskPipeline, config: RunConfig, specs: list[str]) -> dict[
     taught = any(pipeline.needs(method) for method in config.methods)
     widths = pipeline.check_models(taught=taught or bool(querying))
     if querying:
-        for spec in specs:
-            if ann.refused_here(spec) is None:
-                ann.make(spec).check(widths["student"])
-        first = querying[0], config.seeds[0]
-        reference, _ = _bases(pipeline, specs, *first)[0]
-        if reason := _impossible(pipeline, reference, widths):
+        bases = _bases(pipeline, specs, querying[0], config.seeds[0])
+        if reason := impossible(bases[0], _conditions(pipeline, widths)):
             raise UserError(reason)
+        for at, (base, spec, _) in enumerate(bases):
+            if (at == 0 or base.pca == NONE) and ann.refused_here(spec) is None:
+                ann.make(spec).check(base.width(widths["student"]))
         if "cross-fitted" in config.retrieval.values and config.retrieval.folds > rows:
             raise UserError(
                 f"retrieval.folds is {config.retrieval.folds}, but there are {rows} rows to divide"
@@ -85,18 +84,20 @@ def _retrievals(
     widths: Mapping[str, int],
     workbench: Workbench,
 ) -> Iterator[Cell]:
-    config, rows = student.config, len(pipeline.rows.data.fit)
-    keys = set()
-    for base, asked in _bases(pipeline, specs, student.method, student.seed):
+    given, keys = _conditions(pipeline, widths), set()
+    for point in _bases(pipeline, specs, student.method, student.seed):
+        base, asked, rule = point
         # A cell is of a backend that is named: the same one on whatever machine it is run.
-        spec = workbench.resolved(asked, base.entries(rows), widths["student"])
+        width = base.width(widths["student"])
+        spec = workbench.resolved(asked, base.entries(given.rows), width)
         cell = Cell.of(
-            identities.of(pipeline, "retrieval", base.method, base.seed, base, spec),
-            config,
+            identities.of(pipeline, "retrieval", base.method, base.seed, base, spec, rule),
+            student.config,
             backend=spec,
             asked=asked if asked != spec else None,
+            skip_rule=rule,
             needs=student.key,
-            skip=student.skip or _impossible(pipeline, base, widths) or ann.refused_here(spec),
+            skip=student.skip or impossible(point, given) or _refused(spec, width),
             **asdict(base),
         )
         if cell.key not in keys:  # auto may stand for another of the backends
@@ -104,13 +105,23 @@ def _retrievals(
             yield cell
 
 
-def _bases(
-    pipeline: TaskPipeline, specs: list[str], method: str, seed: int
-) -> list[tuple[Base, str]]:
-    embeds = pipeline.teacher.embeds
-    return wanted(pipeline.config.retrieval, specs, method, seed, embeds=embeds)
+def _bases(pipeline: TaskPipeline, specs: list[str], method: str, seed: int) -> list[Wanted]:
+    embeds, rows = pipeline.teacher.embeds, len(pipeline.rows.data.fit)
+    return wanted(pipeline.config.retrieval, specs, method, seed, rows, embeds=embeds)
 
 
-def _impossible(pipeline: TaskPipeline, base: Base, widths: Mapping[str, int]) -> str | None:
-    largest, rows = max(pipeline.config.retrieval.k), len(pipeline.rows.data.fit)
-    return impossible(base, largest, rows, widths, trains=pipeline.teacher.trains)
+def _conditions(pipeline: TaskPipeline, widths: Mapping[str, int]) -> BaseConditions:
+    rows, task = len(pipeline.rows.data.fit), pipeline.task
+    trains = pipeline.teacher.trains
+    return BaseConditions(pipeline.config.retrieval.k, rows, task.outputs, widths, trains)
+
+
+def _refused(spec: str, width: int) -> str | None:
+    """Why there can be no index of ``spec`` here, or none over keys of such a ``width``."""
+    reason = ann.refused_here(spec)
+    try:
+        if reason is None:
+            ann.make(spec).check(width)
+    except UserError as error:
+        return str(error)
+    return reason

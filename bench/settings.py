@@ -18,7 +18,7 @@ from reaugkd.distiller import KDSettings
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.models.spec import PRETRAINED, TEACHER
 from reaugkd.registry import normal
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, condense
 from reaugkd.tasks import TASKS, own, spelled
 from reaugkd.tasks.glue import folder_of
 
@@ -146,6 +146,7 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Resolved:
     _check_folders(tasks)
     for config in tasks.values():
         _require_backends(config.retrieval.ann)
+        _require_condensers(config.retrieval.condense)
     return Resolved(whole, tasks)
 
 
@@ -202,6 +203,13 @@ def _require_backends(specs: Sequence[str]) -> None:
         reason = ann.refused_here(spec)
         if reason and place == 0:  # the cells of others are skipped
             raise SettingError(f"setting 'retrieval.ann': {reason}")
+
+
+def _require_condensers(specs: Sequence[str]) -> None:
+    """Raise UserError for a number of entries that a condenser does not take, or needs."""
+    for spec in specs:
+        if spec != condense.FULL:
+            condense.make(str(condense.parse(spec).of(rows=100)))
 
 
 def _check_folders(tasks: Mapping[str, RunConfig]) -> None:

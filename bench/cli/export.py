@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bench.cli.command import command
-from bench.cli.options import UserPath
+from bench.cli.options import UserPath, dims
 
 
 @click.command()
@@ -21,6 +21,11 @@ from bench.cli.options import UserPath
 @click.option("--keys", help="projected, teacher or student")
 @click.option("--values", help="soft, hard or cross-fitted")
 @click.option("--share", type=float, help="e.g. 0.1")
+@click.option("--condense", help="e.g. full or kmeans:256")
+@click.option("--pca", callback=dims, help="none, or e.g. 64")
+@click.option("--value-bits", type=int, help="32 or 8")
+@click.option("--count-weight/--no-count-weight", default=None, help="whether counts weigh")
+@click.option("--skip", "skip_rule", help="e.g. never or risk:1%")
 @click.option("--cache", type=UserPath(), envvar="REAUGKD_CACHE", help="As for run.")
 def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> None:
     """Save student, knowledge base, index and the chosen k, beta and tau of one cell of RUN.
@@ -31,11 +36,13 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
       python -c "import reaugkd; c = reaugkd.RetrievalAugmentedClassifier.from_pretrained(
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
-    from reaugkd.retrieval.ann import canonical
+    from reaugkd.retrieval import ann, condense, skip
     from reaugkd.tasks import spelled
 
-    if wanted["backend"]:
-        wanted["backend"] = canonical(wanted["backend"])
+    readers = {"backend": ann.canonical, "condense": condense.parse, "skip_rule": skip.parse}
+    for name, read in readers.items():
+        if wanted[name]:
+            wanted[name] = str(read(wanted[name]))
 
     from bench.records.store import Store
     from bench.report.files import find

@@ -14,6 +14,7 @@ from bench.report.table import EMPTY, Table
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import Registry
 from reaugkd.retrieval.ann import BACKENDS
+from reaugkd.retrieval.condense import CONDENSERS
 from reaugkd.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", required=False, metavar="[methods|tasks|ann|presets|ablations]")
+@click.argument("what", required=False, metavar="[methods|tasks|ann|condensers|presets|ablations]")
 @click.option("-v", "--verbose", is_flag=True, help="Every setting of every method.")
 def ls(what: str | None, verbose: bool) -> None:
-    """List methods, tasks, backends, presets and ablations; all of them without an argument.
+    """List methods, tasks, backends, condensers, presets, ablations; without an argument all.
 
     \b
     Examples:
@@ -82,6 +83,7 @@ LISTS: dict[str, Callable[[], Table]] = {
     "methods": lambda: _registry("Methods", METHODS),
     "tasks": _tasks,
     "ann": lambda: _registry("ANN backends", BACKENDS),
+    "condensers": lambda: _registry("Condensers", CONDENSERS),
     "presets": lambda: _shipped("Presets", "preset"),
     "ablations": lambda: _shipped("Ablations", "ablation"),
 }

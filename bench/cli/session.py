@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +22,7 @@ from bench.progress.desk import Activity
 from bench.progress.lines import outcome
 from bench.progress.live import RunView
 from bench.records import provenance
-from bench.records.base import percent
+from bench.records.base import USUAL, percent
 from bench.records.run import Record
 from bench.records.store import Store, StoreError, make_writable
 from bench.settings import Resolved
@@ -91,12 +91,17 @@ class Session:
             table.add_row(*names, *map(str, counts))
         self.console.print(table)
         searches, wanted = [c for c in planned if c.kind == "retrieval"], self.config.retrieval
-        if len({(cell.keys, cell.values, cell.share, cell.control) for cell in searches}) > 1:
+        bases = {(replace(cell.base, method="", seed=0), cell.skip_rule) for cell in searches}
+        if len(bases) > 1:
             self.console.print(f"knowledge bases, {wanted.design.replace('-', ' ')}:")
-            for axis in ("ann", "keys", "values", "share", "control"):
-                values = getattr(wanted, axis)
-                shown = map(percent, values) if axis == "share" else values
-                self.console.print(f"  {axis}: {', '.join(shown)}")
+            cheaper = [axis for axis, usual in USUAL.items() if getattr(wanted, axis) != (usual,)]
+            for axis in ("ann", "keys", "values", "share", "control", *cheaper):
+                words = map(percent if axis == "share" else str, getattr(wanted, axis))
+                self.console.print(f"  {axis}: {', '.join(words)}")
+        if wanted.compares and searches:
+            self.console.print(
+                f"non-inferior: no more than {wanted.margin:g} points below the first"
+            )
         if any(cell.values == "cross-fitted" for cell in searches):
             self.console.print(f"cross-fitted values train {wanted.folds} more teachers per task")
         if cached := sum(self.works[key].cached for key in todo if key in self.works):

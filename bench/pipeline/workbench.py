@@ -90,7 +90,8 @@ class Workbench:
     def _check(self, cell: Cell) -> None:
         """A worker must find the rows and models that the cell was planned with."""
         pipeline, base = self.pipeline(cell.config), cell.base if cell.backend else None
-        identity = identities.of(pipeline, cell.kind, cell.method, cell.seed, base, cell.backend)
+        student = cell.kind, cell.method, cell.seed
+        identity = identities.of(pipeline, *student, base, cell.backend, cell.skip_rule)
         if identity != cell.identity:
             changed = [name for name in identity if identity[name] != cell.identity.get(name)]
             raise UserError(f"not what was planned any more: {', '.join(changed)}; plan again")
@@ -152,7 +153,8 @@ class Workbench:
             # Only the newest is kept: it holds the neighbours and indexes of one student.
             self._retrievals = {name: Retrieval(pipeline, base)}
         result: RetrievalResult
-        result, arrays = self._retrievals[name].run(str(cell.backend), str(cell.needs))
+        retrieval = self._retrievals[name]
+        result, arrays = retrieval.run(str(cell.backend), str(cell.needs), cell.skip_rule)
         return {"retrieval": result}, arrays
 
     def _control(self, cell: Cell) -> tuple[Result, Arrays]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.records.run import Record
+from bench.records.run import Record, RetrievalResult
 
 
 def figures(values: Mapping[str, float]) -> str:
@@ -34,7 +34,7 @@ def outcome(record: Record) -> str:
         return f"{split} {metric} {record.training.scores[split][metric]:.4f}"
     if result := record.retrieval:
         off, on, setting = result.off, result.chosen.scores, result.chosen
-        more = f"(k {setting.k}, beta {setting.beta}, tau {setting.tau})"
+        more = f"(k {setting.k}, beta {setting.beta}, tau {setting.tau}{_skipped(result, split)})"
     elif controls := record.controls:
         off, on = controls.off.scores, controls.second_head.mixed.scores
         scaled = controls.temperature
@@ -44,3 +44,12 @@ def outcome(record: Record) -> str:
         return record.reason or ""
     head = "second head " if record.controls else ""
     return f"{head}{split} {metric} {off[split][metric]:.4f} -> {on[split][metric]:.4f} {more}"
+
+
+def _skipped(result: RetrievalResult, split: str) -> str:
+    """How many queries of ``split`` a rule of skipping leaves to the student, if there is one."""
+    if result.skip is None:
+        return ""
+    if result.skip.threshold is None:
+        return ", asks always"
+    return f", skips {100 * result.skip.skipped[split]:.1f} %"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.records.base import USUAL
 from bench.records.differences import ABSENT, flat, said
 
-AXES = ("tasks", "methods", "seeds", "ann", "keys", "values", "share", "control")
+AXES = ("tasks", "methods", "seeds", "ann", "keys", "values", "share", "control", *USUAL)
 AXES_OF_SWEEP = ("k", "beta", "tau")
 """Settings that are lists of what to run: the union of two of them is what both ran."""
 
@@ -63,6 +64,9 @@ def _with(first: Any, other: Any, name: str = "") -> Any:
     if name == "design" and ONE_AT_A_TIME in (first, other):
         return ONE_AT_A_TIME  # tables of scores then show the knowledge base that all runs have
     if isinstance(first, dict) and isinstance(other, dict):
+        if name == "retrieval":  # an axis that is as usual is not written
+            axes = {axis: [usual] for axis, usual in USUAL.items() if axis in {**first, **other}}
+            first, other = axes | first, axes | other
         more = {key: value for key, value in other.items() if key not in first}
         return {key: _with(first[key], other.get(key, first[key]), key) for key in first} | more
     if isinstance(first, list) and isinstance(other, list) and name in AXES + AXES_OF_SWEEP:

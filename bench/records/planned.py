@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.records.base import NONE, Base
+from bench.records.base import FLOAT_BITS, NEVER, NONE, Base, Dims, skipping
+from reaugkd.retrieval.condense import FULL
 
 Kind = Literal["training", "retrieval", "control"]
 
@@ -15,8 +16,8 @@ class Planned(BaseModel):
     """The names of a cell: what ``run.json`` keeps of it, and all that a report needs.
 
     Kinds are ``training`` (one student), ``retrieval`` (that student, one base, one backend) and
-    ``control`` (that student with what is no knowledge base). Backend, keys, values, share and
-    control are of a retrieval cell, see :class:`bench.records.base.Base`.
+    ``control`` (that student with what is no knowledge base). Backend, rule of skipping and all
+    that makes a knowledge base (:class:`bench.records.base.Base`) are of a retrieval cell.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -31,6 +32,14 @@ class Planned(BaseModel):
     values: str | None = None
     share: float | None = None
     control: str | None = None
+    condense: str = Field(FULL, exclude_if=lambda spec: spec == FULL)  # so that plans of what was
+    # there before stay as they were; so for all that follow
+    pca: Dims = Field(NONE, exclude_if=lambda dims: dims == NONE)
+    value_bits: int = Field(FLOAT_BITS, exclude_if=lambda bits: bits == FLOAT_BITS)
+    count_weight: bool = Field(False, exclude_if=lambda weighs: not weighs)
+    skip_rule: str = Field(
+        NEVER, exclude_if=lambda rule: rule == NEVER, description="whom the student answers alone"
+    )
     asked: str | None = Field(None, description="the spec that left the backend open, e.g. auto")
     needs: str | None = Field(None, description="key of the training cell it follows")
 
@@ -44,7 +53,18 @@ class Planned(BaseModel):
         if self.keys is None or self.values is None:
             raise ValueError(f"{self.task} {self.method}: a {self.kind} cell has no knowledge base")
         share = 1.0 if self.share is None else self.share
-        return Base(self.method, self.seed, self.keys, self.values, share, self.control or NONE)
+        return Base(
+            self.method,
+            self.seed,
+            self.keys,
+            self.values,
+            share,
+            self.control or NONE,
+            self.condense,
+            self.pca,
+            self.value_bits,
+            self.count_weight,
+        )
 
     @property
     def label(self) -> str:
@@ -57,7 +77,8 @@ class Planned(BaseModel):
         return self._label("")
 
     def _label(self, seed: str) -> str:
-        base = f" + {self.backend} ({self.base.label})" if self.backend else ""
+        what = ", ".join([self.base.label, *skipping(self.skip_rule)]) if self.backend else ""
+        base = f" + {self.backend} ({what})" if self.backend else ""
         controls = ": controls" if self.kind == "control" else ""
         return f"{self.task} {self.method}{seed}{base}{controls}"
 

@@ -10,15 +10,28 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.records.base import NONE, percent
+from bench.records.base import USUAL, skipping, unusual
 from bench.records.frozen import first_of
 from bench.records.planned import Planned
 from bench.records.run import Record, RetrievalResult, TrainingResult
 from bench.records.store import RUN, Problem, Store, StoreError
 
 HELD_OUT = "held_out"
-BASE_AXES = ("keys", "values", "share", "control")
+CHEAPER = tuple(axis for axis in USUAL if axis != "skip")
+"""What makes a knowledge base cheaper."""
+
+BASE_AXES = ("keys", "values", "share", "control", *CHEAPER)
 """What makes a knowledge base; the backend is what it lies behind."""
+
+SKIP = "skip_rule"
+CELL_AXES = (*BASE_AXES, "backend", SKIP)
+"""What makes a retrieval cell of a student."""
+
+
+def as_usual(cell: Planned | RetrievalResult, axis: str) -> bool:
+    """Whether ``axis`` makes a cell no cheaper; false for all other axes."""
+    return axis in (*CHEAPER, SKIP) and getattr(cell, axis) == USUAL[axis.removesuffix("_rule")]
+
 
 Pairs = list[tuple[Record, RetrievalResult]]
 Status = Literal["ok", "failed", "skipped", "unreadable", "missing"]
@@ -99,14 +112,13 @@ class Results:
         """How a knowledge base behind a backend is named: keys and values only where they vary.
 
         ``faiss:Flat``, or ``faiss:Flat, teacher keys, hard values``. A smaller base and one that
-        must not help always say so: ``exact, share 10 %``, ``exact, shuffled labels``.
+        must not help always say so: ``exact, share 10 %``, ``exact, shuffled labels``,
+        ``exact, kmeans:256, skip lossless``.
         """
         parts = [str(cell.backend)]
         parts += [f"{cell.keys} keys"] if "keys" in self._varied else []
         parts += [f"{cell.values} values"] if "values" in self._varied else []
-        parts += [f"share {percent(cell.share)}"] if cell.share not in (None, 1) else []
-        parts += [cell.control.replace("-", " ")] if cell.control not in (None, NONE) else []
-        return ", ".join(parts)
+        return ", ".join([*parts, *unusual(cell), *skipping(cell.skip_rule)])
 
     @cached_property
     def _varied(self) -> frozenset[str]:
@@ -124,7 +136,8 @@ class Results:
         return self._shown(plan, self.references[plan.task, plan.method, plan.seed])
 
     def _shown(self, cell: Planned | RetrievalResult, reference: Planned) -> bool:
-        same = all(getattr(cell, axis) == getattr(reference, axis) for axis in BASE_AXES)
+        axes = (axis for axis in CELL_AXES if axis != "backend")
+        same = all(getattr(cell, axis) == getattr(reference, axis) for axis in axes)
         return same or not self.one_at_a_time
 
     @cached_property

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bench.records.base import FLOAT_BITS, NEVER, NONE, Dims
 from bench.records.frozen import Frozen, KeyedRecord
+from reaugkd.retrieval.condense import FULL
 
 SCHEMA = 2
 
@@ -111,6 +113,26 @@ class Choice(Frozen):
     loss: Losses = Field(description="of the mixed outputs under this setting")
 
 
+def _unknown(value: object) -> bool:
+    """Whether records of before, which have no such field, are written as they were."""
+    return value is None
+
+
+class SkipFacts(Frozen):
+    """Which queries were not searched, because the student answers them alone."""
+
+    rule: str = Field(description="lossless, or risk:EPS")
+    threshold: float | None = Field(
+        description="margin of the student's two likeliest classes above which it answers alone; "
+        "None: no margin is known to be enough, so every query is searched"
+    )
+    chosen_on: str = Field(description="the split on which the threshold was chosen")
+    skipped: dict[str, float] = Field(description="split -> share of the queries not searched")
+    differs: dict[str, float] = Field(
+        description="split -> share of the answers that differ from searching every query"
+    )
+
+
 class SearchFacts(Frozen):
     """What an index costs and how exact it is."""
 
@@ -126,6 +148,12 @@ class SearchFacts(Frozen):
     index_bytes: int
     search_us_p50: float = Field(description="one query, one thread, index call only, hot loop")
     search_us_p95: float
+    added_us_p50: float | None = Field(
+        None,
+        exclude_if=_unknown,
+        description="one query, one thread, all that retrieval adds after a forward, hot loop",
+    )
+    added_us_p95: float | None = Field(None, exclude_if=_unknown)
     params: dict[str, Any]
 
 
@@ -139,10 +167,31 @@ class RetrievalResult(Frozen):
     values: str
     share: float = Field(description="of the rows of fit that are entries")
     control: str = Field(description="none, or how the knowledge base was made not to help")
+    condense: str = Field(
+        FULL, exclude_if=lambda spec: spec == FULL, description="the condenser of its entries"
+    )
+    pca: Dims = Field(
+        NONE,
+        exclude_if=lambda dims: dims == NONE,
+        description="dimensions that keys and queries were reduced to",
+    )
+    value_bits: int = Field(
+        FLOAT_BITS, exclude_if=lambda bits: bits == FLOAT_BITS, description="of a value's numbers"
+    )
+    count_weight: bool = Field(
+        False,
+        exclude_if=lambda weighs: not weighs,
+        description="whether an entry weighs as much as the rows that it stands for",
+    )
+    condense_seconds: float | None = Field(
+        None,
+        exclude_if=_unknown,
+        description="to make it of the whole base: compressed, condensed, rounded",
+    )
     entries: int
     width: int
     kb_bytes: int = Field(description="keys, soft labels and ids")
-    ks: list[int]
+    ks: list[int] = Field(description="those tried: of a condensed base no more than its entries")
     betas: list[float]
     taus: list[float]
     off: dict[str, Scores] = Field(description="split -> scores of the student alone")
@@ -151,7 +200,13 @@ class RetrievalResult(Frozen):
     optimistic: Choice = Field(
         description="selected on the first test split; a leak, shown as such"
     )
+    skip: SkipFacts | None = Field(None, exclude_if=_unknown)
     search: SearchFacts
+
+    @property
+    def skip_rule(self) -> str:
+        """The rule by which queries are not searched."""
+        return self.skip.rule if self.skip else NEVER
 
 
 class Answers(Frozen):
@@ -237,11 +292,14 @@ VOLATILE = frozenset(
         "provenance",
         "seconds",
         "build_seconds",
+        "condense_seconds",
         "steps_per_second",
         "peak_bytes",
         "examples_per_second",
         "search_us_p50",
         "search_us_p95",
+        "added_us_p50",
+        "added_us_p95",
         "traceback",
     }
 )

@@ -98,6 +98,8 @@ def records(out: Path) -> dict[str, Record]:
             name += f" {cell['backend']} {cell['keys']} {cell['values']}"
             name += f" {cell['share']:g}" if cell["share"] != 1 else ""
             name += f" {cell['control']}" if cell["control"] != "none" else ""
+            axes = ("condense", "pca", "value_bits", "count_weight", "skip_rule")
+            name += "".join(f" {cell[axis]}" for axis in axes if axis in cell)
         if one.kind == "control":
             name += " controls"
         made[name] = one

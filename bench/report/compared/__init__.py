@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from bench.records.merged import names
-from bench.records.results import Results
+from bench.records.results import CELL_AXES, Results
 from bench.records.run import Record
 from bench.records.store import Problem
 from bench.report.examples import BySeed
@@ -50,7 +50,7 @@ def _base(retrieval: str, answers: BySeed) -> tuple[object, ...]:
     base = next(iter(answers.values())).record.retrieval
     if retrieval == OFF or base is None:
         return ()
-    return base.backend, base.keys, base.values, base.share, base.control
+    return tuple(getattr(base, axis) for axis in CELL_AXES)
 
 
 class CompareInputs(ReportInputs):

@@ -20,7 +20,7 @@ from pandas import DataFrame
 
 from bench.records.base import NONE, percent
 from bench.records.planned import Planned
-from bench.records.results import BASE_AXES, HELD_OUT, Results
+from bench.records.results import CELL_AXES, HELD_OUT, Results, as_usual
 from bench.records.run import ControlResult, Record, RetrievalResult, Scores
 from bench.report.charts import differences
 from bench.report.examples import SECOND_HEAD, TEMPERATURE, StudentAnswers, with_base, with_control
@@ -38,7 +38,6 @@ SCALED, HEAD = "temperature-scaled student", "second head"
 CONTROLS = {TEMPERATURE: SCALED, SECOND_HEAD: HEAD}
 """Array of a control -> its level."""
 
-AXES = (*BASE_AXES, "backend")
 Losses = Mapping[str, Mapping[str, float]]
 
 
@@ -111,10 +110,10 @@ def _changed(
 
 def change_of(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
     """(factor, level): what differs from the reference, and what it was changed to."""
-    names = [name for name in AXES if getattr(result, name) != getattr(reference, name)]
+    names = [name for name in CELL_AXES if getattr(result, name) != getattr(reference, name)]
     if not names:
-        return REFERENCE, _level(result, AXES)
-    return (names[0] if len(names) == 1 else SEVERAL), _level(result, names)
+        return REFERENCE, _level(result, [name for name in CELL_AXES if not as_usual(result, name)])
+    return (names[0].replace("_", " ") if len(names) == 1 else SEVERAL), _level(result, names)
 
 
 def _level(result: RetrievalResult, names: Iterable[str]) -> str:
@@ -123,7 +122,12 @@ def _level(result: RetrievalResult, names: Iterable[str]) -> str:
         "values": f"{result.values} labels",
         "share": percent(result.share),
         "control": "" if result.control == NONE else result.control.replace("-", " "),
+        "condense": result.condense,
+        "pca": f"pca {result.pca}",
+        "value_bits": f"{result.value_bits}-bit values",
+        "count_weight": f"counts {'' if result.count_weight else 'do not '}weigh",
         "backend": result.backend,
+        "skip_rule": f"skip {result.skip_rule}",
     }
     return ", ".join(texts[name] for name in names if texts[name])
 
