@@ -98,8 +98,9 @@ def records(out: Path) -> dict[str, Record]:
             name += f" {cell['backend']} {cell['keys']} {cell['values']}"
             name += f" {cell['share']:g}" if cell["share"] != 1 else ""
             name += f" {cell['control']}" if cell["control"] != "none" else ""
-            axes = ("condense", "pca", "value_bits", "count_weight", "skip_rule")
-            name += "".join(f" {cell[axis]}" for axis in axes if axis in cell)
+            axes = {"condense": "{}", "pca": "pca {}", "value_bits": "{}-bit", "skip_rule": "{}"}
+            axes |= {"count_weight": "counts"}
+            name += "".join(f" {axes[axis].format(cell[axis])}" for axis in axes if axis in cell)
         if one.kind == "control":
             name += " controls"
         made[name] = one
