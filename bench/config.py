@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.records.base import NONE, USUAL
+from bench.records.base import MARGIN, NONE, USUAL
 from reaugkd.errors import UserError
 from reaugkd.models.recipe import Pooling, Recipe, TeacherRecipe
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
@@ -27,7 +27,6 @@ from reaugkd.retrieval import condense
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TAUS = (0.05, 0.07, 0.1, 0.5, 1.0)
-MARGIN = 0.2
 
 
 def _expanded(path: Path) -> Path:

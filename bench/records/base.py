@@ -29,6 +29,9 @@ USUAL = {
 }
 """Axis of what makes retrieval cheaper -> what it is where nothing is made cheaper."""
 
+MARGIN = 0.2
+"""Points that a cheaper knowledge base may lose, unless a run says otherwise."""
+
 Dims = int | Literal["none"]
 """Dimensions that keys are reduced to; ``none`` where they stay as they are."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.records.base import USUAL, skipping, unusual
+from bench.records.base import MARGIN, USUAL, skipping, unusual
 from bench.records.frozen import first_of
 from bench.records.planned import Planned
 from bench.records.run import Record, RetrievalResult, TrainingResult
@@ -107,6 +107,11 @@ class Results:
         """Whether the run varies its knowledge base one axis at a time around the reference."""
         retrieval = (self.run.get("config") or {}).get("retrieval") or {}
         return bool(retrieval.get("design") == "one-at-a-time")
+
+    def margin(self, task: str) -> float:
+        """Points that a cheaper knowledge base of ``task`` may lose, as the plan states them."""
+        of_task = (self.run.get("tasks") or {}).get(task) or self.run.get("config") or {}
+        return float((of_task.get("retrieval") or {}).get("margin", MARGIN))
 
     def index_name(self, cell: Planned | RetrievalResult) -> str:
         """How a knowledge base behind a backend is named: keys and values only where they vary.

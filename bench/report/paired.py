@@ -108,19 +108,19 @@ class Paired:
             chances = tuple(mcnemar(right[a], theirs[b]) for a, b in zip(*rows, strict=True))
         return PairedOutcome(seeds, whole, chances, "")
 
-    def contrast(self, *columns: tuple[int, BySeed]) -> Difference | None:
-        """A sum of columns, each with its sign, paired on the seeds and examples that all have.
+    def contrast(self, *columns: tuple[float, BySeed]) -> Difference | None:
+        """A sum of columns, each with its weight, paired on the seeds and examples that all have.
 
         ``(1, a), (-1, b)`` is a minus b; with four columns a difference of two differences. None
         where the columns have no usable seed in common.
         """
-        *_, whole = self._sum(*((sign, self, column) for sign, column in columns))
+        *_, whole = self._sum(*((weight, self, column) for weight, column in columns))
         return whole
 
     def _sum(
-        self, *columns: tuple[int, Paired, BySeed]
+        self, *columns: tuple[float, Paired, BySeed]
     ) -> tuple[tuple[int, ...], list[list[int]], Difference | None]:
-        """Seeds that all columns have, their rows in each, and the signed sum over them."""
+        """Seeds that all columns have, their rows in each, and the weighted sum over them."""
         *_, first = columns[0]
         seeds = tuple(
             seed
@@ -130,9 +130,9 @@ class Paired:
         rows = [[of._row[own[seed].name] for seed in seeds] for _, of, own in columns]
         if not seeds:
             return seeds, rows, None
-        signed = [(sign, of, at) for (sign, of, _), at in zip(columns, rows, strict=True)]
-        seen = np.sum([sign * of._observed[at] for sign, of, at in signed], axis=0)
-        drawn = np.sum([sign * of._drawn[at] for sign, of, at in signed], axis=0)
+        parts = [(weight, of, at) for (weight, of, _), at in zip(columns, rows, strict=True)]
+        seen = np.sum([weight * of._observed[at] for weight, of, at in parts], axis=0)
+        drawn = np.sum([weight * of._drawn[at] for weight, of, at in parts], axis=0)
         return seeds, rows, difference(seen, drawn.T, self.examples)
 
     def _reason(self, ones: BySeed, others: BySeed, against: Paired) -> str:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     "scores", "comparisons", "off-on", "published", "retrieval", "ann", "k", "beta-tau",
-    "alignment", "attribution", "effort", "training", "curves", "latency", "memory", "gate",
-    "cells", "provenance",
+    "alignment", "attribution", "condensing", "effort", "training", "curves", "latency", "memory",
+    "gate", "cells", "provenance",
 )  # fmt: skip
 """Every section there can be; a report has those it has figures for."""
 

@@ -34,6 +34,29 @@ def of_test(difference: Difference | None, adjusted: float | None) -> Verdict:
     return Verdict.BETTER if difference.estimate > 0 else Verdict.WORSE
 
 
+class NonInferiority(StrEnum):
+    """Whether something loses no more than a margin that was stated beforehand."""
+
+    NON_INFERIOR = "non-inferior"
+    INFERIOR = "inferior"
+    UNDECIDED = "undecided"
+    NOT_COMPARABLE = "not comparable"
+
+
+def non_inferiority(difference: Difference | None, margin: float) -> NonInferiority:
+    """What the interval of a difference says of a loss of at most ``margin``, both in shares.
+
+    One seed has no interval, so nothing is decided.
+    """
+    if difference is None:
+        return NonInferiority.NOT_COMPARABLE
+    if difference.low is not None and difference.low >= -margin:
+        return NonInferiority.NON_INFERIOR
+    if difference.high is not None and difference.high < -margin:
+        return NonInferiority.INFERIOR
+    return NonInferiority.UNDECIDED
+
+
 def in_words(outcome: Verdict, reason: str) -> str:
     """The verdict for a reader, with the reason if there is nothing to compare."""
     return f"{outcome}: {reason}" if outcome is Verdict.NOT_COMPARABLE else str(outcome)

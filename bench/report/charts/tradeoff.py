@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.records.measurement import LatencyRecord
+from bench.report import pareto
 from bench.report.charts.forms import Axis, Form, Mark, of, picture
 from bench.report.charts.spread import NOTE, TEST, figure, spread
 from bench.report.frame import Row, rows
@@ -189,13 +190,8 @@ def _best(scores: Sequence[Row], task: str, split: str) -> tuple[float | None, s
 def _front(marks: Sequence[Mark], floor: float) -> list[Mark]:
     """What neither another point nor the best student without retrieval dominates, cheapest first.
 
-    A point dominates what costs no less and is worth no more; of equal points all stay.
+    See :func:`bench.report.pareto.front`.
     """
-    places = [(mark["x"], mark["y"]) for mark in marks]
-    front = [
-        mark
-        for mark, (cost, score) in zip(marks, places, strict=True)
-        if score > floor
-        and not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in places)
-    ]
+    on_front = pareto.front([(mark["x"], mark["y"]) for mark in marks])
+    front = [m for m, stays in zip(marks, on_front, strict=True) if stays and m["y"] > floor]
     return sorted(front, key=itemgetter("x"))

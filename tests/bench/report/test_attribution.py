@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.records.planned import Planned
-from bench.records.results import CellState, Results
+from bench.records.results import CELL_AXES, CellState, Results
 from bench.records.run import Answers, ControlResult, Record, SecondHeadResult, TemperatureResult
 from bench.records.store import Store
 from bench.report.frame import Row
@@ -25,7 +25,7 @@ from tests.bench.report.factory import Kept
 from tests.bench.report.shown import lines, titled
 
 LABELS = factory.truth()
-AXES = ("backend", "keys", "values", "share", "control")
+AXES = CELL_AXES
 SEEDS = (0, 1, 2)
 
 
