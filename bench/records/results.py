@@ -17,20 +17,16 @@ from bench.records.run import Record, RetrievalResult, TrainingResult
 from bench.records.store import RUN, Problem, Store, StoreError
 
 HELD_OUT = "held_out"
-CHEAPER = tuple(axis for axis in USUAL if axis != "skip")
-"""What makes a knowledge base cheaper."""
+CHEAPER = ("condense", "pca", "value_bits", "count_weight", "skip_rule")
+"""Fields of a retrieval cell that say what makes it cheaper."""
 
-BASE_AXES = ("keys", "values", "share", "control", *CHEAPER)
-"""What makes a knowledge base; the backend is what it lies behind."""
-
-SKIP = "skip_rule"
-CELL_AXES = (*BASE_AXES, "backend", SKIP)
-"""What makes a retrieval cell of a student."""
+CELL_AXES = ("keys", "values", "share", "control", *CHEAPER, "backend")
+"""What tells the retrieval cells of a student apart."""
 
 
 def as_usual(cell: Planned | RetrievalResult, axis: str) -> bool:
     """Whether ``axis`` makes a cell no cheaper; false for all other axes."""
-    return axis in (*CHEAPER, SKIP) and getattr(cell, axis) == USUAL[axis.removesuffix("_rule")]
+    return axis in CHEAPER and bool(getattr(cell, axis) == USUAL[axis.removesuffix("_rule")])
 
 
 Pairs = list[tuple[Record, RetrievalResult]]

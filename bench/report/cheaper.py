@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.records.base import NEVER, NONE
 from bench.records.planned import Planned
-from bench.records.results import CHEAPER, SKIP, Results, as_usual
+from bench.records.results import CHEAPER, Results, as_usual
 from bench.records.run import Record, RetrievalResult
 from bench.report.examples import BySeed, with_base
 from bench.report.summary import Summary, summarise
@@ -51,7 +51,7 @@ def compared(results: Results) -> dict[Place, dict[str, Draws]]:
 
 
 def _is_whole(cell: Planned | RetrievalResult) -> bool:
-    return all(as_usual(cell, axis) for axis in (*CHEAPER, SKIP))
+    return all(as_usual(cell, axis) for axis in CHEAPER)
 
 
 def whole_of(results: Results, place: Place) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from bench.records.results import HELD_OUT, Results
+from bench.records.results import CHEAPER, HELD_OUT, Results, as_usual
 from bench.records.run import Choice, Record, RetrievalResult, Scores, TrainingResult
 from bench.report.charts import scores as charts
 from bench.report.frame import rows, typed
@@ -128,6 +128,16 @@ NAMES = (
     "values", "share", "control", "retrieval", "k", "beta", "tau", "split", "metric", "selects",
     "value",
 )  # fmt: skip
+AXES = ("backend", "keys", "values", "share", "control")
+"""What a knowledge base lies behind and is; what makes it cheaper, where a run has such bases."""
+
+
+def _names(inputs: RunInputs) -> list[str]:
+    """The columns; what makes bases cheaper stands behind ``control``."""
+    bases = [result for _, result in inputs.results.retrieved]
+    cheaper = any(not as_usual(base, axis) for base in bases for axis in CHEAPER)
+    place = NAMES.index("retrieval")
+    return [*NAMES[:place], *(CHEAPER if cheaper else ()), *NAMES[place:]]
 
 
 def _every(inputs: RunInputs) -> Iterator[dict[str, Any]]:
@@ -147,13 +157,12 @@ def _of_cell(
     base: RetrievalResult | None = None,
     choice: Choice | None = None,
 ) -> Iterator[dict[str, Any]]:
-    axes = ("backend", "keys", "values", "share", "control")
     cell = {
         **{name: getattr(record, name) for name in ("key", "kind", "suite", "task", "method")},
         "seed": record.seed,
         "student": student.student_init if student else None,
         "teacher": student.teacher.init if student and student.teacher else None,
-        **{name: getattr(base, name, None) for name in axes},
+        **{name: getattr(base, name, None) for name in (*AXES, *CHEAPER)},
         "retrieval": "on" if choice else "off",
         **{name: getattr(choice, name, None) for name in ("k", "beta", "tau")},
     }
@@ -169,6 +178,6 @@ SECTION = Section(
 ROWS: Section[RunInputs] = Section(
     "rows",
     "Scores by cell",
-    lambda inputs: typed(_every(inputs)).reindex(columns=list(NAMES)),
+    lambda inputs: typed(_every(inputs)).reindex(columns=_names(inputs)),
     tidy=("results.csv", lambda frame: frame),
 )
