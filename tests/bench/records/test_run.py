@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.records.run import VOLATILE, Record, comparable
+from bench.records.run import VOLATILE, Record, RetrievalResult, SearchFacts, comparable
 from tests.bench.report import factory
 
 RECORDS = [
@@ -40,7 +40,8 @@ def test_comparable_drops_the_volatile_and_nothing_else(made: Record) -> None:
 
 
 def test_volatile_names_exist() -> None:
-    assert names([made.model_dump(mode="json") for made in RECORDS]) >= VOLATILE
+    fields = {name for kind in (RetrievalResult, SearchFacts) for name in kind.model_fields}
+    assert fields | names([made.model_dump(mode="json") for made in RECORDS]) >= VOLATILE
 
 
 def test_time_and_place_make_no_difference_a_score_does() -> None:
