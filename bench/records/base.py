@@ -87,7 +87,12 @@ def unusual(base: Base | Planned | RetrievalResult) -> list[str]:
     """What is not as usual but for keys and values, each in a few words."""
     parts = [f"share {percent(base.share)}"] if base.share not in (None, 1) else []
     parts += [str(base.control).replace("-", " ")] if base.control not in (None, NONE) else []
-    parts += [base.condense] if base.condense != FULL else []
+    return [*parts, *cheaper(base)]
+
+
+def cheaper(base: Base | Planned | RetrievalResult) -> list[str]:
+    """What makes it cheaper."""
+    parts = [base.condense] if base.condense != FULL else []
     parts += [f"pca {base.pca}"] if base.pca != NONE else []
     parts += [f"{base.value_bits}-bit values"] if base.value_bits != FLOAT_BITS else []
     parts += ["counts weigh"] if base.count_weight else []

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from pandas import DataFrame
 
-from bench.records.base import NONE, percent
+from bench.records.base import NONE, cheaper, percent, skipping
 from bench.records.planned import Planned
-from bench.records.results import CELL_AXES, HELD_OUT, Results, as_usual
+from bench.records.results import CELL_AXES, CHEAPER, HELD_OUT, Results
 from bench.records.run import ControlResult, Record, RetrievalResult, Scores
 from bench.report.charts import differences
 from bench.report.examples import SECOND_HEAD, TEMPERATURE, StudentAnswers, with_base, with_control
@@ -38,6 +38,7 @@ SCALED, HEAD = "temperature-scaled student", "second head"
 CONTROLS = {TEMPERATURE: SCALED, SECOND_HEAD: HEAD}
 """Array of a control -> its level."""
 
+AXES = tuple(axis for axis in CELL_AXES if axis not in CHEAPER)
 Losses = Mapping[str, Mapping[str, float]]
 
 
@@ -72,6 +73,8 @@ def changes(results: Results) -> dict[tuple[str, str], Changes]:
     for record in answered:
         if retrieval := record.retrieval:
             reference = results.references[record.task, record.method, record.seed]
+            if any(getattr(retrieval, name) != getattr(reference, name) for name in CHEAPER):
+                continue  # what that saves and loses stands in a section of its own
             answer, chosen = with_base(record, retrieval), retrieval.chosen
             student = _changed(answer, chosen.loss, retrieval.off, retrieval.off_loss, chosen.beta)
             add(record, change_of(reference, retrieval), student)
@@ -110,10 +113,11 @@ def _changed(
 
 def change_of(reference: Planned, result: RetrievalResult) -> tuple[str, str]:
     """(factor, level): what differs from the reference, and what it was changed to."""
-    names = [name for name in CELL_AXES if getattr(result, name) != getattr(reference, name)]
+    names = [name for name in AXES if getattr(result, name) != getattr(reference, name)]
     if not names:
-        return REFERENCE, _level(result, [name for name in CELL_AXES if not as_usual(result, name)])
-    return (names[0].replace("_", " ") if len(names) == 1 else SEVERAL), _level(result, names)
+        words = [_level(result, AXES), *cheaper(result), *skipping(result.skip_rule)]
+        return REFERENCE, ", ".join(words)
+    return (names[0] if len(names) == 1 else SEVERAL), _level(result, names)
 
 
 def _level(result: RetrievalResult, names: Iterable[str]) -> str:
@@ -122,12 +126,7 @@ def _level(result: RetrievalResult, names: Iterable[str]) -> str:
         "values": f"{result.values} labels",
         "share": percent(result.share),
         "control": "" if result.control == NONE else result.control.replace("-", " "),
-        "condense": result.condense,
-        "pca": f"pca {result.pca}",
-        "value_bits": f"{result.value_bits}-bit values",
-        "count_weight": f"counts {'' if result.count_weight else 'do not '}weigh",
         "backend": result.backend,
-        "skip_rule": f"skip {result.skip_rule}",
     }
     return ", ".join(texts[name] for name in names if texts[name])
 

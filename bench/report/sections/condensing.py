@@ -4,14 +4,14 @@ A row per task, method, base and test split, over seeds; draws of one condenser 
 the task's selection metric, of each seed the mean of its draws; ``lowest``, ``highest``: of the
 draws, each over its seeds; ``off``: the student alone; ``difference``: ``on`` minus that of the
 whole base of the same students, paired on (seed, example), in shares; ``verdict``: whether it is
-non-inferior by ``margin``, in points; ``flips``: share of the answers that are others than with
-the whole base; ``loss``: mean negative log-likelihood (squared error for a regression);
-``loss_change``: that minus the whole base's. Medians: ``entries``; ``bytes`` of index, values and
-ids; ``of_whole``: that over the whole base's; ``made_seconds``: to make base and index;
-``search_us``, ``added_us``: one query in a hot loop, index call only, and all that retrieval adds
-to a forward. ``skipped``: share of the queries that are not searched; ``asks_always``: whether no
-margin of the student was enough to skip any. ``front_bytes``, ``front_time``: whether no other base
-of the same student costs no more and scores no less.
+non-inferior by ``margin``, in points; ``beta``: chosen, by draw and seed; ``flips``: share of the
+answers that are others than with the whole base; ``loss``: mean negative log-likelihood (squared
+error for a regression); ``loss_change``: that minus the whole base's. Medians: ``entries``;
+``bytes`` of index, values and ids; ``of_whole``: that over the whole base's; ``made_seconds``: to
+make base and index; ``search_us``, ``added_us``: one query in a hot loop, index call only, and all
+that retrieval adds to a forward. ``skipped``: share of the queries that are not searched;
+``asks_always``: whether no margin of the student was enough to skip any. ``front_bytes``,
+``front_time``: whether no other base of the same student costs no more and scores no less.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from bench.report.inputs import RunInputs
 from bench.report.paired import Paired
 from bench.report.section import METHOD, TASK, Column, Section, View
 from bench.report.sections.plain import grouped, median
-from bench.report.summary import nats, number, points, size
+from bench.report.summary import each, nats, number, points, size
 from bench.report.verdict import marked, non_inferiority
 from bench.stats.difference import Difference
 from reaugkd.retrieval.condense import FULL
@@ -112,6 +112,7 @@ def _row(inputs: RunInputs, base: ComparedBase, paired: Paired, split: str) -> d
         "on": base.by_seed(lambda pair: pair[1].chosen.scores[split][metric]),
         "lowest": min(by_draw),
         "highest": max(by_draw),
+        "beta": [result.chosen.beta for _, result in base.pairs],
         "difference": tested,
         "margin": margin,
         "verdict": None if base.is_whole else str(non_inferiority(tested, margin / 100)),
@@ -186,6 +187,7 @@ LOSES = (
     *(TASK, METHOD, BASE),
     Column("on", "on", points),
     Column("to whole", "difference", lambda difference: marked(difference, None)),
+    Column("beta", "beta", lambda betas: each(sorted(set(betas)))),
     Column("verdict", lambda row: row.verdict or "the whole base"),
     Column("flips", "flips", _percent),
     Column("loss", "loss", nats),
@@ -235,6 +237,11 @@ def _notes(frame: DataFrame) -> Iterator[str]:
     )
     if (frame["draws"] > 1).any():
         yield "Draws of one condenser are one row: the mean of its draws."
+    if any(0 in row.beta for row in rows(frame)):
+        yield (
+            "beta: weight of what is retrieved, of every seed and draw; 0 is the choice not to use "
+            "the base, so nothing is lost with it, nor gained."
+        )
 
 
 def _cost_notes(frame: DataFrame) -> Iterator[str]:

@@ -136,6 +136,16 @@ def test_what_was_changed_is_named(
     assert worth(made.frame(SECTION)) == (factor != "backend") == bool(titled(SECTION, made))
 
 
+def test_a_cheaper_base_is_no_part_of_a_gain_unless_all_are(tmp_path: Path) -> None:
+    few = {"condense": "random:33"}
+    made = inputs(tmp_path, base(0.82), base(0.8, **few), base(0.81, pca=8, values="hard"))
+    assert [row.factor for row in lines(SECTION, made)] == [REFERENCE]
+    made = inputs(tmp_path / "few", base(0.82, **few), base(0.8, values="hard", **few))
+    reference, hard = lines(SECTION, made)
+    assert reference.level == "projected keys, soft labels, 100 %, exact, random:33"
+    assert (hard.factor, hard.level) == ("values", "hard labels")
+
+
 def test_a_reference_that_failed_is_not_replaced_by_another(tmp_path: Path) -> None:
     broken = CellState(_cell(base(0.82)).plan, "failed", "no", factory.failed(base(0.82), "no"))
     made = inputs(tmp_path, broken, base(0.84, values="hard"), base(0.83, share=0.5))
