@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bench.pipeline import hot
@@ -178,7 +177,7 @@ class Retrieval:
             off_loss={s: calibration.loss(self.answers[s], rows.labels(s)) for s in self.queried},
             chosen=chosen,
             optimistic=self._decide(task.tests[0], searched, skip_rule).choice,
-            skip=skipping.facts(mixed),
+            skip=skipping.facts(mixed, added),
             search=SearchFacts(
                 effort=searched.tuned.effort,
                 target=self.wanted.recall_target,
@@ -191,8 +190,8 @@ class Retrieval:
                 index_bytes=searched.index.nbytes,
                 search_us_p50=searched.us[0],
                 search_us_p95=searched.us[1],
-                added_us_p50=added[0],
-                added_us_p95=added[1],
+                added_us_p50=added.p50,
+                added_us_p95=added.p95,
                 params=searched.index.params(),
             ),
         )
@@ -272,11 +271,10 @@ class Retrieval:
             return float(np.mean(np.abs(outputs - reference) <= SAME_SCORE))
         return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
 
-    def _added(self, index: AnnIndex, choice: Choice, skipping: Skipping) -> tuple[float, float]:
-        """Median and 95th percentile of all that retrieval adds to the forward of one query."""
-        base, split = self.knowledge_base, self.pipeline.task.tests[0]
+    def _added(self, index: AnnIndex, choice: Choice, skipping: Skipping) -> hot.AddedTime:
+        """What all of retrieval adds to the forward of one query of the first test split."""
         path = QueryPath.over(
-            base,
+            self.knowledge_base,
             index,
             k=choice.k,
             tau=choice.tau,
@@ -284,6 +282,6 @@ class Retrieval:
             weigh=self.base.count_weight,
             skip_above=skipping.threshold,
         )
-        student = self.pipeline.outputs(self.base.method, self.base.seed, split)
-        logits, embedding = (np.array(part[: hot.QUERIES]) for part in student)
-        return hot.microseconds(path, torch.from_numpy(logits), torch.from_numpy(embedding))
+        split = self.pipeline.task.tests[0]
+        outputs = self.pipeline.outputs(self.base.method, self.base.seed, split)
+        return hot.added(path, outputs, skipping.alone(split))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.pipeline.hot import AddedTime
 from bench.records.base import NEVER
 from bench.records.run import SkipFacts
 from reaugkd.retrieval import skip
@@ -45,33 +46,33 @@ class Skipping:
         threshold = skip.parse(rule).threshold(beta, margins, differs)
         return cls(rule, split, threshold, student)
 
+    def alone(self, split: str) -> NDArray[np.bool_]:
+        """Whom [N] the student answers alone."""
+        if math.isinf(self.threshold):
+            return np.zeros(len(self.student[split]), bool)
+        alone: NDArray[np.bool_] = skip.margins(self.student[split]) > self.threshold
+        return alone
+
     def outputs(self, split: str, mixed: NDArray[Any]) -> NDArray[Any]:
         """The answers, of those who are skipped the student's own, else those ``mixed`` [N, C]."""
-        alone = self._alone(split)
-        return mixed if alone is None else np.where(alone[:, None], self.student[split], mixed)
+        return np.where(self.alone(split)[:, None], self.student[split], mixed)
 
-    def facts(self, mixed: Answers) -> SkipFacts | None:
+    def facts(self, mixed: Answers, time: AddedTime) -> SkipFacts | None:
         """What a record keeps of it; None where every query is searched anyway."""
         if self.rule == NEVER:
             return None
-        shares = {s: self._alone(s) for s in mixed}
         return SkipFacts(
             rule=self.rule,
             threshold=self.threshold if math.isfinite(self.threshold) else None,
             chosen_on=self.chosen_on,
-            skipped={s: 0.0 if a is None else float(a.mean()) for s, a in shares.items()},
+            skipped={s: float(self.alone(s).mean()) for s in mixed},
             differs={
                 s: float(_differ(self.outputs(s, answer), answer).mean())
                 for s, answer in mixed.items()
             },
+            asked_us_p50=time.asked,
+            skipped_us_p50=time.skipped,
         )
-
-    def _alone(self, split: str) -> NDArray[np.bool_] | None:
-        """Whom [N] the student answers alone; None where nobody is."""
-        if math.isinf(self.threshold):
-            return None
-        alone: NDArray[np.bool_] = skip.margins(self.student[split]) > self.threshold
-        return alone
 
 
 def _differ(first: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:

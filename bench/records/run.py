@@ -131,6 +131,17 @@ class SkipFacts(Frozen):
     differs: dict[str, float] = Field(
         description="split -> share of the answers that differ from searching every query"
     )
+    asked_us_p50: float | None = Field(
+        None, description="added to the forward of a query that is searched; None: there is none"
+    )
+    skipped_us_p50: float | None = Field(None, description="the same of one that is not")
+
+    def added_us(self, split: str) -> float | None:
+        """Both by their shares of ``split``; None if one that counts was not measured."""
+        asked, skipped, share = self.asked_us_p50, self.skipped_us_p50, self.skipped[split]
+        if (asked is None and share < 1) or (skipped is None and share > 0):
+            return None
+        return (asked or 0.0) * (1 - share) + (skipped or 0.0) * share
 
 
 class SearchFacts(Frozen):
@@ -300,6 +311,8 @@ VOLATILE = frozenset(
         "search_us_p95",
         "added_us_p50",
         "added_us_p95",
+        "asked_us_p50",
+        "skipped_us_p50",
         "traceback",
     }
 )

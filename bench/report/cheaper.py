@@ -127,6 +127,13 @@ def bytes_of(result: RetrievalResult) -> float:
     return result.search.index_bytes + max(0, result.kb_bytes - keys)
 
 
+def added_us(result: RetrievalResult, split: str) -> float | None:
+    """What retrieval adds to the forward of one query, of those that are skipped among them."""
+    if result.skip is None:
+        return result.search.added_us_p50
+    return result.skip.added_us(split)
+
+
 def answers_of(cells: dict[int, Pair]) -> BySeed:
     """Seed -> answer."""
     return {seed: with_base(*pair) for seed, pair in cells.items()}

@@ -9,7 +9,9 @@ answers that are others than with the whole base; ``loss``: mean negative log-li
 error for a regression); ``loss_change``: that minus the whole base's. Medians: ``entries``;
 ``bytes`` of index, values and ids; ``of_whole``: that over the whole base's; ``made_seconds``: to
 make base and index; ``search_us``, ``added_us``: one query in a hot loop, index call only, and all
-that retrieval adds to a forward. ``skipped``: share of the queries that are not searched;
+that retrieval adds to a forward; with a rule of skipping that is the mean over both kinds of
+queries by their shares, and ``asked_us`` the time of one that is searched. ``skipped``: share of
+the queries that are not searched;
 ``asks_always``: whether no margin of the student was enough to skip any. ``front_bytes``,
 ``front_time``: whether no other base of the same student costs no more and scores no less.
 """
@@ -33,6 +35,7 @@ from bench.report.cheaper import (
     Draws,
     Pair,
     Place,
+    added_us,
     answers_of,
     bytes_of,
     compared,
@@ -125,7 +128,8 @@ def _row(inputs: RunInputs, base: ComparedBase, paired: Paired, split: str) -> d
         "of_whole": total / size_of_whole if total and size_of_whole else None,
         "made_seconds": base.median(_made),
         "search_us": base.median(lambda r: r.search.search_us_p50),
-        "added_us": base.median(lambda r: r.search.added_us_p50),
+        "added_us": base.median(lambda r: added_us(r, split)),
+        "asked_us": base.median(lambda r: r.skip.asked_us_p50 if r.skip else None),
         "skipped": base.by_seed(lambda pair: _skipped(pair[1], split)).mean,
         "asks_always": any(r.skip and r.skip.threshold is None for _, r in base.pairs),
     }
@@ -204,6 +208,7 @@ COSTS = (
     Column("made in s", "made_seconds", number),
     Column("search µs", "search_us", number),
     Column("added µs", "added_us", number),
+    Column("asked µs", "asked_us", number),
     Column("skipped", lambda row: _percent(row.skipped) if row.skipped is not None else None),
     Column("draws", "draws"),
     Column("range", _range),
@@ -253,7 +258,10 @@ def _cost_notes(frame: DataFrame) -> Iterator[str]:
         "is measured by bench latency."
     )
     if frame["skipped"].notna().any():
-        yield "skipped: percent of the queries that the student answers alone, unsearched."
+        yield (
+            "skipped: percent of the queries that the student answers alone, unsearched; added is "
+            "then the mean, by that share, of a skipped query's time and asked, a searched one's."
+        )
     if always := [row.base for row in rows(frame) if row.asks_always]:
         names = "; ".join(dict.fromkeys(always))
         yield f"Asks always, as no margin of the student is known to be enough: {names}."
