@@ -133,6 +133,22 @@ def test_every_ablation_fits_every_preset(preset: str, name: str) -> None:
     assert set(found.tasks) == set(found.whole.tasks)
 
 
+def test_condensing_varies_one_thing_at_a_time_and_draws_at_random_thrice(tmp_path: Path) -> None:
+    planned = runs.plan(tmp_path, ablation="condense", retrieval__ann=["exact", "faiss:SQ8"])
+    cells = [cell for cell in planned if cell.kind == "retrieval"]
+    usual = ("exact", "full", "none", 32, "never")
+    axes = ("backend", "condense", "pca", "value_bits", "skip_rule")
+    found = [tuple(getattr(cell, axis) for axis in axes) for cell in cells]
+    assert found[0] == usual
+    for other in found[1:]:
+        assert sum(a != b for a, b in zip(usual, other, strict=True)) == 1
+    specs = {spec for _, spec, *_ in found}
+    for name in ("random", "kmeans", "medoid", "merge", "learned"):
+        assert {f"{name}:6", f"{name}:30"} <= specs  # of 600 rows
+    assert {f"random:{size}@{draw}" for size in (6, 30) for draw in (1, 2)} <= specs
+    assert {cell.skip for cell in cells if cell.pca == "none"} == {None}
+
+
 def test_the_dry_run_shows_axes_teachers_and_what_is_skipped(tmp_path: Path) -> None:
     flags = ("--ablation", "retrieval", "--methods", "kd", "--dry-run", "--limit", 700)
     done = runs.run(tmp_path, *flags, "--set", "student.model.config.hidden_size=16")

@@ -160,6 +160,28 @@ def test_a_rule_that_nothing_can_prove_asks_always_and_says_so(
     assert np.array_equal(same, Store(out).arrays(found[WHOLE].key)["outputs.dev"])
 
 
+def test_entries_weigh_as_the_rows_they_stand_for_where_that_is_asked(
+    finished: Path, tmp_path: Path
+) -> None:
+    flags = ("--methods", "reaugkd", "--ann", "exact", "--beta", "0.5", "--condense", "kmeans:12")
+    weigh = ("--set", "retrieval.count_weight=[false, true]", "--k", "8", "--tau", "1")
+    out, cache = tmp_path / "out", finished / "cache"
+    assert runs.run(finished, "--out", out, *flags, *weigh).exit_code == 0
+    plain, counted = (runs.records(out)[f"{WHOLE} kmeans:12{words}"] for words in ("", " counts"))
+    assert not result(plain).count_weight
+    assert result(counted).count_weight
+    assert result(plain).kb_bytes == result(counted).kb_bytes
+    outputs = [Store(out).arrays(record.key)["outputs.dev"] for record in (plain, counted)]
+    assert not np.allclose(*outputs, atol=1e-3)
+    for words, expected in zip(("--no-count-weight", "--count-weight"), outputs, strict=True):
+        to = ("--cache", cache, "--to", tmp_path / words)
+        assert runs.bench("export", out, words, *to).exit_code == 0
+        classifier = RetrievalAugmentedClassifier.from_pretrained(tmp_path / words)
+        dev = load("follows", limit=800).tests["dev"].select(range(20))
+        answers = classifier.predict(list(zip(dev["text_a"], dev["text_b"], strict=True)))
+        assert np.allclose(answers.probabilities, expected[:20], atol=1e-5)
+
+
 class Curious(Condenser):
     """Every second row, and what it was told of a student."""
 

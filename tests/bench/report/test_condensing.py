@@ -32,6 +32,8 @@ SKIPS = SkipFacts(
     chosen_on="held_out",
     skipped={"held_out": 0.7, "dev": 0.75},
     differs={"held_out": 0.0, "dev": 0.0},
+    asked_us_p50=50.0,
+    skipped_us_p50=10.0,
 )
 
 
@@ -101,7 +103,7 @@ def test_bytes_count_keys_once_and_the_front_is_of_those_that_nothing_beats(tmp_
         kept(0.9, us=40, backend="faiss:SQ8", index_bytes=1_000_000),
         kept(0.7, 33, us=10, condense="random:33"),
         kept(0.8, 33, us=10, condense="kmeans:33"),
-        kept(0.9, us=20, skip=SKIPS),
+        kept(0.9, us=10, skip=SKIPS),  # most queries are skipped, so that is the median of all
     )
     found = by_base(made)
     assert found["exact"].bytes == 3301 * (4 * WIDTH + 4 * CLASSES + 8)
@@ -115,7 +117,8 @@ def test_bytes_count_keys_once_and_the_front_is_of_those_that_nothing_beats(tmp_
         "exact, kmeans:33": (True, True),
         "exact, skip lossless": (False, True),
     }
-    assert found["exact, skip lossless"].skipped == 0.75
+    skipping = found["exact, skip lossless"]
+    assert (skipping.skipped, skipping.added_us, skipping.asked_us) == (0.75, 20, 50)
     assert found["exact"].skipped is None
     assert (found["faiss:SQ8"].kind, found["exact, skip lossless"].kind) == (
         "another index",
