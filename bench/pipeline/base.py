@@ -129,8 +129,7 @@ class BaseBuilder:
         condenser, reporter = condense.make(self.base.condense), self.pipeline.reporter
         questions = self._questions(whole) if condenser.asks else None
         reporter.start(f"{self.base.condense}: condensing", len(whole), "rows")
-        # A condenser makes keys of keys: queries follow them as they followed those of before.
-        condensed = replace(condenser(whole, questions), basis=whole.basis)
+        condensed = condenser(whole, questions)
         reporter.advance(len(whole))
         reporter.finish()
         return condensed
