@@ -18,6 +18,7 @@ from reaugkd.errors import UserError
 
 if TYPE_CHECKING:
     from bench.measure.gate import GateCells
+    from bench.measure.options import Options
     from bench.records.measurement import LatencyRecord
 
 ERROR, INTERRUPTED = 2, 130
@@ -28,7 +29,9 @@ OWN = ("max_overhead", "time_budget", "overwrite", "out")
 EXAMPLES = """
 \b
 Examples:
+  bench gate --time-budget 900
   bench gate --bases mrpc,sst2 --ann exact,hnswlib --batch 1,32 --max-overhead 3%
+  bench gate --bases glue --condense kmeans:256 --ann exact --batch 1,32
   bench gate --bases mrpc --time-budget 120 --on-undecided pass --summary "$GITHUB_STEP_SUMMARY"
   bench gate results/runs/nightly --json gate.json --junit gate.xml --history history.jsonl
 
@@ -55,7 +58,7 @@ _FILE = UserPath()
     params=[click.Argument(["folder"], required=False, type=_FILE), *MEASURING],
 )
 @click.option("--out", type=_FILE, help="keep the measurements there; else they are dropped")
-@click.option("--max-overhead", default="3%", show_default=True, help="the limit, e.g. 3% or 0.03")
+@measuring.MAX_OVERHEAD
 @click.option(
     "--time-budget",
     default=300.0,
@@ -78,7 +81,8 @@ def gate(context: click.Context, /, folder: Path | None, **values: Any) -> int:
     """Judge latency cells by a limit: those of a FOLDER of `bench latency`, or measured here.
 
     Prints one line per cell, the answer last. What is measured here is measured anew, whatever
-    was measured before; indexes come from the cache.
+    was measured before; indexes come from the cache. Without a base, a backend or another axis of
+    the cells it measures a few whole bases and a condensed one (docs/gate.md).
     """
     try:
         return _gate(context, folder, values)
@@ -99,7 +103,8 @@ def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -
     from bench.records import provenance
     from bench.report.gate import line, verdict
 
-    limit = share(values["max_overhead"])
+    given = values["max_overhead"]
+    limit = None if given is None else share(given)
     _one_source(context, folder)
     names = ("history", "json", "junit", "summary")  # a history that fails leaves no answer
     paths = {name: values[name] for name in names if values[name] is not None}
@@ -109,7 +114,7 @@ def _gate(context: click.Context, folder: Path | None, values: dict[str, Any]) -
     def show(record: LatencyRecord) -> None:
         click.echo(line(judge(record, limit)))
 
-    cells = _measure(values, show) if folder is None else read(folder)
+    cells = _measure(context, values, show) if folder is None else read(folder)
     tree, _ = provenance.source_state()
     outcome = decide(
         cells.records, cells.problems, limit, values["on_undecided"], tree, cells.notes
@@ -128,30 +133,51 @@ def _one_source(context: click.Context, folder: Path | None) -> None:
     only = {*(parameter.name for parameter in MEASURING), "out", "time_budget"}
     for parameter in context.command.params:
         name = parameter.name or ""
-        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if folder is not None and name in only and typed:
+        if folder is not None and name in only and _typed(context, name):
             flag = parameter.opts[0]
             raise UserError(f"{flag} is for measuring, FOLDER {folder} is measured: give one")
 
 
-def _measure(values: dict[str, Any], show: Callable[[LatencyRecord], None]) -> GateCells:
+def _typed(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _parts(context: click.Context, values: dict[str, Any]) -> tuple[list[Options], list[str]]:
+    """What the flags ask for or, where they do not say what to measure, what is watched; notes."""
+    from bench.measure import watched
+
+    if any(_typed(context, name) for name in watched.AXES):
+        return [measuring.options(values)], []
+    parts, notes = watched.parts()
+    return [measuring.options(values | part) for part in parts], notes
+
+
+def _measure(
+    context: click.Context, values: dict[str, Any], show: Callable[[LatencyRecord], None]
+) -> GateCells:
     """Measure every cell anew, each with its share of the budget."""
     from bench.measure.gate import GateCells, missing
+    from bench.records.measurements import PlanFile
 
-    options = measuring.options(values)
+    parts, notes = _parts(context, values)
     with (
         tempfile.TemporaryDirectory(prefix="reaugkd-gate-") as folder,
         measuring.session() as reporter,
     ):
         places = {"out": values["out"] or Path(folder, "cells"), "overwrite": "always"}
-        meter = measuring.meter("latency", values | places, options, reporter)
-        labels = {plan.key: plan.label for plan in meter.plan()}
-        budget = options.budget / max(1, len(labels))
-        meter.options = options.model_copy(update={"budget": budget})
-        records = meter.run(lambda done: show(done.record))
-    for record in records:
-        labels.pop(record.key, None)
-    return GateCells(records, missing(meter.measurements, labels))
+        meters = [measuring.meter("latency", values | places, part, reporter) for part in parts]
+        labels = {plan.key: plan.label for meter in meters for plan in meter.plan()}
+        records: list[LatencyRecord] = []
+        for meter in meters:
+            budget = meter.options.budget / max(1, len(labels))
+            meter.options = meter.options.model_copy(update={"budget": budget})
+            records += meter.run(lambda done: show(done.record))
+        measurements = meters[0].measurements  # all of one folder, whose plan is that of all
+        plan = PlanFile(kind="latency", command=command(), cells=labels)
+        measurements.write_plan(plan)
+        for record in records:
+            labels.pop(record.key, None)
+        return GateCells(records, missing(measurements, labels), notes)
 
 
 def _call() -> dict[str, Any]:

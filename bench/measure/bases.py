@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from bench.records.measurement import Reduction, width
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.reporter import Reporter, Silent
@@ -52,6 +53,7 @@ class BaseSource:
         identity: plain JSON that decides all of it.
         files: makes or finds the folder that :meth:`KnowledgeBase.load` reads, and a safetensors
             file of ``queries`` and ``student``.
+        reduction: what was done to it, None for nothing.
     """
 
     name: str
@@ -61,6 +63,12 @@ class BaseSource:
     generated: bool
     identity: Mapping[str, Any]
     files: Callable[[], tuple[Path, Path]]
+    reduction: Reduction | None = None
+
+    @property
+    def width(self) -> int:
+        """Of the keys; ``dim`` is that of the queries."""
+        return width(self.dim, self.reduction)
 
     @cached_property
     def _files(self) -> tuple[Path, Path]:

@@ -19,12 +19,10 @@ from safetensors.numpy import load_file
 from bench.measure import environment, timed
 from reaugkd.errors import UserError
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
-from reaugkd.retrieval.query import QueryPath
 
 if TYPE_CHECKING:
     from bench.measure.job import MemoryJob
-    from bench.records.measurement import LatencyCell
-    from reaugkd.retrieval.ann.index import AnnIndex
+    from reaugkd.retrieval.query import QueryPath
 
 BATCH = 32
 """Queries per search: what a search holds for a batch is part of the peak."""
@@ -48,12 +46,13 @@ def measure(job: MemoryJob) -> dict[str, float]:
         index.effort = job.effort
     # The small base may have other classes: its answers serve nothing but the warm-up.
     ones = np.ones((len(queries), small.values.shape[1]), np.float32)
-    answer_all(small, _path(index, small, job.cell), queries, ones)
+    whole = job.cell.model_copy(update={"reduction": None})
+    answer_all(small, timed.query_path(index, small, whole), queries, ones)
     del arrays, small, index, ones
     before = settle()
     began = time.perf_counter()
     base, index = timed.served(job)
-    path = _path(index, base, job.cell)
+    path = timed.query_path(index, base, job.cell)
     seconds = time.perf_counter() - began
     answer_all(base, path, queries, logits)
     after = environment.memory_status()
@@ -63,10 +62,6 @@ def measure(job: MemoryJob) -> dict[str, float]:
         "peak_growth": after["VmHWM"] - before["VmRSS"],
         "load_seconds": seconds,
     }
-
-
-def _path(index: AnnIndex, base: KnowledgeBase, cell: LatencyCell) -> QueryPath:
-    return QueryPath(index, base.values, k=cell.k, tau=cell.tau, beta=cell.beta)
 
 
 def answer_all(base: KnowledgeBase, path: QueryPath, queries: Any, logits: Any) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bench.measure import limits
 from bench.measure.statistics import verdict
 from bench.records.measurement import (
     IndexFacts,
@@ -19,6 +20,7 @@ from bench.records.measurement import (
     LatencyCell,
     LatencyRecord,
     LatencyResult,
+    Skipping,
 )
 from bench.records.measurements import Measurements, PlanFile
 from bench.records.run import Provenance
@@ -52,6 +54,7 @@ class Judged:
         key, cell, index, provenance: of its record.
         ratio: added / forward; None where nothing was measured.
         noise: A/A, forward / plain forward - 1.
+        skipping: what became of the inputs where a sure student is not asked about.
         load: highest load average at which one of its processes began.
         seconds: what its processes took.
     """
@@ -63,6 +66,7 @@ class Judged:
     limit: float
     ratio: Interval | None
     noise: Interval | None
+    skipping: Skipping | None
     load: float
     seconds: float
     index: IndexFacts | None
@@ -77,6 +81,7 @@ class Judged:
             "reason": self.reason,
             "ratio": self.ratio and self.ratio.model_dump(),
             "noise": self.noise and self.noise.model_dump(),
+            "skipping": self.skipping and self.skipping.model_dump(),
             "load": self.load,
             "limit": self.limit,
             "index": self.index and self.index.model_dump(mode="json", include=ANSWERS),
@@ -87,10 +92,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The gate's answer: an exit code, and what led to it; ``unusable`` files were passed over."""
+    """The gate's answer: an exit code, and what led to it; ``unusable`` files were passed over.
+
+    ``limit`` is the one of all cells, None where they differ.
+    """
 
     code: int
-    limit: float
+    limit: float | None
     on_undecided: OnUndecided
     cells: tuple[Judged, ...]
     unusable: tuple[Problem, ...]
@@ -156,12 +164,12 @@ def missing(store: Measurements, cells: dict[str, str]) -> list[Problem]:
 def decide(
     records: Sequence[LatencyRecord],
     problems: Iterable[Problem],
-    limit: float,
+    limit: float | None,
     on_undecided: OnUndecided = "fail",
     tree: str | None = None,
     more: Iterable[str] = (),
 ) -> Outcome:
-    """Judge every record by ``limit``, whatever limit it was measured against.
+    """Judge every record by its limit, whatever limit it was measured against.
 
     The exit code is that of the gravest cell, in the order 1, 2, 3, 0. A proven failure comes
     first: no cell that could not be measured takes it back, and it is what the author of a change
@@ -171,7 +179,7 @@ def decide(
     Args:
         records: the cells.
         problems: files that should hold cells and do not.
-        limit: highest admissible overhead, e.g. 0.03.
+        limit: highest admissible overhead, e.g. 0.03; None: what is promised of each cell.
         on_undecided: ``pass`` takes undecided cells for held ones.
         tree: commit of the working tree, for the notes.
         more: further notes.
@@ -185,12 +193,14 @@ def decide(
         code = ERROR
     else:
         code = UNDECIDED if "undecided" in verdicts and on_undecided == "fail" else HOLDS
-    return Outcome(code, limit, on_undecided, cells, unusable, (*more, *_notes(cells, tree)))
+    different = {cell.limit for cell in cells} or {limits.GENERAL if limit is None else limit}
+    shared = different.pop() if len(different) == 1 else None
+    return Outcome(code, shared, on_undecided, cells, unusable, (*more, *_notes(cells, tree)))
 
 
-def judge(record: LatencyRecord, limit: float) -> Judged:
-    """One record before ``limit``."""
-    result = record.result
+def judge(record: LatencyRecord, given: float | None = None) -> Judged:
+    """One record before the limit that was given, or the one that is promised of it."""
+    result, limit = record.result, limits.limit(record.cell, given)
     ruling, reason = _ruling(record, limit)
     environments = result.environments if result else []
     return Judged(
@@ -201,6 +211,7 @@ def judge(record: LatencyRecord, limit: float) -> Judged:
         limit,
         ratio=_sound(result.ratio) if result and record.status == "ok" else None,
         noise=_sound(result.noise) if result else None,
+        skipping=result.skipping if result else None,
         load=max((each.load_before[0] for each in environments), default=0.0),
         seconds=result.seconds if result else 0.0,
         index=record.index,
@@ -238,6 +249,8 @@ def _flaw(cell: LatencyCell, result: LatencyResult) -> str | None:
         return f"{result.inputs} inputs, {result.rounds} rounds, {result.processes} processes"
     if _sound(result.ratio) is None:
         return "the overhead is not a finite interval"
+    if result.skipping is not None and result.skipping.share >= 1:
+        return f"the student was sure of all {result.inputs} inputs: nothing was searched"
     if not (result.added.p50 > 0 and result.forward.p50 > 0 and result.ratio.high > 0):
         return "retrieval or the forward took no time"
     return None

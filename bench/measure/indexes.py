@@ -108,7 +108,7 @@ class Built:
         return index
 
     def on_disk(self, base: KnowledgeBase) -> int:
-        """Bytes on disk of the saved index (else of the keys), soft labels and ids.
+        """Bytes on disk of the saved index (else of the keys), and of what goes with it.
 
         A saved classifier also keeps the keys of a base whose index holds vectors of its own.
         """
@@ -118,8 +118,12 @@ class Built:
 
 
 def besides(base: KnowledgeBase) -> int:
-    """Bytes of what every backend needs beside its index: soft labels and ids, n (4 C + 8)."""
-    return base.values.nbytes + base.ids.nbytes
+    """Bytes of what every backend needs beside its index: all but the keys.
+
+    Soft labels and ids, n (4 C + 8), or n (C + 8) with 8-bit values; counts, 8 n, and the basis of
+    a PCA, 4 D d, where there are some.
+    """
+    return base.nbytes - base.keys.nbytes
 
 
 def index_identity(spec: str, build_threads: int) -> dict[str, Any]:
@@ -153,7 +157,7 @@ class Indexes:
             UserError: if it cannot be built, e.g. for want of a library.
         """
         empty = ann.make(spec, build_threads=self.build_threads)
-        empty.check(self.source.dim)
+        empty.check(self.source.width)
         identity = {"base": dict(self.source.identity), **index_identity(spec, self.build_threads)}
         if empty.instant:
             return Built(spec, None, self._store.key("index", identity))
@@ -235,11 +239,16 @@ class Indexes:
 
     def _quality(self, index: AnnIndex, mixture: Mixture, part: slice) -> dict[str, float]:
         """How the answers to a part of the queries compare with those of exact retrieval."""
-        queries, student = self.source.queries[part], self.source.student[part]
+        student, base = self.source.student[part], self.base
+        queries = base.queries(self.source.queries[part])
         best, nearest = (array[part, : mixture.k] for array in self._truth(mixture.k))
         similarities, ids = index.search(queries, mixture.k)
+        reduction = self.source.reduction
+        counts = base.counts if reduction is not None and reduction.weigh else None
         mixed, expected = (
-            mixing.augment(student, cosines, rows, self.base.values, mixture.tau, mixture.beta)
+            mixing.augment(
+                student, cosines, rows, base.values, mixture.tau, mixture.beta, counts, base.span
+            )
             for cosines, rows in ((similarities, ids), (best, nearest))
         )
         answered = expected.argmax(axis=1)
@@ -269,7 +278,8 @@ class Indexes:
         def search(folder: Path) -> None:
             name = f"{self.source.name}: exact answers to {len(self.source.queries):,} queries"
             self._reporter.start(name, len(self.source.queries), "queries")
-            similarities, ids = self._exact.search(self.source.queries, most)
+            queries = self.base.queries(self.source.queries)
+            similarities, ids = self._exact.search(queries, most)
             save_file({"similarities": similarities, "ids": ids}, folder / _TRUTH)
             self._reporter.advance(len(self.source.queries))
             self._reporter.finish()

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.measure import environment, observed
+from bench.measure import environment, limits, observed
 from bench.measure.job import LatencyJob
 from bench.measure.meter import Arrays, Meter, ReadyIndex
 from bench.measure.observed import Observed
 from bench.measure.plan import MeasurementPlan, count
 from bench.measure.statistics import LEAST, verdict
-from bench.records.measurement import LatencyRecord, LatencyResult
+from bench.records.measurement import LatencyCell, LatencyRecord, LatencyResult
 from bench.records.measurements import Kind
 from bench.records.store import StoreError
 
@@ -40,21 +40,21 @@ def worth_another(result: LatencyResult, limit: float, budget: float) -> bool:
 
 
 class LatencyMeter(Meter[LatencyRecord]):
-    """Times what retrieval adds to a forward. Verdicts are against ``options.limit``."""
+    """Times what retrieval adds to a forward. Verdicts are against the limit of each cell."""
 
     KIND: ClassVar[Kind] = "latency"
     RECORD: ClassVar[type[LatencyRecord]] = LatencyRecord
 
     def unfinished(self, record: LatencyRecord) -> bool:
         """Whether a record is undecided and has time left."""
-        result, wanted = record.result, self.options
-        return result is not None and worth_another(result, wanted.limit, wanted.budget)
+        result = record.result
+        return result is not None and self._worth_another(result, record.cell)
 
     def judged(self, record: LatencyRecord) -> LatencyRecord:
         """An earlier record before this limit."""
         if record.result is None:
             return record
-        limit = self.options.limit
+        limit = limits.limit(record.cell, self.options.limit)
         changes = {"limit": limit, "verdict": verdict(record.result.ratio, limit)}
         return record.model_copy(update=changes)
 
@@ -62,7 +62,7 @@ class LatencyMeter(Meter[LatencyRecord]):
         self, plan: MeasurementPlan, result: LatencyResult | None, common: Mapping[str, Any]
     ) -> LatencyRecord:
         """The record of a cell."""
-        limit = self.options.limit
+        limit = limits.limit(plan.cell, self.options.limit)
         judged = verdict(result.ratio, limit) if result else None
         return LatencyRecord(cell=plan.cell, limit=limit, verdict=judged, **common)
 
@@ -71,10 +71,14 @@ class LatencyMeter(Meter[LatencyRecord]):
         processes = self._earlier(plan, index)
         while True:
             if len(processes) >= LEAST:
-                result = observed.result(processes)
-                if not worth_another(result, self.options.limit, self.options.budget):
+                result = observed.result(processes, plan.cell.batch)
+                if not self._worth_another(result, plan.cell):
                     return result, observed.pack(processes)
             processes.append(self._process(plan, index, len(processes)))
+
+    def _worth_another(self, result: LatencyResult, cell: LatencyCell) -> bool:
+        limit = limits.limit(cell, self.options.limit)
+        return worth_another(result, limit, self.options.budget)
 
     def _earlier(self, plan: MeasurementPlan, index: ReadyIndex) -> list[Observed]:
         """Processes of an undecided record of this very index: it is measured on."""

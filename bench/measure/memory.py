@@ -34,7 +34,7 @@ class MemoryMeter(Meter[MemoryRecord]):
         self, plan: MeasurementPlan, result: MemoryResult | None, common: Mapping[str, Any]
     ) -> MemoryRecord:
         """The record of a cell."""
-        names = {"base", "size", "dim", "classes", "generated", "backend", "k"}
+        names = {"base", "size", "dim", "classes", "generated", "backend", "k", "reduction"}
         return MemoryRecord(**plan.cell.model_dump(include=names), **common)
 
     def figures(

@@ -21,6 +21,8 @@ Observed = Mapping[str, NDArray[Any]]
 took, start included."""
 
 NAMES = (*Laps._fields, "rows", "tokens", "environment", "seconds")
+ASKED = "asked"
+"""Inputs of each batch that were searched, where a sure student is not asked about."""
 
 NOTHING_MS = 1e-3
 """A search takes many microseconds: a median below one says that nothing was called."""
@@ -43,6 +45,8 @@ def read(content: bytes, seconds: float) -> Observed:
 def _checked(arrays: Observed) -> Observed:
     """Raises ValueError (pydantic's too) or KeyError for what is not a result."""
     process = {name: arrays[name] for name in NAMES}
+    if ASKED in arrays:
+        process[ASKED] = arrays[ASKED]
     if any(times.dtype != np.int64 for times in laps(process)):
         raise ValueError("times are not whole nanoseconds")
     if not process["rows"].size or process["rows"].shape != process["tokens"].shape:
@@ -63,21 +67,27 @@ def _environment(process: Observed) -> Environment:
 
 def pack(processes: Sequence[Observed]) -> dict[str, NDArray[Any]]:
     """All processes as arrays: ``0.forward``, ``0.added``, ..., ``1.forward``, ..."""
-    return {f"{n}.{name}": process[name] for n, process in enumerate(processes) for name in NAMES}
+    return {
+        f"{number}.{name}": array
+        for number, process in enumerate(processes)
+        for name, array in process.items()
+    }
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[Observed]:
     """What :func:`pack` packed; empty if it is not whole."""
-    count, rest = divmod(len(arrays), len(NAMES))
+    parts: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, array in arrays.items():
+        number, _, name = key.partition(".")
+        parts.setdefault(number, {})[name] = array
     try:
-        parts = [{name: arrays[f"{n}.{name}"] for name in NAMES} for n in range(count)]
-        return [] if rest else [_checked(part) for part in parts]
+        return [_checked(parts[str(number)]) for number in range(len(parts))]
     except (ValueError, KeyError):
         return []
 
 
-def result(processes: Sequence[Observed]) -> LatencyResult:
-    """The figures of a cell.
+def result(processes: Sequence[Observed], batch: int) -> LatencyResult:
+    """The figures of a cell whose batches have so many inputs.
 
     Raises:
         ProcessError: if nothing was added in its added part.
@@ -85,13 +95,18 @@ def result(processes: Sequence[Observed]) -> LatencyResult:
     """
     times = [laps(process) for process in processes]
     added = statistics.percentiles([lap.added for lap in times])
-    if added.p50 < NOTHING_MS:
-        raise ProcessError(f"nothing was measured: retrieval took {added.p50 * 1e6:.0f} ns")
+    asked, skipping = None, None
+    if ASKED in processes[0]:
+        asked = [process[ASKED] for process in processes]
+        skipping = statistics.skipping(times, asked, batch)
+    searched = added if skipping is None else skipping.asked
+    if searched is not None and searched.p50 < NOTHING_MS:
+        raise ProcessError(f"nothing was measured: retrieval took {searched.p50 * 1e6:.0f} ns")
     return LatencyResult(
         forward=statistics.percentiles([lap.forward for lap in times]),
         added=added,
-        ratio=statistics.ratio(times),
-        end_to_end=statistics.end_to_end(times),
+        ratio=statistics.ratio(times, asked),
+        end_to_end=statistics.end_to_end(times, asked),
         noise=statistics.noise(times),
         processes=len(processes),
         rounds=len(times[0].forward),
@@ -99,4 +114,5 @@ def result(processes: Sequence[Observed]) -> LatencyResult:
         tokens=float(np.concatenate([process["tokens"] for process in processes]).mean()),
         seconds=sum(float(process["seconds"]) for process in processes),
         environments=[_environment(process) for process in processes],
+        skipping=skipping,
     )

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bench.measure import bases
+from bench.measure import bases, reduced
 from bench.measure.indexes import Target
 from bench.measure.job import RandomStudent
 from bench.records.measurement import Precision
 from reaugkd import processor
 from reaugkd.errors import UnknownNameError, UserError
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, condense, skip
 
 STUDENT = "bert-6l-768"
 K, TAU, BETA = 10, 0.1, 0.5
+
+SKIPS = ("never", "lossless")
+"""Rules of skipping that need no rows."""
 
 FLAGS = {"limit": "--max-overhead", "budget": "--time-budget"}
 """Fields that are called otherwise on the command line."""
@@ -39,6 +43,16 @@ class Options(BaseModel):
     method: str | None = Field(None, description="of the run")
     seed: int | None = Field(None, description="of the run")
     data_dir: Path | None = None
+    condense: tuple[str, ...] = Field(
+        (condense.FULL,), exclude_if=lambda specs: specs == (condense.FULL,)
+    )
+    pca: tuple[Count | None, ...] = Field((None,), exclude_if=lambda widths: widths == (None,))
+    value_bits: tuple[Literal[32, 8], ...] = Field((32,), exclude_if=lambda bits: bits == (32,))
+    skip: str | None = Field(
+        None,
+        exclude_if=lambda rule: rule is None,
+        description="never or lossless; None: as it was stored",
+    )
     ann: tuple[str, ...] = Field(("exact", "hnswlib"), description="canonical specs, or auto")
     k: tuple[Count, ...] = Field((), description=f"empty: what was chosen for the run, else {K}")
     tau: Finite | None = Field(None, gt=0, description=f"None: the run's choice, else {TAU}")
@@ -51,7 +65,9 @@ class Options(BaseModel):
     )
     student: str = Field(STUDENT, description="bert-6l-768, random weights, or a checkpoint")
     target: str = Field("recall:0.99", description="what the search effort is tuned to")
-    limit: Finite = Field(0.03, ge=0, description="overhead that the verdict is about")
+    limit: Finite | None = Field(
+        None, ge=0, description="overhead that verdicts are about; None: bench.measure.limits"
+    )
     budget: Finite = Field(90.0, gt=0, description="seconds of measuring per cell")
     rounds: Count = Field(2, description="passes over the inputs within a process")
     build_threads: Count = Field(description="of index builds")
@@ -76,7 +92,17 @@ class Options(BaseModel):
         """Whether a run or a classifier is measured, not generated bases."""
         return self.run is not None or self.classifier is not None
 
-    @field_validator("ann", "k", "batch", "precision", "threads", "lengths")
+    @field_validator("pca", mode="before")
+    @classmethod
+    def _none(cls, values: Any) -> Any:
+        return tuple(None if value == "none" else value for value in values)
+
+    @field_validator("condense")
+    @classmethod
+    def _canonical(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(reduced.parse, specs)))
+
+    @field_validator("ann", "k", "batch", "precision", "threads", "lengths", "pca", "value_bits")
     @classmethod
     def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(values))
@@ -106,8 +132,8 @@ class Options(BaseModel):
         random_weights = RandomStudent.parse(self.student) is not None
         for spec in self.ann:
             ann.make(spec)
-        for name in self.bases:
-            require_k(self.k or (K,), name, bases.parse(name)[1])
+        for name, spec in product(self.bases, self.condense):
+            self._require_entries(name, spec)
         for text in self.lengths:
             if Lengths.parse(text).kind != "real":
                 continue
@@ -125,11 +151,40 @@ class Options(BaseModel):
         if len(named) != 1:
             said = " and ".join(named) or "none of them"
             raise UserError(f"give one of --bases, --run and --classifier, got {said}")
-        if self.served and (self.student != STUDENT or self.lengths):
-            flag = "--lengths" if self.lengths else "--student"
+        brought = {
+            "--student": self.student != STUDENT,
+            "--lengths": bool(self.lengths),
+            "--condense": self.condense != (condense.FULL,),
+            "--pca": self.pca != (None,),
+            "--value-bits": self.value_bits != (32,),
+        }
+        for flag in (flag for flag, given in brought.items() if given and self.served):
             raise UserError(f"{flag} does not go with {named[0]}, which brings its own")
+        if self.skip is not None:
+            self._require_skip(str(skip.parse(self.skip)))
         if self.classifier is not None and self.task is None:
             raise UserError("--classifier needs --task, whose sentences it is asked")
+
+    def _require_skip(self, rule: str) -> None:
+        if not self.served:
+            raise UserError(
+                f"--skip {rule}: what is skipped is up to the student, and that of a generated "
+                "base knows nothing: give --run or --classifier"
+            )
+        if rule not in SKIPS:
+            raise UserError(
+                f"--skip {rule}: its threshold is chosen on held-out rows by `bench run --skip "
+                f"{rule}`; here {' or '.join(SKIPS)}"
+            )
+
+    def _require_entries(self, name: str, spec: str) -> None:
+        """Raise if a base has fewer entries than a condenser makes, or than are asked for."""
+        rows = bases.parse(name)[1]
+        size = reduced.entries(spec, rows)
+        if size > rows:
+            raise UserError(f"--condense {spec}: base {name} has {rows:,} entries")
+        title = name if spec == condense.FULL else f"{name} {spec}"
+        require_k(self.k or (K,), title, size)
 
 
 class Lengths(NamedTuple):

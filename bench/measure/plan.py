@@ -78,7 +78,7 @@ class MeasurementPlan:
         """The cell in a few words."""
         if self.kind == "latency":
             return self.cell.label
-        return f"{self.cell.base} ({self.cell.size:,}) {self.cell.backend} k {self.cell.k}"
+        return f"{self.cell.place} {self.cell.backend} k {self.cell.k}"
 
 
 def count(batch: int) -> int:
@@ -114,12 +114,12 @@ def plan(
     plans: dict[str, MeasurementPlan] = {}
     for subject in subjects(wanted, store, reporter):
         for spec in wanted.ann:
-            ann.make(spec).check(subject.source.dim)
+            ann.make(spec).check(subject.source.width)
         for cell, inputs in _cells(subject, wanted, kind):
             spec = auto.resolve(
                 cell.backend,
                 cell.size,
-                cell.dim,
+                cell.width,
                 batch=cell.batch if kind == "latency" else None,
                 threads=cell.threads,
                 cache=store.root,
@@ -158,16 +158,17 @@ def _cells(
 ) -> Iterable[tuple[LatencyCell, InputFile | None]]:
     """The cells of a subject in the order of the work, each with its inputs if it has any."""
     source = subject.source
-    shared = {name: getattr(source, name) for name in ("size", "dim", "classes", "generated")}
+    names = ("size", "dim", "classes", "generated", "reduction")
+    shared = {name: getattr(source, name) for name in names}
     shared |= {"base": source.name, "tau": subject.tau, "beta": subject.beta}
     inputs: Sequence[InputFile | None] = subject.inputs
     axes: Sequence[Sequence[Any]] = (wanted.threads, wanted.precision, wanted.batch)
     if kind == "memory":
         inputs, axes = (None,), (wanted.threads[:1], ("fp32",), (MEMORY_BATCH,))
-    names = ("threads", "precision", "batch", "k", "backend")
+    varying = ("threads", "precision", "batch", "k", "backend")
     for file, *values in product(inputs, *axes, subject.ks, wanted.ann):
         lengths = {"lengths": file.label if file else "", "student": subject.student_label}
-        yield LatencyCell(**shared, **lengths, **dict(zip(names, values, strict=True))), file
+        yield LatencyCell(**shared, **lengths, **dict(zip(varying, values, strict=True))), file
 
 
 def _identity(
@@ -180,7 +181,7 @@ def _identity(
 ) -> dict[str, Any]:
     """What decides a cell; of a time, which has inputs, more than of memory."""
     asked = {"asked": cell.backend} if spec != cell.backend else {}
-    identity = {
+    identity: dict[str, Any] = {
         "kind": kind,
         "protocol": PROTOCOL[kind],
         "base": dict(subject.source.identity),
@@ -190,6 +191,8 @@ def _identity(
         "batch": cell.batch,
         "threads": cell.threads,
     }
+    if cell.reduction is not None and cell.reduction.skip_above is not None:
+        identity["skip_above"] = cell.reduction.skip_above
     if inputs is None:
         return identity
     versions = provenance.packages()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,22 @@ from bench.measure.inputs import Inputs
 from bench.measure.job import FolderStudent
 from bench.measure.options import Options, require_k
 from bench.measure.subjects import INPUTS, InputFile, Subject
+from bench.records.measurement import Reduction
 from reaugkd import tasks
 from reaugkd.artifacts import fingerprint, sealed
 from reaugkd.artifacts.store import Artifact, ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
+from reaugkd.retrieval import skip
 from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
+from reaugkd.retrieval.condense import FULL
 from reaugkd.retrieval.knowledge_base import FILE, KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks.encode import encode
 from reaugkd.training import inference
+
+CONDENSED = "condensed"
+"""The condenser of a base that does not say which: its entries stand for several rows."""
 
 _SERVED, _QUERIES = "classifier", "queries.safetensors"
 
@@ -47,18 +54,19 @@ def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
     chosen = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     base = KnowledgeBase.load(folder / "knowledge_base")
     identity = {"served": artifact.key}  # one artefact holds base, student and inputs
+    beta = chosen["beta"] if options.beta is None else options.beta
+    if not beta:
+        raise UserError(f"{name} (real): beta 0 was chosen, nothing is retrieved: give --beta")
     source = BaseSource(
         name=f"{name} (real)",
         size=len(base),
-        dim=base.keys.shape[1],
+        dim=base.width,
         classes=base.values.shape[1],
         generated=False,
         identity=identity,
         files=lambda: (folder / "knowledge_base", artifact.path / _QUERIES),
+        reduction=_reduction(base, chosen, _skip_above(options.skip, beta, base, chosen)),
     )
-    beta = chosen["beta"] if options.beta is None else options.beta
-    if not beta:
-        raise UserError(f"{source.name}: beta 0 was chosen, nothing is retrieved: give --beta")
     ks = options.k or (chosen["k"],)
     require_k(ks, source.name, source.size)
     return Subject(
@@ -71,6 +79,33 @@ def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
         beta=beta,
         inputs=(InputFile(inputs, Inputs.load(inputs).label, identity),),
     )
+
+
+def _reduction(
+    base: KnowledgeBase, chosen: Mapping[str, Any], skip_above: float
+) -> Reduction | None:
+    """What was done to a base that a classifier brings; None for nothing."""
+    asked = Reduction(
+        condense=str(base.manifest.get("condense", CONDENSED if base.counts is not None else FULL)),
+        rows=None if base.counts is None else int(base.counts.sum()),
+        pca=None if base.basis is None else base.keys.shape[1],
+        value_bits=8 * base.values.dtype.itemsize,
+        weigh=bool(chosen.get("weigh", False)) and base.counts is not None,
+        skip_above=skip_above if skip_above < 1.0 else None,  # no margin is larger
+    )
+    return None if asked == Reduction() else asked
+
+
+def _skip_above(
+    rule: str | None, beta: float, base: KnowledgeBase, chosen: Mapping[str, Any]
+) -> float:
+    """The margin above which nothing is searched, by ``rule`` or, without one, as it was stored."""
+    if rule is None:
+        stored = chosen.get("skip_above")
+        return math.inf if stored is None else float(stored)
+    parsed = skip.parse(rule)
+    parsed.require_classes(base.values.shape[1])
+    return parsed.threshold(beta, (), ())
 
 
 def _of_run(

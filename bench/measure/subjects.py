@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from bench.measure.indexes import Mixture
 from bench.measure.inputs import Inputs
 from bench.measure.job import FolderStudent, RandomStudent
 from bench.measure.options import BETA, TAU, K, Lengths, Options
+from bench.measure.reduced import reduced, reduction
 from bench.measure.students import MeasuredStudent
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
@@ -64,27 +66,30 @@ class Subject:
 
 
 def generated(options: Options, store: ArtifactStore, reporter: Reporter) -> list[Subject]:
-    """The generated bases that the options name, the smallest first.
+    """The generated bases that the options name, the smallest first, each whole and reduced.
 
     Raises:
-        UserError: for a student or inputs that cannot be used.
+        UserError: for a student, inputs or a reduction that cannot be used.
     """
     student = students.find(options.student)
     lengths = [Lengths.parse(text) for text in options.lengths or ("recorded",)]
     sources = [bases.generated(store, name, student.width, reporter) for name in options.bases]
-    return [
-        Subject(
-            source=source,
-            student_label=student.label,
-            student_identity=student.identity,
-            student=cache(partial(student.source, store, source.classes)),
-            ks=options.k or (K,),
-            tau=TAU if options.tau is None else options.tau,
-            beta=BETA if options.beta is None else options.beta,
-            inputs=tuple(_inputs(each, source.name, options, student, store) for each in lengths),
-        )
-        for source in sorted(sources, key=lambda source: source.size)
-    ]
+    subjects = []
+    for source in sorted(sources, key=lambda source: source.size):
+        inputs = tuple(_inputs(each, source.name, options, student, store) for each in lengths)
+        for axes in product(options.condense, options.pca, options.value_bits):
+            subject = Subject(
+                source=reduced(store, source, reduction(*axes, source.size), reporter),
+                student_label=student.label,
+                student_identity=student.identity,
+                student=cache(partial(student.source, store, source.classes)),
+                ks=options.k or (K,),
+                tau=TAU if options.tau is None else options.tau,
+                beta=BETA if options.beta is None else options.beta,
+                inputs=inputs,
+            )
+            subjects.append(subject)
+    return subjects
 
 
 def _inputs(

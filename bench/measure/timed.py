@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file
 
 from bench.measure import environment, student, timing
 from bench.measure.inputs import Inputs, dealt
+from bench.records.measurement import Reduction
 from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval import ann, mixing
 from reaugkd.retrieval.knowledge_base import KnowledgeBase, require_own
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.measure.job import Job, LatencyJob
+    from bench.records.measurement import LatencyCell
     from reaugkd.models.encoder import Encoder, EncoderOutput
     from reaugkd.retrieval.ann.index import AnnIndex
     from reaugkd.retrieval.normalise import Vectors
@@ -38,7 +41,8 @@ def measure(job: LatencyJob, load: tuple[float, float, float]) -> dict[str, Any]
     Returns:
         The arrays of the result: ``forward``, ``added`` and ``plain`` [rounds, batches] int64 in
         nanoseconds; ``rows`` and ``tokens`` [count], the inputs in the order they were run and
-        their lengths; ``environment``, JSON.
+        their lengths; ``environment``, JSON; where a sure student is not asked about, ``asked``
+        [batches] int64, the inputs of each batch that were searched.
 
     Raises:
         UserError: if the parts are missing, damaged or do not belong together.
@@ -52,7 +56,7 @@ def measure(job: LatencyJob, load: tuple[float, float, float]) -> dict[str, Any]
     _fits(encoder, inputs, cell.dim)
 
     rows = inputs.grouped(inputs.draw(job.count, job.seed, job.process), cell.batch)
-    path = QueryPath(index, base.values, k=cell.k, tau=cell.tau, beta=cell.beta)
+    path = query_path(index, base, cell)
 
     def retrieve(output: EncoderOutput) -> Tensor:
         return path(output.logits, output.embedding)
@@ -76,10 +80,15 @@ def measure(job: LatencyJob, load: tuple[float, float, float]) -> dict[str, Any]
         )
         answered = encoder(**inputs.tensors(rows[0]))
         overwrite(0, answered)
-        _retrieves(path, base, answered)
+        _retrieves(index, base, cell, answered)
+        asked = {}
+        if cell.reduction is not None and cell.reduction.skip_above is not None:
+            outputs = (encoder(**inputs.tensors(part)) for part in rows)
+            asked["asked"] = np.array([_searched(path, output) for output in outputs], np.int64)
     order = np.concatenate(rows)
     return {
         **laps._asdict(),
+        **asked,
         "rows": order,
         "tokens": inputs.lengths[order],
         "environment": np.array(environment.observe(load).model_dump_json()),
@@ -101,7 +110,7 @@ def served(job: Job) -> tuple[KnowledgeBase, AnnIndex]:
     """
     cell = job.cell
     base = KnowledgeBase.load(Path(job.base))
-    _same("knowledge base", job.base, base.keys.shape, (cell.size, cell.dim))
+    _same("knowledge base", job.base, base.keys.shape, (cell.size, cell.width))
     _same("values of", job.base, base.values.shape, (cell.size, cell.classes))
     if cell.k > len(base):
         raise UserError(f"k {cell.k}: knowledge base {job.base} has {len(base)} entries")
@@ -123,19 +132,55 @@ def opened(spec: str, folder: str | None, base: KnowledgeBase, threads: int) -> 
     return index
 
 
-def _retrieves(path: QueryPath, base: KnowledgeBase, output: EncoderOutput) -> None:
+def query_path(index: AnnIndex, base: KnowledgeBase, cell: LatencyCell) -> QueryPath:
+    """The query path of a cell."""
+    reduction = cell.reduction or Reduction()
+    above = math.inf if reduction.skip_above is None else reduction.skip_above
+    return QueryPath.over(
+        base,
+        index,
+        k=cell.k,
+        tau=cell.tau,
+        beta=cell.beta,
+        weigh=reduction.weigh,
+        skip_above=above,
+    )
+
+
+def _searched(path: QueryPath, output: EncoderOutput) -> int:
+    """How many inputs of a batch the path searches for."""
+    answer = path.answer(output.logits.float().numpy(), output.embedding.float().numpy())
+    return int(answer.asked.sum())
+
+
+def _retrieves(
+    index: AnnIndex, base: KnowledgeBase, cell: LatencyCell, output: EncoderOutput
+) -> None:
     """Raise UserError unless the query path answers what its index and the mixture say.
 
     The student's logits are replaced by ones that contradict what is retrieved, and half of the
-    answer is retrieved, so that an answer without retrieval is far from the expected one.
+    answer is retrieved, so that an answer without retrieval is far from the expected one. However
+    sure such a student is, it is asked about.
     """
-    similarities, rows = path.index.search(output.embedding.float().numpy(), path.k)
-    nearest = base.values[rows[:, 0]]
+    similarities, rows = index.search(base.queries(output.embedding.float().numpy()), cell.k)
+    nearest = mixing.neighbour_values(base.values, rows[:, :1], base.span)[:, 0]
     against = nearest + 1.0 if nearest.shape[1] == 1 else 4.0 * (1.0 - nearest)
     contrary = mixing.probabilities(against.astype(np.float32))
-    expected = mixing.augment(contrary, similarities, rows, base.values, tau=0.1, beta=0.5)
-    asked = type(path)(path.index, base.values, k=path.k, tau=0.1, beta=0.5)
-    answered = asked(torch.from_numpy(against), output.embedding).numpy()
+    reduction = cell.reduction or Reduction()
+    expected = mixing.augment(
+        contrary,
+        similarities,
+        rows,
+        base.values,
+        tau=0.1,
+        beta=0.5,
+        counts=base.counts if reduction.weigh else None,
+        span=base.span,
+    )
+    always = reduction.model_copy(update={"skip_above": None})
+    asking = cell.model_copy(update={"tau": 0.1, "beta": 0.5, "reduction": always})
+    path = query_path(index, base, asking)
+    answered = path(torch.from_numpy(against.astype(np.float32)), output.embedding).numpy()
     if (rows[:, 0] < 0).any() or not np.allclose(answered, expected, rtol=1e-3, atol=1e-3):
         raise UserError("the query path did not answer what was retrieved: nothing was measured")
 

@@ -20,12 +20,78 @@ Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
 
 
+def _nothing(value: object) -> bool:
+    """Whether a field is left out of a file: those of before did not have it."""
+    return value is None
+
+
+class Reduction(Frozen):
+    """How a knowledge base was made to cost less, and when it is not asked at all."""
+
+    condense: str = Field("full", description="canonical spec of the condenser")
+    rows: int | None = Field(None, description="entries of the base it was condensed from")
+    pca: int | None = Field(None, description="width of the keys; None: as wide as the embedding")
+    value_bits: int = Field(32, description="of each number of a value")
+    weigh: bool = Field(False, description="counts weigh: log n is added to a similarity over tau")
+    skip_above: float | None = Field(
+        None, description="margin of the student above which nothing is searched"
+    )
+
+    @property
+    def condensed(self) -> bool:
+        """Whether few entries stand for many."""
+        return self.condense != "full"
+
+    @property
+    def words(self) -> str:
+        """What is unusual, in a few words.
+
+        >>> Reduction(condense="kmeans:256", rows=3668, pca=64, skip_above=1 / 3).words
+        'kmeans:256, pca 64, skipped above 0.333'
+        """
+        parts = {
+            self.condense: self.condensed,
+            f"pca {self.pca}": self.pca is not None,
+            f"{self.value_bits}-bit values": self.value_bits != 32,
+            "counts weigh": self.weigh,
+        }
+        named = [text for text, unusual in parts.items() if unusual]
+        if self.skip_above is not None:
+            named.append(f"skipped above {self.skip_above:.3g}")
+        return ", ".join(named)
+
+
+def entries(size: int, rows: int | None) -> str:
+    """The entries of a base, and of a condensed one those it was made of.
+
+    >>> entries(8551, None), entries(256, 8551)
+    ('8,551', '256 of 8,551')
+    """
+    return f"{size:,}" if rows is None else f"{size:,} of {rows:,}"
+
+
+def place(base: str, size: int, reduction: Reduction | None) -> str:
+    """A base with its entries, and what was done to it.
+
+    >>> place("cola", 8551, None), place("cola", 256, Reduction(condense="kmeans:256", rows=8551))
+    ('cola (8,551)', 'cola (256 of 8,551) kmeans:256')
+    """
+    if reduction is None:
+        return f"{base} ({size:,})"
+    return f"{base} ({entries(size, reduction.rows)}) {reduction.words}".rstrip()
+
+
+def width(dim: int, reduction: Reduction | None) -> int:
+    """The width of the keys that a student's embedding of width ``dim`` is compared with."""
+    return dim if reduction is None or reduction.pca is None else reduction.pca
+
+
 class LatencyCell(Frozen):
     """What is measured; the rest of a record is what came out."""
 
     base: str = Field(description="name of the knowledge base: a GLUE task, a number, or a run's")
     size: int = Field(description="its entries")
-    dim: int = Field(description="width of its keys and of the student's embedding")
+    dim: int = Field(description="width of the student's embedding, and of keys without a PCA")
     classes: int = Field(description="width of its values")
     generated: bool = Field(description="made by bench.measure.bases, not by a teacher")
     backend: str = Field(description="canonical spec as it was asked for, e.g. auto")
@@ -37,14 +103,27 @@ class LatencyCell(Frozen):
     threads: int = Field(description="cores the process may use")
     lengths: str = Field(description="where the inputs come from, e.g. 'recorded mrpc', 'fixed 32'")
     student: str = Field(description="the student in a few words")
+    reduction: Reduction | None = Field(None, exclude_if=_nothing)
+
+    @property
+    def place(self) -> str:
+        """The base with its entries, and what was done to it."""
+        return place(self.base, self.size, self.reduction)
+
+    @property
+    def variant(self) -> str:
+        """What was done to the base, in a few words."""
+        return "" if self.reduction is None else self.reduction.words
+
+    @property
+    def width(self) -> int:
+        """Of the keys."""
+        return width(self.dim, self.reduction)
 
     @property
     def label(self) -> str:
         """The cell in a few words."""
-        return (
-            f"{self.base} ({self.size:,}) {self.backend} k {self.k} batch {self.batch} "
-            f"{self.precision}"
-        )
+        return f"{self.place} {self.backend} k {self.k} batch {self.batch} {self.precision}"
 
 
 class Times(Frozen):
@@ -98,12 +177,26 @@ class Environment(Frozen):
     peak_bytes: int = Field(description="VmHWM at the end")
 
 
+class Skipping(Frozen):
+    """What became of the inputs where a sure student is not asked about. Times are of batches."""
+
+    share: float = Field(description="of the inputs, for which nothing was searched")
+    mean: float = Field(description="milliseconds added, over batches with and without a search")
+    asked: Times | None = Field(description="added where something was searched; None: nowhere")
+    asked_ratio: Interval | None = Field(
+        description="added / forward there; None where a process searched nothing"
+    )
+
+
 class LatencyResult(Frozen):
     """What the processes of a cell saw. Times are of whole batches."""
 
     forward: Times
     added: Times = Field(description="everything retrieval adds after the forward")
-    ratio: Interval = Field(description="added / forward, of the same batch in the same loop")
+    ratio: Interval = Field(
+        description="added / forward, of the same batch in the same loop; with skipping the mean "
+        "over batches, those without a search too"
+    )
     end_to_end: Interval = Field(description="(forward + added) / plain forward - 1, interleaved")
     noise: Interval = Field(description="A/A: forward / plain forward - 1")
     processes: int
@@ -112,6 +205,7 @@ class LatencyResult(Frozen):
     tokens: float = Field(description="mean length of an input without padding")
     seconds: float = Field(description="of all processes, start included")
     environments: list[Environment] = Field(description="one per process")
+    skipping: Skipping | None = Field(None, exclude_if=_nothing)
 
 
 class MeasurementRecord(KeyedRecord):
@@ -157,4 +251,10 @@ class MemoryRecord(MeasurementRecord):
     generated: bool
     backend: str
     k: int
+    reduction: Reduction | None = Field(None, exclude_if=_nothing)
     result: MemoryResult | None = None
+
+    @property
+    def label(self) -> str:
+        """The cell in a few words."""
+        return f"{place(self.base, self.size, self.reduction)} {self.backend} k {self.k}"

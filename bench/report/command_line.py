@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 FRESH = {
     "--dry-run": False,
@@ -58,3 +59,14 @@ def has(command: str, flag: str) -> bool:
 def bases(name: str, command: str) -> list[str]:
     """The base for ``--bases``; none where the command takes it from a run or a classifier."""
     return [] if has(command, "--run") or has(command, "--classifier") else [name]
+
+
+def reductions(cell: Any, command: str) -> dict[str, list[str]]:
+    """Values for the flags that make a base smaller, as far as the command gives them."""
+    done = getattr(cell, "reduction", None)
+    values = {
+        "--condense": "full" if done is None else done.condense,
+        "--pca": "none" if done is None or done.pca is None else str(done.pca),
+        "--value-bits": "32" if done is None else str(done.value_bits),
+    }
+    return {flag: [value] for flag, value in values.items() if has(command, flag)}

@@ -8,6 +8,7 @@ from typing import get_args
 from bench.measure.gate import ERROR, HOLDS, OUTCOMES, UNDECIDED, Judged, Outcome, Ruling, percent
 from bench.records.measurement import Interval
 from bench.report.frame import Row, typed
+from bench.report.reduced import variant
 from bench.report.render.markdown import escape, grid
 from bench.report.section import Column, View
 from bench.report.table import EMPTY
@@ -17,14 +18,14 @@ def line(cell: Judged) -> str:
     """One cell on one line, with the reason if it does not hold."""
     what = cell.cell
     parts = (
-        f"{what.base} ({what.size:,})",
+        what.place,
         backend(cell),
         f"k {what.k}",
         f"batch {what.batch}",
         what.precision,
         f"threads {what.threads}",
         what.lengths,
-        f"overhead {interval(cell.ratio)}",
+        f"overhead {interval(cell.ratio)}{skipping(cell)}",
         f"noise {interval(cell.noise)}",
         f"limit {percent(cell.limit)}",
         cell.verdict,
@@ -39,6 +40,14 @@ def backend(cell: Judged | Row) -> str:
     return (
         asked if cell.index is None or cell.index.spec == asked else f"{asked} ({cell.index.spec})"
     )
+
+
+def skipping(cell: Judged | Row) -> str:
+    """Behind an overhead that is a mean: the share without a search, and one with a search."""
+    seen = getattr(cell, "skipping", None)
+    if seen is None:
+        return ""
+    return f" (mean, {seen.share:.0%} skipped; asked {interval(seen.asked_ratio)})"
 
 
 def interval(ratio: Interval | None) -> str:
@@ -65,18 +74,20 @@ def verdict(outcome: Outcome) -> str:
         details.append(f"{len(outcome.unusable)} missing or unusable")
     cells = f"{len(outcome.cells)} cell{'s' if len(outcome.cells) != 1 else ''}"
     answer = f"{OUTCOMES[outcome.code]} (exit {outcome.code}): {cells}"
-    limit = f"limit {percent(outcome.limit)}: {', '.join(details) or 'nothing measured'}."
+    shares = {outcome.limit} if outcome.limit is not None else {c.limit for c in outcome.cells}
+    limits = f"limit{'s' * (len(shares) > 1)} {', '.join(map(percent, sorted(shares)))}"
+    limit = f"{limits}: {', '.join(details) or 'nothing measured'}."
     return " ".join([f"{answer}, {limit}", *outcome.notes])
 
 
 COLUMNS = (
-    Column("base", "cell.base", label=True),
+    Column("base", lambda row: f"{row.cell.base} {variant(row.cell)}".rstrip(), label=True),
     Column("backend", backend, label=True),
     *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
     Column("verdict", "verdict", label=True),
     Column("entries", "cell.size", "{:,}".format),
     *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),
-    Column("overhead [95 %]", "ratio", interval),
+    Column("overhead [95 %]", lambda row: row.ratio and interval(row.ratio) + skipping(row)),
     Column("noise [95 %]", "noise", interval),
     Column("reason", "reason"),
 )
@@ -89,7 +100,7 @@ def markdown(outcome: Outcome, title: str = "Overhead of retrieval") -> str:
     """The outcome for the summary of a CI step, one row per cell."""
     mark = MARKS.get(outcome.code, "❌")
     parts = [f"## {mark} {escape(title)}: {OUTCOMES[outcome.code]}", escape(verdict(outcome))]
-    names = ("cell", "index", "ratio", "noise", "verdict", "reason")
+    names = ("cell", "index", "ratio", "noise", "skipping", "verdict", "reason")
     cells = typed({name: getattr(cell, name) for name in names} for cell in outcome.cells)
     table = View("Cells", COLUMNS, outcome.notes).table(cells)
     parts += [grid(table)] if table.rows else []

@@ -55,13 +55,13 @@ def _panel(name: str, courses: Sequence[Course]) -> Sequence[Mark]:
 def _label(cell: LatencyCell, courses: Sequence[Course]) -> str:
     """The base and the backend, and what else tells the cell from the others of its panel."""
     words = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
-    words["lengths"] = cell.lengths
+    words |= {"lengths": cell.lengths, "reduction": cell.variant}
     label = [cell.base, cell.backend]
     for axis, value in cell:
         varies = len({getattr(course[0].cell, axis) for course in courses}) > 1
         if varies and axis not in ("base", "backend"):
             label.append(words.get(axis, f"{axis} {value}"))
-    return " ".join(label)
+    return " ".join(filter(None, label))
 
 
 def _dates(times: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report.charts.forms import Axis, Form, Mark, of, picture, with_levels
 from bench.report.charts.spread import percent
 from bench.report.frame import Row, rows
+from bench.report.reduced import entries, variant, whole
 from bench.report.section import Picture
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _overhead(panel: str, row: Row) -> Mark:
         f"{_named(row)}: {ratio:%}, {row.verdict or row.status}; {cost.added.p50:.3f} ms on a "
         f"forward of {cost.forward.p50:.1f} ms"
     )
-    at = {"panel": panel, "series": row.cell.backend, "x": row.cell.size, **ratio.at("y")}
+    at = {"panel": panel, "series": row.cell.backend, "x": whole(row.cell), **ratio.at("y")}
     return {**at, "text": text, **of(row.cell, *PLACE)}
 
 
@@ -102,7 +103,7 @@ def _panels(lines: Sequence[Row]) -> dict[str, list[Row]]:
     for row in sorted(lines, key=order):
         cell = row.cell
         axes = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
-        names = [f"batch {cell.batch}", cell.precision]
+        names = [f"batch {cell.batch}", cell.precision, *filter(None, [variant(cell)])]
         names += [text for name, text in axes.items() if varies(name, lines)]
         # Each base has lengths of its own by default: they tell only if one base has several.
         if varies("lengths", [other for other in lines if other.cell.base == cell.base]):
@@ -115,18 +116,19 @@ def _named(row: Row) -> str:
     """The base, and the backend, for ``auto`` with what it stood for."""
     asked = row.cell.backend
     chosen = "" if row.index is None or row.index.spec == asked else f" -> {row.index.spec}"
-    return f"{row.cell.base} ({row.cell.size:,}), {asked}{chosen}"
+    return f"{row.cell.base} ({entries(row.cell)}), {asked}{chosen}"
 
 
 def memory(frame: DataFrame) -> Iterator[Picture]:
     """A line per backend, a panel per k; none where nothing was measured."""
     lines = [row for row in rows(frame) if row.resident is not None and row.resident > 0]
-    lines.sort(key=lambda row: (row.k, row.backend != "exact", row.backend, row.size))
+    lines.sort(key=lambda row: (row.k, variant(row), row.backend != "exact", row.backend, row.size))
     marks: list[Mark] = []
     for row in lines:
         grown = row.resident / MB
-        text = f"{row.base} ({row.size:,} x {row.dim}), {row.backend}: {grown:,.1f} MB"
-        mark = {"panel": f"k {row.k}", "series": row.backend, "x": row.size, "y": grown}
+        text = f"{row.base} ({entries(row)} x {row.dim}), {row.backend}: {grown:,.1f} MB"
+        panel = ", ".join(filter(None, [f"k {row.k}", variant(row)]))
+        mark = {"panel": panel, "series": row.backend, "x": whole(row), "y": grown}
         marks.append({**mark, "text": text, **of(row, "base", "backend", "k")})
     if marks:
         form = Form("lines", SIZE, Axis("resident, MB", log=True))

@@ -89,8 +89,9 @@ NOTE = (
     f"course: overhead of the last {LAST} calls, oldest first; a bar's height is its share of "
     f"the row's largest. {GAP} nothing was measured."
 )
-SERIES = (*(f"cell.{name}" for name in LatencyCell.model_fields), "cpu", "cores")
-"""Fields on which the calls of one line agree."""
+CELL = tuple(name for name in LatencyCell.model_fields if name != "reduction")
+SERIES = (*(f"cell.{name}" for name in CELL), "label", "cpu", "cores")
+"""Fields on which the calls of one line agree; the label tells what was done to a base."""
 
 SECTION: Section[MeasuredInputs] = Section(
     "gate",

@@ -1,7 +1,8 @@
 """Latency of retrieval: a row per measured cell, the smallest base first, exact before the others.
 
 A row is the record of its cell with ``label``, the cell in a few words, and ``setting``: batch,
-precision and what else varies between the cells, bases and backends apart.
+precision, what was done to the base, and what else varies between the cells, bases and backends
+apart.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 from pandas import DataFrame
 
-from bench.records.measurement import LatencyCell, LatencyRecord
+from bench.records.measurement import LatencyCell, LatencyRecord, Reduction
 from bench.report.charts import measured
-from bench.report.command_line import bases, has
+from bench.report.command_line import bases, has, reductions
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
+from bench.report.reduced import entries, variant, whole
 from bench.report.section import Column, Command, Section, View
 from bench.report.sections.plain import grouped
 
@@ -36,6 +38,11 @@ NOTES = (
     "that the search effort was not tuned on; effort: the backend's own knob, tuned to the target.",
     "build: seconds of the index, on the cores it was built with.",
 )
+SKIPPED = (
+    "skipped: share of the inputs for which nothing was searched, because the student was surer "
+    "than the margin. The overhead is then the mean over inputs, searched or not: of those that "
+    "are alike the median, weighed by how many they are. asked: where something was searched."
+)
 GENERATED = (
     "Bases marked * are generated with the structure of a teacher's embeddings (class clusters, a "
     "spread of low rank, duplicates), in the size of the task's train set."
@@ -55,20 +62,22 @@ def of_records(records: Iterable[LatencyRecord]) -> DataFrame:
 def _place(record: LatencyRecord) -> tuple[Any, ...]:
     cell = record.cell
     return (
-        *(cell.size, cell.base, cell.batch, cell.precision != "fp32", cell.precision),
+        *(whole(cell), cell.base, -cell.size, cell.variant),
+        *(cell.batch, cell.precision != "fp32", cell.precision),
         *(cell.backend != EXACT, cell.backend, cell.k, cell.threads, cell.lengths),
         *(cell.student, record.key),
     )
 
 
 def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
-    """Batch and precision, and those of the other axes that vary between the cells."""
+    """Batch, precision and what was done to the base, and the other axes that vary."""
     texts = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
     varying = [t for name, t in texts.items() if len({getattr(other, name) for other in among}) > 1]
     lengths = {(other.base, other.lengths) for other in among}
     if len(lengths) > len({other.base for other in among}):  # each base has its own by default
         varying.append(cell.lengths)
-    return ", ".join((f"batch {cell.batch}", cell.precision, *varying))
+    done = [cell.variant] * bool(cell.variant)
+    return ", ".join((f"batch {cell.batch}", cell.precision, *done, *varying))
 
 
 def _backend(row: Row) -> str:
@@ -95,7 +104,7 @@ def _times(name: str, show: str) -> Iterator[Column]:
 
 BASE = Column(
     "base",
-    lambda row: f"{row.cell.base}{'*' if row.cell.generated else ''} ({row.cell.size:,})",
+    lambda row: f"{row.cell.base}{'*' if row.cell.generated else ''} ({entries(row.cell)})",
     label=True,
     keys=("cell.base",),
 )
@@ -120,6 +129,26 @@ COLUMNS = (
 )
 
 
+REDUCED = Column("reduced", lambda row: variant(row.cell) or None, label=True)
+"""Shown where anything was done to a base."""
+
+SKIPPING = (
+    Column("skipped %", "result.skipping.share", "{:.0%}".format),
+    Column("mean added ms", "result.skipping.mean", "{:.3f}".format),
+    Column("asked ms", "result.skipping.asked.p50", "{:.3f}".format),
+    Column("asked overhead %", "result.skipping.asked_ratio", percent),
+)
+"""Shown where a sure student is not asked about."""
+
+
+def _columns(frame: DataFrame) -> tuple[Column, ...]:
+    """Those of every cell, and those that only some frames have."""
+    reduced = (REDUCED,) if any(variant(row.cell) for row in rows(frame)) else ()
+    skipping = SKIPPING if "result.skipping.share" in frame else ()
+    at = next(n for n, column in enumerate(COLUMNS) if column.title == "limit %")
+    return (*COLUMNS[:2], *reduced, *COLUMNS[2:at], *skipping, *COLUMNS[at:])
+
+
 def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
     """The overheads of all backends side by side, a table per setting; then every cell."""
     lines = rows(frame)
@@ -133,8 +162,9 @@ def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
             if row.index and not row.index.target_met
         )
         reasons = (f"{r.label}: {r.status}, {r.reason}" for r in lines if r.result is None)
-        notes = (*NOTES, *generated, *missed, *reasons)
-        yield View("Latency of retrieval", COLUMNS, notes)
+        skipped = [SKIPPED] * ("result.skipping.share" in frame)
+        notes = (*NOTES, *skipped, *generated, *missed, *reasons)
+        yield View("Latency of retrieval", _columns(frame), notes)
 
 
 def _matrix(setting: str, lines: Sequence[Row]) -> View:
@@ -162,16 +192,22 @@ def _command(row: Row) -> Command:
     axes = {"ann": "backend", "k": "k", "threads": "threads", "batch": "batch"}
     only = {f"--{flag}": [str(getattr(cell, name))] for flag, name in axes.items()}
     only |= {"--bases": bases(cell.base, line), "--precision": [cell.precision]}
+    only |= reductions(cell, line)
     kind, _, what = cell.lengths.partition(" ")
     if has(line, "--lengths"):
         only["--lengths"] = [what if kind == "fixed" else f"{kind}:{what}" if what else kind]
     return Command(line, only, row.label)
 
 
+REDUCTION = tuple(f"cell.reduction.{name}" for name in Reduction.model_fields)
+
+
 def tidy(frame: DataFrame) -> DataFrame:
     """Every cell in full precision under short names."""
     hidden = ("index.params", "index.build_load", "index.key", "result.environments")
     names = {"key": "key"} | {f"cell.{name}": name for name in LatencyCell.model_fields}
+    del names["cell.reduction"]
+    names |= {name: name.rpartition(".")[2] for name in REDUCTION if name in frame}
     names |= {name: name for name in ("status", "reason", "limit", "verdict")}
     for part, prefix in (("result.", ""), ("index.", "index_")):
         for name in map(str, frame):

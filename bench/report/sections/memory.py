@@ -12,11 +12,12 @@ from typing import Any
 
 from pandas import DataFrame
 
-from bench.records.measurement import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult, Reduction, width
 from bench.report.charts import measured
-from bench.report.command_line import bases
+from bench.report.command_line import bases, reductions
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
+from bench.report.reduced import entries, reduction, variant, whole
 from bench.report.section import Column, Command, Section
 from bench.report.sections.plain import one_table
 from bench.report.summary import number
@@ -36,9 +37,7 @@ NOTES = (
 
 def _rows(inputs: MeasuredInputs) -> Iterator[dict[str, Any]]:
     """The smallest knowledge base first, exact before the others."""
-    records = sorted(
-        inputs.memory, key=lambda r: (r.size, r.base, r.dim, r.k, r.backend != REFERENCE, r.backend)
-    )
+    records = sorted(inputs.memory, key=_place)
     exact: dict[Any, int] = {}
     for record in records:
         if record.backend == REFERENCE and record.result:
@@ -48,6 +47,13 @@ def _rows(inputs: MeasuredInputs) -> Iterator[dict[str, Any]]:
         reference = exact.get(_base(record), 0)
         times = None if count is None or reference <= 0 else count / reference
         yield {**dict(record), "resident": count, "x_exact": times}
+
+
+def _place(record: MemoryRecord) -> tuple[Any, ...]:
+    """A base that was made smaller follows the whole one."""
+    done = (-record.size, record.reduction.words if record.reduction else "")
+    backend = (record.backend != REFERENCE, record.backend)
+    return (whole(record), record.base, record.dim, *done, record.k, *backend)
 
 
 def _base(record: MemoryRecord) -> tuple[str, int]:
@@ -64,7 +70,11 @@ def _notes(frame: DataFrame) -> Iterator[str]:
     yield from NOTES
     for row in rows(frame):
         if row.result is None:
-            yield f"{row.base} {row.backend} k {row.k}: {row.status}, {row.reason}"
+            yield f"{_name(row)} {row.backend} k {row.k}: {row.status}, {row.reason}"
+
+
+def _name(row: Row) -> str:
+    return f"{row.base} {variant(row)}".rstrip()
 
 
 def _megabytes(count: int) -> str:
@@ -81,8 +91,8 @@ def _recall(row: Row) -> float | None:
 
 
 COLUMNS = (
-    Column("KB", "base", label=True),
-    Column("entries", lambda row: f"{row.size:,} x {row.dim}", label=True),
+    Column("KB", _name, label=True, keys=("base",)),
+    Column("entries", lambda row: f"{entries(row)} x {width(row.dim, reduction(row))}", label=True),
     Column("backend", _backend, label=True, keys=("backend",)),
     Column("k", "k", label=True),
     Column("formula MB", "result.formula", _megabytes),
@@ -109,7 +119,9 @@ COLUMNS = (
 def _command(row: Row) -> Command:
     line = row.provenance.command
     only = {"--bases": bases(row.base, line), "--ann": [row.backend], "--k": [str(row.k)]}
-    return Command(line, only, f"{row.base} ({row.size:,}) {row.backend} k {row.k}")
+    only |= reductions(row, line)
+    name = f"{row.base} ({entries(row)}) {variant(row)}".rstrip()
+    return Command(line, only, f"{name} {row.backend} k {row.k}")
 
 
 def _tidy(frame: DataFrame) -> DataFrame:
@@ -128,6 +140,8 @@ def _tidy(frame: DataFrame) -> DataFrame:
     )
     index = ("spec", "effort", "target", "target_met", "recall", "agreement")
     names = {name: name for name in about} | {f"index.{name}": name for name in index}
+    reduced = (f"reduction.{name}" for name in Reduction.model_fields)
+    names |= {name: name.partition(".")[2] for name in reduced if name in frame}
     names |= {f"result.{name}": name for name in MemoryResult.model_fields}
     names |= {"resident": "resident", "x_exact": "x_exact"}
     return frame.reindex(columns=list(names)).rename(columns=names)
