@@ -18,8 +18,9 @@ Examples:
   bench latency --bases glue --ann exact,hnswlib,faiss,usearch,svs --batch 1,32 --out DIR
   bench latency --bases sst2 --precision fp32,bf16 --lengths 16 --lengths 32 --max-overhead 1%
   bench latency --bases mrpc --lengths real --data-dir GLUE --student PATH
+  bench latency --bases glue --condense full,kmeans:256 --pca none,64 --ann exact
   bench latency --run results/runs/NAME --task mrpc --ann exact,hnswlib
-  bench latency --classifier FOLDER --task mrpc --data-dir GLUE
+  bench latency --classifier FOLDER --task mrpc --data-dir GLUE --skip lossless
 
 Each cell is measured alone, in fresh processes; nothing else should run on the machine. The same
 command resumes what was killed; another --max-overhead measures only what it leaves undecided.

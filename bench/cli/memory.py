@@ -13,6 +13,7 @@ EXAMPLES = """
 Examples:
   bench memory --bases wnli,sst2 --ann exact,hnswlib,faiss
   bench memory --bases glue --ann exact,hnswlib --target agreement:0.995 --out results/runs/memory
+  bench memory --bases sst2 --condense kmeans:256 --pca none,64 --ann exact,faiss:SQ8
   bench memory --run results/runs/glue-minilm --task mrpc --ann hnswlib
   bench memory --bases 20000 --student bert-6l-384 --dry-run
 

@@ -134,17 +134,16 @@ def _typical(values: NDArray[Any], kinds: NDArray[np.int64] | None) -> NDArray[A
     if kinds is None:
         medians: NDArray[Any] = np.median(values, axis=-1)
         return medians
-    total = np.zeros(values.shape[:-1])
+    inputs = values.shape[-1]
+    mean = np.zeros(values.shape[:-1])
     for kind in np.unique(kinds):
         alike = kinds == kind
         count = alike.sum(axis=-1, keepdims=True)
         ordered = np.sort(np.where(alike, values, np.inf), axis=-1)
-        middle = [
-            np.take_along_axis(ordered, np.clip(at, 0, values.shape[-1] - 1), axis=-1)
-            for at in ((count - 1) // 2, count // 2)
-        ]
-        total += np.where(count > 0, count * (middle[0] + middle[1]) / 2, 0.0)[..., 0]
-    mean: NDArray[Any] = total / values.shape[-1]
+        middle = ((np.maximum(count, 1) - 1) // 2, np.minimum(count // 2, inputs - 1))
+        low, high = (np.take_along_axis(ordered, at, axis=-1) for at in middle)
+        share = count / inputs
+        mean += (share * np.where(count > 0, (low + high) / 2, 0.0))[..., 0]
     return mean
 
 

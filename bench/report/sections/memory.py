@@ -7,7 +7,7 @@ exact search of the same knowledge base, missing where either was not measured.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pandas import DataFrame
@@ -18,8 +18,7 @@ from bench.report.command_line import bases, reductions
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
 from bench.report.reduced import entries, reduction, variant, whole
-from bench.report.section import Column, Command, Section
-from bench.report.sections.plain import one_table
+from bench.report.section import Column, Command, Section, View
 from bench.report.summary import number
 
 REFERENCE = "exact"
@@ -32,6 +31,12 @@ NOTES = (
     "the way, mapped pages included.",
     "Resident is RSS and mapped together, per entry in bytes, and as a multiple of that of exact "
     "over the same knowledge base.",
+)
+
+
+REDUCED = (
+    "RSS, mapped and peak are read in pages, and work buffers of the libraries are in them: of a "
+    "base of a few hundred entries only formula and disk tell its size."
 )
 
 
@@ -81,6 +86,11 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f}"
 
 
+def _kilobytes(count: int) -> str:
+    """Megabytes, to a kilobyte where there are few of them."""
+    return _megabytes(count) if abs(count) >= 1e6 else f"{count / 1e6:.3f}"
+
+
 def _backend(row: Row) -> str:
     spec = row.index.spec if row.index else row.backend
     return row.backend if spec == row.backend else f"{row.backend} ({spec})"
@@ -90,30 +100,45 @@ def _recall(row: Row) -> float | None:
     return row.index.recall if row.index and row.result else None
 
 
-COLUMNS = (
-    Column("KB", _name, label=True, keys=("base",)),
-    Column("entries", lambda row: f"{entries(row)} x {width(row.dim, reduction(row))}", label=True),
-    Column("backend", _backend, label=True, keys=("backend",)),
-    Column("k", "k", label=True),
-    Column("formula MB", "result.formula", _megabytes),
-    Column("disk MB", "result.serialized", _megabytes),
-    Column("RSS MB", "result.rss_growth", _megabytes),
-    Column("mapped MB", "result.mapped", _megabytes),
-    Column("peak MB", "result.peak_growth", _megabytes),
-    Column(
-        "disk B/entry",
-        lambda row: row.result.serialized / row.size if row.result else None,
-        "{:,.0f}".format,
-    ),
-    Column(
-        "resident B/entry",
-        lambda row: row.resident / row.size if row.result else None,
-        "{:,.0f}".format,
-    ),
-    Column("x exact", "x_exact", "{:.2f}".format),
-    Column("recall", _recall, "{:.4f}".format),
-    Column("load s", "result.load_seconds", number),
-)
+def _columns(megabytes: Callable[[int], str]) -> tuple[Column, ...]:
+    return (
+        Column("KB", _name, label=True, keys=("base",)),
+        Column(
+            "entries",
+            lambda row: f"{entries(row)} x {width(row.dim, reduction(row))}",
+            label=True,
+        ),
+        Column("backend", _backend, label=True, keys=("backend",)),
+        Column("k", "k", label=True),
+        Column("formula MB", "result.formula", megabytes),
+        Column("disk MB", "result.serialized", megabytes),
+        Column("RSS MB", "result.rss_growth", megabytes),
+        Column("mapped MB", "result.mapped", megabytes),
+        Column("peak MB", "result.peak_growth", megabytes),
+        Column(
+            "disk B/entry",
+            lambda row: row.result.serialized / row.size if row.result else None,
+            "{:,.0f}".format,
+        ),
+        Column(
+            "resident B/entry",
+            lambda row: row.resident / row.size if row.result else None,
+            "{:,.0f}".format,
+        ),
+        Column("x exact", "x_exact", "{:.2f}".format),
+        Column("recall", _recall, "{:.4f}".format),
+        Column("load s", "result.load_seconds", number),
+    )
+
+
+def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
+    """One table; of small bases in thousandths of a megabyte."""
+    if not len(frame):
+        return
+    reduced = any(variant(row) for row in rows(frame))
+    notes = [*_notes(frame), *[REDUCED] * reduced]
+    columns = _columns(_kilobytes if reduced else _megabytes)
+    yield View("Memory of the knowledge base", columns, tuple(notes))
 
 
 def _command(row: Row) -> Command:
@@ -151,7 +176,7 @@ SECTION = Section(
     "memory",
     "Memory of the knowledge base",
     lambda inputs: typed(_rows(inputs)),
-    one_table("Memory of the knowledge base", COLUMNS, _notes),
+    _views,
     pictures=lambda frame, _: measured.memory(frame),
     command=_command,
     tidy=("memory.csv", _tidy),

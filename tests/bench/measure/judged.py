@@ -12,6 +12,8 @@ from bench.records.measurement import (
     LatencyResult,
     MemoryRecord,
     MemoryResult,
+    Reduction,
+    Skipping,
     Times,
 )
 from tests.bench.report.factory import provenance
@@ -35,6 +37,25 @@ def cell(**changes: Any) -> LatencyCell:
         "student": "bert-6l-768",
     }
     return LatencyCell(**(values | changes))
+
+
+CONDENSED = Reduction(condense="kmeans:256", rows=3_668)
+
+
+def condensed(**changes: Any) -> LatencyCell:
+    """A cell of exact search over a condensed base."""
+    return cell(**({"size": 256, "backend": "exact", "reduction": CONDENSED} | changes))
+
+
+def skipping(share: float = 0.6, **changes: Any) -> Skipping:
+    """What an input costs where a sure student is not asked about."""
+    values: dict[str, Any] = {
+        "share": share,
+        "mean": 0.1,
+        "asked": Times(p50=0.25, p95=0.3, p99=0.4),
+        "asked_ratio": Interval(estimate=0.0125, low=0.012, high=0.013),
+    }
+    return Skipping(**(values | changes))
 
 
 def index(**changes: Any) -> IndexFacts:

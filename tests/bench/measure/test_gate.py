@@ -15,9 +15,17 @@ from hypothesis import strategies as st
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, decide
 from bench.records.measurement import Environment, Interval, Times
 from bench.records.store import Problem
-from bench.report.gate import line
+from bench.report.gate import line, markdown, verdict
 from tests.bench.measure.fake_worker import ENVIRONMENT
-from tests.bench.measure.judged import cell, failed, index, record, result
+from tests.bench.measure.judged import (
+    cell,
+    condensed,
+    failed,
+    index,
+    record,
+    result,
+    skipping,
+)
 from tests.bench.report.factory import provenance
 
 LIMIT = 0.03
@@ -35,6 +43,29 @@ def test_the_limit_is_the_gates_own_not_the_records() -> None:
     between = decide([measured], [], 0.022).cells[0]
     assert between.verdict == "undecided"
     assert "measured against 3%" in (between.reason or "")
+
+
+def test_without_a_limit_every_cell_is_held_to_its_own() -> None:
+    full, few = record(0.01, 0.02), record(0.008, 0.009, key="few", cell=condensed())
+    outcome = decide([full, few], [], None)
+    assert [(one.limit, one.verdict) for one in outcome.cells] == [
+        (0.03, "holds"),
+        (0.005, "fails"),
+    ]
+    assert (outcome.code, outcome.limit) == (FAILS, None)
+    assert "2 cells, limits 0.5%, 3%: 1 holds, 1 fails" in verdict(outcome)
+    given = decide([full, few], [], 0.03)
+    assert (given.code, given.limit) == (HOLDS, 0.03)
+    assert decide([full], [], None).limit == decide([], [], None).limit == 0.03
+
+
+def test_a_mean_is_told_with_what_a_search_costs() -> None:
+    seen = record(result=result(0.004, 0.006, skipping=skipping()))
+    (one,) = decide([seen], [], 0.01).cells
+    assert one.verdict == "holds"  # by the mean, although a search takes 1.25 %
+    assert "overhead 0.50% [0.40, 0.60] (mean, 60% skipped; asked 1.25% [1.20, 1.30])" in line(one)
+    assert one.content()["skipping"]["share"] == 0.6
+    assert "60% skipped" in markdown(decide([seen, record(key="c2")], [], 0.01))
 
 
 CASES: dict[str, Any] = {
@@ -97,6 +128,9 @@ def removals() -> dict[str, Any]:
         "one process": record(result=result(0.01, 0.02, processes=1)),
         "no rounds": record(result=result(0.01, 0.02, rounds=0)),
         "no inputs": record(result=result(0.01, 0.02, inputs=0)),
+        "a student that is never asked about": record(
+            result=result(0.001, 0.002, skipping=skipping(1.0, asked=None, asked_ratio=None))
+        ),
         "no result": record(result=None),
         "no index": record(index=None),
     }

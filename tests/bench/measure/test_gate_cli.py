@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli.gate import _call
 from bench.cli.main import main
-from bench.measure import history
+from bench.measure import environment, history, watched
 from bench.measure.gate import Ruling, decide
 from bench.measure.latency import LatencyMeter
 from bench.measure.meter import Done
@@ -225,6 +225,28 @@ def test_measured_here_every_cell_is_measured_anew_and_shares_the_budget(
     assert made.asked["options"].budget == pytest.approx(50)
     assert made.asked["overwrite"] == "always"
     assert not made.asked["measurements"].folder.exists()
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_without_axes_a_few_whole_bases_and_a_condensed_one_are_watched(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bf16: bool
+) -> None:
+    flags = environment.NATIVE_BF16 if bf16 else frozenset[str]()
+    monkeypatch.setattr(environment, "cpu_flags", lambda: flags)
+    made = bench(*(record(0.001, 0.002, key=f"c{number}", **here()) for number in range(6)))
+    done = gate("--threads", 1, "--time-budget", 90, "--out", tmp_path / "out")
+    parts = 3 if bf16 else 2
+    assert (done.exit_code, made.calls) == (0, parts), done.output
+    lines = done.stdout.splitlines()
+    assert len(lines) == (10 if bf16 else 9)
+    assert ("Left out: precision bf16: this CPU has no bf16" in lines[-1]) is not bf16
+    assert made.asked["options"].budget == pytest.approx(90 / (len(lines) - 1))
+    plan = Measurements(tmp_path / "out").read_plan("latency")
+    assert isinstance(plan, PlanFile)
+    labels = list(plan.cells.values())
+    assert labels[0] == "wnli (635) hnswlib k 10 batch 1 fp32"
+    assert labels[6] == f"cola (256 of 8,551) {watched.CONDENSER} exact k 10 batch 1 fp32"
+    assert gate(tmp_path / "out").exit_code == 0  # all of it is of the plan
 
 
 def test_a_planned_cell_that_the_measuring_never_returned_is_an_error(

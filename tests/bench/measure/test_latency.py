@@ -358,6 +358,32 @@ def test_a_real_worker_measures_a_tiny_student(
     assert not set(raw["0.rows"]) & set(raw["1.rows"])
 
 
+def test_a_cell_is_judged_by_what_is_promised_of_it(
+    measurements: Measurements, store: ArtifactStore
+) -> None:
+    records = run(asked(condense=("full", "random:40")), measurements, store, "times:0.01,0")
+    assert [(one.limit, one.verdict) for one in records] == [(0.03, "holds"), (0.005, "fails")]
+
+
+def test_processes_that_skip_are_kept_with_what_they_searched(
+    measurements: Measurements, store: ArtifactStore
+) -> None:
+    def launch(job: str, variables: Mapping[str, str]) -> bytes:
+        return fake_worker.content("skips:0.01,0", job, variables)
+
+    (record,) = run(asked(), measurements, store, launcher=launch)
+    assert record.result is not None
+    seen = record.result.skipping
+    assert seen is not None
+    assert seen.share == 0.5
+    assert seen.asked_ratio is not None
+    assert seen.asked_ratio.estimate == pytest.approx(0.01, rel=0.01)
+    assert record.result.ratio.estimate == pytest.approx(0.0055, rel=0.01)
+    kept = observed.unpack(measurements.arrays(record.key))
+    assert observed.result(kept, 1) == record.result
+    assert measurements.records() == ([record], [])
+
+
 def test_near_the_limit_a_verdict_takes_several_processes() -> None:
     near, far = judged.result(0.0255, 0.0265), judged.result(0.005, 0.0055)
     assert worth_another(near, 0.03, 1e9)

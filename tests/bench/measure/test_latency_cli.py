@@ -83,6 +83,11 @@ def test_names_are_normal_and_each_once() -> None:
         (("--time-budget", "-1"), "--time-budget"),
         (("--overwrite", "sometimes"), "overwrite"),
         (("--lengths", "real"), "--data-dir"),
+        (("--condense", "randm:5"), "did you mean 'random'"),
+        (("--condense", "random:151"), "base 150 has 150 entries"),
+        (("--pca", "17"), "keys of base 150 are 16 wide"),
+        (("--value-bits", "7"), "--value-bits 7"),
+        (("--skip", "lossless"), "up to the student"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(
@@ -112,6 +117,15 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "4 cells, 0 there already, 4 left" in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_every_reduction_is_planned(tmp_path: Path) -> None:
+    axes = ("--condense", "full,random:40", "--pca", "none,8", "--value-bits", "32,8")
+    done = bench(*tiny(tmp_path, *axes, "--dry-run"))
+    assert done.exit_code == 0, done.output
+    assert "8 cells, 0 there already, 8 left" in done.stdout
+    assert "150 (40 of 150) random:40, pca 8, 8-bit values exact k 3 batch 1 fp32" in done.stdout
+    assert not (tmp_path / "cache" / "generated-base").exists()
 
 
 @pytest.mark.slow

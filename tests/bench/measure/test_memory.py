@@ -115,6 +115,18 @@ def test_the_formula_is_near_what_is_written_and_the_peak_above_what_stays(
     assert found.load_seconds > 0
 
 
+def test_a_reduced_base_is_read_by_the_same_rulers(store: ArtifactStore, tmp_path: Path) -> None:
+    reduced = {"condense": ("random:100",), "pca": (16,), "value_bits": (8,)}
+    wanted = options(ann=("faiss:SQ8",), **reduced)
+    (record,) = MemoryMeter(wanted, Measurements(tmp_path), store, "a test").run()
+    found = result(record)
+    assert record.label == "5000 (100 of 5,000) random:100, pca 16, 8-bit values faiss:SQ8 k 10"
+    besides = 100 * (CLASSES + 8) + 4 * DIM * 16  # values and ids, and what queries go through
+    assert record.index is not None
+    assert found.formula == record.index.nbytes + besides
+    assert besides < found.serialized < besides + 100 * 16 * 4 + PAGES
+
+
 def test_a_damaged_index_is_one_line_that_names_its_file(store: ArtifactStore) -> None:
     folder = Indexes(store, bases.generated(store, str(SIZE), DIM), 1).built("faiss").folder
     assert folder is not None

@@ -171,3 +171,72 @@ def test_a_higher_limit_is_never_harder_to_meet() -> None:
 def test_a_limit_that_is_none_gives_no_verdict(limit: float) -> None:
     with pytest.raises(ValueError, match="no verdict"):
         verdict(at(0.01, 0.02), limit)
+
+
+# --- skipping -------------------------------------------------------------------------------------
+
+
+def mixture(skipped: int, asked: int) -> tuple[Laps, NDArray[np.int64]]:
+    """A process of one input a batch: a skipped one takes 10, an asked one 1,000 of 100,000."""
+    numbers = np.repeat([0, 1], [skipped, asked])
+    added = np.tile(np.where(numbers, 1_000, 10), (2, 1))
+    forward = np.full_like(added, 100_000)
+    return Laps(forward, added, forward), numbers
+
+
+@pytest.mark.parametrize("skipped", [4, 5, 6])
+def test_the_overhead_with_skipping_is_the_mean_and_not_one_of_two_points(skipped: int) -> None:
+    laps, numbers = mixture(skipped, 10 - skipped)
+    expected = (skipped * 0.0001 + (10 - skipped) * 0.01) / 10
+    found = ratio([laps] * 2, [numbers] * 2)
+    assert found.estimate == pytest.approx(expected)
+    assert found.low < expected < found.high  # of how many are asked, ten inputs know little
+    seen = statistics.skipping([laps] * 2, [numbers] * 2, batch=1)
+    assert seen.share == pytest.approx(skipped / 10)
+    assert seen.mean == pytest.approx(expected * 0.1)  # milliseconds of a forward of 0.1
+    assert seen.asked is not None
+    assert seen.asked.p50 == 0.001
+    assert seen.asked_ratio == ratio([Laps(*(lap[:, skipped:] for lap in laps))] * 2)
+
+
+def test_where_all_are_asked_it_is_the_median_as_without_skipping() -> None:
+    given = [timings(seed) for seed in range(3)]
+    asked = [np.full(40, 4)] * 3
+    assert ratio(given, asked) == ratio(given)
+    assert end_to_end(given, asked) == end_to_end(given)
+    seen = statistics.skipping(given, asked, batch=4)
+    assert (seen.share, seen.asked_ratio) == (0.0, ratio(given))
+
+
+def test_with_a_kind_per_batch_it_is_the_plain_mean() -> None:
+    given = [timings(seed, rounds=1, batches=9) for seed in range(2)]
+    asked = [np.arange(9)] * 2
+    expected = np.mean([(one.added / one.forward).mean() for one in given])
+    assert ratio(given, asked).estimate == pytest.approx(expected)
+
+
+def test_one_hiccup_moves_neither_of_two_kinds() -> None:
+    laps, numbers = mixture(50, 50)
+    before = ratio([laps] * 2, [numbers] * 2).estimate
+    laps.added[0, 3] *= 100_000
+    laps.added[1, 80] *= 100_000
+    assert ratio([laps] * 2, [numbers] * 2).estimate == pytest.approx(before)
+
+
+def test_where_nothing_is_searched_there_is_no_figure_of_a_search() -> None:
+    alone, numbers = mixture(10, 0)
+    seen = statistics.skipping([alone] * 2, [numbers] * 2, batch=1)
+    assert (seen.share, seen.asked, seen.asked_ratio) == (1.0, None, None)
+    some, others = mixture(5, 5)
+    seen = statistics.skipping([alone, some], [numbers, others], batch=1)
+    assert seen.asked is not None
+    assert seen.asked_ratio is None  # of the first process nothing is known
+
+
+@pytest.mark.parametrize("numbers", [np.array([1, 0]), np.array([2, 1, 0, 1]), np.full(4, -1)])
+def test_numbers_of_searched_inputs_that_cannot_be_are_refused(
+    numbers: NDArray[np.int64],
+) -> None:
+    laps, _ = mixture(2, 2)
+    with pytest.raises(ValueError, match="do not fit batches of 1"):
+        statistics.skipping([laps] * 2, [numbers] * 2, batch=1)

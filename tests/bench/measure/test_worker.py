@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,7 @@ def test_what_is_searched_are_the_queries_of_the_base_that_no_effort_was_tuned_o
     known = load_file(base / "queries.safetensors")["queries"]
     if precision == "bf16":
         known = torch.from_numpy(known).bfloat16().float().numpy()
+    known, found = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (known, found))
     rows = [int(np.flatnonzero((np.abs(known - row) < 1e-6).all(axis=1))[0]) for row in found]
     assert len(set(rows)) == 24  # two processes share none
     assert min(rows) >= len(known) // 2
@@ -288,6 +290,61 @@ def test_a_kill_while_writing_leaves_no_half_result(base: Path, tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", code], env=variables, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "r.npz").exists()
+
+
+REDUCED = {"condense": "random:40", "rows": SIZE, "pca": 8, "value_bits": 8, "weigh": True}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """A base of few entries with counts, short keys and values of 8 bits."""
+    folder = tmp_path_factory.mktemp("reduced")
+    full = KnowledgeBase.load(base).compressed(8)
+    counts = np.arange(1, 41)
+    rows = (full.keys[:40], full.values[:40], full.ids[:40])
+    few = KnowledgeBase.build(*rows, counts=counts, basis=full.basis)
+    few.quantised().save(folder)
+    shutil.copy(base / "queries.safetensors", folder)
+    return folder
+
+
+@pytest.mark.usefixtures("own_process")
+@pytest.mark.parametrize("backend", ["exact", "hnswlib"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_reduced_base_is_measured_as_it_is_served(
+    small: Path, tmp_path: Path, backend: str, batch: int
+) -> None:
+    cell = {"size": 40, "reduction": REDUCED, "backend": backend, "batch": batch}
+    result = run(small, tmp_path, cell=cell)
+    assert result["added"].shape == (2, 12 // batch)
+    assert "asked" not in result
+
+
+@pytest.mark.usefixtures("own_process")
+@pytest.mark.parametrize(("above", "asked"), [(0.999, [4, 4, 4]), (0.0, [0, 0, 0])])
+def test_how_many_inputs_of_each_batch_were_searched_is_told(
+    base: Path, tmp_path: Path, above: float, asked: list[int]
+) -> None:
+    result = run(base, tmp_path, cell={"reduction": {"skip_above": above}})
+    assert result["asked"].tolist() == asked
+
+
+@pytest.mark.usefixtures("own_process")
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ({"size": 40, "reduction": REDUCED | {"pca": 4}}, "40 x 8, the cell says 40 x 4"),
+        ({"size": 40}, "40 x 8, the cell says 40 x 32"),
+    ],
+)
+def test_keys_of_another_width_are_named(
+    small: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cell: dict[str, Any],
+    message: str,
+) -> None:
+    refused(job(small, tmp_path, cell=cell), tmp_path, capsys, message)
 
 
 def test_a_query_path_that_stopped_retrieving_measures_nothing(

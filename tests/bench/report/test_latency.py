@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from bench.records.measurement import LatencyRecord
+from bench.records.measurement import LatencyRecord, Reduction
 from bench.records.measurements import Measurements, PlanFile
 from bench.report.build import of_measurements
 from bench.report.document import Report
+from bench.report.frame import rows
 from bench.report.headline import of_latency
 from bench.report.inputs import MeasuredInputs
 from bench.report.render import data, markdown
@@ -23,6 +24,7 @@ from bench.report.sections.latency import SECTION, of_records
 from bench.report.table import EMPTY, Table
 from tests.bench.measure import judged
 from tests.bench.report import test_memory_table
+from tests.bench.report.factory import provenance
 from tests.bench.report.shown import column, of_frame
 
 TITLE = "Latency of retrieval"
@@ -93,12 +95,66 @@ def test_there_is_one_matrix_per_batch_and_precision_with_a_sign_per_verdict() -
 
 
 @pytest.mark.parametrize(
-    "axis", [{"k": 5}, {"threads": 1}, {"student": "x"}, {"lengths": "fixed 8"}]
+    "axis",
+    [
+        {"k": 5},
+        {"threads": 1},
+        {"student": "x"},
+        {"lengths": "fixed 8"},
+        {"reduction": Reduction(pca=64)},
+        {"reduction": judged.CONDENSED},
+    ],
 )
 def test_no_two_cells_share_a_place_in_a_matrix(axis: dict[str, object]) -> None:
     made = tables([of("mrpc", 3668), of("mrpc", 3668, **axis)])
     matrices = [table for title, table in made.items() if title != TITLE]
     assert sum(cell != EMPTY for one in matrices for row in one.rows for cell in row[1:]) == 2
+
+
+def test_a_condensed_base_follows_its_own_with_what_was_done_to_it() -> None:
+    few = of("mrpc", 256, 0.004, backend="exact", reduction=judged.CONDENSED)
+    made = tables([of("wnli", 635), of("cola", 8_551), few, of("mrpc", 3_668)])
+    table = made[TITLE]
+    assert column(table, "base") == [
+        "wnli* (635)", "mrpc* (3,668)", "mrpc* (256 of 3,668)", "cola* (8,551)"
+    ]  # fmt: skip
+    assert column(table, "reduced") == [EMPTY, EMPTY, "kmeans:256", EMPTY]
+    matrix = made["Overhead %, batch 1, fp32, kmeans:256"]
+    assert matrix.rows == (("mrpc* (256 of 3,668)", "0.40 ✓"),)
+    frame = latency.tidy(of_records([few, of("mrpc", 3_668)]))
+    assert list(frame["condense"].fillna("")) == ["", "kmeans:256"]
+    assert "condense" not in latency.tidy(of_records([of("mrpc", 3_668)]))
+
+
+def test_with_skipping_the_mean_stands_beside_what_a_search_costs() -> None:
+    cell = judged.cell(generated=False, reduction=Reduction(skip_above=1 / 3))
+    seen = judged.record(result=judged.result(0.004, 0.006, skipping=judged.skipping()), cell=cell)
+    table = tables([judged.record(key="c2"), seen])[TITLE]
+    assert column(table, "reduced") == [EMPTY, "skipped above 0.333"]
+    assert column(table, "skipped %") == [EMPTY, "60%"]
+    assert column(table, "mean added ms") == [EMPTY, "0.100"]
+    assert column(table, "asked ms") == [EMPTY, "0.250"]
+    assert column(table, "asked overhead %") == [EMPTY, "1.25 [1.20, 1.30]"]
+    assert any("skipped: share of the inputs" in note for note in table.notes)
+    assert "skipped %" not in tables([judged.record()])[TITLE].columns
+
+
+def test_a_row_is_made_again_by_its_own_reduction() -> None:
+    line = "bench latency --bases mrpc --condense full,kmeans:256 --pca none,64"
+    made = (
+        of("mrpc", 256, backend="exact", reduction=judged.CONDENSED),
+        of("mrpc", 3_668, backend="exact"),
+    )
+    assert SECTION.command is not None
+    told = {
+        row.label: SECTION.command(row).only
+        for row in rows(of_records(one.model_copy(update={"provenance": provenance(command=line)})
+                                   for one in made))
+    }  # fmt: skip
+    few, full = (told[one.cell.label] for one in made)
+    assert (few["--condense"], few["--pca"]) == (["kmeans:256"], ["none"])
+    assert full["--condense"] == ["full"]
+    assert "--value-bits" not in full
 
 
 def test_the_csv_holds_every_cell_in_full_precision() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.records.measurement import MemoryRecord, MemoryResult
+from bench.records.measurement import MemoryRecord, MemoryResult, Reduction
 from bench.records.measurements import Measurements
 from bench.report.inputs import MeasuredInputs
 from bench.report.render.data import as_csv
@@ -88,6 +88,25 @@ def test_rows_go_by_size_with_exact_first_and_each_base_has_its_own_exact(tmp_pa
         ("10,000 x 768", "hnswlib"),
     ]
     assert cell(table, "hnswlib", "x exact") == EMPTY
+
+
+def test_a_reduced_base_follows_the_whole_one_in_kilobytes(tmp_path: Path) -> None:
+    done = Reduction(condense="kmeans:256", rows=10_000, pca=64, value_bits=8)
+    identity = {"base": {"reduced": 256}}
+    sizes = result(formula=70_000, rss_growth=0, mapped=131_072)
+    few = record(size=256, reduction=done, identity=identity, result=sizes, base="10000")
+    found = inputs(tmp_path, few, GRAPH, record())
+    (table,) = shown.tables(SECTION, found)
+    assert [row[:3] for row in table.rows] == [
+        ("10000", "10,000 x 768", "exact"),
+        ("10000", "10,000 x 768", "hnswlib"),
+        ("10000 kmeans:256, pca 64, 8-bit values", "256 of 10,000 x 64", "exact"),
+    ]
+    assert table.rows[2][4] == "0.070"
+    assert any("only formula and disk" in note for note in table.notes)
+    assert SECTION.tidy is not None
+    frame = SECTION.tidy[1](found.frame(SECTION))
+    assert frame["pca"].fillna(0).tolist() == [0, 0, 64]
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])
