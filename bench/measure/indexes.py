@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,13 @@ from reaugkd.artifacts.store import ArtifactStore, write_json
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann, mixing
-from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import PAYLOAD, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase, checksum
 from reaugkd.retrieval.normalise import Vectors
 from reaugkd.retrieval.tuning import recall_at_k, sensible_efforts
+
+if TYPE_CHECKING:
+    from reaugkd.retrieval.ann.exact import Exact
 
 MOST = 32
 """Neighbours of the exact answers that are kept; a larger k asks for its own."""
@@ -266,6 +268,8 @@ class Indexes:
 
     @cached_property
     def _exact(self) -> Exact:
+        from reaugkd.retrieval.ann.exact import Exact
+
         index = Exact(threads=self.build_threads)
         index.build(self.base.keys)
         return index

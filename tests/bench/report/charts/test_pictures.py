@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.records.measurement import Interval, Times
+from bench.records.measurement import Interval, Reduction, Times
 from bench.report.charts import differences, gate, measured, scores, settings, spread, tradeoff
 from bench.report.frame import Row, rows, typed
 from bench.report.section import Picture
@@ -190,6 +190,22 @@ def test_every_cell_stands_at_its_overhead_with_its_interval_in_its_panel() -> N
     noises = [Interval(estimate=0, low=a, high=b) for a, b in ((-1, 0.4), (-0.2, 3), (0, 2))]
     records = [judged.record(result=judged.result(0.01, 0.02, noise=noise)) for noise in noises]
     assert measured.noise_floor(rows(typed(records))) == pytest.approx(200)  # the middle one
+
+
+def test_a_condensed_base_stands_at_the_size_of_its_own_in_a_panel_of_its_own() -> None:
+    few = Reduction(condense="kmeans:256", rows=8_551)
+    records = [
+        timed("cola", 256, 0.004, 0.006, reduction=few, backend="exact"),
+        timed("cola", 8_551, 0.01, 0.02, backend="exact"),
+    ]
+    _, marks = only(measured.overhead(typed(records)))
+    shown = [mark for mark in marks if mark.series == "exact"]
+    panels = {mark.panel: (mark.x, mark.y) for mark in shown}
+    assert panels == {
+        "batch 1, fp32": (8_551, pytest.approx(1.5)),
+        "batch 1, fp32, kmeans:256": (8_551, pytest.approx(0.5)),
+    }
+    assert any(mark.text.startswith("cola (256 of 8,551), exact: ") for mark in shown)
 
 
 def test_recall_stands_against_the_added_time_and_memory_against_the_size() -> None:
