@@ -75,3 +75,18 @@ def test_a_mistake_is_answered_at_once(words: list[str], message: str) -> None:
     assert message in shown.stderr
     assert (code, torch) == ("2", "False")
     assert float(seconds) < 1
+
+
+MEASURING = """
+import sys
+from bench.cli.main import main
+try:
+    main([sys.argv[1], "--ann", "hnswlb"], prog_name="bench")
+except SystemExit as stop:
+    print(stop.code, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("command", ["latency", "memory", "gate"])
+def test_a_mistake_in_a_measurement_is_told_before_torch_is_imported(command: str) -> None:
+    assert python(MEASURING, command).stdout.split() == ["2", "False"]
