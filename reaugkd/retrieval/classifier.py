@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from reaugkd.models.learner import autocast
 from reaugkd.models.recipe import Precision
 from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.paths import expanded
-from reaugkd.retrieval import ann, knowledge_base
+from reaugkd.retrieval import ann, knowledge_base, skip
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.query import QueryPath
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 SETTINGS = "classifier.json"
 STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
-PAIR = "pair"  # folders of earlier versions do not have it
+PAIR = "pair"  # folders of earlier versions have none of these three
+WEIGH = "weigh"
+SKIP_ABOVE = "skip_above"
 
 Texts = Iterable[str] | Iterable[Sequence[str]]
 
@@ -49,6 +52,8 @@ class Prediction(NamedTuple):
         neighbours: [n, k] int64: ids of the training examples that were asked, nearest first.
         similarities: [n, k] float32: their cosines.
         student: [n, C]: what the student says on its own.
+        asked: [n] bool: whether the knowledge base was searched. Where it was not, the
+            probabilities are the student's, and there are no neighbours.
     """
 
     probabilities: NDArray[np.float32]
@@ -56,6 +61,7 @@ class Prediction(NamedTuple):
     neighbours: NDArray[np.int64]
     similarities: NDArray[np.float32]
     student: NDArray[np.float32]
+    asked: NDArray[np.bool_]
 
 
 class RetrievalAugmentedClassifier:
@@ -63,7 +69,7 @@ class RetrievalAugmentedClassifier:
 
     Args:
         encoder, tokenizer: the student's; its embedding is the query.
-        knowledge_base: keys as wide as the embedding, values as wide as the logits.
+        knowledge_base: as wide as the embedding, values as wide as the logits.
         index: built over the keys, with its effort set.
         k, tau: neighbours per text, and temperature of their weights.
         beta: their share of the answer, in [0, 1]; with 0 nothing is looked up.
@@ -73,10 +79,15 @@ class RetrievalAugmentedClassifier:
         precision: of the student's forward pass.
         pair: whether the task takes pairs of sentences; None where that is not known: then the
             first text of a call tells what the others must be.
+        weigh: whether an entry weighs like the rows that it stands for, where the knowledge base
+            has counts.
+        skip_above: margin of the student above which it answers alone
+            (:mod:`reaugkd.retrieval.skip`); with inf the knowledge base is always asked.
 
     Raises:
         ModelError: if the parts do not fit together.
-        UserError: if k is larger than the knowledge base, or tau or beta out of range.
+        UserError: if k is larger than the knowledge base, tau, beta or skip_above out of range, or
+            a regression is to skip.
     """
 
     def __init__(
@@ -93,8 +104,10 @@ class RetrievalAugmentedClassifier:
         max_length: int = 128,
         precision: Precision = "fp32",
         pair: bool | None = None,
+        weigh: bool = False,
+        skip_above: float = math.inf,
     ) -> None:
-        width, outputs = knowledge_base.keys.shape[1], knowledge_base.values.shape[1]
+        width, outputs = knowledge_base.width, knowledge_base.values.shape[1]
         if (encoder.width, encoder.outputs) != (width, outputs):
             raise ModelError(
                 f"a student of width {encoder.width} with {encoder.outputs} outputs cannot use a "
@@ -103,17 +116,19 @@ class RetrievalAugmentedClassifier:
         if (index.size, index.dim) != knowledge_base.keys.shape:
             raise ModelError(
                 f"the index holds {index.size} vectors of width {index.dim}, the knowledge base "
-                f"{len(knowledge_base)} of width {width}"
+                f"{len(knowledge_base)} of width {knowledge_base.keys.shape[1]}"
             )
         if labels and len(labels) != outputs:
             raise ModelError(f"{len(labels)} label names for {outputs} outputs")
         Grid(ks=(k,), betas=(beta,), taus=(tau,)).require(len(knowledge_base))
+        skip.require_threshold(skip_above, outputs)
         self.encoder, self.tokenizer = encoder.eval(), tokenizer
         self.knowledge_base, self.index = knowledge_base, index
         self.k, self.tau, self.beta = k, tau, beta
         self.labels, self.max_length = tuple(labels), max_length
         self.precision: Precision = precision
         self.pair = pair
+        self.weigh, self.skip_above = weigh, skip_above
 
     def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:
         """Answer for sentences, or for pairs of sentences, in their order.
@@ -154,12 +169,21 @@ class RetrievalAugmentedClassifier:
 
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
         """All that follows the student's forward pass: search, weights, mixture, decision."""
-        path = QueryPath(
-            self.index, self.knowledge_base.values, k=self.k, tau=self.tau, beta=self.beta
-        )
-        mixed, student, similarities, rows = path.answer(logits, embeddings)
+        mixed, student, similarities, rows, asked = self.path().answer(logits, embeddings)
         neighbours = np.where(rows < 0, MISSING, self.knowledge_base.ids.take(rows, mode="clip"))
-        return Prediction(mixed, self._decide(mixed), neighbours, similarities, student)
+        return Prediction(mixed, self._decide(mixed), neighbours, similarities, student, asked)
+
+    def path(self) -> QueryPath:
+        """The way from the student's outputs to the mixture; one for each thread."""
+        return QueryPath.over(
+            self.knowledge_base,
+            self.index,
+            k=self.k,
+            tau=self.tau,
+            beta=self.beta,
+            weigh=self.weigh,
+            skip_above=self.skip_above,
+        )
 
     def _decide(self, mixed: NDArray[np.float32]) -> NDArray[Any]:
         if mixed.shape[1] == 1:
@@ -192,7 +216,8 @@ class RetrievalAugmentedClassifier:
             base = knowledge_base.checksum(folder / "knowledge_base")
             self.index.save(folder / "index", base=base)
         open_up(folder)
-        settings = {name: getattr(self, name) for name in (*STORED, PAIR)}
+        settings = {name: getattr(self, name) for name in (*STORED, PAIR, WEIGH)}
+        settings[SKIP_ABOVE] = self.skip_above if self.skip_above < math.inf else None
         write_json(folder / SETTINGS, {**settings, "index": self.index.name})
 
     @classmethod
@@ -206,7 +231,9 @@ class RetrievalAugmentedClassifier:
         try:
             stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             settings, name = {key: stored[key] for key in STORED}, str(stored["index"])
-            settings[PAIR] = stored.get(PAIR)
+            settings[PAIR], settings[WEIGH] = stored.get(PAIR), bool(stored.get(WEIGH, False))
+            threshold = stored.get(SKIP_ABOVE)
+            settings[SKIP_ABOVE] = math.inf if threshold is None else float(threshold)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder / SETTINGS} describes no classifier: {error}") from error
         encoder = Encoder.from_pretrained(folder / "student")

@@ -2,7 +2,8 @@
 
 ReAugKD's inference: w = softmax(s / tau) over the k neighbours, p_ret = sum_k w_k p_k,
 p = (1 - beta) p_student + beta p_ret. Beta is the weight of what was retrieved; regression
-mixes scores in the same way. Pure functions of arrays, float64 inside.
+mixes scores in the same way. An entry that stands for n rows may weigh like n of them: then
+w = softmax(s / tau + log n). Pure functions of arrays, float64 inside.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reaugkd.retrieval.ann.index import Ids
+from reaugkd.retrieval.compress import Span, as_numbers
 
 Floats = NDArray[np.float64]
 
@@ -34,16 +36,22 @@ def probabilities(logits: ArrayLike) -> NDArray[Any]:
     return result
 
 
-def weights(similarities: ArrayLike, tau: float) -> Floats:
+def weights(
+    similarities: ArrayLike, tau: float, log_counts: NDArray[np.float64] | None = None
+) -> Floats:
     """Softmax of similarity / tau over the neighbours of each query, [q, k].
 
     -inf stands for a missing neighbour, whose weight is exactly 0; other rows sum to 1.
+    ``log_counts`` [q, k], natural logarithms of the rows that the neighbours stand for, are added
+    to similarity / tau: an entry of n rows weighs like n equal entries.
 
     >>> weights([[0.9, 0.1], [0.3, -np.inf]], tau=1.0).round(4)
     array([[0.69, 0.31],
            [1.  , 0.  ]])
     """
     scaled = np.asarray(similarities, dtype=np.float64) / tau
+    if log_counts is not None:
+        scaled += log_counts
     top = scaled.max(axis=1, keepdims=True)
     top[top == -np.inf] = 0.0  # -inf - -inf would be NaN
     powers = np.exp(scaled - top)
@@ -53,9 +61,23 @@ def weights(similarities: ArrayLike, tau: float) -> Floats:
     return result
 
 
-def neighbour_values(values: NDArray[Any], ids: Ids) -> NDArray[Any]:
-    """Values [n, C] of neighbours [q, k] as [q, k, C]; zeros where the id is missing."""
-    gathered = values.take(ids, axis=0, mode="clip")
+def neighbour_log_counts(counts: NDArray[np.int64] | None, ids: Ids) -> Floats | None:
+    """Logarithms [q, k] of the counts [n] of neighbours [q, k], for :func:`weights`.
+
+    0 where the id is missing, which weighs nothing anyway; None without counts.
+    """
+    if counts is None:
+        return None
+    result: Floats = np.log(np.where(ids < 0, 1, counts.take(ids, mode="clip")))
+    return result
+
+
+def neighbour_values(values: NDArray[Any], ids: Ids, span: Span | None = None) -> NDArray[Any]:
+    """Values [n, C] of neighbours [q, k] as [q, k, C]; zeros where the id is missing.
+
+    Codes of 8 bits become the numbers that they stand for; those of scores need their ``span``.
+    """
+    gathered = as_numbers(values.take(ids, axis=0, mode="clip"), span)
     missing = ids < 0
     if missing.any():
         gathered[missing] = 0.0
@@ -97,16 +119,20 @@ def augment(
     values: NDArray[Any],
     tau: float,
     beta: float,
+    counts: NDArray[np.int64] | None = None,
+    span: Span | None = None,
 ) -> NDArray[Any]:
     """The whole way from the answers of an index to the mixture, as serving runs it.
 
     ``student`` is [q, C]; ``similarities`` and ``ids`` [q, k] are rows of ``values`` [n, C],
-    negative where missing. The mixture [q, C] has the student's dtype; with beta 0 nothing is
-    gathered.
+    negative where missing. With ``counts`` [n] an entry weighs like the rows that it stands for;
+    ``span`` is that of scores in 8 bits. The mixture [q, C] has the student's dtype; with beta 0
+    nothing is gathered.
     """
     if beta == 0.0:
         return student.copy()
-    mean = retrieved(weights(similarities, tau), neighbour_values(values, ids))
+    shares = weights(similarities, tau, neighbour_log_counts(counts, ids))
+    mean = retrieved(shares, neighbour_values(values, ids, span))
     return mix(student, mean, beta)
 
 

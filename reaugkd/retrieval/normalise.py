@@ -12,6 +12,9 @@ Vectors = NDArray[np.float32]
 UNIT_TOLERANCE = 1e-5
 """How far a squared norm may be from 1 for its row to be used as it is (float32 rounding)."""
 
+SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may sum from 1 (softmax in half precision)."""
+
 _SAFE_LEAST, _SAFE_MOST = 1e-20, 1e20
 """Squared norms that float32 computes without overflow and without losing what underflows."""
 

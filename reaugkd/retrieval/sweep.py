@@ -61,17 +61,29 @@ class GridPoint:
     score: float
 
 
-def mixtures(student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float) -> Floats:
+def mixtures(
+    student: Floats,
+    nearest: Floats,
+    values: Floats,
+    grid: Grid,
+    tau: float,
+    log_counts: Floats | None = None,
+) -> Floats:
     """What :func:`reaugkd.retrieval.mixing.mix` gives for every setting with ``tau``.
 
     From ``student`` [q, C], ``nearest`` [q, K] (descending, -inf where missing, K at least the
-    largest k) and ``values`` [q, K, C] of the neighbours: [ks, betas, q, C].
+    largest k) and ``values`` [q, K, C] of the neighbours: [ks, betas, q, C]. ``log_counts`` [q, K]
+    are those of :func:`reaugkd.retrieval.mixing.weights`.
     """
     last = np.array(grid.ks) - 1
     present = np.isfinite(nearest)
-    # Similarities fall, so the first is the largest: no power exceeds 1 and the first one is 1.
+    # Similarities fall, so the first is the largest: no power exceeds 1 and the first one is 1;
+    # with counts no power exceeds its count, and the first one is its own.
     gaps = np.subtract(nearest, nearest[:, :1], where=present, out=np.full_like(nearest, -np.inf))
-    powers = np.exp(gaps / tau)
+    exponents = gaps / tau
+    if log_counts is not None:
+        exponents += log_counts
+    powers = np.exp(exponents)
     totals = powers.cumsum(axis=1)[:, last]
     sums = (powers[:, :, None] * values).cumsum(axis=1)[:, last]
     anything = present[:, :1, None]
@@ -90,6 +102,7 @@ def sweep_scores(
     labels: ArrayLike,
     grid: Grid,
     metrics: Sequence[str] | None = None,
+    log_counts: ArrayLike | None = None,
 ) -> dict[str, Floats]:
     """Every metric for every setting, [taus, ks, betas]; equal predictions are scored once.
 
@@ -103,19 +116,25 @@ def sweep_scores(
     alone = np.asarray(student, dtype=np.float64)
     nearest = np.asarray(similarities, dtype=np.float64)
     values = np.asarray(neighbour_values, dtype=np.float64)
+    counted = None if log_counts is None else np.asarray(log_counts, dtype=np.float64)
     for name, array in (
         ("the student's answer", alone),
         ("a similarity", nearest),
         ("a value", values),
+        ("the logarithm of a count", counted),
     ):
-        _require_numbers(name, array)
+        if array is not None:
+            _require_numbers(name, array)
     grid.require(nearest.shape[1])
     some = max(1, AT_ONCE // (len(grid.ks) * len(grid.betas) * alone.shape[1]))
     parts = [slice(start, start + some) for start in range(0, len(alone), some)]
     for at, tau in enumerate(grid.taus):  # one at a time: a large task's mixtures are large
-        answers = np.concatenate(
-            [_answers(task, alone[p], nearest[p], values[p], grid, tau) for p in parts], axis=1
-        )
+        some_answers = []
+        for p in parts:
+            logs = None if counted is None else counted[p]
+            mixed = mixtures(alone[p], nearest[p], values[p], grid, tau, logs)
+            some_answers.append(_answers(task, mixed))
+        answers = np.concatenate(some_answers, axis=1)
         for setting, answer in zip(np.ndindex(grid.shape[1:]), answers, strict=True):
             digest = blake2b(answer.tobytes()).digest()
             if digest not in scored:
@@ -128,12 +147,10 @@ def sweep_scores(
     return scores
 
 
-def _answers(
-    task: Task, student: Floats, nearest: Floats, values: Floats, grid: Grid, tau: float
-) -> NDArray[Any]:
-    """What every setting with ``tau`` answers, [ks * betas, q]."""
-    mixed = mixtures(student, nearest, values, grid, tau).reshape(-1, student.shape[1])
-    return predictions(task, mixed).reshape(-1, len(student))
+def _answers(task: Task, mixed: Floats) -> NDArray[Any]:
+    """What the mixtures [ks, betas, q, C] answer, [ks * betas, q]."""
+    queries, outputs = mixed.shape[2:]
+    return predictions(task, mixed.reshape(-1, outputs)).reshape(-1, queries)
 
 
 def _require_numbers(name: str, array: Floats) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,21 +82,21 @@ class Exact(AnnIndex):
 
     def nearest(self, row: Vectors, k: int) -> tuple[list[float], list[int]]:
         """As the base class says, without scoring again unless there is a choice to make."""
-        products = self._products(row)[0]
-        ids = products.argpartition(self.size - k)[self.size - k :]
-        cosines = products.take(ids).tolist()
-        certain = np.float32(min(cosines) - _ROUNDING)
-        if np.count_nonzero(products >= certain) > k:
-            best, ids = self._best(row[0], products, k)
-            cosines = best.tolist()
-        return cosines, ids.tolist()
+        products = self._product(row[0])
+        after = self.size - k - 1  # where the best of those that are left out comes to stand
+        if after < 0:
+            return products.tolist(), list(range(k))
+        ids = products.argpartition(after)[after:]
+        left_out, *cosines = products.take(ids).tolist()
+        if left_out >= min(cosines) - _ROUNDING:
+            best, nearest = self._best(row[0], products, k)
+            return best.tolist(), nearest.tolist()
+        return cosines, ids.tolist()[1:]
 
     def _products(self, rows: Vectors) -> Vectors:
         """Cosines [q, n] of unit queries [q, d] with all entries, up to rounding."""
         if len(rows) == 1:
-            with self._one_thread():
-                product: Vectors = self._vectors @ rows[0]
-                return product[None]
+            return self._product(rows[0])[None]
         threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
         torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision("highest")
@@ -110,17 +108,21 @@ class Exact(AnnIndex):
             torch.set_float32_matmul_precision(precision)
         return products
 
-    @contextmanager
-    def _one_thread(self) -> Iterator[None]:
-        """Hold numpy's pools at one thread; asking costs 0.3 us, threadpoolctl's limit() 10 us."""
-        wide = [(pool, pool.num_threads) for pool in self._blas if pool.num_threads != 1]
-        for pool, _ in wide:
+    def _product(self, row: Vectors) -> Vectors:
+        """Cosines [n] of one unit query [d] with all entries, up to rounding, by one thread.
+
+        Asking numpy's pools how wide they are costs 0.3 us, threadpoolctl's limit() 10 us.
+        """
+        wide = [pool for pool in self._blas if pool.get_num_threads() != 1]
+        before = [pool.get_num_threads() for pool in wide]
+        for pool in wide:
             pool.set_num_threads(1)
         try:
-            yield
+            product: Vectors = self._vectors.dot(row)
         finally:
-            for pool, before in wide:
-                pool.set_num_threads(before)
+            for pool, threads in zip(wide, before, strict=True):
+                pool.set_num_threads(threads)
+        return product
 
     def _best(self, query: Vectors, products: Vectors, k: int) -> tuple[Vectors, Ids]:
         """The k nearest of all entries, descending, among equal ones those of the lowest id."""

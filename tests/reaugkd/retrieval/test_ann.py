@@ -88,7 +88,7 @@ class TestExact(IndexCase):
         class Watched:
             T = property(lambda self: self)
 
-            def __matmul__(self, query: np.ndarray) -> np.ndarray:
+            def dot(self, query: np.ndarray) -> np.ndarray:
                 seen.append(pool.num_threads)
                 return vectors() @ query
 

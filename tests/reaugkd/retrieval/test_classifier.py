@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ import torch
 
 from reaugkd.errors import EmbeddingError, ModelError, UserError
 from reaugkd.models.encoder import Encoder, random_backbone
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, skip
 from reaugkd.retrieval.ann.index import MISSING
 from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
@@ -39,6 +41,22 @@ def encoder(outputs: int = 3) -> Encoder:
         torch.manual_seed(0)
         backbone = random_backbone(tiny.config(), len(mini.tokenizer()), seed=0)
         return Encoder(backbone, outputs).eval()
+
+
+def condensed(
+    spec: str = "exact", outputs: int = 3, dims: int | None = 4, **chosen: Any
+) -> RetrievalAugmentedClassifier:
+    """That of :func:`classifier` with counts, keys of fewer dimensions and values of 8 bits."""
+    model = classifier(spec, outputs)
+    full = model.knowledge_base
+    counts = np.arange(len(full)) + 1
+    base = KnowledgeBase.build(full.keys, full.values, full.ids, counts=counts)
+    base = (base if dims is None else base.compressed(dims)).quantised()
+    model.index.build(base.keys)
+    settings = {"k": 3, "tau": 0.1, "beta": 0.4, "max_length": 16, **chosen}
+    return RetrievalAugmentedClassifier(
+        model.encoder, model.tokenizer, base, model.index, **settings
+    )
 
 
 def classifier(
@@ -202,6 +220,55 @@ def test_saved_and_loaded_it_gives_the_same_answers(tmp_path: Path, spec: str) -
     np.testing.assert_array_equal(again.predict(TEXTS).probabilities, expected.probabilities)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss"])
+def test_a_small_base_is_saved_and_loaded_bit_for_bit(
+    tmp_path: Path, spec: str, outputs: int
+) -> None:
+    alone = classifier(outputs=outputs, beta=0.0).predict(TEXTS).student
+    above = float(np.median(skip.margins(alone))) if outputs > 1 else math.inf
+    model = condensed(spec, outputs, weigh=True, skip_above=above)
+    expected = model.predict(TEXTS)
+    assert expected.asked.all() == (outputs == 1)
+    assert expected.asked.any()
+    skipped = ~expected.asked
+    assert (expected.neighbours[skipped] == MISSING).all()
+    assert expected.probabilities[skipped].tobytes() == expected.student[skipped].tobytes()
+    model.save_pretrained(tmp_path)
+    json.loads((tmp_path / SETTINGS).read_text(), parse_constant=pytest.fail)  # infinity is no JSON
+    loaded = RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+    assert (loaded.weigh, loaded.skip_above) == (True, above)
+    for other in (loaded, copy.deepcopy(model)):
+        for given, wanted in zip(other.predict(TEXTS), expected, strict=True):
+            np.testing.assert_array_equal(given, wanted)
+
+
+def test_counts_weigh_only_where_they_shall() -> None:
+    weighs, does_not = (condensed(dims=None, weigh=weigh) for weigh in (True, False))
+    assert not np.array_equal(*(m.predict(TEXTS).probabilities for m in (weighs, does_not)))
+    plain = classifier(k=3, beta=0.4)
+    expected = plain.predict(TEXTS).probabilities
+    plain.weigh = True  # without counts every entry stands for one row
+    np.testing.assert_array_equal(plain.predict(TEXTS).probabilities, expected)
+
+
+def test_a_folder_of_an_earlier_version_asks_always_and_weighs_nothing(tmp_path: Path) -> None:
+    model = classifier(k=3, beta=0.4)
+    model.save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / SETTINGS).read_text())
+    del settings["weigh"], settings["skip_above"]
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    older = RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+    assert (older.weigh, older.skip_above) == (False, math.inf)
+    expected = model.predict(TEXTS)
+    assert expected.asked.all()
+    for given, wanted in zip(older.predict(TEXTS), expected, strict=True):
+        np.testing.assert_array_equal(given, wanted)
+    (tmp_path / SETTINGS).write_text(json.dumps({**settings, "skip_above": "often"}))
+    with pytest.raises(UserError, match="describes no classifier"):
+        RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     "part",
     [SETTINGS, "student/config.json", "knowledge_base/knowledge_base.json", "index/index.bin"],
@@ -243,6 +310,12 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         ({"k": 7}, UserError, "k = 7 is larger than the 6 entries"),
         ({"beta": 2.0}, UserError, "beta must be"),
         ({"tau": 0.0}, UserError, "tau must be"),
+        ({"skip_above": -1.0}, UserError, "skip_above must be a margin"),
+        (
+            {"knowledge_base": model.knowledge_base.compressed(4)},
+            ModelError,
+            "the index holds 6 vectors of width 16, the knowledge base 6 of width 4",
+        ),
     ):
         with pytest.raises(error, match=message):
             RetrievalAugmentedClassifier(**{**parts, **change})
@@ -260,7 +333,9 @@ def test_an_index_of_another_knowledge_base_is_refused(tmp_path: Path) -> None:
     )
     first.save_pretrained(tmp_path / "first")
     second.save_pretrained(tmp_path / "second")
-    shutil.rmtree(tmp_path / "first" / "index")
-    shutil.copytree(tmp_path / "second" / "index", tmp_path / "first" / "index")
-    with pytest.raises(UserError, match="another knowledge base"):
-        RetrievalAugmentedClassifier.from_pretrained(tmp_path / "first")
+    condensed("hnswlib", dims=None).save_pretrained(tmp_path / "condensed")  # equal keys
+    for ours, other in (("condensed", "first"), ("first", "second"), ("second", "condensed")):
+        shutil.rmtree(tmp_path / ours / "index")
+        shutil.copytree(tmp_path / other / "index", tmp_path / ours / "index")
+        with pytest.raises(UserError, match="another knowledge base"):
+            RetrievalAugmentedClassifier.from_pretrained(tmp_path / ours)

@@ -99,6 +99,31 @@ def test_a_query_in_the_knowledge_base_returns_its_own_label_at_k_1(spec: str) -
         np.testing.assert_array_equal(found, values)
 
 
+@pytest.mark.parametrize("tau", [0.03, 1.0])
+def test_an_entry_with_a_count_weighs_like_as_many_equal_ones(tau: float) -> None:
+    counts, similarities = np.array([3, 1, 2]), np.array([0.9, 0.4, 0.1])
+    values, student = probabilities((3, 4)), probabilities((1, 4), 1)
+    ids = np.arange(3)[None]
+    expanded = np.repeat(np.arange(3), counts)
+    expected = mixing.augment(
+        student, similarities[None, expanded], expanded[None], values, tau, 0.6
+    )
+    mixed = mixing.augment(student, similarities[None], ids, values, tau, 0.6, counts)
+    np.testing.assert_allclose(mixed, expected, atol=1e-12)
+    alone = mixing.augment(student, similarities[None], ids, values, tau, 0.6)
+    ones = mixing.augment(student, similarities[None], ids, values, tau, 0.6, np.ones(3, int))
+    assert ones.tobytes() == alone.tobytes()
+
+
+def test_a_missing_neighbour_has_no_weight_whatever_its_count() -> None:
+    counts, ids = np.array([10**12, 5]), np.array([[1, MISSING], [MISSING, MISSING]])
+    logs = mixing.neighbour_log_counts(counts, ids)
+    np.testing.assert_allclose(logs, [[np.log(5), 0], [0, 0]])
+    shares = mixing.weights([[0.1, -np.inf], [-np.inf, -np.inf]], 0.1, logs)
+    np.testing.assert_array_equal(shares, [[1, 0], [0, 0]])
+    assert mixing.neighbour_log_counts(None, ids) is None
+
+
 def test_without_self() -> None:
     similarities = np.array([[1.0, 0.9, 0.8], [1.0, 1.0, 0.2], [0.5, 0.4, -np.inf]], np.float32)
     ids = np.array([[4, 7, 2], [9, 3, 1], [0, 5, MISSING]])

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reaugkd.errors import EmbeddingError, ModelError, UserError
-from reaugkd.retrieval import ann
+from reaugkd.retrieval import ann, skip
 from reaugkd.retrieval.ann.exact import Exact
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import augment, probabilities
 from reaugkd.retrieval.normalise import unit_queries, unit_rows
 from reaugkd.retrieval.query import QueryPath
@@ -50,7 +51,7 @@ def by_parts(path: QueryPath, logits: torch.Tensor, embedding: torch.Tensor) -> 
     """What mixing.py makes of the answers of the index."""
     found = path.index.search(embedding.float().numpy(), path.k)
     student = probabilities(logits.float().numpy())
-    return augment(student, *found, path._values, path.tau, path.beta)
+    return augment(student, *found, path._values, path.tau, path.beta, path._counts)
 
 
 @settings(deadline=None, max_examples=150)
@@ -89,6 +90,142 @@ def test_it_is_the_mixture_of_what_the_index_answers(
     np.testing.assert_array_equal(answer.student, probabilities(logits.float().numpy()))
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    spec=st.sampled_from(["exact", "hnswlib", "usearch"]),
+    outputs=st.sampled_from([1, 2, 3, 40, 77]),
+    k=st.sampled_from([1, 4, 10, 120]),
+    dims=st.sampled_from([None, 3, 7, DIM]),
+    weigh=st.booleans(),
+    quantised=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+    seed=st.integers(0, 50),
+)
+def test_a_small_base_is_answered_alike_alone_in_a_batch_and_by_its_parts(
+    spec: str,
+    outputs: int,
+    k: int,
+    dims: int | None,
+    weigh: bool,
+    quantised: bool,
+    dtype: torch.dtype,
+    seed: int,
+) -> None:
+    """Counts, fewer dimensions and 8 bits, in every combination."""
+    counts = np.random.default_rng(seed).integers(1, 50, N)
+    base = KnowledgeBase.build(vectors(), values_of(outputs), np.arange(N), counts=counts)
+    base = base if dims is None else base.compressed(dims)
+    base = base.quantised() if quantised else base
+    path = QueryPath.over(base, index_of(spec, base.keys), k=k, tau=0.1, beta=0.4, weigh=weigh)
+    logits, embeddings = (tensor.to(dtype) for tensor in inputs(6, outputs, seed))
+    answer = path.answer(logits.double().numpy(), embeddings.double().numpy())
+    neighbours = path.index.search(base.queries(embeddings.double().numpy()), k)
+    student = probabilities(logits.double().numpy()).astype(np.float32)
+    expected = augment(
+        student, *neighbours, base.values, 0.1, 0.4, base.counts if weigh else None, base.span
+    )
+    np.testing.assert_allclose(answer.mixed, expected, atol=2e-5, rtol=2e-5)
+    np.testing.assert_array_equal(answer.rows, neighbours[1])
+    together = path(logits, embeddings)
+    np.testing.assert_allclose(together, answer.mixed, atol=2e-5, rtol=2e-5)
+    for number in range(6):
+        single = path(logits[number : number + 1], embeddings[number : number + 1])
+        np.testing.assert_allclose(single[0], together[number], atol=2e-5, rtol=2e-5)
+
+
+def certain(batch: int, outputs: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of which every other one leaves no doubt, and embeddings."""
+    logits, embeddings = inputs(batch, outputs)
+    logits[::2] *= 0.1
+    logits[::2, 1] += 9.0
+    return logits, embeddings
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 77])
+@pytest.mark.parametrize("spec", ["exact", "hnswlib"])
+def test_sure_students_are_not_asked_and_one_search_answers_the_others(
+    spec: str, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_ = {"k": 4, "tau": 0.1, "beta": 0.4}
+    index, values = index_of(spec), values_of(outputs)
+    asks, skips = (
+        QueryPath(index, values, **settings_, skip_above=above) for above in (np.inf, 0.97)
+    )
+    logits, embeddings = certain(9, outputs)
+    always = asks.answer(logits.numpy(), embeddings.numpy())
+    seen: list[int] = []
+    search = index.search
+
+    def watched(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(len(queries))
+        return search(queries, k)
+
+    monkeypatch.setattr(index, "search", watched)
+    answer = skips.answer(logits.numpy(), embeddings.numpy())
+    np.testing.assert_array_equal(answer.asked, np.arange(9) % 2 == 1)
+    assert seen == [4]
+    assert always.asked.all()
+    for field in ("mixed", "similarities", "rows"):
+        np.testing.assert_array_equal(
+            getattr(answer, field)[answer.asked], getattr(always, field)[answer.asked]
+        )
+    assert answer.mixed[::2].tobytes() == answer.student[::2].tobytes()
+    assert (answer.rows[::2] == MISSING).all()
+    assert (answer.similarities[::2] == -np.inf).all()
+    monkeypatch.setattr(index, "nearest", None)  # sure ones return before it is called
+    for number in range(9):
+        one = logits[number : number + 1], embeddings[number : number + 1]
+        if answer.asked[number]:
+            with pytest.raises(TypeError):
+                skips(*one)
+        else:
+            np.testing.assert_allclose(skips(*one)[0], answer.mixed[number], atol=2e-7)
+    nobody = QueryPath(index, values, **settings_, skip_above=0.0)
+    assert not nobody.answer(logits.numpy(), embeddings.numpy()).asked.any()
+
+
+def test_a_threshold_that_nobody_passes_is_always_asking_bit_for_bit() -> None:
+    settings_ = {"k": 4, "tau": 0.1, "beta": 0.4}
+    paths = [
+        QueryPath(INDEXES["exact"], values_of(3), **settings_, skip_above=above)
+        for above in (np.inf, 1.0)
+    ]
+    for batch in (1, 7):
+        logits, embeddings = certain(batch)
+        assert torch.equal(*(path(logits, embeddings) for path in paths))
+
+
+def test_at_the_threshold_one_query_is_decided_as_in_a_batch() -> None:
+    """Where rounding decides, a single query goes the way of the batch."""
+    random = np.random.default_rng(0)
+    logits = torch.from_numpy(random.normal(size=(200, 3)).astype(np.float32))
+    _, embeddings = inputs(200, 3)
+    margins = skip.margins(probabilities(logits.numpy()))
+    for number in range(200):
+        for above in (margins[number], np.nextafter(margins[number], 0)):
+            path = QueryPath(
+                INDEXES["exact"], values_of(3), k=2, tau=0.1, beta=0.4, skip_above=above
+            )
+            together = path.answer(logits[number:].numpy(), embeddings[number:].numpy())
+            single = path(logits[number : number + 1], embeddings[number : number + 1])
+            np.testing.assert_allclose(single[0], together.mixed[0], atol=2e-6)
+
+
+def test_of_those_that_are_asked_a_bad_embedding_is_named_by_its_place() -> None:
+    path = QueryPath(INDEXES["exact"], values_of(3), k=2, tau=0.1, beta=0.4, skip_above=0.97)
+    logits, embeddings = certain(6)
+    embeddings[2] = np.nan  # a sure student's: nobody looks at it
+    expected = path(logits, embeddings)
+    assert expected.isfinite().all()
+    embeddings[5] = 0.0
+    with pytest.raises(EmbeddingError, match="query 5 is all zeros"):
+        path(logits, embeddings)
+    logits[0, 0] = np.nan
+    answer = path.answer(logits[:5].numpy(), embeddings[:5].numpy())
+    assert answer.asked[0]
+    assert np.isnan(answer.mixed[0]).all()
+
+
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("batch", [1, 4])
 def test_beta_0_is_the_student_bit_for_bit_and_searches_nothing(batch: int, outputs: int) -> None:
@@ -104,6 +241,7 @@ def test_beta_0_is_the_student_bit_for_bit_and_searches_nothing(batch: int, outp
     assert (answer.similarities == -np.inf).all()
     assert answer.mixed.tobytes() == answer.student.tobytes() == mixed.numpy().tobytes()
     assert not np.shares_memory(answer.mixed, answer.student)
+    assert not answer.asked.any()
 
 
 @pytest.mark.parametrize("batch", [1, 6])
@@ -272,6 +410,11 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"tau": 0.0}, UserError, "tau must be above 0 and finite, got 0.0"),
         ({"tau": np.nan}, UserError, "tau must be"),
         ({"beta": 1.5}, UserError, r"beta must be in \[0, 1\], got 1.5"),
+        ({"counts": np.ones(5, int)}, ModelError, r"counts of shape \(5,\) do not fit 300"),
+        ({"basis": np.ones((9, 5))}, ModelError, r"a basis of shape \(9, 5\) does not fit"),
+        ({"skip_above": -0.1}, UserError, "skip_above must be a margin from 0 on, or inf"),
+        ({"skip_above": np.nan}, UserError, "skip_above must be a margin"),
+        ({"skip_above": 0.5, "values": values[:, :1]}, UserError, "a regression cannot skip"),
     ):
         fields = {"values": values, "k": 3, "tau": 0.1, "beta": 0.5, **change}
         with pytest.raises(error, match=message):

@@ -65,6 +65,44 @@ def test_equals_one_mixture_at_a_time(
     np.testing.assert_allclose(swept, one_by_one(student, similarities, values, grid), atol=1e-12)
 
 
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    largest=st.sampled_from([1, 9, 10**6, 2**62]),
+    tau=st.floats(1e-3, 1e3),
+)
+def test_with_counts_it_equals_one_mixture_at_a_time(seed: int, largest: int, tau: float) -> None:
+    """Also where a later neighbour weighs more than the first, or than all of a smaller k."""
+    grid = Grid((1, 2, 5), (0.0, 0.4, 1.0), (tau,))
+    student, similarities, values = found(seed)
+    logs = np.log(np.random.default_rng(seed).integers(1, largest + 1, similarities.shape))
+    swept = mixtures(student, similarities, values, grid, tau, logs)
+    for n, b in np.ndindex(3, 3):
+        k = grid.ks[n]
+        weights = mixing.weights(similarities[:, :k], tau, logs[:, :k])
+        mean = mixing.retrieved(weights, values[:, :k])
+        expected = mixing.mix(student, mean, grid.betas[b])
+        np.testing.assert_allclose(swept[n, b], expected, atol=1e-10)
+    alone = mixtures(student, similarities, values, grid, tau)
+    ones = mixtures(student, similarities, values, grid, tau, np.zeros_like(logs))
+    assert ones.tobytes() == alone.tobytes()
+
+
+def test_counts_reach_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid, labels = Grid((2, 5), (0.5, 1.0), (1.0,)), np.arange(20) % 3
+    outputs = found(3, queries=20)
+    logs = np.log(np.random.default_rng(0).integers(1, 100, outputs[1].shape))
+    scores = sweep_scores(CLASSES, *outputs, labels, grid, log_counts=logs)
+    answers = mixtures(*outputs, grid, 1.0, logs).argmax(axis=3)
+    np.testing.assert_allclose(scores["accuracy"][0], (answers == labels).mean(axis=2))
+    monkeypatch.setattr("reaugkd.retrieval.sweep.AT_ONCE", 2 * 2 * 3 * 7)  # seven queries
+    parts = sweep_scores(CLASSES, *outputs, labels, grid, log_counts=logs)
+    assert (parts["accuracy"] == scores["accuracy"]).all()
+    logs[4, 0] = np.nan
+    with pytest.raises(EmbeddingError, match="the logarithm of a count of query 4 is NaN"):
+        sweep_scores(CLASSES, *outputs, labels, grid, log_counts=logs)
+
+
 def test_beta_0_and_queries_without_neighbours_are_the_student_bit_for_bit() -> None:
     student, similarities, values = found(3)
     student[1, 0] = -0.0
