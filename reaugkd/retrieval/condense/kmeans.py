@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from reaugkd.retrieval.condense.cells import Cells, assigned, counts_of, in_order, means
 from reaugkd.retrieval.condense.classes import rows_by_class, shares
@@ -61,6 +62,7 @@ def _cells(keys: Vectors, counts: NDArray[np.int64], number: int, seed: int) -> 
         min_points_per_centroid=1,  # it warns below 39
         max_points_per_centroid=len(keys),  # and draws a sample above 256
     )
-    kmeans.train(keys, counts.astype(np.float32))
+    with threadpool_limits(1):  # so that the cells do not depend on the threads there are
+        kmeans.train(keys, counts.astype(np.float32))
     centres: Vectors = np.asarray(kmeans.centroids)
     return assigned(keys, centres)

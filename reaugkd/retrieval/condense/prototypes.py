@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,11 +42,12 @@ def learned(
     truth = torch.tensor(np.asarray(questions.held_out.labels))
     classes = targets.shape[1]
     truth = truth[:, None] if classes == 1 else F.one_hot(truth.long(), classes)
-    prototypes.learn(
+    lessons = (
         Lesson.of(questions.fit, torch.tensor(targets)),
         Lesson.of(questions.held_out, truth.float()),
-        seed,
     )
+    with threadpool_limits(1):  # products this small only wait for a second thread
+        prototypes.learn(*lessons, seed)
     return prototypes.keys.detach().numpy(), prototypes.values.detach().numpy()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -128,11 +127,15 @@ class CondenserCase:
         if self.kind.sized and twice.counts is not None and self.kind.every_class:
             assert twice.counts.sum() == len(base)
 
+    def test_keys_of_fewer_dimensions_keep_their_basis(self) -> None:
+        base = blobs(3).compressed(5)
+        condensed = self.condensed(base)
+        np.testing.assert_array_equal(condensed.basis, base.basis)
+        assert condensed.keys.shape == (len(condensed), 5)
+
     def test_values_that_are_rounded_already_are_refused(self) -> None:
-        base = blobs(3)
-        rounded = replace(base, values=np.uint8(255 * base.values))
         with pytest.raises(UserError, match="values are uint8: condense first"):
-            self.condensed(rounded)
+            self.condensed(blobs(3).quantised())
 
     def test_a_spec_that_it_does_not_take_is_refused(self) -> None:
         base = blobs(3)

@@ -1,4 +1,4 @@
-"""docs/condensing.md is true: its Python runs as it stands, its table has every condenser."""
+"""docs/condensing.md is true: what it says of condensers runs as it stands, and of each of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from reaugkd.retrieval import condense
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
-TEXT = (Path(__file__).resolve().parents[4] / "docs" / "condensing.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "condensing.md"
+TEXT = PAGE.read_text(encoding="utf-8").partition("## Compression")[0]
 
 
 def test_the_example_runs_as_it_stands(
