@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from reaugkd.retrieval.condense.condenser import Condenser, Questions, rows_of
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks import load
+from reaugkd.training.inference import Outputs
 from tests.bench import runs
 
 WHOLE = "reaugkd exact projected soft"
@@ -204,17 +206,27 @@ def test_a_condenser_that_asks_is_told_what_the_student_says_of_the_rows_of_the_
     workbench = Workbench(ArtifactStore(finished / "cache"), Silent(), "test")
     pipeline = workbench.pipeline(config)
     base = Base("reaugkd", 0, "projected", "soft", 0.5, condense="curious:20", pca=8)
-    builder = BaseBuilder(pipeline, base)
+    builder, outputs = BaseBuilder(pipeline, base), pipeline.outputs
+    reads = iter((0.5,))  # as if the first pass over fit took so long
+
+    def slow(method: str, seed: int, split: str) -> Outputs:
+        if split == "fit":
+            time.sleep(next(reads, 0.0))
+        return outputs(method, seed, split)
+
+    monkeypatch.setattr(pipeline, "outputs", slow)
     assert builder.identity["student"] == pipeline.student_identity("reaugkd", 0)
-    made = builder.built.knowledge_base
+    made, seconds = builder.built
+    assert seconds is not None
+    assert seconds < 0.5  # of which a student's pass is no part
     ((given, questions),) = Curious.told
     assert (len(given), given.keys.shape[1], len(made)) == (300, 8, 20)
     assert made.basis is not None
     assert dict(made.manifest) == builder.identity
     rows = np.searchsorted(np.asarray(pipeline.rows.data.fit["idx"]), given.ids)
-    outputs = pipeline.outputs("reaugkd", 0, "fit")
-    assert np.array_equal(questions.fit.queries, given.queries(outputs.embedding[rows]))
-    assert np.array_equal(questions.fit.student, probabilities(outputs.logits[rows]))
+    fit = pipeline.outputs("reaugkd", 0, "fit")
+    assert np.array_equal(questions.fit.queries, given.queries(fit.embedding[rows]))
+    assert np.array_equal(questions.fit.student, probabilities(fit.logits[rows]))
     assert np.array_equal(questions.fit.labels, pipeline.rows.labels("fit")[rows])
     assert len(questions.held_out.labels) == 200
     again = BaseBuilder(pipeline, base).built.knowledge_base
