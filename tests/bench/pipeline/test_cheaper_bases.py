@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.pipeline.base import BaseBuilder
@@ -27,6 +28,7 @@ from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks import load
 from reaugkd.training.inference import Outputs
 from tests.bench import runs
+from tests.bench.report.factory import strict
 
 WHOLE = "reaugkd exact projected soft"
 FLAGS = (
@@ -251,6 +253,23 @@ def test_an_export_answers_as_its_cell(
     name = "pca 8" if choice[0] == "--pca" else str(choice[1])
     expected = Store(out).arrays(found[f"{WHOLE} {name}"].key)["outputs.dev"][:40]
     assert np.allclose(prediction.probabilities, expected, atol=1e-5)
+
+
+def test_the_report_of_such_a_run_in_every_format(out: Path, tmp_path: Path) -> None:
+    flags = ("--format", "md,tidy,csv,parquet,json,latex,html", "--figures", "svg")
+    done = runs.bench("report", out, "--out", tmp_path, *flags)
+    assert done.exit_code == 0, done.output
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Smaller knowledge bases" in text
+        assert "random:60" in text
+    for name in ("tables/condensing.csv", "tables/condensing.tex", "figures/condensed-by-time.svg"):
+        assert (tmp_path / name).stat().st_size > 0
+    rows = strict((tmp_path / "results.json").read_text(encoding="utf-8"))["condensing"]
+    assert [row["base"] for row in rows if row["draws"] == 2] == ["exact, random:60"]
+    scores = pd.read_csv(tmp_path / "results.csv", keep_default_na=False)
+    cells = ["method", "seed", "retrieval", "backend", "condense", "pca", "value_bits", "skip_rule"]
+    assert not scores.duplicated([*cells, "split", "metric"]).any()
 
 
 def test_an_export_of_one_of_several_bases_must_be_told_which(
