@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.pipeline.base import BaseBuilder
@@ -24,7 +26,9 @@ from reaugkd.retrieval.condense.condenser import Condenser, Questions, rows_of
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks import load
+from reaugkd.training.inference import Outputs
 from tests.bench import runs
+from tests.bench.report.factory import strict
 
 WHOLE = "reaugkd exact projected soft"
 FLAGS = (
@@ -204,17 +208,27 @@ def test_a_condenser_that_asks_is_told_what_the_student_says_of_the_rows_of_the_
     workbench = Workbench(ArtifactStore(finished / "cache"), Silent(), "test")
     pipeline = workbench.pipeline(config)
     base = Base("reaugkd", 0, "projected", "soft", 0.5, condense="curious:20", pca=8)
-    builder = BaseBuilder(pipeline, base)
+    builder, outputs = BaseBuilder(pipeline, base), pipeline.outputs
+    reads = iter((0.5,))  # as if the first pass over fit took so long
+
+    def slow(method: str, seed: int, split: str) -> Outputs:
+        if split == "fit":
+            time.sleep(next(reads, 0.0))
+        return outputs(method, seed, split)
+
+    monkeypatch.setattr(pipeline, "outputs", slow)
     assert builder.identity["student"] == pipeline.student_identity("reaugkd", 0)
-    made = builder.built.knowledge_base
+    made, seconds = builder.built
+    assert seconds is not None
+    assert seconds < 0.5  # of which a student's pass is no part
     ((given, questions),) = Curious.told
     assert (len(given), given.keys.shape[1], len(made)) == (300, 8, 20)
     assert made.basis is not None
     assert dict(made.manifest) == builder.identity
     rows = np.searchsorted(np.asarray(pipeline.rows.data.fit["idx"]), given.ids)
-    outputs = pipeline.outputs("reaugkd", 0, "fit")
-    assert np.array_equal(questions.fit.queries, given.queries(outputs.embedding[rows]))
-    assert np.array_equal(questions.fit.student, probabilities(outputs.logits[rows]))
+    fit = pipeline.outputs("reaugkd", 0, "fit")
+    assert np.array_equal(questions.fit.queries, given.queries(fit.embedding[rows]))
+    assert np.array_equal(questions.fit.student, probabilities(fit.logits[rows]))
     assert np.array_equal(questions.fit.labels, pipeline.rows.labels("fit")[rows])
     assert len(questions.held_out.labels) == 200
     again = BaseBuilder(pipeline, base).built.knowledge_base
@@ -239,6 +253,23 @@ def test_an_export_answers_as_its_cell(
     name = "pca 8" if choice[0] == "--pca" else str(choice[1])
     expected = Store(out).arrays(found[f"{WHOLE} {name}"].key)["outputs.dev"][:40]
     assert np.allclose(prediction.probabilities, expected, atol=1e-5)
+
+
+def test_the_report_of_such_a_run_in_every_format(out: Path, tmp_path: Path) -> None:
+    flags = ("--format", "md,tidy,csv,parquet,json,latex,html", "--figures", "svg")
+    done = runs.bench("report", out, "--out", tmp_path, *flags)
+    assert done.exit_code == 0, done.output
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Smaller knowledge bases" in text
+        assert "random:60" in text
+    for name in ("tables/condensing.csv", "tables/condensing.tex", "figures/condensed-by-time.svg"):
+        assert (tmp_path / name).stat().st_size > 0
+    rows = strict((tmp_path / "results.json").read_text(encoding="utf-8"))["condensing"]
+    assert [row["base"] for row in rows if row["draws"] == 2] == ["exact, random:60"]
+    scores = pd.read_csv(tmp_path / "results.csv", keep_default_na=False)
+    cells = ["method", "seed", "retrieval", "backend", "condense", "pca", "value_bits", "skip_rule"]
+    assert not scores.duplicated([*cells, "split", "metric"]).any()
 
 
 def test_an_export_of_one_of_several_bases_must_be_told_which(

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from bench.records.run import VOLATILE, Record, RetrievalResult, SearchFacts, comparable
+from bench.records.run import (
+    VOLATILE,
+    Record,
+    RetrievalResult,
+    SearchFacts,
+    SkipFacts,
+    comparable,
+)
 from tests.bench.report import factory
 
 RECORDS = [
@@ -40,7 +47,9 @@ def test_comparable_drops_the_volatile_and_nothing_else(made: Record) -> None:
 
 
 def test_volatile_names_exist() -> None:
-    fields = {name for kind in (RetrievalResult, SearchFacts) for name in kind.model_fields}
+    fields = {
+        name for kind in (RetrievalResult, SearchFacts, SkipFacts) for name in kind.model_fields
+    }
     assert fields | names([made.model_dump(mode="json") for made in RECORDS]) >= VOLATILE
 
 
