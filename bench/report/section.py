@@ -161,7 +161,7 @@ class Picture:
         name: of its files and its anchor: lower case and ``-``.
         alt: what it shows, in a sentence or two, for whoever cannot see it.
         frame: what is drawn, a row per point; ``task`` and ``method`` are there for ``--select``.
-        draw: makes the Altair chart of the rows that are left.
+        draw: makes the Vega-Lite specification of the rows that are left.
         notes: sentences below it.
     """
 

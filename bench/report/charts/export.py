@@ -1,4 +1,4 @@
-"""Pictures as files, and as the panels of a page: all drawn from one chart by vl-convert.
+"""Pictures as files, and as the panels of a page: all drawn from one specification by vl-convert.
 
 The page gets SVG that it draws itself, without a script: colours become its variables, so that a
 picture follows the theme, and panels stand beside each other as far as there is room.
@@ -6,7 +6,6 @@ picture follows the theme, and panels stand beside each other as far as there is
 
 from __future__ import annotations
 
-from typing import Any
 from xml.etree import ElementTree
 
 from bench.report.charts.theme import CONFIG, VARIABLES
@@ -25,19 +24,11 @@ EMPTY = ("", "M0,0h0v0h0Z")
 """Paths that draw nothing."""
 
 
-def drawn(picture: Picture) -> dict[str, Any]:
-    """The picture as a Vega-Lite specification; Altair's checks, half of its time, are a test's."""
-    from altair.utils import schemapi
-
-    with schemapi.debug_mode(False):
-        return dict(picture.draw(picture.frame).to_dict(validate=False))
-
-
 def drawn_as(picture: Picture, kind: str) -> bytes:
     """The picture as a file, ``png``, ``pdf`` or ``svg``, in the light theme."""
     import vl_convert
 
-    spec = drawn(picture) | {"config": CONFIG}
+    spec = picture.draw(picture.frame) | {"config": CONFIG}
     if kind == "png":
         return bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
     if kind == "pdf":
@@ -54,11 +45,9 @@ def panels(picture: Picture) -> list[str]:
     """The panels of a picture as SVG elements of a page that has the palette's variables."""
     import vl_convert
 
-    whole = drawn(picture)
-    # Altair keeps the data of a lone panel beside it.
-    shared: dict[str, Any] = {k: v for k, v in whole.items() if k in ("datasets", "data")}
-    shared["config"] = CONFIG | {"legend": {"disable": True}}
-    return [on_page(vl_convert.vegalite_to_svg({**panel, **shared})) for panel in whole["concat"]]
+    config = {"config": CONFIG | {"legend": {"disable": True}}}
+    specs = picture.draw(picture.frame)["concat"]
+    return [on_page(vl_convert.vegalite_to_svg(panel | config)) for panel in specs]
 
 
 def on_page(svg: str) -> str:

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Mark = dict[str, Any]
+Spec = dict[str, Any]
+"""A part of a Vega-Lite specification, or a whole one."""
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+SAID: Spec = {"field": "text", "type": "nominal"}
+
+DRAWN = frozenset(("x", "y", "low", "high", "start", "depth", "series", "text", "label")) | {
+    "faint", "front", "chosen"
+}  # fmt: skip
+"""Fields of marks that a panel reads."""
 
 WIDE, NARROW, HIGH = 420, 290, 220
 """Width of a lone panel and of several, and their height, in pixels."""
@@ -66,143 +76,123 @@ class Form:
         """The field of what is measured: what intervals are of."""
         return {"rows": "x", "grid": "depth"}.get(self.kind, "y")
 
-    def __call__(self, frame: DataFrame) -> Any:
-        """Panels in the order of the rows, with one legend.
-
-        Each panel reads its marks as a named data set: Altair copies what stands in a chart.
-        """
-        import altair as alt
-
+    def __call__(self, frame: DataFrame) -> Spec:
+        """The Vega-Lite specification: panels in the order of the rows, with one legend."""
         for name, axis in (("x", self.x), ("y", self.y), ("low", self.y)):
             if axis.log and name in frame:
                 frame = frame.assign(**{name: frame[name].where(frame[name] > 0)})
-        charts, looks = {}, None if self.kind == "grid" else _looks(frame["series"])
+        looks = None if self.kind == "grid" else _looks(frame["series"])
         width = WIDE if frame["panel"].nunique() == 1 else NARROW
+        panels = []
         for title, marks in frame.groupby("panel", sort=False):
-            chart = self._grid(marks) if looks is None else self._layers(marks, looks, width)
-            chart.title, chart.data, charts[title] = title, alt.NamedData(title), chart
+            panel = self._grid(marks) if looks is None else self._layers(marks, looks, width)
+            values = flat(marks[[name for name in marks if name in DRAWN]])
+            panels.append({"title": title, "data": {"values": values}, **panel})
         shared = {"color": "shared", "shape": "shared", "fillOpacity": "independent"}
-        columns = 2 if len(charts) == 4 else 3
-        whole = alt.concat(*charts.values(), columns=columns, resolve=alt.Resolve(scale=shared))
-        whole.datasets = {title: flat(part) for title, part in frame.groupby("panel", sort=False)}
-        return whole
+        columns = 2 if len(panels) == 4 else 3
+        return {
+            "$schema": SCHEMA, "concat": panels, "columns": columns, "resolve": {"scale": shared}
+        }  # fmt: skip
 
-    def _layers(self, marks: DataFrame, looks: Mark, width: int) -> Any:
-        import altair as alt
-
+    def _layers(self, marks: DataFrame, looks: Spec, width: int) -> Spec:
         value = self.value
         across = "y" if value == "x" else "x"
         at = {across: self._encoding(across, across, marks)}
         both = {**at, value: self._encoding(value, value, marks)}
         fields = {name for name in marks if marks[name].notna().any()}
-        layers, words = self._rules(marks)
+        lines, words = self._rules(marks)
         for start, end, look in (
             ("start", value, {"strokeWidth": 2, "color": SOFT, "opacity": 0.5}),
             ("low", "high", {"strokeWidth": 1.5}),
         ):
             if start in fields:
-                other = getattr(alt, f"{value.upper()}2")(end)
-                ends: Mark = {value: self._encoding(value, start, marks), f"{value}2": other}
-                if start == "low":
-                    ends["color"] = looks["color"]
-                layers.append(alt.Chart().mark_rule(aria=False, **look).encode(**at, **ends))
+                colour = {"color": looks["color"]} if start == "low" else {}
+                ends = {value: self._encoding(value, start, marks), f"{value}2": {"field": end}}
+                lines.append(_layer("rule", {**at, **ends, **colour}, aria=False, **look))
         if self.kind == "lines":
-            line = alt.Chart().mark_line(aria=False, strokeWidth=1.8)
-            dash = looks["strokeDash"]
-            layers.append(line.encode(**both, color=looks["color"], strokeDash=dash))
+            series = {name: looks[name] for name in ("color", "strokeDash")}
+            lines.append(_layer("line", both | series, aria=False, strokeWidth=1.8))
         if "front" in fields and marks["front"].any():
-            front = alt.Chart().transform_filter("datum.front")
-            layers.append(front.mark_line(aria=False, color=INK).encode(**both))
-        points = alt.Chart().mark_point(filled=True).encode(color=looks["color"], **both)
-        points = points.encode(
-            size=alt.SizeValue(48, condition=alt.value(16) | {"test": "datum.faint"}),
-            opacity=alt.OpacityValue(1, condition=alt.value(0.65) | {"test": "datum.faint"}),
-            description=alt.Description("text", type="nominal"),
-            shape=looks["shape"],
-        )
+            front = _layer("line", both, aria=False, color=INK)
+            lines.append(front | {"transform": [{"filter": "datum.front"}]})
+        points = {
+            **both,
+            **{name: looks[name] for name in ("color", "shape")},
+            "size": {"value": 48, "condition": {"test": "datum.faint", "value": 16}},
+            "opacity": {"value": 1, "condition": {"test": "datum.faint", "value": 0.65}},
+            "description": SAID,
+        }
         height = {"step": ROW} if self.kind == "rows" else HIGH
-        return alt.layer(*layers, *words, points, width=width, height=height)
+        layers = [*lines, *words, _layer("point", points, filled=True)]
+        return {"layer": layers, "width": width, "height": height}
 
-    def _rules(self, marks: DataFrame) -> tuple[list[Any], list[Any]]:
+    def _rules(self, marks: DataFrame) -> tuple[list[Spec], list[Spec]]:
         """A dashed line at each level of the panel, and its words, which lie above lines."""
-        import altair as alt
-
         lines, words = [], []
         for number, level in enumerate(levels(marks)):
+            data = {"data": {"values": [level]}}
+            at = {self.value: self._encoding(self.value, "rule", marks)}
             dash = [1.5, 2.5] if number % 2 else [4, 3]
-            base = alt.Chart(alt.InlineData(values=[level]))
-            base = base.encode(**{self.value: self._encoding(self.value, "rule", marks)})
-            lines.append(base.mark_rule(color=INK, strokeDash=dash, aria=False))
+            lines.append(data | _layer("rule", at, color=INK, strokeDash=dash, aria=False))
             # Two levels may be close: their words stand at the left and the right in turns.
-            left: Mark = {"align": "left", "x": 3}
+            left: Spec = {"align": "left", "x": 3}
             look = {"align": "right", "x": "width", "dx": -3} if number % 2 else left
+            look |= {"baseline": "bottom", "dy": -2, "fontSize": 10, "aria": False}
             halo = {"color": PAPER, "stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round"}
-            for paint in (halo, {"color": INK}) if level["rule_text"] else ():
-                text = base.mark_text(
-                    text=level["rule_text"], baseline="bottom", dy=-2, fontSize=10, aria=False,
-                    **look, **paint,
-                )  # fmt: skip
-                words.append(text)
+            for paint in (halo, {"color": INK}) if (text := level["rule_text"]) else ():
+                words.append(data | _layer("text", at, text=text, **look, **paint))
         return lines, words
 
-    def _encoding(self, channel: str, field: str, marks: DataFrame) -> Any:
+    def _encoding(self, channel: str, field: str, marks: DataFrame) -> Spec:
         """A field on an axis: as names in the order of the rows where there is a string."""
-        import altair as alt
-
-        make, axis = getattr(alt, channel.upper()), self.x if channel == "x" else self.y
+        axis = self.x if channel == "x" else self.y
         metric = marks["metric"].iloc[0] if "metric" in marks else "score"
-        title = axis.title.format(metric=metric) or None
+        titled = {"field": field, "title": axis.title.format(metric=metric) or None}
         names = marks[channel].dropna().unique().tolist()
         if any(isinstance(name, str) for name in names):
             slanted = self.kind == "lines" and sum(len(name) + 2 for name in names) > SLANTED
             labels = {"labelAngle": -35, "labelAlign": "right"} if slanted else {"labelAngle": 0}
-            look = alt.Axis(**labels if channel == "x" else {"labelLimit": 260})
-            return make(field, type="ordinal", sort=names, title=title, axis=look)
-        scale = alt.Scale(type="log" if axis.log else "linear", zero=False, nice=False, padding=10)
-        whole = all(isinstance(value, int) for value in names)
-        look = alt.Axis(
-            format=",.5~r",  # 10,000 and 0.5
-            grid=channel == "y" and not axis.log,
-            tickCount=5,
-            tickMinStep=1 if whole else alt.Undefined,
-        )
-        return make(field, type="quantitative", title=title, scale=scale, axis=look)
+            look: Spec = labels if channel == "x" else {"labelLimit": 260}
+            return {**titled, "type": "ordinal", "sort": names, "axis": look}
+        kind = "log" if axis.log else "linear"
+        scale = {"type": kind, "zero": False, "nice": False, "padding": 10}
+        grid = channel == "y" and not axis.log
+        look = {"format": ",.5~r", "grid": grid, "tickCount": 5}  # 10,000 and 0.5
+        if all(isinstance(value, int) for value in names):
+            look["tickMinStep"] = 1
+        return {**titled, "type": "quantitative", "scale": scale, "axis": look}
 
-    def _grid(self, marks: DataFrame) -> Any:
-        import altair as alt
-
+    def _grid(self, marks: DataFrame) -> Spec:
         at = {name: self._encoding(name, name, marks) for name in "xy"}
-        scale = alt.Scale(zero=False, range=list(DEPTH))
-        depth = alt.FillOpacity("depth", type="quantitative", scale=scale, legend=None)
-        said = alt.Description("text", type="nominal")
-        fields = alt.Chart().encode(**at)
-        chosen = fields.transform_filter("datum.chosen")
-        return alt.layer(
-            fields.mark_rect(fill=SERIES[5]).encode(fillOpacity=depth, description=said),
-            chosen.mark_rect(filled=False, stroke=INK, strokeWidth=2, aria=False),
-            fields.mark_text(color=INK, fontSize=10.5, aria=False).encode(
-                text=alt.Text("label", type="nominal")
-            ),
-            width={"step": CELL[0]},
-            height={"step": CELL[1]},
-        )
+        scale = {"zero": False, "range": DEPTH}
+        depth = {"field": "depth", "type": "quantitative", "scale": scale, "legend": None}
+        label = {"field": "label", "type": "nominal"}
+        fields = _layer("rect", {**at, "fillOpacity": depth, "description": SAID}, fill=SERIES[5])
+        chosen = _layer("rect", at, filled=False, stroke=INK, strokeWidth=2, aria=False)
+        chosen |= {"transform": [{"filter": "datum.chosen"}]}
+        words = _layer("text", {**at, "text": label}, color=INK, fontSize=10.5, aria=False)
+        width, height = CELL
+        size = {"width": {"step": width}, "height": {"step": height}}
+        return {"layer": [fields, chosen, words], **size}
 
 
-def _looks(series: Any) -> Mark:
+def _layer(mark: str, encoding: Spec, **look: Any) -> Spec:
+    return {"mark": {"type": mark, **look}, "encoding": encoding}
+
+
+def _looks(series: Any) -> Spec:
     """Encodings of series by colour, shape and dash, the same in every panel."""
-    import altair as alt
-
     of = styles(series.dropna())
-    legend = alt.Undefined if len(of) > 1 else None
+    alone = {"legend": None} if len(of) < 2 else {}
 
-    def look(make: Any, values: Iterable[Any], legend: Any) -> Any:
-        scale = alt.Scale(domain=[*of], range=list(values))
-        return make("series", type="nominal", title=None, scale=scale, legend=legend)
+    def look(values: Iterable[Any]) -> Spec:
+        scale = {"domain": [*of], "range": [*values]}
+        return {"field": "series", "type": "nominal", "title": None, "scale": scale, **alone}
 
     return {
-        "color": look(alt.Color, (style.colour for style in of.values()), legend),
-        "shape": look(alt.Shape, (style.shape for style in of.values()), legend),
-        "strokeDash": look(alt.StrokeDash, (list(style.dash) for style in of.values()), None),
+        "color": look(style.colour for style in of.values()),
+        "shape": look(style.shape for style in of.values()),
+        "strokeDash": look(style.dash for style in of.values()) | {"legend": None},
     }
 
 

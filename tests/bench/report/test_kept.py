@@ -84,7 +84,7 @@ def test_another_version_of_the_project_or_of_a_library_changes_the_stamp(
     name: str, fresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = stamp([], OPTIONS)
-    monkeypatch.setattr(kept, name, "9" if name == "__version__" else lambda: ["altair 9"])
+    monkeypatch.setattr(kept, name, "9" if name == "__version__" else lambda: ["jinja2 9"])
     fresh()
     assert stamp([], OPTIONS) != before
 
