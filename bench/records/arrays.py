@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from reaugkd.artifacts.atomic import replacing
+
+VERSION_1 = b"\x93NUMPY\x01\x00"
+START = len(VERSION_1) + 2
+"""Where the header begins, behind its length in two bytes."""
 
 
 class DamagedArraysError(ValueError):
@@ -38,22 +44,39 @@ def read(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[
         return {}
     try:
         with path.open("rb") as file:
-            return _arrays(np.load(file, allow_pickle=False), names)
+            return _arrays(file, names)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedArraysError(reason) from error
 
 
-def _arrays(archive: Any, names: Collection[str] | None) -> dict[str, NDArray[Any]]:
-    if not isinstance(archive, NpzFile):
-        raise ValueError("not an archive of arrays")
-    with archive:
-        assert archive.zip is not None  # it is open
-        if any(e.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for e in archive.zip.filelist):
+def _arrays(file: IO[bytes], names: Collection[str] | None) -> dict[str, NDArray[Any]]:
+    with ZipFile(file) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        if any(m.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for m in members.values()):
             raise ValueError("compressed in a way that numpy does not write")
-        wanted = [name for name in archive.files if names is None or name in names]
-        arrays = {name: archive[name] for name in wanted}
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # numpy gives the bytes of what is no array
-            raise ValueError(f"{name} is no array")
-    return arrays
+        wanted = [name for name in members if names is None or name in names]
+        return {name: _array(archive.read(members[name])) for name in wanted}
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """An array as ``numpy.save`` writes it.
+
+    Numpy parses each header as Python, most of the time of reading thousands of small files whose
+    headers are few: here each is parsed once.
+    """
+    if not content.startswith(VERSION_1):
+        return np.asarray(npy.read_array(BytesIO(content), allow_pickle=False))
+    start = START + int.from_bytes(content[START - 2 : START], "little")
+    shape, fortran, dtype = _header(content[:start])
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array of the shape {shape}")
+    values = np.frombuffer(content, dtype, offset=start)
+    return values.reshape(shape, order="F" if fortran else "C").copy()
+
+
+@lru_cache(maxsize=256)
+def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    stream = BytesIO(content)
+    npy.read_magic(stream)
+    return npy.read_array_header_1_0(stream)

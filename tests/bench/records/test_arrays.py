@@ -76,6 +76,30 @@ def test_what_is_no_archive_of_arrays_is_told_in_one_line(kind: str, tmp_path: P
     assert len(str(told.value).splitlines()) == 1
 
 
+LAYOUTS = {
+    "vectors": ARRAYS,
+    "nothing in it": {"x": np.empty((0, 3))},
+    "a number": {"x": np.array(3.5)},
+    "by columns": {"x": np.asfortranarray(np.arange(6.0).reshape(2, 3))},
+    "turned bytes": {"x": np.arange(3, dtype=">i4")},
+    "words": {"x": np.array(["a", "bc"])},
+    "parts": {"x": np.zeros(2, [("größe", "<f8"), ("σ", "<f4")])},  # of version 3 of the format
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # numpy tells that old ones cannot read it
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_arrays_are_those_that_numpy_reads(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **dict[str, Any](LAYOUTS[kind]))
+    arrays = read(path)
+    with np.load(path) as expected:
+        assert list(arrays) == expected.files
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, expected[name], strict=True)
+            array[...] = array[::-1] if array.ndim else array  # they may be changed
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # zipfile and numpy tell what they find odd
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("change", [0x01, 0x20, 0xFF])
