@@ -95,11 +95,13 @@ def matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
     """Of any number of classes (Gorodkin 2004), as scikit-learn's."""
     classes = np.union1d(predictions, labels)
     right = sums(predictions == labels)
-    said, true = _occurrences(predictions, labels, classes)
+    said, true = _occurrences(predictions, labels, classes[:-1])
 
     def weigh(drawn: Counts) -> Floats:
         n = sizes(drawn)
         given, wanted = [part(drawn) for part in said], [part(drawn) for part in true]
+        for parts in (given, wanted):
+            parts.append(n - sum(parts))  # the last class is the rest: whole numbers, no product
         together = n * right(drawn) - sum(p * t for p, t in zip(given, wanted, strict=True))
         spread = n**2 - sum(p**2 for p in given)
         spread_true = n**2 - sum(t**2 for t in wanted)
