@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -29,8 +30,9 @@ BLOCK = re.compile(r"(\d{1,9}(?=[.)](?: |$))|(?=(?:[-+*]|#{1,6})(?: |$)|-[- ]*$|
 ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
+@lru_cache(maxsize=1)
 def render(report: Report) -> str:
-    """The whole report.
+    """The whole report; that of the last one is kept, for it is written and printed.
 
     What was found comes first, as a list; a sentence above or below a table is a paragraph of
     its own.
