@@ -18,6 +18,9 @@ from bench.stats.difference import LEVEL
 FEW = 3
 """So many test splits get a sentence each; of more, only what was found over all."""
 
+TIE = 0.00005
+"""Means that are nearer than this differ by 0.00 points."""
+
 PLAIN = "finetune"
 """The method whose training others are held beside."""
 
@@ -25,7 +28,7 @@ RATIO = "result.ratio.estimate"
 
 
 class Best(NamedTuple):
-    """The student with the highest mean on a test split: alone, or behind ``retrieval``."""
+    """A student with the highest mean on a test split: alone, or behind ``retrieval``."""
 
     header: str
     method: str
@@ -52,12 +55,12 @@ def of_run(
     from_baseline = [row for row in compared if row.kind == "baseline"]
     lines: list[str] = []
     if len(best) <= FEW:
-        lines += [_split(*at, top, from_baseline, baseline) for at, top in best.items()]
+        lines += [_split(*at, leaders, from_baseline, baseline) for at, leaders in best.items()]
     lines += _over(over, baseline)
     if len(best) > 1 or not over:
         lines.append(_tally(from_baseline, baseline))
     lines += _gains([row for row in compared if row.kind == "retrieval" and row.difference])
-    winners = [top.method for top in best.values()]
+    winners = [leaders[0].method for leaders in best.values()]
     lines += _training(frames["effort"], dict.fromkeys((*winners, baseline)))
     if costs:
         took = _range(number, [row.search_us_p50 for row in costs])
@@ -70,36 +73,45 @@ def of_run(
     return tuple(lines)
 
 
-def _best(pairs: Iterable[Row]) -> dict[tuple[str, str], Best]:
-    """(task, test split) -> the student with the highest mean; of equal ones the plainest.
+def _best(pairs: Iterable[Row]) -> dict[tuple[str, str], list[Best]]:
+    """(task, test split) -> the student with the highest mean; of a tie all, the plainest first.
 
     Each method alone and behind one index: the best of many indexes would be a choice made on the
     test split.
     """
-    best: dict[tuple[str, str], Best] = {}
+    students: dict[tuple[str, str], list[Best]] = {}
     for pair in pairs:
         for retrieval, value in ((OFF, pair.off), (pair.index or OFF, pair.on)):
-            if pair.method in CONTROLS or value is None or value.mean is None:
-                continue
-            leader = best.get((pair.task, pair.split))
-            if leader is None or value.mean > leader.mean:
+            if pair.method not in CONTROLS and value is not None and value.mean is not None:
                 student = Best(pair.header, pair.method, retrieval, value.mean, value.n)
-                best[pair.task, pair.split] = student
-    return best
+                students.setdefault((pair.task, pair.split), []).append(student)
+    highest = {at: max(student.mean for student in of_split) for at, of_split in students.items()}
+    return {
+        at: [student for student in of_split if highest[at] - student.mean < TIE]
+        for at, of_split in students.items()
+    }
 
 
-def _split(task: str, split: str, best: Best, compared: Sequence[Row], baseline: str) -> str:
+def _split(
+    task: str, split: str, leaders: Sequence[Best], compared: Sequence[Row], baseline: str
+) -> str:
     on_split = [row for row in compared if (row.task, row.split) == (task, split)]
-    seeds = f"{best.seeds} seed{'s' * (best.seeds > 1)}"
-    start = f"{best.header}: {_named(best)} scores highest, {100 * best.mean:.2f} ({seeds})"
-    if (best.method, best.retrieval) == (baseline, OFF):
-        tested = [row for row in on_split if row.adjusted is not None]
-        worse = sum(row.outcome == Verdict.WORSE for row in tested)
-        shown = f", and {worse} of {len(tested)} others are shown worse" if tested else ""
-        return f"{start}; it is the baseline{shown}."
+    best, tied = leaders[0], len(leaders) > 1
+    seeds = _range(str, sorted({leader.seeds for leader in leaders}))
+    scores = "tie for the highest score" if tied else "scores highest"
+    start = f"{best.header}: {_names(leaders)} {scores}, {100 * best.mean:.2f}"
+    start += f" ({seeds} seed{'s' * (seeds != '1')})"
+    for leader in leaders:
+        if (leader.method, leader.retrieval) == (baseline, OFF):
+            tested = [row for row in on_split if row.adjusted is not None]
+            worse = sum(row.outcome == Verdict.WORSE for row in tested)
+            others = "rows" if tied else "others"
+            shown = f", and {worse} of {len(tested)} {others} are shown worse" if tested else ""
+            return f"{start}; {baseline if tied else 'it'} is the baseline{shown}."
     for row in on_split:
         if (row.method, row.retrieval) == (best.method, best.retrieval):
-            return f"{start}, {_against(row, baseline, best.seeds)}."
+            whose = f"; {_named(best)} " if tied else ", "
+            return f"{start}{whose}{_against(row, baseline, best.seeds)}."
     return f"{start}."
 
 
@@ -130,9 +142,10 @@ def _over(over: Sequence[Row], baseline: str) -> Iterator[str]:
     if not ranked:
         return
     first = min(ranked, key=lambda row: (row.rank, -row.average))
+    equal = [row for row in ranked if (row.rank, row.average) == (first.rank, first.average)]
     line = (
-        f"Over {len(first.tasks)} tasks {_named(first)} has the best mean rank "
-        f"({first.rank:.2f} of {len(ranked)}; average {100 * first.average:.2f})"
+        f"Over {len(first.tasks)} tasks {_names(equal)} {'share' if equal[1:] else 'has'} the best "
+        f"mean rank ({first.rank:.2f} of {len(ranked)}; average {100 * first.average:.2f})"
     )
     if (first.method, first.retrieval) == (baseline, OFF):
         yield f"{line}; it is the baseline."
@@ -190,6 +203,13 @@ def _training(efforts: DataFrame, methods: Iterable[str]) -> Iterator[str]:
 
 def _named(student: Best | Row) -> str:
     return student.method + ("" if student.retrieval == OFF else f" with {student.retrieval}")
+
+
+def _names(students: Sequence[Best | Row]) -> str:
+    names = [_named(student) for student in students]
+    if len(names) > FEW + 1:
+        names[FEW:] = [f"{len(names) - FEW} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
 
 
 def _range(show: Callable[[float], str], values: Sequence[float]) -> str:

@@ -18,6 +18,8 @@ RELATIVE = 1e-12
 ABSOLUTE = 1e-15
 """A zero and what rounding leaves of one are the same figure."""
 NOTES = " notes"
+DOCUMENT, SENTENCES = "document", ("headline", "lead")
+"""What JSON holds beside lists of rows, and the lists of sentences in it."""
 SHOWN = ("md", "latex")
 """Formats that are read by people: nothing is added to them unsaid."""
 
@@ -69,6 +71,9 @@ class _Renaming:
         rows = tuple({rename[field]: value for field, value in row.items()} for row in table.rows)
         if table.name.endswith(NOTES):
             rows = tuple({TEXT: self._sentence(row[TEXT])} for row in rows)
+        elif table.name == DOCUMENT:
+            said = {name: [*map(self._sentence, rows[0].get(name, ()))] for name in SENTENCES}
+            rows = ({name: said.get(name, value) for name, value in rows[0].items()},)
         return replace(table, name=name, rows=rows)
 
     def _title(self, title: str) -> str:

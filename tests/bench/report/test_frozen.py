@@ -113,7 +113,11 @@ reaugkd & $-$82.10 \\
 """
 CSV = "method,value.mean,n\nkd,0.812,3\nreaugkd,0.821,3\n"
 ROWS = [{"method": "kd", "value.mean": 0.812}, {"method": "reaugkd", "value.mean": 0.821}]
-DATA = {"scores": [{"method": "kd", "value": {"mean": 0.812}}], "run": {"limit": 3}}
+DATA = {
+    "headline": ["Over 3 seeds."],
+    "scores": [{"method": "kd", "value": {"mean": 0.812}}],
+    "run": {"limit": 3},
+}
 SMALL: Files = {
     "report.md": MARKDOWN,
     "tables/scores.tex": LATEX,
@@ -189,7 +193,10 @@ REVIEWED = {
     ),
     "a sentence": (
         Changes(reworded={"Over 3 seeds": "3 seeds"}),
-        {"report.md": MARKDOWN.replace("Over 3 seeds", "3 seeds")},
+        {
+            "report.md": MARKDOWN.replace("Over 3 seeds", "3 seeds"),
+            "results.json": DATA | {"headline": ["3 seeds."]},
+        },
     ),
     "sections and fields": (
         Changes(
@@ -202,6 +209,7 @@ REVIEWED = {
                 {"method": row["method"], "score.mean": row["value.mean"]} for row in ROWS
             ],
             "results.json": {
+                "headline": DATA["headline"],
                 "sections": {"score": [{"method": "kd", "score": {"mean": 0.812}}]},
                 "settings": {"limit": 3},
             },

@@ -72,18 +72,41 @@ def test_one_seed_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_a_baseline_that_nothing_beats_is_named(tmp_path: Path) -> None:
-    made = report(tmp_path, factory.contest({"kd": 0.95, "pkd": 0.6, "rkd": 0.95}))
+    made = report(tmp_path, factory.contest({"kd": 0.95, "pkd": 0.6, "rkd": 0.7}))
     assert "kd scores highest" in made.headline[0]
-    assert "it is the baseline, and 1 of 2 others are shown worse." in made.headline[0]
+    assert "it is the baseline, and 2 of 2 others are shown worse." in made.headline[0]
     other = report(tmp_path, factory.contest({"kd": 0.95, "pkd": 0.6}), "pkd")
     assert "points over pkd" in other.headline[0]
 
 
-def test_of_equal_scores_the_plainest_wins(tmp_path: Path) -> None:
+def test_a_tie_is_said_to_be_one_and_the_plainest_is_compared(tmp_path: Path) -> None:
     made = report(tmp_path, [*factory.contest({"kd": 0.5, "reaugkd": 0.9}), *bases(0.9)])
-    assert made.headline[0].startswith("MRPC accuracy: reaugkd scores highest")
+    tie = "MRPC accuracy: reaugkd and reaugkd with hnswlib tie for the highest score, "
+    assert made.headline[0].startswith(tie)
+    assert re.search(r"\(3 seeds\); reaugkd \+[\d.]+ points over kd \(", made.headline[0])
     assert any("changes the score of the same student by +0.00 points" in s for s in made.headline)
     assert any("no difference shown in any" in sentence for sentence in made.headline)
+
+
+def test_a_tie_with_the_baseline_names_it_and_not_all_of_many(tmp_path: Path) -> None:
+    shares = dict.fromkeys(("pkd", "rkd", "dml", "takd", "kd"), 0.9) | {"rco": 0.5}
+    first = report(tmp_path, factory.contest(shares)).headline[0]
+    assert "pkd, rkd, dml and 2 more tie for the highest score, " in first
+    assert first.endswith("; kd is the baseline, and 1 of 5 rows are shown worse.")
+
+
+def test_what_differs_by_no_hundredth_of_a_point_ties(tmp_path: Path) -> None:
+    scores = {"kd": 0.5, "pkd": 0.70004, "rkd": 0.7, "dml": 0.6999}
+    found = [factory.training("mrpc", method, value=score) for method, score in scores.items()]
+    first = factory.report(tmp_path, found).headline[0]
+    assert "pkd and rkd tie for the highest score, 70.00 (1 seed)" in first
+
+
+def test_the_best_mean_rank_may_be_shared(tmp_path: Path) -> None:
+    tasks = ("mrpc", "rte", "sst2", "qnli")
+    contests = [factory.contest({"kd": 0.6, "pkd": 0.9, "rkd": 0.9}, task=t) for t in tasks]
+    first = report(tmp_path, [kept for contest in contests for kept in contest]).headline[0]
+    assert first.startswith("Over 4 tasks pkd and rkd share the best mean rank (1.50 of 3;")
 
 
 def test_the_gain_and_the_price_of_retrieval_are_said(tmp_path: Path) -> None:
