@@ -29,11 +29,11 @@ def make_safe() -> None:
     Characters that the encoding lacks become ``?``. Streams that somebody else has put there, and
     that are no files, keep their own way.
     """
-    for name, own in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+    for name, original in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):
             continue
-        if stream is own and isinstance(stream.buffer, io.BufferedWriter):
+        if stream is original and isinstance(stream.buffer, io.BufferedWriter):
             setattr(sys, name, _patient(stream))
         else:
             stream.reconfigure(errors="replace")

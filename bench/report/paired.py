@@ -90,22 +90,23 @@ class Paired:
         if not usable[0].record.regression:
             self._right = predictions == labels
 
-    def compare(self, ones: BySeed, others: BySeed, of: Paired | None = None) -> PairedOutcome:
-        """``ones`` minus ``others``, paired on the seeds and the examples that both have.
+    def compare(self, ours: BySeed, theirs: BySeed, of: Paired | None = None) -> PairedOutcome:
+        """``ours`` minus ``theirs``, paired on the seeds and the examples that both have.
 
         Args:
-            ones: seed -> an answer that is scored here.
-            others: seed -> an answer that is scored in ``of``.
+            ours: seed -> an answer that is scored here.
+            theirs: seed -> an answer that is scored in ``of``.
             of: the same split with the same labels in another run; by default this one.
         """
         against = of or self
-        seeds, rows, whole = self._sum((1, self, ones), (-1, against, others))
+        seeds, rows, whole = self._sum((1, self, ours), (-1, against, theirs))
         if whole is None:
-            return PairedOutcome((), None, (), self._reason(ones, others, against))
-        right, theirs = self._right, against._right
+            return PairedOutcome((), None, (), self._reason(ours, theirs, against))
+        right, right_of_theirs = self._right, against._right
         chances: tuple[float, ...] = ()
-        if right is not None and theirs is not None:
-            chances = tuple(mcnemar(right[a], theirs[b]) for a, b in zip(*rows, strict=True))
+        if right is not None and right_of_theirs is not None:
+            pairs = zip(*rows, strict=True)
+            chances = tuple(mcnemar(right[a], right_of_theirs[b]) for a, b in pairs)
         return PairedOutcome(seeds, whole, chances, "")
 
     def contrast(self, *columns: tuple[float, BySeed]) -> Difference | None:
@@ -125,9 +126,9 @@ class Paired:
         seeds = tuple(
             seed
             for seed in sorted(first)
-            if all(seed in own and own[seed].name in of._row for _, of, own in columns)
+            if all(seed in column and column[seed].name in of._row for _, of, column in columns)
         )
-        rows = [[of._row[own[seed].name] for seed in seeds] for _, of, own in columns]
+        rows = [[of._row[column[seed].name] for seed in seeds] for _, of, column in columns]
         if not seeds:
             return seeds, rows, None
         parts = [(weight, of, at) for (weight, of, _), at in zip(columns, rows, strict=True)]
@@ -135,11 +136,11 @@ class Paired:
         drawn = np.sum([weight * of._drawn[at] for weight, of, at in parts], axis=0)
         return seeds, rows, difference(seen, drawn.T, self.examples)
 
-    def _reason(self, ones: BySeed, others: BySeed, against: Paired) -> str:
-        if not ones or not others:
+    def _reason(self, ours: BySeed, theirs: BySeed, against: Paired) -> str:
+        if not ours or not theirs:
             return NOT_FINISHED
-        if not ones.keys() & others.keys():
+        if not ours.keys() & theirs.keys():
             return "no seed in common"
-        reasons = [self._reasons.get(ones[seed].name) for seed in sorted(ones)]
-        reasons += [against._reasons.get(others[seed].name) for seed in sorted(others)]
+        reasons = [self._reasons.get(ours[seed].name) for seed in sorted(ours)]
+        reasons += [against._reasons.get(theirs[seed].name) for seed in sorted(theirs)]
         return next(reason for reason in reasons if reason)

@@ -69,9 +69,9 @@ def spearman(predictions: NDArray[Any], labels: NDArray[Any]) -> Weigh:
         ranked = weights * ranks[:, wanted.group]  # each row's sum of centred ranks of labels
         value = np.empty((len(weights), len(given)))
         for column, ties in enumerate(given):
-            own, own_spread = ties.ranks(weights)
-            together = np.einsum("rg,rg->r", own, ties.sums(ranked))
-            value[:, column] = quotient(together, np.sqrt(spread * own_spread))
+            given_ranks, given_spread = ties.ranks(weights)
+            together = np.einsum("rg,rg->r", given_ranks, ties.sums(ranked))
+            value[:, column] = quotient(together, np.sqrt(spread * given_spread))
         return np.clip(value, -1.0, 1.0)
 
     def weigh(drawn: Counts) -> Floats:

@@ -140,9 +140,11 @@ def _replicates(
     estimate: float, resampled: Floats, of_seeds: float, of_examples: float, seed: int
 ) -> Floats:
     """The estimate [2R] with other seeds and other examples."""
-    one, other = _places(len(resampled), seed)
-    stretch = _stretch(degrees_of_freedom(of_seeds, of_examples, resampled.shape[1]), other)
-    seeds_part = sqrt(of_seeds) * np.asarray(special.ndtri(one), np.float64)
+    seed_places, example_places = _places(len(resampled), seed)
+    stretch = _stretch(
+        degrees_of_freedom(of_seeds, of_examples, resampled.shape[1]), example_places
+    )
+    seeds_part = sqrt(of_seeds) * np.asarray(special.ndtri(seed_places), np.float64)
     examples_part = _scaled(resampled.mean(axis=1) - estimate, of_examples)
     # Both signs of the seeds' part: exchanging the methods then changes the sign, nothing else.
     return np.concatenate(
@@ -224,12 +226,12 @@ def minimum_detectable(se: float, freedom: float = inf) -> float:
     return se * float(np.sum(steps))
 
 
-def mcnemar(one: ArrayLike, other: ArrayLike) -> float:
+def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """McNemar's exact test of one pair of students, two-sided.
 
     Args:
-        one: [N] whether the first student is right.
-        other: [N] whether the second is.
+        first: [N] whether the first student is right.
+        second: [N] whether the second is.
 
     Returns:
         The chance of so uneven a split of the examples on which exactly one is right; 1 where
@@ -241,11 +243,11 @@ def mcnemar(one: ArrayLike, other: ArrayLike) -> float:
     >>> mcnemar([True] * 9 + [False], [False] * 9 + [True])
     0.021484375
     """
-    first, second = np.asarray(one, bool), np.asarray(other, bool)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"{first.shape} and {second.shape} must be one [N]")
-    only_first = int(np.count_nonzero(first & ~second))
-    only_second = int(np.count_nonzero(second & ~first))
+    right, also = np.asarray(first, bool), np.asarray(second, bool)
+    if right.shape != also.shape or right.ndim != 1:
+        raise ValueError(f"{right.shape} and {also.shape} must be one [N]")
+    only_first = int(np.count_nonzero(right & ~also))
+    only_second = int(np.count_nonzero(also & ~right))
     fewer, discordant = min(only_first, only_second), only_first + only_second
     return min(1.0, 2 * float(special.bdtr(fewer, discordant, 0.5)))
 

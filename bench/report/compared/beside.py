@@ -107,8 +107,8 @@ def _settings(inputs: CompareInputs) -> DataFrame:
     )
     names = ("run", "setting", "here", "there")
     return typed(
-        {**dict(zip(names, where, strict=True)), "cells": list(dict.fromkeys(own))}
-        for where, own in cells.items()
+        {**dict(zip(names, where, strict=True)), "cells": list(dict.fromkeys(names_of_cells))}
+        for where, names_of_cells in cells.items()
     )
 
 
@@ -197,7 +197,8 @@ FILES: Section[CompareInputs] = Section(
     "unusable-files",
     "Cells",
     lambda inputs: typed(
-        {"run": run, "file": one.path.name, "reason": one.reason} for run, one in inputs.problems
+        {"run": run, "file": problem.path.name, "reason": problem.reason}
+        for run, problem in inputs.problems
     ),
     one_table("Unusable files", (RUN, *cells.FILE_COLUMNS)),
     under="cells",

@@ -94,11 +94,11 @@ def _of_task(inputs: CompareInputs, task: str) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _same(here: tuple[ComparedRun, Any], there: tuple[ComparedRun, Any], split: str) -> bool:
-    one, other = (run.examples.answers(answer, split) for run, answer in (here, there))
-    if isinstance(one, Problem) or isinstance(other, Problem):
+def _same(here: tuple[ComparedRun, Any], before: tuple[ComparedRun, Any], split: str) -> bool:
+    ours, theirs = (run.examples.answers(answer, split) for run, answer in (here, before))
+    if isinstance(ours, Problem) or isinstance(theirs, Problem):
         return False
-    return np.array_equal(one, other)
+    return np.array_equal(ours, theirs)
 
 
 def _answers(columns: Columns) -> list[StudentAnswers]:

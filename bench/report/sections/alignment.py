@@ -32,11 +32,11 @@ BETWEEN = f"{ALIGNED} - {PLAIN}"
 """Names the row of what alignment adds."""
 
 FIGURES: dict[str, Callable[[Changed], float]] = {
-    "off": lambda one: one.off,
-    "on": lambda one: one.on,
-    "gain": lambda one: one.on - one.off,
-    "loss_off": lambda one: one.off_loss,
-    "loss_on": lambda one: one.loss,
+    "off": lambda student: student.off,
+    "on": lambda student: student.on,
+    "gain": lambda student: student.on - student.off,
+    "loss_off": lambda student: student.off_loss,
+    "loss_on": lambda student: student.loss,
 }
 TESTED = ("off", "on", "gain")
 
@@ -63,16 +63,16 @@ def _rows(inputs: RunInputs) -> DataFrame:
     return typed(lines)
 
 
-def _row(method: str, ones: BySeed, others: BySeed | None = None) -> dict[str, Any]:
+def _row(method: str, ours: BySeed, theirs: BySeed | None = None) -> dict[str, Any]:
     """A method's figures, or by how much they are above those of another."""
-    record = next(iter(ones.values())).answer.record
-    seeds = [seed for seed in ones if others is None or seed in others]
+    record = next(iter(ours.values())).answer.record
+    seeds = [seed for seed in ours if theirs is None or seed in theirs]
     return {
         "task": record.task,
         "title": record.title,
         "method": method,
         **{
-            name: summarise(of(ones[s]) - (of(others[s]) if others else 0.0) for s in seeds)
+            name: summarise(of(ours[s]) - (of(theirs[s]) if theirs else 0.0) for s in seeds)
             for name, of in FIGURES.items()
         },
         "n": len(seeds),

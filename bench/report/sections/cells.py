@@ -31,9 +31,9 @@ def _counts(inputs: RunInputs) -> DataFrame:
     counts = Counter((str(cell.plan.kind), cell.status) for cell in inputs.results.cells)
     numbers = {kind: {status: counts[kind, status] for status in STATUSES} for kind in KINDS}
     return typed(
-        {"kind": kind, "cells": sum(own.values()), **own}
-        for kind, own in numbers.items()
-        if kind != "control" or any(own.values())
+        {"kind": kind, "cells": sum(counted.values()), **counted}
+        for kind, counted in numbers.items()
+        if kind != "control" or any(counted.values())
     )
 
 

@@ -36,7 +36,7 @@ def _rows(inputs: RunInputs) -> DataFrame:
 
     Reads the outputs of one task after the other.
     """
-    tasks = grouped((at[0], (at, own)) for at, own in inputs.examples.columns.items())
+    tasks = grouped((at[0], (at, by_seed)) for at, by_seed in inputs.examples.columns.items())
     outcomes = [row for columns in tasks.values() for row in _of_task(inputs, dict(columns))]
     of_kinds = ([row for row in outcomes if row["kind"] == kind] for kind in KINDS)
     return typed(row for of_kind in of_kinds for row in corrected(of_kind))

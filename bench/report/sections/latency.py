@@ -152,8 +152,8 @@ def _columns(frame: DataFrame) -> tuple[Column, ...]:
 def _views(frame: DataFrame, _: MeasuredInputs) -> Iterator[View]:
     """The overheads of all backends side by side, a table per setting; then every cell."""
     lines = rows(frame)
-    for setting, own in grouped((row.setting, row) for row in lines).items():
-        yield _matrix(setting, own)
+    for setting, of_setting in grouped((row.setting, row) for row in lines).items():
+        yield _matrix(setting, of_setting)
     if lines:
         generated = [GENERATED] if any(row.cell.generated for row in lines) else []
         missed = (

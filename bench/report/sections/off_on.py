@@ -84,7 +84,11 @@ def means(pairs: DataFrame) -> DataFrame:
     if not len(pairs):
         return DataFrame()
     table = _long(pairs).pivot_table(
-        "mean", ["method", "state"], "task", aggfunc=lambda own: own.mean(skipna=False), sort=False
+        "mean",
+        ["method", "state"],
+        "task",
+        aggfunc=lambda of_task: of_task.mean(skipna=False),
+        sort=False,
     )
     return table.reindex(columns=pairs["task"].drop_duplicates())
 

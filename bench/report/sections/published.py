@@ -41,8 +41,10 @@ def _rows(inputs: RunInputs) -> DataFrame:
         # of several indexes the first of the plan, not the best
         if row.retrieval in ("", OFF, inputs.results.first_index(row.task, row.method))
     }
-    runs = grouped(((r.method, r.task), (r, one)) for r, one in trained if r.method == r.base)
-    runs |= grouped(((TEACHER, r.task), (r, one)) for r, one in trained if one.teacher)
+    runs = grouped(
+        ((r.method, r.task), (r, student)) for r, student in trained if r.method == r.base
+    )
+    runs |= grouped(((TEACHER, r.task), (r, student)) for r, student in trained if student.teacher)
     beside = [
         _beside(score, result, known, value / 100)
         for result in known.result

@@ -69,8 +69,8 @@ def _rows(inputs: RunInputs) -> DataFrame:
         return typed(())
     whole = leaves({"preset": run.get("preset"), **config})
     lines = [("all", *pair) for pair in whole.items()]
-    for task, own in (run.get("tasks") or {}).items():
-        differing = leaves(own).items() - whole.items()
+    for task, of_task in (run.get("tasks") or {}).items():
+        differing = leaves(of_task).items() - whole.items()
         lines += [(task, *pair) for pair in sorted(differing) if pair[0] != "tasks"]
     return typed(
         {"setting": path, "scope": scope, "value": value}

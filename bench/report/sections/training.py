@@ -42,7 +42,7 @@ Trained = dict[tuple[str, str], list[tuple[Record, TrainingResult]]]
 
 def _trained(inputs: RunInputs) -> Trained:
     """(task, method) -> finished students, in the order of the plan."""
-    return grouped(((r.task, r.method), (r, one)) for r, one in inputs.results.trained)
+    return grouped(((r.task, r.method), (r, student)) for r, student in inputs.results.trained)
 
 
 def _rows(inputs: RunInputs) -> DataFrame:
@@ -172,7 +172,7 @@ EFFORT_NOTES = (
 
 def _curves(inputs: RunInputs) -> DataFrame:
     """Tasks and methods in the order of the plan, the metric before the terms of the loss."""
-    students = [(r, one.history) for r, one in inputs.results.trained if one.history]
+    students = [(r, student.history) for r, student in inputs.results.trained if student.history]
     values = grouped(
         ((r.task, r.method, term, epoch["epoch"]), value)
         for r, history in students
