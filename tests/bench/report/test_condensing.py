@@ -200,4 +200,4 @@ def test_pictures_have_a_mark_per_base_and_name_the_front(tmp_path: Path) -> Non
         levels = [*picture.frame["rule_text"].dropna()]
         assert levels[0].startswith("student alone: ")
         assert levels[1].startswith("whole - 0.2: ")
-        assert picture.draw(picture.frame).to_dict()
+        assert picture.draw(picture.frame)
