@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class Names:
@@ -45,3 +46,14 @@ def shorter(names: Iterable[str]) -> dict[str, str]:
         name: ", ".join([first, *(part for part in rest if part not in shared)])
         for name, (first, *rest) in parts.items()
     }
+
+
+def backend(measured: Any) -> str:
+    """The backend of a measured cell, and for ``auto`` what it stood for.
+
+    Args:
+        measured: with its ``cell``, and its ``index`` if that was built.
+    """
+    asked: str = measured.cell.backend
+    index = measured.index
+    return asked if index is None or index.spec == asked else f"{asked} -> {index.spec}"

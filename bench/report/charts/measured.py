@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report.charts.forms import Axis, Form, Mark, of, picture, with_levels
 from bench.report.charts.spread import percent
 from bench.report.frame import Row, rows
+from bench.report.names import backend
 from bench.report.reduced import entries, variant, whole
 from bench.report.section import Picture
 
@@ -91,32 +92,19 @@ def recall(frame: DataFrame) -> Iterator[Picture]:
 
 
 def _panels(lines: Sequence[Row]) -> dict[str, list[Row]]:
-    """The cells of each batch and precision and of what else varies, the smallest base first."""
-
-    def varies(axis: str, among: Sequence[Row]) -> bool:
-        return len({getattr(row.cell, axis) for row in among}) > 1
+    """The cells of each setting, in order of the batch, the smallest base first."""
 
     def order(row: Row) -> tuple[Any, ...]:
         return row.cell.batch, row.cell.size, row.cell.backend != "exact", row.cell.backend
 
     groups: dict[str, list[Row]] = {}
     for row in sorted(lines, key=order):
-        cell = row.cell
-        axes = {"k": f"k {cell.k}", "threads": f"threads {cell.threads}", "student": cell.student}
-        names = [f"batch {cell.batch}", cell.precision, *filter(None, [variant(cell)])]
-        names += [text for name, text in axes.items() if varies(name, lines)]
-        # Each base has lengths of its own by default: they tell only if one base has several.
-        if varies("lengths", [other for other in lines if other.cell.base == cell.base]):
-            names.append(cell.lengths)
-        groups.setdefault(", ".join(names), []).append(row)
+        groups.setdefault(row.setting, []).append(row)
     return groups
 
 
 def _named(row: Row) -> str:
-    """The base, and the backend, for ``auto`` with what it stood for."""
-    asked = row.cell.backend
-    chosen = "" if row.index is None or row.index.spec == asked else f" -> {row.index.spec}"
-    return f"{row.cell.base} ({entries(row.cell)}), {asked}{chosen}"
+    return f"{row.cell.base} ({entries(row.cell)}), {backend(row)}"
 
 
 def memory(frame: DataFrame) -> Iterator[Picture]:

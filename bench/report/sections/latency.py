@@ -17,6 +17,7 @@ from bench.report.charts import measured
 from bench.report.command_line import bases, has, reductions
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
+from bench.report.names import backend
 from bench.report.reduced import entries, variant, whole
 from bench.report.section import Column, Command, Section, View
 from bench.report.sections.plain import grouped
@@ -80,12 +81,6 @@ def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
     return ", ".join((f"batch {cell.batch}", cell.precision, *done, *varying))
 
 
-def _backend(row: Row) -> str:
-    """The backend, and for ``auto`` what it stood for."""
-    asked: str = row.cell.backend
-    return asked if row.index is None or row.index.spec == asked else f"{asked} -> {row.index.spec}"
-
-
 def percent(interval: Any) -> str:
     """An estimate with its interval in percent, e.g. ``0.61 [0.58, 0.66]``."""
     estimate, low, high = (100 * at for at in (interval.estimate, interval.low, interval.high))
@@ -110,7 +105,7 @@ BASE = Column(
 )
 COLUMNS = (
     BASE,
-    Column("backend", _backend, label=True, keys=("cell.backend",)),
+    Column("backend", backend, label=True, keys=("cell.backend",)),
     *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
     Column("verdict", verdict, label=True),
     *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),

@@ -151,18 +151,8 @@ def _command(row: Row) -> Command:
 
 def _tidy(frame: DataFrame) -> DataFrame:
     """Every cell in bytes and seconds under short names."""
-    about = (
-        "key",
-        "base",
-        "size",
-        "dim",
-        "classes",
-        "generated",
-        "backend",
-        "k",
-        "status",
-        "reason",
-    )
+    about = ["key", "base", "size", "dim", "classes", "generated", "backend", "k"]
+    about += ["status", "reason"]
     index = ("spec", "effort", "target", "target_met", "recall", "agreement")
     names = {name: name for name in about} | {f"index.{name}": name for name in index}
     reduced = (f"reduction.{name}" for name in Reduction.model_fields)

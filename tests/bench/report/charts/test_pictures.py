@@ -14,6 +14,7 @@ from bench.records.measurement import Interval, Reduction, Times
 from bench.report.charts import differences, gate, measured, scores, settings, spread, tradeoff
 from bench.report.frame import Row, rows, typed
 from bench.report.section import Picture
+from bench.report.sections import latency
 from bench.report.summary import Summary, summarise
 from tests.bench.measure import judged
 from tests.bench.measure.test_history import TIMES, call
@@ -177,7 +178,7 @@ def test_every_cell_stands_at_its_overhead_with_its_interval_in_its_panel() -> N
         timed("wnli", 635, 0.01, 0.02, batch=32),
         judged.failed("killed"),
     ]
-    picture, marks = only(measured.overhead(typed(records)))
+    picture, marks = only(measured.overhead(latency.of_records(records)))
     lines = [mark for mark in marks if (mark.panel, mark.series) == ("batch 1, fp32", "hnswlib")]
     assert places(lines, "x", "y", "low", "high") == [
         pytest.approx((635, 0.6, 0.5, 0.7)), pytest.approx((392702, 3.5, 2.0, 5.0))
@@ -186,7 +187,7 @@ def test_every_cell_stands_at_its_overhead_with_its_interval_in_its_panel() -> N
     assert levels == {"limit 3 %": pytest.approx(3.0), "noise floor 2 %": pytest.approx(2.0)}
     assert picture.alt.startswith("4 holds.")
     assert "Cells without figures, not drawn: 1." in picture.notes
-    assert not [*measured.overhead(typed([judged.failed("killed")]))]
+    assert not [*measured.overhead(latency.of_records([judged.failed("killed")]))]
     noises = [Interval(estimate=0, low=a, high=b) for a, b in ((-1, 0.4), (-0.2, 3), (0, 2))]
     records = [judged.record(result=judged.result(0.01, 0.02, noise=noise)) for noise in noises]
     assert measured.noise_floor(rows(typed(records))) == pytest.approx(200)  # the middle one
@@ -198,7 +199,7 @@ def test_a_condensed_base_stands_at_the_size_of_its_own_in_a_panel_of_its_own() 
         timed("cola", 256, 0.004, 0.006, reduction=few, backend="exact"),
         timed("cola", 8_551, 0.01, 0.02, backend="exact"),
     ]
-    _, marks = only(measured.overhead(typed(records)))
+    _, marks = only(measured.overhead(latency.of_records(records)))
     shown = [mark for mark in marks if mark.series == "exact"]
     panels = {mark.panel: (mark.x, mark.y) for mark in shown}
     assert panels == {
@@ -212,11 +213,11 @@ def test_recall_stands_against_the_added_time_and_memory_against_the_size() -> N
     fast = timed("wnli", 635, 0.01, 0.02, backend="faiss")
     exact = judged.index(spec="exact", recall=1.0, effort=None)
     slow = timed("wnli", 635, 0.1, 0.2, backend="exact").model_copy(update={"index": exact})
-    _, marks = only(measured.recall(typed([fast, slow])))
+    _, marks = only(measured.recall(latency.of_records([fast, slow])))
     assert {mark.series: (mark.x, mark.y) for mark in marks} == {
         "exact": (0.2, 100.0), "faiss": (0.2, pytest.approx(99.2))
     }  # fmt: skip
-    assert not [*measured.recall(typed([slow]))]
+    assert not [*measured.recall(latency.of_records([slow]))]
     line = {"base": "wnli", "size": 635, "dim": 768, "backend": "faiss", "k": 10}
     frame = typed([{**line, "resident": 2_500_000}, {**line, "resident": None}])
     _, marks = only(measured.memory(frame))
