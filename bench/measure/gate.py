@@ -20,7 +20,7 @@ from bench.records.measurement import (
     LatencyCell,
     LatencyRecord,
     LatencyResult,
-    Skipping,
+    MeasuredSkipping,
 )
 from bench.records.measurements import Measurements, PlanFile
 from bench.records.run import Provenance
@@ -66,7 +66,7 @@ class Judged:
     limit: float
     ratio: Interval | None
     noise: Interval | None
-    skipping: Skipping | None
+    skipping: MeasuredSkipping | None
     load: float
     seconds: float
     index: IndexFacts | None

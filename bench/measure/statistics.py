@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.measure.timing import Laps, Nanoseconds
-from bench.records.measurement import Interval, Skipping, Times, Verdict
+from bench.records.measurement import Interval, MeasuredSkipping, Times, Verdict
 
 RESAMPLES, SEED = 2_000, 0
 LEAST = 2
@@ -55,7 +55,9 @@ def noise(processes: Sequence[Laps]) -> Interval:
     return _interval([_shares(p.forward, p.plain) for p in _checked(processes)], less=1.0)
 
 
-def skipping(processes: Sequence[Laps], asked: Sequence[NDArray[np.int64]], batch: int) -> Skipping:
+def skipping(
+    processes: Sequence[Laps], asked: Sequence[NDArray[np.int64]], batch: int
+) -> MeasuredSkipping:
     """The share that was skipped, the mean time, and what a search costs where there is one.
 
     Args:
@@ -78,7 +80,7 @@ def skipping(processes: Sequence[Laps], asked: Sequence[NDArray[np.int64]], batc
     some = [laps.added for laps in searched if laps.added.size]
     added = [np.median(laps.added, axis=0) for laps in processes]
     kinds = zip(added, asked, strict=True)
-    return Skipping(
+    return MeasuredSkipping(
         share=1.0 - float(np.concatenate(asked).mean()) / batch,
         mean=float(np.mean([_typical(times, numbers) for times, numbers in kinds])) / 1e6,
         asked=percentiles(some) if some else None,

@@ -177,7 +177,7 @@ class Environment(Frozen):
     peak_bytes: int = Field(description="VmHWM at the end")
 
 
-class Skipping(Frozen):
+class MeasuredSkipping(Frozen):
     """What became of the inputs where a sure student is not asked about. Times are of batches."""
 
     share: float = Field(description="of the inputs, for which nothing was searched")
@@ -205,7 +205,7 @@ class LatencyResult(Frozen):
     tokens: float = Field(description="mean length of an input without padding")
     seconds: float = Field(description="of all processes, start included")
     environments: list[Environment] = Field(description="one per process")
-    skipping: Skipping | None = Field(None, exclude_if=_nothing)
+    skipping: MeasuredSkipping | None = Field(None, exclude_if=_nothing)
 
 
 class MeasurementRecord(KeyedRecord):

@@ -10,10 +10,10 @@ from bench.records.measurement import (
     LatencyCell,
     LatencyRecord,
     LatencyResult,
+    MeasuredSkipping,
     MemoryRecord,
     MemoryResult,
     Reduction,
-    Skipping,
     Times,
 )
 from tests.bench.report.factory import provenance
@@ -47,7 +47,7 @@ def condensed(**changes: Any) -> LatencyCell:
     return cell(**({"size": 256, "backend": "exact", "reduction": CONDENSED} | changes))
 
 
-def skipping(share: float = 0.6, **changes: Any) -> Skipping:
+def skipping(share: float = 0.6, **changes: Any) -> MeasuredSkipping:
     """What an input costs where a sure student is not asked about."""
     values: dict[str, Any] = {
         "share": share,
@@ -55,7 +55,7 @@ def skipping(share: float = 0.6, **changes: Any) -> Skipping:
         "asked": Times(p50=0.25, p95=0.3, p99=0.4),
         "asked_ratio": Interval(estimate=0.0125, low=0.012, high=0.013),
     }
-    return Skipping(**(values | changes))
+    return MeasuredSkipping(**(values | changes))
 
 
 def index(**changes: Any) -> IndexFacts:
