@@ -29,13 +29,17 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **{
         Path(folder).name: ((folder,), ("report", Path(folder).name, "--format", FORMATS))
         for folder in (
+            "results/banking77-condense",
             "results/glue-minilm",
             "results/glue-minilm-retrieval",
             "results/glue-minilm-seeds",
             "results/latency",
             "results/latency-agreement",
+            "results/latency-condensed",
             "results/memory",
             "results/mini",
+            "results/mrpc-condense",
+            "results/sst2-condense",
             "tests/golden/measured-schema-1",
             "tests/golden/run-schema-2",
         )
