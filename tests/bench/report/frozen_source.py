@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         Path(folder).name: ((folder,), ("report", Path(folder).name, "--format", FORMATS))
         for folder in (
             "results/banking77-condense",
+            "results/banking77-condense-alone",
             "results/glue-minilm",
             "results/glue-minilm-retrieval",
             "results/glue-minilm-seeds",
