@@ -30,8 +30,8 @@ def _list(flag: str, read: Callable[..., Any], text: str) -> Any:
 
 MAX_OVERHEAD = click.option(
     "--max-overhead",
-    help="the limit, e.g. 3% or 0.03  [default: 3%; of exact search over a condensed base 1.5% for "
-    "one fp32 sentence, 1% for fp32 batches]",
+    help="the limit, e.g. 3% or 0.03  [default: 3%; of exact search over a condensed base 0.5% for "
+    "one fp32 sentence, 1% for one in bf16 and for fp32 batches]",
 )
 
 CASE = (

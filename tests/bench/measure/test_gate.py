@@ -46,14 +46,14 @@ def test_the_limit_is_the_gates_own_not_the_records() -> None:
 
 
 def test_without_a_limit_every_cell_is_held_to_its_own() -> None:
-    full, few = record(0.01, 0.02), record(0.018, 0.019, key="few", cell=condensed())
+    full, few = record(0.01, 0.02), record(0.008, 0.009, key="few", cell=condensed())
     outcome = decide([full, few], [], None)
     assert [(one.limit, one.verdict) for one in outcome.cells] == [
         (0.03, "holds"),
-        (0.015, "fails"),
+        (0.005, "fails"),
     ]
     assert (outcome.code, outcome.limit) == (FAILS, None)
-    assert "2 cells, limits 1.5%, 3%: 1 holds, 1 fails" in verdict(outcome)
+    assert "2 cells, limits 0.5%, 3%: 1 holds, 1 fails" in verdict(outcome)
     given = decide([full, few], [], 0.03)
     assert (given.code, given.limit) == (HOLDS, 0.03)
     assert decide([full], [], None).limit == decide([], [], None).limit == 0.03

@@ -361,8 +361,8 @@ def test_a_real_worker_measures_a_tiny_student(
 def test_a_cell_is_judged_by_what_is_promised_of_it(
     measurements: Measurements, store: ArtifactStore
 ) -> None:
-    records = run(asked(condense=("full", "random:40")), measurements, store, "times:0.02,0")
-    assert [(one.limit, one.verdict) for one in records] == [(0.03, "holds"), (0.015, "fails")]
+    records = run(asked(condense=("full", "random:40")), measurements, store, "times:0.01,0")
+    assert [(one.limit, one.verdict) for one in records] == [(0.03, "holds"), (0.005, "fails")]
 
 
 def test_processes_that_skip_are_kept_with_what_they_searched(

@@ -175,8 +175,8 @@ CONDENSED = Reduction(condense="random:256", rows=8_551)
         ({"backend": "exact"}, GENERAL),
         ({"backend": "exact", "reduction": Reduction(pca=64)}, GENERAL),
         ({"reduction": CONDENSED}, GENERAL),  # behind a graph
-        ({"backend": "exact", "reduction": CONDENSED}, 0.015),
-        ({"backend": "exact", "reduction": CONDENSED, "precision": "bf16"}, 0.03),
+        ({"backend": "exact", "reduction": CONDENSED}, 0.005),
+        ({"backend": "exact", "reduction": CONDENSED, "precision": "bf16"}, 0.01),
         ({"backend": "exact", "reduction": CONDENSED, "batch": 32}, 0.01),
         ({"backend": "exact", "reduction": CONDENSED, "batch": 32, "precision": "bf16"}, GENERAL),
     ],
