@@ -135,6 +135,7 @@ def test_the_knowledge_base_holds_fit_rows_only(finished: Path, bases: Path) -> 
     for base in whole:
         assert base.ids.tolist() == list(rows.fit["idx"])
     for base in found:
+        assert set(base.ids) <= set(rows.fit["idx"])
         assert not set(base.ids) & set(rows.held_out["idx"])
 
 

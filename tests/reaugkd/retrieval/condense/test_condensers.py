@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -71,17 +73,24 @@ class TestRandom(CondenserCase):
         assert len({frozenset(ids) for ids in drawn}) == 3
 
 
-class TestKMeans(CondenserCase):
-    name = "kmeans"
+class Means:
+    """What holds beside the case of a condenser whose entries are means of their rows."""
+
+    name: ClassVar[str]
 
     def test_one_entry_per_class_is_its_mean_by_hand(self) -> None:
         base = blobs(3)
-        condensed = self.condensed(base, 3)
+        condensed = condense.make(f"{self.name}:3")(base)
         order = condensed.values.argmax(axis=1).argsort()
         keys, values = means_by_hand(base)
         np.testing.assert_allclose(condensed.keys[order], keys, atol=1e-6)
         np.testing.assert_allclose(condensed.values[order], values, atol=1e-6)
+        assert condensed.counts is not None
         assert condensed.counts.tolist() == [20, 20, 20]
+
+
+class TestKMeans(Means, CondenserCase):
+    name = "kmeans"
 
     def test_turned_keys_give_turned_entries(self) -> None:
         base, turn = blobs(), rotation()
@@ -141,7 +150,7 @@ class TestMedoid(CondenserCase):
         assert len(set(self.condensed(blobs(), 30).ids)) == 30
 
 
-class TestMerge(CondenserCase):
+class TestMerge(Means, CondenserCase):
     name = "merge"
 
     def test_copies_are_joined_first_and_answer_as_the_full_base(self) -> None:
@@ -171,14 +180,6 @@ class TestMerge(CondenserCase):
         # 0 and 10 degrees are the next pair of a round in which each entry is joined once.
         assert self.condensed(base, 4).counts.tolist() == [2, 2, 1, 1]
         assert self.condensed(base, 2).counts.tolist() == [5, 1]
-
-    def test_one_entry_per_class_is_its_mean_by_hand(self) -> None:
-        base = blobs(3)
-        condensed = self.condensed(base, 3)
-        order = condensed.values.argmax(axis=1).argsort()
-        keys, values = means_by_hand(base)
-        np.testing.assert_allclose(condensed.keys[order], keys, atol=1e-6)
-        np.testing.assert_allclose(condensed.values[order], values, atol=1e-6)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_order_and_rotation_of_the_rows_change_nothing(self, seed: int) -> None:

@@ -1,7 +1,8 @@
-"""docs/condensing.md is true: what it says of condensers runs as it stands, and of each of them."""
+"""docs/condensing.md is true: its examples run as they stand, and every condenser has its row."""
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def test_the_example_runs_as_it_stands(
     exec(compile(code, "docs/condensing.md", "exec"), {})
     assert capsys.readouterr().out.startswith("12 600 ")
     assert len(KnowledgeBase.load(tmp_path / "small-base")) == 12
+
+
+def test_the_sessions_give_what_stands_there() -> None:
+    outcome = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_every_condenser_has_its_row() -> None:
