@@ -14,10 +14,17 @@ except PackageNotFoundError:  # a source tree that was never installed
 _EXPORTS = {
     "KnowledgeBase": "reaugkd.retrieval.knowledge_base",
     "ReAugKD": "reaugkd.method",
+    "ReAugKDClassifier": "reaugkd.estimator",
     "RetrievalAugmentedClassifier": "reaugkd.retrieval.classifier",
 }
 
-__all__ = ["KnowledgeBase", "ReAugKD", "RetrievalAugmentedClassifier", "__version__"]
+__all__ = [
+    "KnowledgeBase",
+    "ReAugKD",
+    "ReAugKDClassifier",
+    "RetrievalAugmentedClassifier",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

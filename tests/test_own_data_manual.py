@@ -22,7 +22,7 @@ COMMANDS = [
 
 
 def test_the_manual_has_files_and_commands() -> None:
-    assert list(FILES) == ["make.py", "ask.py", "bank.toml"]
+    assert list(FILES) == ["make.py", "ask.py", "learn.py", "bank.toml"]
     assert len(COMMANDS) == 5
 
 
@@ -47,3 +47,4 @@ def test_the_manual_works_as_it_stands(tmp_path: Path) -> None:
         python("-c", start, *words)
     said = python("ask.py").splitlines()
     assert [line.rsplit(" ", 1)[0] for line in said] == ["card lost", "limits"]
+    assert python("learn.py").splitlines() == ["card lost", "limits"]

