@@ -23,6 +23,7 @@ from reaugkd.models.recipe import Pooling, Recipe, TeacherRecipe
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.paths import expanded
 from reaugkd.retrieval import condense
+from reaugkd.tasks.carving import CarvedTest, carves
 
 KS = (1, 2, 4, 8, 10, 15, 16, 20, 32)
 BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -66,12 +67,22 @@ class DataConfig(_Checked):
     """Where rows come from and how they are divided and tokenised.
 
     ``train``, ``test``, ``text`` and ``label`` make a task of a user's own rows; ``kind`` and
-    ``labels`` are found in them where they are not given.
+    ``labels`` are found in them where they are not given. A ``test`` of train is for every task;
+    ``limit`` is of what it leaves.
     """
 
     train: str | None = Field(None, description="own rows: a file, or hub:NAME[:SPLIT]")
     held_out: str | None = Field(None, description="the same; by default a part of train")
-    test: str | None = Field(None, description="the same, scored once")
+    test: str | None = Field(
+        None,
+        description="the same, scored once; or train:N or train:P%, of whatever task: rows carved "
+        "out of train, with the task's own test split beside them",
+    )
+    dev: str | None = Field(
+        None,
+        exclude_if=lambda source: source is None,  # or run folders of before would not be found
+        description="own rows scored beside a test split that is carved out of train",
+    )
     text: tuple[str, ...] = Field((), description="the column of the text, or both of a pair")
     label: str | None = Field(None, description="the column of the label")
     name: str | None = Field(
@@ -94,6 +105,11 @@ class DataConfig(_Checked):
     def _local(cls, hub: str) -> str:
         return str(_expanded(Path(hub))) if hub.startswith("~") else hub
 
+    @field_validator("test")
+    @classmethod
+    def _spelled(cls, test: str | None) -> str | None:
+        return str(CarvedTest.parse(test)) if test is not None and carves(test) else test
+
     @field_validator("text", mode="before")
     @classmethod
     def _one_column(cls, value: Any) -> Any:
@@ -110,11 +126,20 @@ class DataConfig(_Checked):
     @model_validator(mode="after")
     def _own_rows(self) -> Self:
         needed = {"train": self.train, "test": self.test, "text": self.text, "label": self.label}
-        alone = ("held_out", "name", "kind", "labels", "delimiter", "encoding")
+        alone = ("held_out", "dev", "name", "kind", "labels", "delimiter", "encoding")
         given = [name for name in (*needed, *alone) if getattr(self, name)]
+        if carves(self.test):
+            given.remove("test")  # of whatever rows
+        elif self.dev:
+            raise ValueError("data.dev stands beside a data.test of train, e.g. --test train:20%")
         missing = ", ".join(
             f"data.{name} (--{name})" for name, value in needed.items() if not value
         )
+        if given == ["test"]:
+            raise ValueError(
+                f"data.test = '{self.test}' is of rows of your own, which need {missing} too; rows "
+                "of a task's train are 'train:20000' or 'train:20%'"
+            )
         if given and missing:
             raise ValueError(f"data.{given[0]} is of rows of your own, which need {missing} too")
         if len(self.text) > 2:

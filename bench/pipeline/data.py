@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.config import RunConfig, StudentConfig, TeacherConfig
 from bench.pipeline.reading import Reading
-from bench.task import own_data, task_of
+from bench.task import own_data, source_task, task_of
 from reaugkd import tasks
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.context import reader_of
@@ -19,6 +19,7 @@ from reaugkd.models import spec as model_spec
 from reaugkd.models.spec import CONFIG, PRETRAINED, TEACHER, ModelSpec
 from reaugkd.tasks import card, metrics, mini, own
 from reaugkd.tasks.card import DataCard
+from reaugkd.tasks.carving import carves
 from reaugkd.tasks.task import Task, TaskData
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ class TaskRows:
         """The rows, divided."""
         data = self.config.data
         return tasks.load(
-            self.task,
+            source_task(self.config),
             data_dir=data.dir,
             hub=data.hub,
             revision=data.revision,
             own=own_data(data),
+            test=data.test if carves(data.test) else None,
             limit=data.limit,
             split_seed=data.split_seed,
         )
@@ -64,7 +66,7 @@ class TaskRows:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a reader of results should know of the rows."""
-        if not self._of_user:
+        if not (self._of_user or self.data.carved):
             return self.data.notes
         plain = card.card(self.data, None, self.config.data.max_length)
         return (*self.data.notes, *plain.warnings())

@@ -9,7 +9,7 @@ from typing import cast
 
 from reaugkd.errors import UnknownNameError, UserError
 from reaugkd.registry import Registry
-from reaugkd.tasks import glue, mini
+from reaugkd.tasks import carving, glue, mini
 from reaugkd.tasks.own import OwnData
 from reaugkd.tasks.task import Task, TaskData, TaskPlugin
 
@@ -117,6 +117,7 @@ def load(
     hub: str = glue.HUB,
     revision: str | None = None,
     own: OwnData | None = None,
+    test: str | None = None,
     limit: int | None = None,
     split_seed: int = 0,
 ) -> TaskData:
@@ -129,10 +130,14 @@ def load(
         hub: data set on the hub, or a local folder in the hub's layout.
         revision: branch, tag or commit on the hub.
         own: where the rows of a user's own task lie.
-        limit: keep so many rows of ``train``, drawn by ``split_seed`` before the division.
+        test: ``"train:20000"`` or ``"train:20%"``: a test split carved out of ``train``, the same
+            whatever the other arguments are; those that the task comes with stand after it.
+        limit: keep so many rows of (what is left of) ``train``, drawn by ``split_seed`` before the
+            division.
         split_seed: seed of the division.
 
-    A DataError tells of missing or malformed data, a UserError of a hub that cannot be reached.
+    A DataError tells of missing or malformed data, a UserError of a hub that cannot be reached, a
+    ValueError of a ``test`` that is written otherwise.
     """
     from reaugkd.tasks import glue_folder, glue_hub
     from reaugkd.tasks import own as own_rows
@@ -149,4 +154,5 @@ def load(
         rows = glue_folder.from_folder(spec, data_dir)
     else:
         rows = glue_hub.from_hub(spec, hub, revision)
-    return assemble(rows, limit=limit, split_seed=split_seed)
+    carved = None if test is None else carving.CarvedTest.parse(test)
+    return assemble(rows, test=carved, limit=limit, split_seed=split_seed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reaugkd.tasks import carving
 from reaugkd.tasks.task import TaskData
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class DataCard:
         known: test split -> rows that stand in train: a knowledge base answers them by heart.
         empty: split -> rows with an empty text; splits without any are left out.
         lengths: of all splits; None where they were not counted.
+        carved: rows of the test split, and of train out of which it was carved; None if it was not.
     """
 
     rows: dict[str, int]
@@ -62,10 +64,13 @@ class DataCard:
     known: dict[str, int]
     empty: dict[str, int]
     lengths: TokenLengths | None = None
+    carved: tuple[int, int] | None = None
 
     def lines(self) -> Iterator[str]:
         """The card in sentences."""
         yield "rows: " + ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
+        if self.carved is not None:
+            yield carving.note(*self.carved)
         (most, high), (least, low) = self.largest, self.smallest
         if self.classes is None:
             yield f"labels: scores from {low:g} to {high:g}"
@@ -127,6 +132,7 @@ def card(data: TaskData, counts: Mapping[str, NDArray[Any]] | None, max_length: 
         known={name: int(texts[name].isin(known).sum()) for name in data.tests},
         empty={name: count for name, split in data.splits().items() if (count := _empty(split))},
         lengths=None if counts is None else _lengths(counts, max_length),
+        carved=(len(data.tests[carving.TEST]), data.train_rows) if data.carved else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from reaugkd.artifacts import fingerprint
 from reaugkd.errors import DataError
+from reaugkd.tasks import carving
+from reaugkd.tasks.carving import CarvedTest
 from reaugkd.tasks.division import divide, subset
 from reaugkd.tasks.task import Task, TaskData
 
@@ -73,21 +75,33 @@ def parse_label(task: Task, cell: str) -> float:
     return value
 
 
-def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -> TaskData:
+def assemble(
+    corpus: Corpus,
+    *,
+    test: CarvedTest | None = None,
+    limit: int | None = None,
+    split_seed: int = 0,
+) -> TaskData:
     """Divide ``train`` by ``split_seed`` and fingerprint every row.
 
-    With a ``limit`` so many rows of ``train`` are drawn before and left in their order; the other
-    splits stay whole. A DataError tells of rows that are not those of the task.
+    First of all a ``test`` split is carved out of ``train``. With a ``limit`` so many rows of what
+    is left are drawn before the division and stay in their order; the other splits stay whole. A
+    DataError tells of rows that are not those of the task.
     """
     from datasets import Dataset
 
     task, train = corpus.task, corpus.train
     if tuple(corpus.tests) != task.tests:
         raise DataError(f"{task.title}: test splits {[*corpus.tests]}, expected {[*task.tests]}")
+    train_rows, what = train.num_rows, "train"
+    if test is not None:
+        corpus, what = _carved(corpus, test), f"train without {test}"
+        task, train = corpus.task, corpus.train
     if limit is not None:
         train = train.take(pa.array(subset(train.num_rows, limit, split_seed)))
     if corpus.held_out is None:
-        parts = divide(train["label"].to_numpy(), task, split_seed, rare=corpus.rare)
+        labels = train["label"].to_numpy()
+        parts = divide(labels, task, split_seed, rare=corpus.rare, what=what)
         fit, held_out = (train.take(pa.array(part)) for part in parts)
     else:
         fit, held_out = train, corpus.held_out
@@ -110,8 +124,26 @@ def assemble(corpus: Corpus, *, limit: int | None = None, split_seed: int = 0) -
         fingerprint=fingerprint.of_json(content_of_task),
         source=corpus.source,
         notes=(*corpus.notes, *_rare(corpus, fit)),
-        train_rows=corpus.train.num_rows,
+        train_rows=train_rows,
         held_out_given=corpus.held_out is not None,
+        carved=test is not None,
+    )
+
+
+def _carved(corpus: Corpus, test: CarvedTest) -> Corpus:
+    """The rows with a test split out of train; those that were there before come after it."""
+    task, labels = corpus.task, corpus.train["label"].to_numpy()
+    alone = corpus.rare or corpus.held_out is not None  # else a row of each class is held out too
+    parts = carving.carve(labels, task, test.size(len(labels)), keep=1 if alone else 2)
+    left, carved = (corpus.train.take(pa.array(part)) for part in parts)
+    names = carving.given_names(task)
+    given = {names[name]: rows for name, rows in corpus.tests.items()}
+    return replace(
+        corpus,
+        task=carving.with_carved_test(task),
+        train=left,
+        tests={carving.TEST: carved, **given},
+        notes=(*corpus.notes, carving.note(carved.num_rows, len(labels))),
     )
 
 

@@ -26,18 +26,22 @@ def held_out_size(rows: int) -> int:
     return min(rows // 2, max(LEAST, min(MOST, round(rows * SHARE))))
 
 
-def divide(labels: NDArray[Any], task: Task, seed: int, *, rare: bool = False) -> tuple[Rows, Rows]:
+def divide(
+    labels: NDArray[Any], task: Task, seed: int, *, rare: bool = False, what: str = "train"
+) -> tuple[Rows, Rows]:
     """Row numbers of ``fit`` and of ``held_out``, each ascending, together all rows.
 
     Stratified by class, or by equally filled bins of the score: the share of each stratum in
     ``held_out`` is exact to within one row. Equal seeds give equal divisions. A DataError tells
     of a class with fewer than two rows, or of too few rows for both parts. With ``rare`` there may
-    be such classes, and more classes than rows to hold out: fit has a row of each class.
+    be such classes, and more classes than rows to hold out: fit has a row of each class. An error
+    calls the rows ``what``.
     """
     from sklearn.model_selection import train_test_split
 
     rows, held_out = len(labels), held_out_size(len(labels))
-    strata = _score_bins(labels, held_out) if task.regression else labels
+    bins = max(1, min(BINS, held_out // 2))  # so that each has a row to hold out
+    strata = score_bins(labels, bins) if task.regression else labels
     if not task.regression:
         counts = np.bincount(labels, minlength=task.outputs)
         if rare and (counts[labels].min() < 2 or held_out < np.count_nonzero(counts)):
@@ -45,12 +49,12 @@ def divide(labels: NDArray[Any], task: Task, seed: int, *, rare: bool = False) -
         for label, count in enumerate(counts):
             if count < 2 and not rare:
                 raise DataError(
-                    f"{task.title}: train has {count} rows of class '{task.labels[label]}';"
+                    f"{task.title}: {what} has {count} rows of class '{task.labels[label]}';"
                     " at least 2 are needed, one to learn from and one to hold out"
                 )
     if held_out < max(1, len(np.unique(strata))):
         raise DataError(
-            f"{task.title}: train has {rows} rows, too few to divide into fit and held-out;"
+            f"{task.title}: {what} has {rows} rows, too few to divide into fit and held-out;"
             f" at least {2 * task.outputs} are needed"
         )
     fit, held = train_test_split(
@@ -76,11 +80,10 @@ def _drawn(
     return np.setdiff1d(np.arange(len(labels)), held), np.sort(held)
 
 
-def _score_bins(scores: NDArray[Any], held_out: int) -> Rows:
+def score_bins(scores: NDArray[Any], bins: int) -> Rows:
     """The bin of each score [n] by rank, so that ties cannot leave a bin with a single row."""
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[np.argsort(scores, kind="stable")] = np.arange(len(scores))
-    bins = max(1, min(BINS, held_out // 2))
     return ranks * bins // max(1, len(scores))
 
 

@@ -38,13 +38,13 @@ class OwnData:
 
     Attributes:
         train, test, held_out: files, or ``hub:NAME[:SPLIT]``; without ``held_out`` a part of train
-            is held out.
+            is held out, without ``test`` a test split has to be carved out of train.
         text: the column of the text, or the two of a pair.
         label: the column of the label.
     """
 
     train: str
-    test: str
+    test: str | None
     text: tuple[str, ...]
     label: str
     held_out: str | None = None
@@ -151,10 +151,10 @@ def written(values: Sequence[Any], column: str, where: str) -> list[str]:
     return labels
 
 
-def task(name: str, *, pair: bool, labels: Sequence[str]) -> Task:
+def task(name: str, *, pair: bool, labels: Sequence[str], tests: tuple[str, ...] = TESTS) -> Task:
     """The task of rows with such labels; without names of classes they are scores."""
     metrics = ("accuracy", "f1_macro") if labels else ("pearson", "spearman")
-    return Task(name, name, SUITE, pair, tuple(labels), metrics, metrics[0], TESTS)
+    return Task(name, name, SUITE, pair, tuple(labels), metrics, metrics[0], tests)
 
 
 def corpus(data: OwnData, spec: Task) -> Corpus:
@@ -184,7 +184,7 @@ def corpus(data: OwnData, spec: Task) -> Corpus:
     return Corpus(
         spec,
         tables["train"],
-        {name: tables[name] for name in TESTS},
+        {name: tables[name] for name in spec.tests},
         source=", ".join(files),
         notes=(f"labels of column '{data.label}' are {what}",),
         held_out=tables.get("held_out"),

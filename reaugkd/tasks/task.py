@@ -72,7 +72,8 @@ class TaskData:
     holds; every choice is made on ``held_out``; ``tests`` are reported (GLUE's dev). The
     fingerprint is of all rows and of the division; ``source`` is e.g. ``"folder"`` or
     ``"hub:nyu-mll/glue"``; ``train_rows`` is the number of rows of train before a limit,
-    ``held_out_given`` whether held-out rows come from a file of their own instead of from train.
+    ``held_out_given`` whether held-out rows come from a file of their own instead of from train,
+    ``carved`` whether those of ``test`` come from train instead.
     """
 
     task: Task
@@ -84,7 +85,13 @@ class TaskData:
     notes: tuple[str, ...] = field(default=())
     train_rows: int = 0
     held_out_given: bool = False
+    carved: bool = False
 
     def splits(self) -> dict[str, Dataset]:
         """All splits by name: ``fit``, ``held_out`` and the test splits."""
         return {"fit": self.fit, "held_out": self.held_out, **self.tests}
+
+    def of_train(self) -> set[str]:
+        """Names of the splits whose rows are rows of train: their ``idx`` counts there."""
+        held_out = set() if self.held_out_given else {"held_out"}
+        return {"fit", *held_out, *({"test"} if self.carved else ())}
