@@ -211,19 +211,27 @@ def _interval(replicates: Floats) -> tuple[float, float, float]:
     return low, high, min(1.0, 2 * (1 + fewer) / share)
 
 
-def minimum_detectable(se: float, freedom: float = inf) -> float:
+def minimum_detectable(
+    se: float, freedom: float = inf, *, power: float = POWER, level: float = LEVEL
+) -> float:
     """The true difference that is shown (p < 0.05, two-sided) with a chance of 80 %.
 
     Args:
         se: standard error of the difference.
         freedom: its degrees of freedom; infinite for the normal distribution.
+        power: another chance.
+        level: another limit of p.
 
     >>> round(minimum_detectable(0.01), 4), round(minimum_detectable(0.01, 2), 4)
     (0.028, 0.0536)
     """
-    shares = np.array([1 - LEVEL / 2, POWER])
-    steps = special.ndtri(shares) if freedom == inf else special.stdtrit(freedom, shares)
-    return se * float(np.sum(steps))
+    return se * (quantile(1 - level / 2, freedom) + quantile(power, freedom))
+
+
+def quantile(share: float, freedom: float = inf) -> float:
+    """The value below which a ``share`` of Student's t lies; of infinite degrees, of the normal."""
+    value = special.ndtri(share) if freedom == inf else special.stdtrit(freedom, share)
+    return float(value)
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
