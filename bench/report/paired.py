@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.records.store import Problem
 from bench.report.examples import BySeed, Examples, StudentAnswers
 from bench.stats.bootstrap import observed, replicates
-from bench.stats.difference import Difference, difference, mcnemar
+from bench.stats.difference import RESAMPLES, Difference, difference, mcnemar
 
 TOLERANCE = 1e-4
 """How far the outputs of a cell may score from what its record says; metrics add up floats."""
@@ -41,6 +41,24 @@ class PairedOutcome:
     reason: str
 
 
+@dataclass(frozen=True)
+class PairedDraws:
+    """What a comparison is computed from.
+
+    Attributes:
+        seeds: those that both have, with outputs that can be used.
+        observed: [S] one minus the other, in shares.
+        resampled: [R, S] the same on resamples of the examples.
+        disagreement: share of (seed, example) pairs on which exactly one is right; None for a
+            regression.
+    """
+
+    seeds: tuple[int, ...]
+    observed: NDArray[np.float64]
+    resampled: NDArray[np.float64]
+    disagreement: float | None
+
+
 class Paired:
     """Every usable answer of ``answers`` to one test split, scored on the same resamples.
 
@@ -49,10 +67,16 @@ class Paired:
         answers: of one task.
         split: a test split of it.
         metric: that they are compared by.
+        resamples: of the examples.
     """
 
     def __init__(
-        self, examples: Examples, answers: Iterable[StudentAnswers], split: str, metric: str
+        self,
+        examples: Examples,
+        answers: Iterable[StudentAnswers],
+        split: str,
+        metric: str,
+        resamples: int = RESAMPLES,
     ) -> None:
         self._reasons: dict[tuple[str, str], str] = {}
         self._row: dict[tuple[str, str], int] = {}
@@ -85,7 +109,7 @@ class Paired:
                 self._reasons[answer.name] = examples.reject(answer, split, wrong).reason
             else:
                 self._row[answer.name] = place
-        drawn = replicates(metric, predictions, labels)
+        drawn = replicates(metric, predictions, labels, resamples=resamples)
         self._drawn = np.ascontiguousarray(drawn.T)  # a student is a row: its values lie together
         if not usable[0].record.regression:
             self._right = predictions == labels
@@ -109,6 +133,17 @@ class Paired:
             chances = tuple(mcnemar(right[a], right_of_theirs[b]) for a, b in pairs)
         return PairedOutcome(seeds, whole, chances, "")
 
+    def draws(self, ours: BySeed, theirs: BySeed) -> PairedDraws | str:
+        """What ``ours`` minus ``theirs`` is computed from, or why there is nothing."""
+        seeds, rows, seen, drawn = self._weighed((1, self, ours), (-1, self, theirs))
+        if not seeds:
+            return self._reason(ours, theirs, self)
+        right, disagreement = self._right, None
+        if right is not None:
+            first, second = (right[at] for at in rows)
+            disagreement = float(np.mean(first != second))
+        return PairedDraws(seeds, seen, drawn, disagreement)
+
     def contrast(self, *columns: tuple[float, BySeed]) -> Difference | None:
         """A sum of columns, each with its weight, paired on the seeds and examples that all have.
 
@@ -122,6 +157,13 @@ class Paired:
         self, *columns: tuple[float, Paired, BySeed]
     ) -> tuple[tuple[int, ...], list[list[int]], Difference | None]:
         """Seeds that all columns have, their rows in each, and the weighted sum over them."""
+        seeds, rows, seen, drawn = self._weighed(*columns)
+        return seeds, rows, difference(seen, drawn, self.examples) if seeds else None
+
+    def _weighed(
+        self, *columns: tuple[float, Paired, BySeed]
+    ) -> tuple[tuple[int, ...], list[list[int]], NDArray[np.float64], NDArray[np.float64]]:
+        """The same seeds and rows, and the weighted sums [S] as seen, [R, S] as drawn."""
         *_, first = columns[0]
         seeds = tuple(
             seed
@@ -130,11 +172,11 @@ class Paired:
         )
         rows = [[of._row[column[seed].name] for seed in seeds] for _, of, column in columns]
         if not seeds:
-            return seeds, rows, None
+            return seeds, rows, np.empty(0), np.empty((0, 0))
         parts = [(weight, of, at) for (weight, of, _), at in zip(columns, rows, strict=True)]
         seen = np.sum([weight * of._observed[at] for weight, of, at in parts], axis=0)
         drawn = np.sum([weight * of._drawn[at] for weight, of, at in parts], axis=0)
-        return seeds, rows, difference(seen, drawn.T, self.examples)
+        return seeds, rows, seen, drawn.T
 
     def _reason(self, ours: BySeed, theirs: BySeed, against: Paired) -> str:
         if not ours or not theirs:

@@ -29,7 +29,7 @@ def test_it_is_scored_first_and_dev_beside_it_by_the_choice_of_held_out(carved: 
     for record in runs.records(carved / "out").values():
         assert record.tests == ["test", "dev"]
         if record.training:
-            rows = {"fit": 200, "held_out": 200, "test": 600, "dev": DEV_ROWS}
+            rows = {"fit": 600, "held_out": 200, "test": 600, "dev": DEV_ROWS}
             assert record.training.rows == rows
             assert set(record.training.scores) == {"held_out", "test", "dev"}
             assert f"test is 600 of the {TRAIN_ROWS:,}" in " ".join(record.training.notes)
@@ -51,7 +51,7 @@ def test_the_outputs_are_of_the_same_test_rows_for_every_student(carved: Path) -
 
 
 def test_students_of_another_test_split_are_other_students(tmp_path: Path) -> None:
-    flags = {"methods": ["finetune"], "retrieval__ann": ["exact"]}
+    flags: dict[str, Any] = {"methods": ["finetune"], "retrieval__ann": ["exact"]}
     keys = [
         runs.plan(tmp_path, data__test=test, **flags)[0].key
         for test in (None, "train:600", "train:601", "train: 600 ")

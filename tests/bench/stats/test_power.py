@@ -40,7 +40,8 @@ def test_without_training_it_is_the_variance_behind_mcnemars_test(rows: int) -> 
 def test_with_endless_rows_it_is_the_variance_of_training() -> None:
     spread = power.of_disagreement(0.05, training_sd=0.004)
     se, freedom = power.standard_error(spread, 10**12, 4)
-    assert (se, freedom) == (pytest.approx(0.002, rel=1e-4), pytest.approx(3, rel=1e-4))
+    assert se == pytest.approx(0.002, rel=1e-4)
+    assert freedom == pytest.approx(3, rel=1e-4)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -50,6 +51,17 @@ def test_a_pilot_put_in_again_sees_what_its_comparison_says(seeds: int) -> None:
     found = difference(observed, resampled, 200)
     assert power.standard_error(spread, 200, seeds)[0] == pytest.approx(found.se)
     assert power.detectable(spread, 200, seeds) == pytest.approx(found.detectable)
+
+
+def test_the_limit_of_trainings_variance_is_kept_as_often_as_its_confidence() -> None:
+    rows, seeds, true = 400, 3, 0.03
+    world = World("", disagree=0.2, seeds=true, shared=0.0)
+    drawn = on_resamples(world.draw(600, seeds, rows), bootstrap.counts(rows, 400))
+    limits = [
+        power.of_pilot(points, resampled, rows, confidence=power.CAUTION).training
+        for points, resampled in zip(*drawn, strict=True)
+    ]
+    assert np.mean(np.array(limits) >= true**2) == pytest.approx(power.CAUTION, abs=0.05)
 
 
 def test_of_accuracies_a_row_varies_as_its_disagreement_says() -> None:
