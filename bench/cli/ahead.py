@@ -32,14 +32,24 @@ def tell(session: Session, names: Sequence[str]) -> None:
         UserError: a run that is not there.
     """
     finished = [load(Store(find(name))) for name in names]
+    folders = {results.folder.resolve() for results in finished}
     with suppress(StoreError):  # nothing has been run there
-        if session.todo:
+        if session.todo and session.store.folder.resolve() not in folders:
             finished.append(load(session.store))
-    if finished:
-        _seen(session, finished, bool(names))
-        line = _time(session, finished)
-        if line is not None and (names or not line.startswith("no ")):
-            session.console.print(line)
+    _seen(session, finished, bool(names))
+    if not session.todo:
+        return
+    here = provenance.collect(session.command, os.getloadavg(), session.config.device)
+    configs = session.settings.tasks.values()
+    took = [work for results in finished for work in past.works(results, here, configs)]
+    course = Course(session.planned, session.todo, (), session.works, session.workers, took)
+    if estimate := course.left():
+        session.console.print(f"{estimate}, as such cells took on this machine")
+    elif names:
+        session.console.print(
+            "no estimate of the time: no pilot cell of these models was made on a machine like "
+            f"this ({here.cpu}, threads {here.threads})"
+        )
 
 
 def _seen(session: Session, finished: Iterable[Results], named: bool) -> None:
@@ -61,19 +71,3 @@ def _seen(session: Session, finished: Iterable[Results], named: bool) -> None:
         session.console.print(f"One seed has no test: this is what {FEWEST} seeds could see.")
     if named:
         show(*outlook.useless_tables(useless))
-
-
-def _time(session: Session, finished: Iterable[Results]) -> str | None:
-    """How long the rest takes; None where nothing is left."""
-    if not session.todo:
-        return None
-    here = provenance.collect(session.command, os.getloadavg(), session.config.device)
-    configs = session.settings.tasks.values()
-    took = [work for run in finished for work in past.works(run, here, configs)]
-    course = Course(session.planned, session.todo, (), session.works, session.workers, took)
-    if estimate := course.left():
-        return f"{estimate}, as such cells took on this machine"
-    return (
-        "no estimate of the time: no pilot cell of these models was made on a machine like this "
-        f"({here.cpu}, threads {here.threads})"
-    )
