@@ -178,7 +178,7 @@ def _note(setup: Setup, folder: Path, step: int, encoder: Encoder) -> None:
         encoder,
         setup.splits["fit"],
         setup.pad_id,
-        precision=setup.recipe.precision,
+        precision=setup.recipe.decided_precision,
         into=scratch / "fit",
         stage=f"teacher at step {step}",
         reporter=setup.reporter,

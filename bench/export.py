@@ -93,7 +93,7 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
         beta=result.chosen.beta,
         labels=pipeline.task.labels,
         max_length=cell.config.data.max_length,
-        precision=cell.config.student.recipe.precision,
+        precision=cell.config.student.recipe.decided_precision,
         pair=pipeline.task.pair,
         weigh=result.count_weight,
         skip_above=_threshold(result),

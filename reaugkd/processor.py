@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 INTEL = "GenuineIntel"
+VECTOR_FLAGS = ("avx", "amx", "asimd", "bf16", "sve", "fma", "sse4")
+"""How the names of vector and matrix extensions begin."""
 
 
 @cache
@@ -24,6 +26,18 @@ def facts() -> Mapping[str, str]:
 def model() -> str:
     """The model, e.g. ``Intel(R) Xeon(R) Processor``."""
     return facts().get("model name") or platform.processor() or platform.machine()
+
+
+def full_model() -> str:
+    """The model with its numbers, which tell more where the name is a hypervisor's."""
+    numbers = [facts().get(name, "") for name in ("cpu family", "model", "stepping")]
+    return " ".join(filter(None, [model(), "/".join(filter(None, numbers))]))
+
+
+def vector_flags() -> list[str]:
+    """The vector and matrix extensions, e.g. ``avx512_bf16``, in alphabetical order."""
+    flags = facts().get("flags", facts().get("Features", "")).split()
+    return sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
 
 
 def vendor() -> str:

@@ -168,6 +168,7 @@ def run(preset: str | None, config_file: Path | None, **options: Any) -> None:
         command=command(),
         workers=options["max_workers"],
         overwrite=options["overwrite"],
+        may_time=not options["dry_run"] or options["cells"] is not None,
     )
     if options["cells"] is not None:
         session.write_cells(options["cells"])

@@ -14,6 +14,7 @@ from bench.cell import Cell
 from bench.executors import here, pool
 from bench.executors.groups import Overwrite, left
 from bench.executors.quiet import limit_threads, quieten, terminable
+from bench.pipeline import precision
 from bench.pipeline.watched import WatchedStore
 from bench.pipeline.workbench import Workbench
 from bench.progress import eta
@@ -24,7 +25,7 @@ from bench.progress.live import RunView
 from bench.records import provenance
 from bench.records.base import USUAL, percent
 from bench.records.run import Record
-from bench.records.store import Store, StoreError, make_writable
+from bench.records.store import PRECISION, Store, StoreError, make_writable
 from bench.settings import Resolved
 from bench.task import task_of
 from reaugkd import processor, surroundings
@@ -33,6 +34,9 @@ from reaugkd.artifacts.cache import default_cache
 
 class Session:
     """Plans at once, so that every mistake in the settings or the data shows before work begins.
+
+    Without ``may_time`` a precision that is left open and was never timed is planned as fp32, for
+    a plan that is only shown.
 
     Raises:
         UserError: the first mistake.
@@ -48,29 +52,43 @@ class Session:
         command: str,
         workers: int,
         overwrite: Overwrite,
+        may_time: bool = True,
     ) -> None:
         quieten()
         provenance.source_state()  # of the code that runs, not of what is edited while it runs
         surroundings.require_exact()
         limit_threads(settings.whole.threads)
         self.console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-        self.settings, self.config, self.preset = settings, settings.whole, preset
+        self.config, self.preset = settings.whole, preset
         self.command, self.workers, self.store = command, workers, store
         self.cache = cache or default_cache()
         self.view = RunView(self.console)
         self.desk = self.view.desk()
         self.workbench = Workbench(WatchedStore(self.cache, self.desk), self.desk, command)
         try:
-            self.planned = plan.make(settings.tasks, self.workbench)
+            self.precisions = precision.decide(
+                settings.tasks,
+                self.workbench,
+                store.precisions(),
+                may_time=may_time,
+                most_threads=None if workers == 1 else self.threads,
+            )
+            self.tasks = self.precisions.tasks
+            self.planned = plan.make(self.tasks, self.workbench)
         finally:
             self.view.close()  # `auto` is measured for a plan, and Ctrl-C may come then
         self.cards = {
             task: self.workbench.pipeline(config).rows.card
-            for task, config in settings.tasks.items()
+            for task, config in self.tasks.items()
             if task_of(config).suite != "mini"  # whose rows are made by a grammar
         }
         self.works = eta.works(self.planned, self.workbench)
         self.todo = left(self.planned, store, overwrite)
+
+    @property
+    def threads(self) -> int:
+        """The most threads of a worker of the pool."""
+        return self.config.threads or max(1, processor.cores() // self.workers)
 
     def show_plan(self) -> None:
         """Print what the rows are, how many cells there are, by kind, and how many are there."""
@@ -78,6 +96,8 @@ class Session:
             self.console.print(f"{task}:")
             for line in card.lines():
                 self.console.print(f"  {line}")
+        for line in self.precisions.lines:
+            self.console.print(line)
         planned, todo = self.planned, {cell.key for cell in self.todo}
         rows: dict[tuple[str, str], list[Cell]] = {}
         for cell in planned:
@@ -115,12 +135,14 @@ class Session:
 
     def _keep_plan(self) -> None:
         self.store.create()
+        kept = self.precisions.kept
         self.store.write_run(
             {
+                **({PRECISION: kept} if kept else {}),
                 "command": self.command,
                 "preset": self.preset,
                 "config": self.config.model_dump(mode="json"),
-                "tasks": {t: c.model_dump(mode="json") for t, c in self.settings.tasks.items()},
+                "tasks": {t: c.model_dump(mode="json") for t, c in self.tasks.items()},
                 "cells": [cell.summary() for cell in self.planned],
                 "cards": {task: asdict(card) for task, card in self.cards.items()},
             }
@@ -174,7 +196,7 @@ class Session:
                 self.command,
                 self._done,
                 workers=self.workers,
-                threads=self.config.threads or max(1, processor.cores() // self.workers),
+                threads=self.threads,
                 view=self.view,
             )
 

@@ -74,7 +74,7 @@ class CrossFit:
                 encoder,
                 encoded.splits["fit"].select(np.flatnonzero(self.fold == number)),
                 encoded.pad_id,
-                precision=teacher.config.teacher.recipe.precision,
+                precision=teacher.config.teacher.recipe.decided_precision,
                 stage=f"{title}: its rows",
                 reporter=teacher.reporter,
             )

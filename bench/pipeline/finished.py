@@ -36,7 +36,7 @@ class FinishedTeacher(TaskTeacher):
             **self.rows.teacher.identity,
             "model": teacher.model.identity(),
             "finetune": False,
-            "precision": teacher.recipe.precision,
+            "precision": teacher.recipe.decided_precision,
             **on(self.device),
         }
 

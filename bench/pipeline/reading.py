@@ -13,6 +13,9 @@ from reaugkd.tasks.task import TaskData
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SAMPLE = 256
+"""Rows, at most, by which the length of a typical text is told."""
+
 
 class Reading:
     """The token ids that one tokenizer makes of ``data``, cut at ``max_length`` tokens.
@@ -50,6 +53,15 @@ class Reading:
             "tokenizer": tokenizer_fingerprint(self.tokenizer),
             "max_length": self.max_length,
         }
+
+    @cached_property
+    def some_lengths(self) -> list[int]:
+        """Tokens of some rows of fit, spread evenly over them, cut as they are for models."""
+        step = -(-len(self.data.fit) // SAMPLE)
+        part = self.data.fit[::step]
+        texts = [part[name] for name in ("text_a", "text_b") if name in part]
+        length = {"truncation": "longest_first", "max_length": self.max_length}
+        return [len(ids) for ids in self.tokenizer(*map(list, texts), **length)["input_ids"]]
 
     @cached_property
     def encoded(self) -> Encoded:

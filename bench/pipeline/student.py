@@ -41,19 +41,21 @@ from reaugkd.training.loop import distil
 class TaskPipeline:
     """The steps for the one task that ``config`` is resolved for; ``artifacts`` keeps them.
 
+    ``rows`` are the task's, which pipelines with other recipes may share.
     ``proofs`` are shared by the pipelines of a process: a model is proved once.
     """
 
     def __init__(
         self,
         config: RunConfig,
+        rows: TaskRows,
         artifacts: ArtifactStore,
         reporter: Reporter,
         stamp: Stamp,
         proofs: Proofs,
     ) -> None:
         self.config, self.artifacts, self.reporter = config, artifacts, reporter
-        self.rows, self.stamp = TaskRows(config, artifacts), stamp
+        self.rows, self.stamp = rows, stamp
         self.teacher = teacher_of(config, self.rows, artifacts, reporter, stamp)
         self.task: Task = self.rows.task
         self._proofs = proofs
@@ -205,10 +207,11 @@ class TaskPipeline:
         """Shape of a model and the number of tokens it can read; it is built once for that."""
         key = spec.model_dump_json()
         if key not in self._shapes:
-            self._shapes[key] = shape_of(self._untrained(spec, reading))
+            self._shapes[key] = shape_of(self.untrained(spec, reading))
         return self._shapes[key]
 
-    def _untrained(self, spec: ModelSpec, reading: Reading) -> Encoder:
+    def untrained(self, spec: ModelSpec, reading: Reading) -> Encoder:
+        """A model of the run before anything is trained, for the token ids of ``reading``."""
         like = self.teacher.outline() if spec.source == TEACHER else None
         return self.teacher.build(spec, 0, reading, like)
 
@@ -230,7 +233,7 @@ class TaskPipeline:
             with named(model.name):
                 shape, longest = self._shape(spec, reading)
             require_room(model.name, longest, wanted)
-            self._proofs.require(model, self, partial(self._untrained, spec, reading))
+            self._proofs.require(model, self, partial(self.untrained, spec, reading))
             widths[model.name] = shape.width
         if taught and "teacher" not in widths:
             shape, longest = self.teacher.shape
@@ -267,14 +270,14 @@ class TaskPipeline:
         return self.artifacts.get("student", self.student_identity(method, seed), build)
 
     def _encode(self, encoder: Encoder, method: str, split: str, folder: Path) -> Outputs:
-        precision, encoded = self.config.student.recipe.precision, self.reading(method).encoded
+        recipe, encoded = self.config.student.recipe, self.reading(method).encoded
         shown: dict[str, Any] = {"stage": f"{method}: {split}", "reporter": self.reporter}
         into = folder / split
         return inference.run(
             encoder,
             encoded.splits[split],
             encoded.pad_id,
-            precision=precision,
+            precision=recipe.decided_precision,
             into=into,
             **shown,
         )

@@ -210,7 +210,7 @@ class TaskTeacher:
     def _scores(self, encoder: Encoder) -> dict[str, dict[str, float]]:
         """Split -> its scores there, for held-out and test splits."""
         rows, encoded = self.rows, self.rows.teacher.encoded
-        precision, scores = self.config.teacher.recipe.precision, {}
+        precision, scores = self.config.teacher.recipe.decided_precision, {}
         for split in rows.queried:
             outputs = inference.run(
                 encoder, encoded.splits[split], encoded.pad_id, precision=precision
@@ -237,7 +237,7 @@ class TaskTeacher:
     @cached_property
     def signals_identity(self) -> dict[str, Any]:
         """Plain JSON that decides the teacher's signals."""
-        return {**self.identity, "precision": self.config.teacher.recipe.precision}
+        return {**self.identity, "precision": self.config.teacher.recipe.decided_precision}
 
     @cached_property
     def signals(self) -> dict[str, TeacherSignals]:
@@ -252,9 +252,9 @@ class TaskTeacher:
 
         def build(folder: Path) -> dict[str, Any]:
             encoder, encoded = self.encoder().to(self.device), self.rows.teacher.encoded
-            precision, kept = self.config.teacher.recipe.precision, {"fit"} if states else ()
+            recipe, kept = self.config.teacher.recipe, {"fit"} if states else ()
             return inference.write_signals(
-                encoder, encoded, folder, precision, self.reporter, states=kept
+                encoder, encoded, folder, recipe.decided_precision, self.reporter, states=kept
             )
 
         plain, whole = self.signals_identity, {**self.signals_identity, "states": True}

@@ -14,6 +14,7 @@ from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline import identity as identities
 from bench.pipeline.controls import Controls
+from bench.pipeline.data import TaskRows
 from bench.pipeline.proving import Proofs
 from bench.pipeline.retrieval import Retrieval
 from bench.pipeline.student import TaskPipeline
@@ -40,6 +41,7 @@ class Workbench:
     def __init__(self, artifacts: ArtifactStore, reporter: Reporter, command: str) -> None:
         self._artifacts, self._reporter, self._command = artifacts, reporter, command
         self._pipelines: dict[str, TaskPipeline] = {}
+        self._rows: dict[str, TaskRows] = {}
         self._retrievals: dict[str, Retrieval] = {}
         self._proofs = Proofs()
 
@@ -52,12 +54,31 @@ class Workbench:
                 return self._provenance(load, config).model_dump(mode="json")
 
             self._pipelines[key] = TaskPipeline(
-                config, self._artifacts, self._reporter, stamp, self._proofs
+                config,
+                self._shared_rows(config),
+                self._artifacts,
+                self._reporter,
+                stamp,
+                self._proofs,
             )
         return self._pipelines[key]
 
+    def _shared_rows(self, config: RunConfig) -> TaskRows:
+        """The rows of a configuration; what differs in recipes alone reads the same ones."""
+        parts = {"tasks", "metrics", "data", "teacher", "student"}
+        apart = {"teacher": {"recipe"}, "student": {"recipe"}}
+        key = fingerprint.of_json(config.model_dump(mode="json", include=parts, exclude=apart))
+        if key not in self._rows:
+            self._rows[key] = TaskRows(config, self._artifacts)
+        return self._rows[key]
+
     def _provenance(self, load: Load, config: RunConfig) -> Provenance:
         return provenance.collect(self._command, load, config.device)
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """What is kept on this machine."""
+        return self._artifacts
 
     def resolved(self, spec: str, size: int, dim: int) -> str:
         """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""

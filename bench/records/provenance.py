@@ -21,7 +21,6 @@ PACKAGES = (
     *("scalable-vs", "scikit-learn", "scipy", "torch", "torchao", "transformers", "usearch"),
     "voyager",
 )
-VECTOR_FLAGS = ("avx", "amx", "asimd", "sve", "fma", "sse4")
 
 
 def collect(command: str, load: tuple[float, float, float], device: str) -> Provenance:
@@ -85,7 +84,4 @@ def source_state() -> tuple[str | None, bool | None]:
 @cache
 def cpu() -> tuple[str, list[str]]:
     """Model name of the CPU and its vector extensions."""
-    facts = processor.facts()
-    flags = facts.get("flags", facts.get("Features", "")).split()
-    kept = sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))
-    return processor.model(), kept
+    return processor.model(), processor.vector_flags()

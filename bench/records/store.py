@@ -30,7 +30,8 @@ from bench.records.run import SCHEMA, Record
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import UserError
 
-RUN = "run.json"
+RUN, PRECISION = "run.json", "precision"
+"""The plan of a run, and what in it keeps the answers to precisions that were left open."""
 
 AnyRecord = TypeVar("AnyRecord", bound=KeyedRecord)
 
@@ -178,6 +179,16 @@ class Store(RecordStore[Record]):
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} is damaged: {error}") from error
         return run
+
+    def precisions(self) -> dict[str, dict[str, Any]]:
+        """Task -> role -> the kept answer to a precision that was left open; none without a run."""
+        try:
+            kept = self.read_run().get(PRECISION, {})
+        except StoreError:
+            return {}  # there is no run yet, or the next plan mends it
+        if not isinstance(kept, dict) or not all(isinstance(v, dict) for v in kept.values()):
+            raise StoreError(f"{self.folder / RUN} is damaged: {PRECISION} is no table")
+        return kept
 
 
 def make_writable(folder: Path) -> None:

@@ -91,7 +91,7 @@ class Learner:
     @property
     def precision(self) -> torch.autocast:
         """The autocast context of the recipe."""
-        return autocast(self._accelerator.device, self.recipe.precision)
+        return autocast(self._accelerator.device, self.recipe.decided_precision)
 
     def begin(self, moment: int, size: int, weight: float = 1.0) -> None:
         """A new batch of ``size`` examples, the ``moment``-th of the run.

@@ -6,7 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reaugkd.errors import UserError
+
 Precision = Literal["fp32", "bf16"]
+AskedPrecision = Literal["fp32", "bf16", "auto"]
+"""What a recipe may ask for; ``auto`` is whichever of the two is faster on the machine."""
+
 Pooling = Literal["cls", "pooler", "mean"]
 
 
@@ -22,11 +27,28 @@ class Recipe(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="not on biases and norms")
     warmup: float = Field(0.1, ge=0, le=1, description="share of all steps")
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    precision: Precision = Field("fp32", description="bf16 is autocast; losses stay fp32")
+    precision: AskedPrecision = Field(
+        "fp32",
+        description="bf16 is autocast, losses stay fp32; auto: bf16 where a step is clearly faster",
+    )
     patience: int = Field(0, ge=0, description="epochs without a better score; 0: never stop early")
 
+    @property
+    def decided_precision(self) -> Precision:
+        """The precision that models run in; ``auto`` is decided before anything is keyed or run.
+
+        Raises:
+            UserError: if it is still ``auto``.
+        """
+        if self.precision == "auto":
+            raise UserError(
+                "recipe.precision 'auto' is not decided yet: `bench run` times a step first; in "
+                "Python see reaugkd.training.precision, or say fp32 or bf16"
+            )
+        return self.precision
+
     def identity(self) -> dict[str, Any]:
-        """Plain JSON that decides a training.
+        """Plain JSON that decides a training; a UserError tells of a precision left open.
 
         With accumulation it says how a window of batches is weighted: results of versions that gave
         the last one of an epoch too little weight have another key.
@@ -35,7 +57,7 @@ class Recipe(BaseModel):
         {'windows'}
         """
         windows = {"windows": "weighted by rows"} if self.accumulation > 1 else {}
-        return {**self.model_dump(mode="json"), **windows}
+        return {**self.model_dump(mode="json"), "precision": self.decided_precision, **windows}
 
     def steps(self, rows: int) -> int:
         """Optimiser steps of a whole run over ``rows`` examples.

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 TEACHER, PRETRAINED, CONFIG = "teacher", "pretrained", "config"
+SIZES = (
+    *("hidden_size", "intermediate_size", "hidden_dim", "embedding_size", "num_attention_heads"),
+    *("vocab_size", "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob"),
+)
+"""Fields of configurations on which the time of a step depends, besides type and layers."""
+
 MODEL_FILES = ("config.json",)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "config.json")
 
@@ -147,18 +153,34 @@ class ModelSpec(BaseModel):
 
     def _depth(self, teacher: ModelSpec | None) -> int:
         """How many layers there are to choose from."""
-        if self.source in (TEACHER, PRETRAINED):
-            if teacher is None:
-                raise ModelError("there is no teacher to take layers from")
-            return teacher.kept() if self.source == TEACHER else teacher._depth(None)
-        if self.source == CONFIG:
-            config = config_of(self.config or {})
-        else:
-            config = load_config(self.location(), self.revision)
-        depth = getattr(config, "num_hidden_layers", None)
+        if self.source == TEACHER and teacher is not None:
+            return teacher.kept()
+        depth = getattr(self._config(teacher), "num_hidden_layers", None)
         if not isinstance(depth, int):
             raise ModelError("its config names no number of layers")
         return depth
+
+    def _config(self, teacher: ModelSpec | None) -> PretrainedConfig:
+        """The configuration of the model whose layers there are to choose from."""
+        if self.source in (TEACHER, PRETRAINED):
+            if teacher is None:
+                raise ModelError("there is no teacher to take layers from")
+            return teacher._config(None)
+        if self.source == CONFIG:
+            return config_of(self.config or {})
+        return load_config(self.location(), self.revision)
+
+    def architecture(self, teacher: ModelSpec | None = None) -> dict[str, Any]:
+        """Plain JSON of what makes a model slow or fast, whatever its weights; none are loaded.
+
+        >>> fields = {"num_hidden_layers": 2, "hidden_size": 64}
+        >>> ModelSpec(source="config", config=fields, layers=(1,)).architecture()["layers"]
+        1
+        """
+        config = self._config(teacher)
+        sizes = {name: getattr(config, name, None) for name in SIZES}
+        there = {name: value for name, value in sizes.items() if value is not None}
+        return {"type": config.model_type, "layers": self.kept(teacher), **there}
 
     def identity(self) -> dict[str, Any]:
         """Plain JSON that decides the weights, independent of where a local folder lies."""

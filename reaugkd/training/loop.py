@@ -138,7 +138,7 @@ def train(
 
 def scorer(setup: Setup) -> Evaluate:
     """A function that scores a model on ``held_out`` by the metrics of the task."""
-    held_out, precision = setup.splits["held_out"], setup.recipe.precision
+    held_out, precision = setup.splits["held_out"], setup.recipe.decided_precision
     labels = np.asarray(held_out["label"])
 
     def evaluate(model: Encoder) -> Mapping[str, float]:

@@ -33,7 +33,7 @@ def train_and_record(
         encoder,
         setup.encoded[STUDENT],
         folder,
-        setup.recipe.precision,
+        setup.recipe.decided_precision,
         setup.reporter,
         splits=["fit"],
         stage=title,

@@ -14,6 +14,7 @@ import torch
 
 import reaugkd
 from bench.records import provenance
+from reaugkd import processor
 
 
 def test_it_is_this_machine_this_moment_and_these_libraries() -> None:
@@ -35,7 +36,7 @@ def test_linux_tells_affinity_and_vector_extensions() -> None:
     made = provenance.collect("", (0, 0, 0), "auto")
     assert made.affinity == sorted(os.sched_getaffinity(0))
     assert made.cpu
-    assert all(flag.startswith(provenance.VECTOR_FLAGS) for flag in made.cpu_flags)
+    assert all(flag.startswith(processor.VECTOR_FLAGS) for flag in made.cpu_flags)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Calibration(Finite):
 def this_machine(dim: int, threads: int) -> Machine:
     """The key of a calibration here and now; no library is imported."""
     return Machine(
-        cpu=_processor(),
+        cpu=processor.full_model(),
         cores=processor.cores(),
         dim=dim,
         threads=threads,
@@ -170,9 +170,3 @@ def _version(distributions: tuple[str, ...]) -> str:
         with suppress(PackageNotFoundError):
             versions.append(f"{name} {version(name)}")
     return ", ".join(versions) or "unknown"  # installed, but by other means than a package
-
-
-def _processor() -> str:
-    """Model of the CPU: its name, and its numbers where the name is a hypervisor's."""
-    numbers = [processor.facts().get(name, "") for name in ("cpu family", "model", "stepping")]
-    return " ".join(filter(None, [processor.model(), "/".join(filter(None, numbers))]))

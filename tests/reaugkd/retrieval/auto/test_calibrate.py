@@ -63,7 +63,7 @@ def test_whatever_changes_the_times_has_its_own_calibration(
 ) -> None:
     obtain(12, cache=tmp_path)
     changes: dict[str, tuple[object, str, object]] = {
-        "cpu": (calibrate, "_processor", lambda: "another CPU"),
+        "cpu": (processor, "full_model", lambda: "another CPU"),
         "cores": (processor, "cores", lambda: 77),
         "version": (calibrate, "_version", lambda names: "99"),
         "library": (calibrate, "CANDIDATES", {"exact": ("numpy",)}),
