@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from bench.report.command_line import restricted, words
 from bench.report.document import Part, Report
 from bench.report.frame import Row
@@ -11,6 +15,35 @@ Named = tuple[str, str]
 """A command, and in words what it makes."""
 
 
+def decided(run: Mapping[str, Any]) -> str:
+    """The command of a run, with the precisions that it left open as they were decided there.
+
+    >>> def recipe(precision):
+    ...     return {"student": {"recipe": {"precision": precision}}}
+    >>> run = {"command": "bench run", "config": recipe("auto"), "tasks": {"rte": recipe("fp32")}}
+    >>> decided(run)
+    'bench run --set student.recipe.precision=fp32'
+    """
+    return " ".join([run["command"], *(f"--set {shlex.quote(said)}" for said in _precisions(run))])
+
+
+def _precisions(run: Mapping[str, Any]) -> Iterator[str]:
+    tasks = run.get("tasks") or {}
+    for role in ("teacher", "student"):
+        if _precision(run.get("config"), role) != "auto":
+            continue
+        by_task = {task: _precision(config, role) for task, config in tasks.items()}
+        alike, path = len({*by_task.values()}) == 1, f"{role}.recipe.precision"
+        for task, precision in list(by_task.items())[: 1 if alike else None]:
+            if precision in ("fp32", "bf16"):
+                yield f"{path if alike else f'task.{task}.{path}'}={precision}"
+
+
+def _precision(config: Mapping[str, Any] | None, role: str) -> str | None:
+    part = (config or {}).get(role) or {}
+    return (part.get("recipe") or {}).get("precision")
+
+
 class Commands:
     """Finds the command of each line of a report's tables."""
 
@@ -18,7 +51,7 @@ class Commands:
         run = report.about.get("run") or {}
         runs = run.get("merged") or [run]
         self._runs = [
-            (described["command"], described.get("config") or {})
+            (decided(described), described.get("config") or {})
             for described in runs
             if isinstance(described.get("command"), str)
             and words(described["command"])[:2] == ["bench", "run"]

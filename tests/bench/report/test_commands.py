@@ -22,7 +22,7 @@ from bench.records.measurements import Measurements
 from bench.records.results import load
 from bench.report import build
 from bench.report.command_line import restricted
-from bench.report.commands import Commands
+from bench.report.commands import Commands, decided
 from bench.report.document import Report
 from bench.report.inputs import MeasuredInputs, RunInputs
 from bench.report.section import METHOD, TASK, Column
@@ -238,3 +238,20 @@ def test_rows_of_weighed_cells_ask_for_that_cell(tmp_path: Path) -> None:
     options = [parsed(memory_command, command) for command in commands]
     assert sorted(one["ann"] for one in options) == [["exact"], ["hnswlib"]]
     assert {(*one["bases"], *one["k"]) for one in options} == {(weighing.base, weighing.k)}
+
+
+def test_a_precision_that_was_left_open_is_said_as_it_was_decided() -> None:
+    def run(asked: str, **tasks: tuple[str, str]) -> dict[str, Any]:
+        def config(teacher: str, student: str) -> dict[str, Any]:
+            models = {"teacher": teacher, "student": student}
+            return {role: {"recipe": {"precision": one}} for role, one in models.items()}
+
+        resolved = {task: config(*precisions) for task, precisions in tasks.items()}
+        return {"command": RUN, "config": config(asked, asked), "tasks": resolved}
+
+    unlike = decided(run("auto", mrpc=("bf16", "fp32"), sst2=("bf16", "bf16")))
+    for task, precisions in {"mrpc": ("bf16", "fp32"), "sst2": ("bf16", "bf16")}.items():
+        config = resolved(unlike).tasks[task]
+        assert (config.teacher.recipe.precision, config.student.recipe.precision) == precisions
+    assert decided(run("bf16", mrpc=("bf16", "bf16"))) == RUN
+    assert decided({"command": RUN}) == RUN
