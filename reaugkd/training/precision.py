@@ -31,7 +31,7 @@ PROTOCOL = 1
 GAIN = 1.1
 """How many times as fast a step in bf16 must be: it changes numbers, so a draw is fp32's."""
 
-PAIRS, BUDGET_S = 5, 5.0
+PAIRS, BUDGET_S = 11, 4.0
 """Steps of each precision; no further pair begins when so many seconds have passed."""
 
 HOPELESS = 2.0

@@ -38,6 +38,7 @@ intermediate_size = 64
 [teacher.recipe]
 learning_rate = 3e-3
 epochs = 3
+precision = "fp32"
 
 [student.model.config]
 hidden_size = 32
@@ -47,6 +48,7 @@ intermediate_size = 64
 [student.recipe]
 learning_rate = 3e-3
 epochs = 1
+precision = "fp32"
 
 [retrieval]
 ann = ["exact", "hnswlib"]
