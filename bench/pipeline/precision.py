@@ -32,7 +32,7 @@ from reaugkd.training.precision import (
 Role = Literal["teacher", "student"]
 ROLES: tuple[Role, ...] = ("teacher", "student")
 PROVISIONAL: Precision = "fp32"
-"""What a plan shows where nothing may be timed and nothing is known."""
+"""What stands where nothing is timed: not needed, or not allowed and not known."""
 
 Kept = Mapping[str, Mapping[str, Any]]
 """Task -> role -> the answer that a run keeps, as plain JSON."""
@@ -80,44 +80,50 @@ def decide(
         left_open = [role for role in ROLES if getattr(config, role).recipe.precision == "auto"]
         if not left_open:
             continue
-        shown = with_precisions(config, dict.fromkeys(left_open, PROVISIONAL))
+        shown = _with(config, dict.fromkeys(left_open, PROVISIONAL))
         pipeline = workbench.pipeline(starts.explicit(shown))
         chosen: dict[Role, Precision] = {}
         for role in left_open:
-            if reason := _untimed(pipeline, role):
-                chosen[role] = PROVISIONAL
-                lines.append(f"{task} {role}: precision {PROVISIONAL}: {reason}")
-                continue
-            question = question_of(pipeline, role, most_threads)
             own = _read(earlier.get(task, {}).get(role), f"precision.{task}.{role}")
-            answer, how = own, "kept with the run"
-            if answer is None or not answer.question.alike(question):
-                answer, how = steps.kept(question, workbench.artifacts), "timed before"
-            if answer is None and may_time:
-                pipeline.reporter.note(f"timing a step of the {task} {role} in fp32 and bf16")
-                timed = partial(_time, pipeline, role, question)
-                answer, how = steps.obtain(question, workbench.artifacts, timed), "timed now"
-            if answer is None:
-                chosen[role] = PROVISIONAL
-                lines.append(
-                    f"{task} {role}: precision auto has not been timed here yet: planned as "
-                    f"{PROVISIONAL}, the run times it first"
-                )
-                continue
-            chosen[role] = answer.times.precision
-            kept.setdefault(task, {})[role] = answer.model_dump(mode="json")
-            if answer.question.machine != question.machine:
-                then, here = map(_named, (answer.question.machine, question.machine))
-                how += f", which began on {then}; this is {here}; another --out decides anew"
-            lines.append(
-                f"{task} {role}: precision {chosen[role]}: bf16 trains at "
-                f"{answer.times.ratio:.2f}x the speed of fp32 ({how})"
-            )
-        decided[task] = with_precisions(config, chosen)
+            chosen[role], answer, why = _decision(pipeline, role, own, may_time, most_threads)
+            lines.append(f"{task} {role}: precision {why}")
+            if answer is not None:
+                kept.setdefault(task, {})[role] = answer.model_dump(mode="json")
+        decided[task] = _with(config, chosen)
     return Decisions(decided, lines, kept)
 
 
-def with_precisions(config: RunConfig, chosen: Mapping[Role, Precision]) -> RunConfig:
+def _decision(
+    pipeline: TaskPipeline,
+    role: Role,
+    own: StepAnswer | None,
+    may_time: bool,
+    most_threads: int | None,
+) -> tuple[Precision, StepAnswer | None, str]:
+    """The precision of a model, the answer that it rests on, if any, and both in words."""
+    if reason := _untimed(pipeline, role):
+        return PROVISIONAL, None, f"{PROVISIONAL}: {reason}"
+    question = _question(pipeline, role, most_threads)
+    answer, how = own, "kept with the run"
+    if answer is None or not answer.question.alike(question):
+        answer, how = steps.kept(question, pipeline.artifacts), "timed before"
+    if answer is None and may_time:
+        title = f"{pipeline.task.title} {role}"
+        pipeline.reporter.note(f"timing training steps of the {title} in fp32 and bf16")
+        timed = partial(_time, pipeline, role, question)
+        answer, how = steps.obtain(question, pipeline.artifacts, timed), "timed now"
+    if answer is None:
+        why = f"auto has not been timed here yet: planned as {PROVISIONAL}, the run times it first"
+        return PROVISIONAL, None, why
+    if answer.question.machine != question.machine:
+        then, here = map(_named, (answer.question.machine, question.machine))
+        how += f", which began on {then}; this is {here}; another --out decides anew"
+    precision, ratio = answer.times.precision, answer.times.ratio
+    why = f"{precision}: bf16 trains at {ratio:.2f}x the speed of fp32 ({how})"
+    return precision, answer, why
+
+
+def _with(config: RunConfig, chosen: Mapping[Role, Precision]) -> RunConfig:
     """``config`` with the recipes of some roles in other precisions."""
     parts: dict[str, Any] = {}
     for role, precision in chosen.items():
@@ -127,9 +133,7 @@ def with_precisions(config: RunConfig, chosen: Mapping[Role, Precision]) -> RunC
     return config.model_copy(update=parts)
 
 
-def question_of(
-    pipeline: TaskPipeline, role: Role, most_threads: int | None = None
-) -> StepQuestion:
+def _question(pipeline: TaskPipeline, role: Role, most_threads: int | None) -> StepQuestion:
     """What is asked of a model of the run: no weights are loaded for it."""
     config, (spec, reading) = pipeline.config, _model(pipeline, role)
     rows, longest = getattr(config, role).recipe.batch_size, config.data.max_length

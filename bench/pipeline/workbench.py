@@ -75,11 +75,6 @@ class Workbench:
     def _provenance(self, load: Load, config: RunConfig) -> Provenance:
         return provenance.collect(self._command, load, config.device)
 
-    @property
-    def artifacts(self) -> ArtifactStore:
-        """What is kept on this machine."""
-        return self._artifacts
-
     def resolved(self, spec: str, size: int, dim: int) -> str:
         """The backend that ``spec`` stands for here, which for ``auto`` may have to be measured."""
         cache = self._artifacts.root
