@@ -18,6 +18,7 @@ import torch
 from bench import export, layers, plan
 from bench.config import RunConfig
 from bench.executors.quiet import limit_threads, quieten
+from bench.pipeline import precision
 from bench.pipeline.workbench import Workbench
 from bench.settings import resolve
 from bench.task import own_data, task_of
@@ -95,7 +96,9 @@ def train(
         surroundings.require_exact()
         limit_threads(config.threads)
         store = ArtifactStore(Path(cache) if cache else default_cache(), listener)
-        return _trained(config, Workbench(store, listener, COMMAND))
+        workbench = Workbench(store, listener, COMMAND)
+        decided = precision.decide({config.tasks[0]: config}, workbench, {}, may_time=True)
+        return _trained(decided.tasks[config.tasks[0]], workbench)
 
 
 def _trained(config: RunConfig, workbench: Workbench) -> RetrievalAugmentedClassifier:

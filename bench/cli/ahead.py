@@ -40,7 +40,7 @@ def tell(session: Session, names: Sequence[str]) -> None:
     if not session.todo:
         return
     here = provenance.collect(session.command, os.getloadavg(), session.config.device)
-    configs = session.settings.tasks.values()
+    configs = session.tasks.values()
     took = [work for results in finished for work in past.works(results, here, configs)]
     course = Course(session.planned, session.todo, (), session.works, session.workers, took)
     if estimate := course.left():
@@ -58,7 +58,7 @@ def _seen(session: Session, finished: Iterable[Results], named: bool) -> None:
     seen: list[Outlook] = []
     useless: list[Pilot] = []
     aims = Aims()
-    for task, config in session.settings.tasks.items():
+    for task, config in session.tasks.items():
         meant = [p for p in found if p.task == task and {p.method, p.theirs} <= {*config.methods}]
         tests = session.workbench.pipeline(config).rows.data.tests
         rows, seeds = len(next(iter(tests.values()))), max(FEWEST, len(config.seeds))

@@ -26,7 +26,7 @@ def quick(folder: Path) -> dict[str, Any]:
     """Settings of a teacher and a student that take seconds; the model lies below ``folder``."""
     if not (folder / "model").exists():
         own_run.checkpoints.write(folder / "model")
-    recipe = {"epochs": 1, "learning_rate": 3e-3}
+    recipe = {"epochs": 1, "learning_rate": 3e-3, "precision": "fp32"}
     return {
         "teacher": str(folder / "model"),
         "student": "pretrained@0",
