@@ -24,6 +24,47 @@ from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.tasks import spelled
 
 
+def planned(
+    store: Store,
+    workbench: Workbench,
+    *,
+    task: str | None = None,
+    backend: str | None = None,
+    data_dir: Path | None = None,
+) -> list[Cell]:
+    """The cells of a run, planned again from the settings that it keeps, here and now.
+
+    Args:
+        store: of the run.
+        workbench: whose pipelines read the rows.
+        task: the only one to plan; None for all.
+        backend: the only one to plan, so that the libraries of the others need not be here.
+        data_dir: where GLUE lies now, if not where the run found it.
+
+    Raises:
+        StoreError: if the run is damaged.
+    """
+    configs, tasks = {}, store.read_run().get("tasks", {})
+    if task is not None:
+        task = spelled(task, tasks)
+    for name, stored in tasks.items():
+        try:
+            config = RunConfig.model_validate(stored)
+        except ValidationError as error:
+            message = f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}"
+            raise StoreError(message) from error
+        if backend is not None:
+            specs = [spec for spec in config.retrieval.ann if ann.canonical(spec) == backend]
+            retrieval = config.retrieval.model_copy(update={"ann": tuple(specs)})
+            config = config.model_copy(update={"retrieval": retrieval})
+        if data_dir is not None:
+            data = config.data.model_copy(update={"dir": data_dir})
+            config = config.model_copy(update={"data": data})
+        if task in (None, name):
+            configs[name] = config
+    return plan.make(configs, workbench)
+
+
 def find(
     store: Store, workbench: Workbench, wanted: dict[str, Any], *, any_backend: bool = False
 ) -> tuple[Cell, Record]:
@@ -35,24 +76,12 @@ def find(
         StoreError: if the run is damaged, or none or several cells fit.
     """
     fields = {name: value for name, value in wanted.items() if value is not None}
-    configs, planned = {}, store.read_run().get("tasks", {})
+    cells = planned(store, workbench, task=fields.get("task"), backend=fields.get("backend"))
     if "task" in fields:
-        fields["task"] = spelled(fields["task"], planned)
-    for task, stored in planned.items():
-        try:
-            config = RunConfig.model_validate(stored)
-        except ValidationError as error:
-            message = f"{store.folder / RUN} is damaged: {error.errors()[0]['msg']}"
-            raise StoreError(message) from error
-        if "backend" in fields:  # the libraries of the others need not be here
-            specs = [s for s in config.retrieval.ann if ann.canonical(s) == fields["backend"]]
-            retrieval = config.retrieval.model_copy(update={"ann": tuple(specs)})
-            config = config.model_copy(update={"retrieval": retrieval})
-        if fields.get("task") in (None, task):
-            configs[task] = config
+        fields["task"] = spelled(fields["task"], {cell.task for cell in cells})
     fitting = [
         cell
-        for cell in plan.make(configs, workbench)
+        for cell in cells
         if cell.kind == "retrieval"
         and cell.control == NONE  # the others answer worse on purpose
         and all(getattr(cell, name) == value for name, value in fields.items())

@@ -10,6 +10,9 @@ from reaugkd.tasks.task import Task
 
 HUB = "nyu-mll/glue"
 
+DIAGNOSTIC = "ax"
+"""GLUE's diagnostic rows, which a student of MNLI answers."""
+
 _MNLI_TESTS = ("dev_matched", "dev_mismatched")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,26 +23,33 @@ def from_hub(task: Task, repo: str = HUB, revision: str | None = None) -> Corpus
     within the split; the hub's own ``idx`` column has gaps (MRPC, QQP). A DataError tells of
     columns or labels that are not those of the task.
     """
+    names = {name: name.replace("dev", "validation") for name in ("train", *task.tests)}
+    loaded = splits(task.name, [*names.values()], repo, revision, title=task.title)
+    tables = {
+        name: _table(task, split, where=f"{repo} ({task.name}, {names[name]})")
+        for name, split in zip(names, loaded, strict=True)
+    }
+    train = tables.pop("train")
+    source = f"hub:{repo}" + (f"@{revision}" if revision else "")
+    return Corpus(task, train, tables, source=source)
+
+
+def splits(
+    config: str, names: Sequence[str], repo: str, revision: str | None, *, title: str
+) -> list[Dataset]:
+    """The splits ``names`` of one configuration of ``repo``; a UserError calls them ``title``."""
     from datasets import load_dataset
 
-    names = {name: name.replace("dev", "validation") for name in ("train", *task.tests)}
     try:
-        splits = load_dataset(repo, task.name, split=list(names.values()), revision=revision)
+        return list(load_dataset(repo, config, split=[*names], revision=revision))
     except Exception as error:
         # The hub's client raises its own, httpx's, OSError and ValueError for what is one thing
         # to the user: the data set did not come. The cause stays attached.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"cannot load {task.title} from {repo}: {reason};"
+            f"cannot load {title} from {repo}: {reason};"
             " with the official GLUE download at hand, use --data-dir"
         ) from error
-    tables = {
-        name: _table(task, split, where=f"{repo} ({task.name}, {names[name]})")
-        for name, split in zip(names, splits, strict=True)
-    }
-    train = tables.pop("train")
-    source = f"hub:{repo}" + (f"@{revision}" if revision else "")
-    return Corpus(task, train, tables, source=source)
 
 
 def _table(task: Task, split: Dataset, where: str) -> pa.Table:

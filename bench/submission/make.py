@@ -1,0 +1,153 @@
+"""A submission from a finished run: students found, test rows read and answered, files written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import export
+from bench.cell import Cell
+from bench.config import DataConfig
+from bench.pipeline.workbench import Workbench
+from bench.records.results import CellState, Results
+from bench.records.run import Record
+from bench.records.store import Store, StoreError
+from bench.submission import answers, layout, write
+from bench.submission.answers import Answerer, Filling
+from bench.submission.finished import Chosen
+from bench.submission.layout import FILES, AnswerFile
+from reaugkd.errors import UserError
+from reaugkd.reporter import Reporter
+from reaugkd.tasks.glue_tests import TestRows
+
+
+@dataclass(frozen=True)
+class Source:
+    """What answered the rows of one file: a finished cell, or with ``cell`` None nobody."""
+
+    file: AnswerFile
+    cell: str | None
+    words: str
+
+
+def make(
+    out: Path,
+    results: Results,
+    chosen: Chosen,
+    workbench: Workbench,
+    reporter: Reporter,
+    *,
+    command: str,
+    missing: Filling | None = None,
+    data_dir: Path | None = None,
+    files: Sequence[AnswerFile] = FILES,
+) -> list[Source]:
+    """Answer GLUE's test rows by the ``chosen`` cells of a run and write the submission to ``out``.
+
+    All that can be wrong with folders and rows is told before the first row is answered.
+
+    Args:
+        out: new folder.
+        results: of the run.
+        chosen: its finished cells, by task.
+        workbench: over a cache that has the students.
+        reporter: told of the progress.
+        command: for the submission's own record.
+        missing: what stands in for tasks without a cell; None refuses them.
+        data_dir: where GLUE lies, if not where the run read it.
+        files: those that the server wants.
+
+    Returns:
+        What answered each file.
+
+    Raises:
+        UserError: tasks are missing, ``out`` is there already, a cell is not what was planned any
+            more, or the rows of a test file are not as many as the server's.
+    """
+    write.require_new(out)
+    _require_all(chosen, missing)
+    data = {file.task: _data(results, file.task, data_dir) for file in files}
+    rows = {f.name: _rows(f, data[f.task]) for f in files if f.task in chosen.cells}
+    contents: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+    for file in files:
+        if missing and file.task in chosen.missing:
+            outputs = answers.filled(file, missing, data[file.task])
+            contents[file.name] = layout.written(file, outputs)
+            sources[file.name] = Source(file, None, _of_nobody(file, missing, contents[file.name]))
+    for task, state in chosen.cells.items():
+        answer, words = _answerer(results, state, workbench, data_dir)
+        for file in (file for file in files if file.task == task):
+            texts = rows.pop(file.name).texts
+            outputs = answers.answered(file, texts, answer, reporter)
+            contents[file.name] = layout.written(file, outputs)
+            sources[file.name] = Source(file, state.plan.key, words)
+    ordered = [sources[file.name] for file in files]
+    about = {
+        "command": command,
+        "run": str(results.folder),
+        "files": {s.file.name: {"cell": s.cell, "answers": s.words} for s in ordered},
+    }
+    write.write(out, {file.name: contents[file.name] for file in files}, about, files)
+    return ordered
+
+
+def _require_all(chosen: Chosen, missing: Filling | None) -> None:
+    if chosen.missing and missing is None:
+        reasons = "; ".join(f"{task} ({reason})" for task, reason in chosen.missing.items())
+        raise UserError(
+            f"the server wants answers for all tasks, and there are none for {reasons}. Finish "
+            "them with `bench run`, or let --missing majority or --missing constant stand in"
+        )
+
+
+def _data(results: Results, task: str, data_dir: Path | None) -> DataConfig:
+    """Where the run reads the rows of ``task``, or would if it had it."""
+    run = results.run
+    tree = (run.get("tasks") or {}).get(task) or run.get("config") or {}
+    data = DataConfig.model_validate(tree.get("data", {}))
+    return data if data_dir is None else data.model_copy(update={"dir": data_dir})
+
+
+def _rows(file: AnswerFile, data: DataConfig) -> TestRows:
+    rows = answers.test_rows(file, data)
+    if len(rows.texts) != file.rows:
+        raise UserError(f"{rows.source} has {len(rows.texts)} rows, the server expects {file.rows}")
+    return rows
+
+
+def _answerer(
+    results: Results, state: CellState, workbench: Workbench, data_dir: Path | None
+) -> tuple[Answerer, str]:
+    """What answers for a cell, and in words."""
+    cell, record = _planned_again(results, state, workbench, data_dir)
+    if cell.kind == "training":
+        return answers.alone(cell, workbench), f"{cell.method} seed {cell.seed} alone"
+    answer, retrieval = answers.with_retrieval(cell, record, workbench), record.retrieval
+    at = retrieval.chosen if retrieval else None
+    setting = f", k {at.k}, beta {at.beta:g}, tau {at.tau:g}" if at else ""
+    return answer, f"{cell.label.removeprefix(f'{cell.task} ')}{setting}"
+
+
+def _planned_again(
+    results: Results, state: CellState, workbench: Workbench, data_dir: Path | None
+) -> tuple[Cell, Record]:
+    plan, store = state.plan, Store(results.folder)
+    backend = plan.asked or plan.backend
+    cells = export.planned(store, workbench, task=plan.task, backend=backend, data_dir=data_dir)
+    cell = next((cell for cell in cells if cell.key == plan.key), None)
+    if cell is None or state.record is None:
+        raise StoreError(
+            f"{plan.label} cannot be made from {results.folder} any more: the rows, models or "
+            "libraries here are not those that it was run with"
+        )
+    return cell, state.record
+
+
+def _of_nobody(file: AnswerFile, missing: Filling, content: str) -> str:
+    answer = content.split("\n", 2)[1].partition("\t")[2]
+    of = {"majority": "the majority of train", "constant": "a constant"}[missing]
+    if not file.labels and missing == "majority":
+        of = "the mean of train"
+    return f"no student: {answer} for every row, {of}"
