@@ -45,7 +45,8 @@ def make(
 ) -> list[Source]:
     """Answer GLUE's test rows by the ``chosen`` cells of a run and write the submission to ``out``.
 
-    All that can be wrong with folders and rows is told before the first row is answered.
+    All that can be wrong with folders, rows and the cache's students is told before the first row
+    is answered.
 
     Args:
         out: new folder.
@@ -76,13 +77,13 @@ def make(
             outputs = answers.filled(file, missing, data[file.task])
             contents[file.name] = layout.written(file, outputs)
             sources[file.name] = Source(file, None, _of_nobody(file, missing, contents[file.name]))
-    for task, state in chosen.cells.items():
-        answer, words = _answerer(results, state, workbench, data_dir)
+    for task, (cell, record) in _cells(results, chosen, workbench, data_dir).items():
+        answer, words = _answerer(cell, record, workbench)
         for file in (file for file in files if file.task == task):
             texts = rows.pop(file.name).texts
             outputs = answers.answered(file, texts, answer, reporter)
             contents[file.name] = layout.written(file, outputs)
-            sources[file.name] = Source(file, state.plan.key, words)
+            sources[file.name] = Source(file, cell.key, words)
     ordered = [sources[file.name] for file in files]
     about = {
         "command": command,
@@ -117,17 +118,16 @@ def _rows(file: AnswerFile, data: DataConfig) -> TestRows:
     return rows
 
 
-def _answerer(
-    results: Results, state: CellState, workbench: Workbench, data_dir: Path | None
-) -> tuple[Answerer, str]:
-    """What answers for a cell, and in words."""
-    cell, record = _planned_again(results, state, workbench, data_dir)
-    if cell.kind == "training":
-        return answers.alone(cell, workbench), f"{cell.method} seed {cell.seed} alone"
-    answer, retrieval = answers.with_retrieval(cell, record, workbench), record.retrieval
-    at = retrieval.chosen if retrieval else None
-    setting = f", k {at.k}, beta {at.beta:g}, tau {at.tau:g}" if at else ""
-    return answer, f"{cell.label.removeprefix(f'{cell.task} ')}{setting}"
+def _cells(
+    results: Results, chosen: Chosen, workbench: Workbench, data_dir: Path | None
+) -> dict[str, tuple[Cell, Record]]:
+    """The cells as they are planned here and now, each with its student in the cache."""
+    cells = {}
+    for task, state in chosen.cells.items():
+        cell, record = _planned_again(results, state, workbench, data_dir)
+        workbench.pipeline(cell.config).student(cell.method, cell.seed)
+        cells[task] = cell, record
+    return cells
 
 
 def _planned_again(
@@ -143,6 +143,15 @@ def _planned_again(
             "libraries here are not those that it was run with"
         )
     return cell, state.record
+
+
+def _answerer(cell: Cell, record: Record, workbench: Workbench) -> tuple[Answerer, str]:
+    """What answers for a cell, and in words."""
+    if record.retrieval is None:
+        return answers.alone(cell, workbench), f"{cell.method} seed {cell.seed} alone"
+    at = record.retrieval.chosen
+    words = f"{cell.label.removeprefix(f'{cell.task} ')}, k {at.k}, beta {at.beta}, tau {at.tau}"
+    return answers.with_retrieval(cell, record, workbench), words
 
 
 def _of_nobody(file: AnswerFile, missing: Filling, content: str) -> str:
