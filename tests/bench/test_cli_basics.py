@@ -62,6 +62,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Install:
         ("run --preset glue-minilm --tasks mrpc --data-dir /no/such/glue", 2),
         ("run --ann hnswlib:M=0", 2),
         ("export --task tonne --to /no/such/folder", 2),
+        ("submit /no/such/run", 2),
+        ("submit --check /no/such/folder", 2),
     ],
 )
 def test_a_question_and_a_mistake_are_answered_at_once_and_without_heavy_imports(

@@ -54,3 +54,18 @@ def test_it_ends_with_a_report(out: Path) -> None:
     assert done.exit_code == 0
     assert all(word in done.output for word in ("MRPC", "STS-B", "reaugkd", "hnswlib", "annoy"))
     assert "not GLUE" not in done.output
+
+
+def test_it_becomes_a_submission(out: Path, tmp_path: Path) -> None:
+    glue = ("--data-dir", os.environ["REAUGKD_GLUE_DIR"], "--cache", out.parent / "cache")
+    folder = tmp_path / "submission"
+    done = runs.bench("submit", out, *glue, "--missing", "constant", "--out", folder)
+    assert done.exit_code == 0, done.output
+    assert "MRPC.tsv: 1725 rows, reaugkd seed 0 + exact" in done.output
+    assert "WARNING: no student answered CoLA.tsv, SST-2.tsv, QQP.tsv" in done.stderr
+    for path in (folder, folder / "submission.zip"):
+        assert runs.bench("submit", "--check", path).exit_code == 0
+    (folder / "MRPC.tsv").write_text((folder / "MRPC.tsv").read_text().replace("\n7\t", "\n8\t"))
+    done = runs.bench("submit", "--check", folder)
+    assert done.exit_code == 1
+    assert "MRPC.tsv:9: expected index 7, found '8'" in done.stderr

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reaugkd.errors import DataError, UserError
-from reaugkd.tasks import get_task, load
-from reaugkd.tasks.glue import COLUMNS
+from reaugkd.tasks import get_task, glue_tests, load
+from reaugkd.tasks.glue import COLUMNS, DIAGNOSTIC
 from reaugkd.tasks.glue_folder import from_folder
 from reaugkd.tasks.glue_hub import from_hub
 
@@ -106,3 +106,31 @@ def test_a_hub_out_of_reach_is_one_line_that_offers_the_folder(repo):
     with pytest.raises(UserError, match=f"cannot load RTE from {repo}: .*use --data-dir") as caught:
         load("rte", hub=repo)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("cola", "test"), ("mnli", "test_mismatched"), ("mnli", DIAGNOSTIC)]
+)
+def test_test_rows_are_the_same_from_both(name, split, tmp_path):
+    task = get_task(name)
+    config = DIAGNOSTIC if split == DIAGNOSTIC else name
+    texts = [(f'"a {row}', "b  x")[: 1 + task.pair] for row in range(3)]
+    columns = dict(zip(COLUMNS[name].hub, map(list, zip(*texts, strict=True)), strict=True))
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    rows = datasets.Dataset.from_dict({**columns, "label": [-1] * 3, "idx": [5, 7, 9]})
+    rows.to_parquet(hub / "rows.parquet")
+    split_there = "test" if split == DIAGNOSTIC else split
+    files = f"  data_files:\n  - split: {split_there}\n    path: rows.parquet\n"
+    (hub / "README.md").write_text(f"---\nconfigs:\n- config_name: {config}\n{files}---\n")
+    file = "diagnostic/diagnostic.tsv" if split == DIAGNOSTIC else f"{task.title}/{split}.tsv"
+    (tmp_path / file).parent.mkdir()
+    lines = [("index", *COLUMNS[name].texts), *((str(row), *t) for row, t in enumerate(texts))]
+    (tmp_path / file).write_text("\n".join("\t".join(line) for line in lines))
+    folder = glue_tests.from_folder(task, split, tmp_path)
+    assert folder.texts == glue_tests.from_hub(task, split, str(hub)).texts == texts
+
+
+def test_a_hub_without_test_rows_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"cannot load RTE \(test\) from .*--data-dir"):
+        glue_tests.from_hub(get_task("rte"), "test", str(tmp_path))
