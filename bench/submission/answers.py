@@ -20,7 +20,7 @@ from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import mixing
 from reaugkd.tasks import encode, glue_folder, glue_hub, glue_tests
-from reaugkd.tasks.glue_tests import TestRows, Texts
+from reaugkd.tasks.glue_tests import Texts, UnlabelledRows
 from reaugkd.tasks.task import Task
 from reaugkd.training import inference
 
@@ -72,7 +72,7 @@ def answered(
     return outputs
 
 
-def test_rows(file: AnswerFile, data: DataConfig) -> TestRows:
+def rows_of(file: AnswerFile, data: DataConfig) -> UnlabelledRows:
     """The rows of ``file`` from where a run's rows come from."""
     if data.dir is not None:
         return glue_tests.from_folder(file.of, file.split, data.dir)

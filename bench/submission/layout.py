@@ -82,10 +82,12 @@ def written(file: AnswerFile, outputs: NDArray[np.floating[Any]]) -> str:
     1	not_entailment
 
     Raises:
-        UserError: if there are not as many answers as rows.
+        UserError: if there are not as many answers as rows, or one is not finite.
     """
     if len(outputs) != file.rows:
         raise UserError(f"{file.name}: {len(outputs)} answers for {file.rows} rows")
+    if not (finite := np.isfinite(outputs).all(axis=1)).all():
+        raise UserError(f"{file.name}: the answer to row {finite.argmin()} is not finite")
     if file.labels:
         answers = [file.labels[label] for label in outputs.argmax(axis=1)]
     else:

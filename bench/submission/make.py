@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from bench import export
 from bench.cell import Cell
 from bench.config import DataConfig
 from bench.pipeline.workbench import Workbench
 from bench.records.results import CellState, Results
 from bench.records.run import Record
-from bench.records.store import Store, StoreError
+from bench.records.store import RUN, Store, StoreError
 from bench.submission import answers, layout, write
 from bench.submission.answers import Answerer, Filling
 from bench.submission.finished import Chosen
 from bench.submission.layout import FILES, AnswerFile
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
-from reaugkd.tasks.glue_tests import TestRows
+from reaugkd.tasks.glue_tests import UnlabelledRows
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,16 @@ def _data(results: Results, task: str, data_dir: Path | None) -> DataConfig:
     """Where the run reads the rows of ``task``, or would if it had it."""
     run = results.run
     tree = (run.get("tasks") or {}).get(task) or run.get("config") or {}
-    data = DataConfig.model_validate(tree.get("data", {}))
+    try:
+        data = DataConfig.model_validate(tree.get("data", {}))
+    except ValidationError as error:
+        message = f"{results.folder / RUN} is damaged: {error.errors()[0]['msg']}"
+        raise StoreError(message) from error
     return data if data_dir is None else data.model_copy(update={"dir": data_dir})
 
 
-def _rows(file: AnswerFile, data: DataConfig) -> TestRows:
-    rows = answers.test_rows(file, data)
+def _rows(file: AnswerFile, data: DataConfig) -> UnlabelledRows:
+    rows = answers.rows_of(file, data)
     if len(rows.texts) != file.rows:
         raise UserError(f"{rows.source} has {len(rows.texts)} rows, the server expects {file.rows}")
     return rows

@@ -19,16 +19,14 @@ Texts = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class TestRows:
+class UnlabelledRows:
     """The texts of one test file, and where they were read."""
-
-    __test__ = False  # pytest takes the name for one of its own
 
     texts: Texts
     source: str
 
 
-def from_folder(task: Task, split: str, data_dir: str | Path) -> TestRows:
+def from_folder(task: Task, split: str, data_dir: str | Path) -> UnlabelledRows:
     """The rows of ``split``: ``test``, ``test_matched``, ``test_mismatched`` or ``ax``.
 
     Their first column counts them from 0. A DataError names the file that is missing, or the line
@@ -44,10 +42,12 @@ def from_folder(task: Task, split: str, data_dir: str | Path) -> TestRows:
                 f"{path}:{line}: expected row {len(texts)} in '{number}', found {found}"
             )
         texts.append(cells[1:])
-    return TestRows(texts, str(path))
+    return UnlabelledRows(texts, str(path))
 
 
-def from_hub(task: Task, split: str, repo: str = HUB, revision: str | None = None) -> TestRows:
+def from_hub(
+    task: Task, split: str, repo: str = HUB, revision: str | None = None
+) -> UnlabelledRows:
     """The same rows from the hub, or from a local folder in its layout."""
     config, name = (DIAGNOSTIC, "test") if split == DIAGNOSTIC else (task.name, split)
     (rows,) = splits(config, [name], repo, revision, title=f"{task.title} ({split})")
@@ -55,7 +55,9 @@ def from_hub(task: Task, split: str, repo: str = HUB, revision: str | None = Non
     if absent := [column for column in columns if column not in rows.column_names]:
         raise DataError(f"{source}: expected the column '{absent[0]}'")
     arrow = rows.with_format("arrow")
-    return TestRows([*zip(*(arrow[name][:].to_pylist() for name in columns), strict=True)], source)
+    return UnlabelledRows(
+        [*zip(*(arrow[name][:].to_pylist() for name in columns), strict=True)], source
+    )
 
 
 def _test(task: Task, split: str, data_dir: str | Path) -> Path:

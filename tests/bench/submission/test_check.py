@@ -72,9 +72,13 @@ def test_what_is_written_reads_back_as_the_answers(file: AnswerFile) -> None:
         assert {"0.0", "5.0"} <= {*cells}, "some are cut"
 
 
-def test_as_many_answers_as_rows() -> None:
+def test_an_answer_for_every_row() -> None:
     with pytest.raises(UserError, match=r"RTE\.tsv: 8 answers for 9 rows"):
         written(SMALL[8], outputs(SMALL[8])[:8])
+    lost = outputs(SMALL[8])
+    lost[3, 1] = np.nan
+    with pytest.raises(UserError, match=r"RTE\.tsv: the answer to row 3 is not finite"):
+        written(SMALL[8], lost)
 
 
 BROKEN = {
