@@ -113,8 +113,8 @@ def _tell(sources: list[Source], chosen: Chosen, out: Path) -> None:
             fg="red",
             err=True,
         )
-        for task, reason in chosen.missing.items():
-            click.echo(f"  {task}: {reason}", err=True)
+        for reason in chosen.lacking:
+            click.echo(f"  {reason}", err=True)
 
 
 def _check(path: Path) -> int:

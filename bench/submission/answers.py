@@ -16,6 +16,7 @@ from bench.pipeline.teacher import ENCODER
 from bench.pipeline.workbench import Workbench
 from bench.records.run import Record
 from bench.submission.layout import HIGHEST, LOWEST, AnswerFile
+from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import mixing
@@ -96,10 +97,13 @@ def filled(file: AnswerFile, filling: Filling, data: DataConfig) -> Outputs:
 
 
 def _train_labels(task: Task, data: DataConfig) -> NDArray[Any]:
-    if data.dir is not None:
-        rows = glue_folder.from_folder(task, data.dir)
-    else:
-        rows = glue_hub.from_hub(task, data.hub, data.revision)
+    try:
+        if data.dir is not None:
+            rows = glue_folder.from_folder(task, data.dir)
+        else:
+            rows = glue_hub.from_hub(task, data.hub, data.revision)
+    except UserError as error:
+        raise UserError(f"{error} (--missing constant reads no rows)") from error
     labels: NDArray[Any] = rows.train["label"].to_numpy()
     return labels
 

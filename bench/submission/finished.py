@@ -71,6 +71,14 @@ class Chosen:
     cells: Mapping[str, CellState]
     missing: Mapping[str, str]
 
+    @property
+    def lacking(self) -> list[str]:
+        """The missing tasks with their reasons, e.g. ``SST-2, RTE (not planned)``."""
+        titles: dict[str, list[str]] = {}
+        for task, reason in self.missing.items():
+            titles.setdefault(reason, []).append(glue.TASKS[task].title)
+        return [f"{', '.join(those)} ({reason})" for reason, those in titles.items()]
+
 
 def choose(results: Results, wanted: Wanted) -> Chosen:
     """The cell of each task: the first that the plan names among those that are ``wanted``.
@@ -95,7 +103,7 @@ def choose(results: Results, wanted: Wanted) -> Chosen:
     for task in glue.TASKS:
         cell = next((cell for cell in fitting if cell.plan.task == task), None)
         if cell is None:
-            missing[task] = f"{_what(wanted, seed)} is not planned for it"
+            missing[task] = f"{_what(wanted, seed)} is not planned"
         elif cell.record is None or cell.status != "ok":
             missing[task] = f"{cell.plan.label}: {cell.status} ({cell.reason})"
         elif cell.record.suite != "glue":

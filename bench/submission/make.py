@@ -98,10 +98,10 @@ def make(
 
 def _require_all(chosen: Chosen, missing: Filling | None) -> None:
     if chosen.missing and missing is None:
-        reasons = "; ".join(f"{task} ({reason})" for task, reason in chosen.missing.items())
         raise UserError(
-            f"the server wants answers for all tasks, and there are none for {reasons}. Finish "
-            "them with `bench run`, or let --missing majority or --missing constant stand in"
+            "the server wants answers for all tasks, and there are none for "
+            f"{'; '.join(chosen.lacking)}. Finish them with `bench run`, or let --missing majority "
+            "or --missing constant stand in"
         )
 
 

@@ -55,9 +55,8 @@ def from_hub(
     if absent := [column for column in columns if column not in rows.column_names]:
         raise DataError(f"{source}: expected the column '{absent[0]}'")
     arrow = rows.with_format("arrow")
-    return UnlabelledRows(
-        [*zip(*(arrow[name][:].to_pylist() for name in columns), strict=True)], source
-    )
+    sides = [arrow[name][:].to_pylist() for name in columns]
+    return UnlabelledRows([*zip(*sides, strict=True)], source)
 
 
 def _test(task: Task, split: str, data_dir: str | Path) -> Path:

@@ -170,8 +170,10 @@ def test_majority_is_of_train(place: Place, tmp_path: Path) -> None:
 
 
 def test_tasks_without_an_answer_are_refused_by_name(place: Place, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none for sst2 .*; wnli .*; qqp .*--missing majority"):
+    with pytest.raises(UserError, match=r"none for SST-2, MRPC.*not planned\).*--missing maj"):
         place.submit(tmp_path / "out", missing=None)
+    with pytest.raises(UserError, match=r"GLUE/SST-2 is not a folder.*--missing constant reads no"):
+        place.submit(tmp_path / "out", missing="majority")
     assert not (tmp_path / "out").exists()
 
 
@@ -237,7 +239,7 @@ def test_the_first_index_of_the_plan_answers_unless_another_is_named(place: Plac
         ("--ann anoy", ("unknown ANN backend 'anoy'",)),
         ("--method kd", ("no finished cell of kd seed 0 with retrieval", "--no-retrieval")),
         ("--ann exact --no-retrieval", ("--ann", "--no-retrieval")),
-        ("", ("sst2", "--missing")),
+        ("", ("SST-2", "--missing")),
     ],
 )
 def test_what_the_run_does_not_have_is_one_line(
