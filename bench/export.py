@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from pydantic import ValidationError
 
 from bench import plan
@@ -21,6 +22,7 @@ from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.tasks import spelled
 
 
@@ -99,8 +101,12 @@ def find(
     return fitting[0], record
 
 
-def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAugmentedClassifier:
+def classifier(
+    cell: Cell, record: Record, workbench: Workbench, *, texts: bool = False
+) -> RetrievalAugmentedClassifier:
     """The classifier of a finished retrieval cell, with the setting chosen on held-out rows.
+
+    With ``texts`` it keeps those of its entries, to explain its answers with.
 
     Student, knowledge base and index come from the cache; on a machine without it they are made
     again from the same settings, the teacher included.
@@ -126,7 +132,15 @@ def classifier(cell: Cell, record: Record, workbench: Workbench) -> RetrievalAug
         pair=pipeline.task.pair,
         weigh=result.count_weight,
         skip_above=_threshold(result),
+        texts=_texts(pipeline.rows.data.fit, builder.built.knowledge_base) if texts else None,
     )
+
+
+def _texts(fit: Dataset, base: KnowledgeBase) -> dict[int, tuple[str, ...]]:
+    """Id -> text or pair of the rows of fit that are entries."""
+    columns = [fit[name] for name in ("text_a", "text_b") if name in fit.column_names]
+    rows, ids = zip(*columns, strict=True), set(base.ids.tolist())
+    return {number: row for number, row in zip(fit["idx"], rows, strict=True) if number in ids}
 
 
 def _threshold(result: RetrievalResult) -> float:
@@ -135,12 +149,21 @@ def _threshold(result: RetrievalResult) -> float:
     return math.inf if threshold is None else threshold
 
 
-def export(store: Store, workbench: Workbench, wanted: dict[str, Any], folder: Path) -> Record:
+def export(
+    store: Store,
+    workbench: Workbench,
+    wanted: dict[str, Any],
+    folder: Path,
+    *,
+    texts: bool = False,
+) -> Record:
     """Save the classifier of the cell that fits ``wanted`` below ``folder``.
+
+    With ``texts`` those of its entries are saved too.
 
     Raises:
         UserError: if no single finished cell fits, or the folder cannot be written.
     """
     cell, record = find(store, workbench, wanted)
-    classifier(cell, record, workbench).save_pretrained(folder)
+    classifier(cell, record, workbench, texts=texts).save_pretrained(folder)
     return record

@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier, Texts
+from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.retrieval.editable import Texts
 from reaugkd.retrieval.texts import in_order
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from bench.cli.options import UserPath, dims
 @click.option("--value-bits", type=int, help="32 or 8")
 @click.option("--count-weight/--no-count-weight", default=None, help="whether counts weigh")
 @click.option("--skip", "skip_rule", help="e.g. never or risk:1%")
+@click.option("--texts", is_flag=True, help="Save the texts of the entries too, for explanations.")
 @click.option("--cache", type=UserPath(), envvar="REAUGKD_CACHE", help="As for run.")
-def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> None:
+def export(run: str | None, folder: Path, texts: bool, cache: Path | None, **wanted: Any) -> None:
     """Save student, knowledge base, index and the chosen k, beta and tau of one cell of RUN.
 
     \b
@@ -63,7 +64,8 @@ def export(run: str | None, folder: Path, cache: Path | None, **wanted: Any) -> 
     quieten()
     reporter = progress.reporter(console())
     artifacts = ArtifactStore(cache or default_cache(), reporter)
-    record = exporter.export(store, Workbench(artifacts, reporter, command()), wanted, folder)
+    workbench = Workbench(artifacts, reporter, command())
+    record = exporter.export(store, workbench, wanted, folder, texts=texts)
     if record.retrieval is not None:
         chosen = record.retrieval.chosen
         setting = f"k {chosen.k}, beta {chosen.beta}, tau {chosen.tau}"

@@ -26,6 +26,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "gate": Entry("bench.cli.gate:gate", "Hold the overhead to a limit, by exit code."),
         "export": Entry("bench.cli.export:export", "Save a finished student with its retrieval."),
         "submit": Entry("bench.cli.submit:submit", "Write a run's answers for the GLUE server."),
+        "base": Entry("bench.cli.base:base", "List, add or remove entries of a saved base."),
         "compare": Entry("bench.cli.compare:compare", "Compare runs, paired by seed and example."),
         "power": Entry("bench.cli.power:power", "Tell what a plan can see, by pilot cells."),
         "merge": Entry("bench.cli.merge:merge", "Copy the cells of several runs into one."),

@@ -19,14 +19,16 @@ from bench.measure.subjects import INPUTS, InputFile, Subject
 from bench.records.measurement import Reduction
 from reaugkd import tasks
 from reaugkd.artifacts import fingerprint, sealed
+from reaugkd.artifacts.parts import part
 from reaugkd.artifacts.store import Artifact, ArtifactStore
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import skip
-from reaugkd.retrieval.classifier import SETTINGS, RetrievalAugmentedClassifier
+from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.condense import FULL
 from reaugkd.retrieval.knowledge_base import FILE, KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
+from reaugkd.retrieval.saved import BASE, SETTINGS, STUDENT
 from reaugkd.tasks.encode import encode
 from reaugkd.training import inference
 
@@ -52,7 +54,7 @@ def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
         artifact, name, label = _of_classifier(options.classifier, options, store)
     folder, inputs = artifact.path / _SERVED, artifact.path / INPUTS
     chosen = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    base = KnowledgeBase.load(folder / "knowledge_base")
+    base = KnowledgeBase.load(folder / BASE)
     identity = {"served": artifact.key}  # one artefact holds base, student and inputs
     beta = chosen["beta"] if options.beta is None else options.beta
     if not beta:
@@ -64,7 +66,7 @@ def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
         classes=base.values.shape[1],
         generated=False,
         identity=identity,
-        files=lambda: (folder / "knowledge_base", artifact.path / _QUERIES),
+        files=lambda: (folder / BASE, artifact.path / _QUERIES),
         reduction=_reduction(base, chosen, _skip_above(options.skip, beta, base, chosen)),
     )
     ks = options.k or (chosen["k"],)
@@ -73,7 +75,7 @@ def subject(options: Options, store: ArtifactStore, reporter: Reporter) -> Subje
         source=source,
         student_label=label,
         student_identity=identity,
-        student=lambda: FolderStudent(path=str(folder / "student")),
+        student=lambda: FolderStudent(path=str(folder / STUDENT)),
         ks=ks,
         tau=chosen["tau"] if options.tau is None else options.tau,
         beta=beta,
@@ -141,9 +143,9 @@ def _of_classifier(
     """A classifier that ``bench export`` or ``save_pretrained`` wrote, asked a task's sentences."""
     data_dir = None if options.data_dir is None else str(options.data_dir)
     data = tasks.load(str(options.task), data_dir=data_dir)
-    seal = sealed.peek(folder / "knowledge_base", FILE)["payload"]
-    student = [path for path in sorted((folder / "student").glob("*")) if path.is_file()]
-    files = fingerprint.of_files([*student, folder / SETTINGS])
+    seal = sealed.peek(part(folder, BASE), FILE)["payload"]
+    student = [path for path in sorted(part(folder, STUDENT).glob("*")) if path.is_file()]
+    files = fingerprint.of_files([*student, part(folder, SETTINGS)])
     identity = {"base": seal, "classifier": files, "data": data.fingerprint}
 
     def build(work: Path) -> None:

@@ -49,7 +49,8 @@ def alone(cell: Cell, workbench: Workbench) -> Answerer:
     pipeline: TaskPipeline = workbench.pipeline(cell.config)
     encoder = Encoder.from_pretrained(pipeline.student(cell.method, cell.seed).path / ENCODER)
     encoder.to(inference.device_of(cell.config.device))
-    reading, precision = pipeline.reading(cell.method), cell.config.student.recipe.precision
+    reading = pipeline.reading(cell.method)
+    precision = cell.config.student.recipe.decided_precision
 
     def answer(texts: Texts) -> Outputs:
         rows = _tokens(texts, reading.tokenizer, reading.max_length)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from reaugkd.artifacts.atomic import open_up
-from reaugkd.artifacts.disk import writing
+from reaugkd.artifacts.disk import DiskFullError, writing
+from reaugkd.artifacts.parts import part, replacing_parts
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import EmbeddingError, ModelError, UserError
 from reaugkd.models.encoder import Encoder
@@ -26,8 +26,27 @@ from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.paths import expanded
 from reaugkd.retrieval import ann, knowledge_base, skip
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
+from reaugkd.retrieval.editable import EditableClassifier, Texts
+from reaugkd.retrieval.explanation import Explanation, Neighbour, floats, label_of
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.mixing import neighbour_log_counts, neighbour_values, weights
 from reaugkd.retrieval.query import QueryPath
+from reaugkd.retrieval.saved import (
+    BASE,
+    INDEX,
+    PAIR,
+    PARTS,
+    SETTINGS,
+    SKIP_ABOVE,
+    STORED,
+    STUDENT,
+    TEXTS,
+    WEIGH,
+    Text,
+    read_settings,
+    read_texts_of,
+    write_texts,
+)
 from reaugkd.retrieval.sweep import Grid
 from reaugkd.retrieval.texts import read_texts
 from reaugkd.training.batches import by_length, padded
@@ -37,13 +56,17 @@ if TYPE_CHECKING:
 
     from reaugkd.reporter import Reporter
 
-SETTINGS = "classifier.json"
-STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
-PAIR = "pair"  # folders of earlier versions have none of these three
-WEIGH = "weigh"
-SKIP_ABOVE = "skip_above"
 
-Texts = Iterable[str] | Iterable[Sequence[str]]
+class Neighbours(NamedTuple):
+    """The nearest entries to n texts, whatever k, beta and skipping an answer has.
+
+    Attributes:
+        similarities: [n, k] float32: cosines, descending; -inf where there are fewer entries.
+        ids: [n, k] int64; -1 where there are fewer.
+    """
+
+    similarities: NDArray[np.float32]
+    ids: NDArray[np.int64]
 
 
 class Prediction(NamedTuple):
@@ -67,8 +90,11 @@ class Prediction(NamedTuple):
     asked: NDArray[np.bool_]
 
 
-class RetrievalAugmentedClassifier:
+class RetrievalAugmentedClassifier(EditableClassifier):
     """Student, knowledge base, index and the setting that was chosen for them.
+
+    Threads may ask one classifier at once, and so may the children of a fork, which then use one
+    thread of torch and of the index each: those of the parent do not live on in them.
 
     Args:
         encoder, tokenizer: the student's; its embedding is the query.
@@ -86,6 +112,7 @@ class RetrievalAugmentedClassifier:
             has counts.
         skip_above: margin of the student above which it answers alone
             (:mod:`reaugkd.retrieval.skip`); with inf the knowledge base is always asked.
+        texts: id -> text of the entries, which explanations show; None where none are kept.
 
     Raises:
         ModelError: if the parts do not fit together.
@@ -109,6 +136,7 @@ class RetrievalAugmentedClassifier:
         pair: bool | None = None,
         weigh: bool = False,
         skip_above: float = math.inf,
+        texts: Mapping[int, Text] | None = None,
     ) -> None:
         width, outputs = knowledge_base.width, knowledge_base.values.shape[1]
         if (encoder.width, encoder.outputs) != (width, outputs):
@@ -125,6 +153,8 @@ class RetrievalAugmentedClassifier:
             raise ModelError(f"{len(labels)} label names for {outputs} outputs")
         Grid(ks=(k,), betas=(beta,), taus=(tau,)).require(len(knowledge_base))
         skip.require_threshold(skip_above, outputs)
+        if foreign := set(texts or {}) - set(knowledge_base.ids.tolist()):
+            raise ModelError(f"there is a text of id {min(foreign)}, which is no entry")
         self.encoder, self.tokenizer = encoder.eval(), tokenizer
         self.knowledge_base, self.index = knowledge_base, index
         self.k, self.tau, self.beta = k, tau, beta
@@ -132,6 +162,8 @@ class RetrievalAugmentedClassifier:
         self.precision: Precision = precision
         self.pair = pair
         self.weigh, self.skip_above = weigh, skip_above
+        self.texts = None if texts is None else dict(texts)
+        self._process = os.getpid()
 
     @classmethod
     def train(
@@ -209,6 +241,55 @@ class RetrievalAugmentedClassifier:
         """
         return self.answer(*self.encode(texts, batch_size))
 
+    def explain(self, text: str | Sequence[str]) -> Explanation:
+        """The answer to one text or pair, with the neighbours and their shares in it.
+
+        Errors as of :meth:`predict`.
+        """
+        mixed, student, similarities, rows, _ = self.path().answer(*self.encode([text]))
+        base, beta = self.knowledge_base, self.beta
+        counts = neighbour_log_counts(base.counts if self.weigh else None, rows)
+        shares = beta * weights(similarities, self.tau, counts)[0]
+        values = neighbour_values(base.values, rows, base.span)[0]
+        neighbours = [
+            Neighbour(
+                id=(number := int(base.ids[row])),
+                text=(self.texts or {}).get(number),
+                label=label_of(value, self.labels),
+                values=floats(value),
+                similarity=float(cosine),
+                share=float(share),
+            )
+            for row, value, cosine, share in zip(
+                rows[0], values, similarities[0], shares, strict=True
+            )
+            if row != MISSING
+        ]
+        return Explanation(
+            label=label_of(mixed[0], self.labels),
+            probabilities=floats(mixed[0]),
+            student_label=label_of(student[0], self.labels),
+            student=floats(student[0]),
+            student_share=1.0 - beta if neighbours else 1.0,
+            neighbours=tuple(neighbours),
+        )
+
+    def kneighbors(self, texts: Texts, k: int | None = None) -> Neighbours:
+        """The ``k`` nearest entries to each text, by default as many as an answer asks.
+
+        They are searched for whatever beta and skipping say. Errors as of :meth:`predict`, and a
+        UserError for a k below 1.
+        """
+        if k is not None and not (hasattr(k, "__index__") and k >= 1):
+            raise UserError(f"k must be a whole number of at least 1, got {k!r}")
+        base, (_, embeddings) = self.knowledge_base, self.encode(texts)
+        similarities, rows = self.index.search(base.queries(embeddings), k or self.k)
+        return Neighbours(similarities, self._ids(rows))
+
+    def _ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ids of rows of the knowledge base, of the missing ones MISSING."""
+        return np.where(rows < 0, MISSING, self.knowledge_base.ids.take(rows, mode="clip"))
+
     def encode(
         self, texts: Texts, batch_size: int = 32
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -219,6 +300,7 @@ class RetrievalAugmentedClassifier:
         if not (hasattr(batch_size, "__index__") and batch_size >= 1):
             raise UserError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         rows = read_texts(texts, pair=self.pair)
+        self._notice_fork()
         logits = np.empty((len(rows), self.encoder.outputs), np.float32)
         embeddings = np.empty((len(rows), self.encoder.width), np.float32)
         device = next(self.encoder.parameters()).device
@@ -236,7 +318,7 @@ class RetrievalAugmentedClassifier:
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
         """All that follows the student's forward pass: search, weights, mixture, decision."""
         mixed, student, similarities, rows, asked = self.path().answer(logits, embeddings)
-        neighbours = np.where(rows < 0, MISSING, self.knowledge_base.ids.take(rows, mode="clip"))
+        neighbours = self._ids(rows)
         return Prediction(mixed, self._decide(mixed), neighbours, similarities, student, asked)
 
     def path(self) -> QueryPath:
@@ -251,6 +333,13 @@ class RetrievalAugmentedClassifier:
             skip_above=self.skip_above,
         )
 
+    def _notice_fork(self) -> None:
+        """In the child of a fork, do without the threads that its parent's work waits for."""
+        if self._process != os.getpid():
+            torch.set_num_threads(1)
+            self.index.threads = 1
+            self._process = os.getpid()
+
     def _decide(self, mixed: NDArray[np.float32]) -> NDArray[Any]:
         if mixed.shape[1] == 1:
             return mixed[:, 0]
@@ -264,24 +353,33 @@ class RetrievalAugmentedClassifier:
         return padded(tokens, int(self.tokenizer.pad_token_id or 0))
 
     def save_pretrained(self, folder: Path | str) -> None:
-        """Write everything below ``folder``; what was there is replaced."""
+        """Write everything below ``folder``, in the place of a classifier that is there.
+
+        That one stays whole until the new one is: a kill, an error or a full disk leaves the one or
+        the other. What else lies in the folder stays as it is.
+
+        Raises:
+            DiskFullError: there has to be room for both.
+            UserError: if the folder cannot be written.
+        """
         folder = expanded(folder)
         try:
-            with writing(folder):
-                # Until the last part is written, the folder holds no classifier.
-                (folder / SETTINGS).unlink(missing_ok=True)
-                self._write(folder)
+            with writing(folder), replacing_parts(folder, PARTS) as work, writing(work):
+                self._write(work)
+        except DiskFullError as error:
+            raise DiskFullError(f"disk full: {folder}") from error
         except (OSError, SafetensorError) as error:
             raise UserError(f"cannot write {folder}: {error}") from error
 
     def _write(self, folder: Path) -> None:
-        self.encoder.save_pretrained(folder / "student")
-        self.tokenizer.save_pretrained(str(folder / "student"))
-        self.knowledge_base.save(folder / "knowledge_base")
+        self.encoder.save_pretrained(folder / STUDENT)
+        self.tokenizer.save_pretrained(str(folder / STUDENT))
+        self.knowledge_base.save(folder / BASE)
+        base = knowledge_base.checksum(folder / BASE)
         if not self.index.instant:
-            base = knowledge_base.checksum(folder / "knowledge_base")
-            self.index.save(folder / "index", base=base)
-        open_up(folder)
+            self.index.save(folder / INDEX, base=base)
+        if self.texts is not None:
+            write_texts(folder / TEXTS, self.texts, base)
         settings = {name: getattr(self, name) for name in (*STORED, PAIR, WEIGH)}
         settings[SKIP_ABOVE] = self.skip_above if self.skip_above < math.inf else None
         write_json(folder / SETTINGS, {**settings, "index": self.index.name})
@@ -294,24 +392,19 @@ class RetrievalAugmentedClassifier:
         damaged, or the extra that brings the index's library.
         """
         folder = expanded(folder)
-        try:
-            stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            settings, name = {key: stored[key] for key in STORED}, str(stored["index"])
-            settings[PAIR], settings[WEIGH] = stored.get(PAIR), bool(stored.get(WEIGH, False))
-            threshold = stored.get(SKIP_ABOVE)
-            settings[SKIP_ABOVE] = math.inf if threshold is None else float(threshold)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder / SETTINGS} describes no classifier: {error}") from error
-        encoder = Encoder.from_pretrained(folder / "student")
-        tokenizer = load_tokenizer(ModelSpec(source=str((folder / "student").resolve())))
-        base = KnowledgeBase.load(folder / "knowledge_base")
+        settings, name = read_settings(folder)
+        student, kept = part(folder, STUDENT), part(folder, BASE)
+        encoder = Encoder.from_pretrained(student)
+        tokenizer = load_tokenizer(ModelSpec(source=str(student.resolve())))
+        base = KnowledgeBase.load(kept)
         if ann.BACKENDS[name].instant:
             index = ann.make(name, threads=threads)
             index.build(base.keys)
         else:
-            index = ann.load(folder / "index", threads=threads)
-            knowledge_base.require_own(index, folder / "knowledge_base")
-        return cls(encoder, tokenizer, base, index, **settings)
+            index = ann.load(part(folder, INDEX), threads=threads)
+            knowledge_base.require_own(index, kept)
+        texts = read_texts_of(part(folder, TEXTS), knowledge_base.checksum(kept))
+        return cls(encoder, tokenizer, base, index, **settings, texts=texts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles go through the folder: not every index can be copied otherwise."""

@@ -100,8 +100,10 @@ def product(rows: Vectors, directions: Vectors) -> Vectors:
     return components
 
 
-def encode(values: NDArray[np.float32]) -> tuple[Codes, Span | None]:
+def encode(values: NDArray[np.float32], span: Span | None = None) -> tuple[Codes, Span | None]:
     """Codes [n, C] of class probabilities, or of scores (C = 1) with their span.
+
+    The span of scores is theirs unless another is given; a UserError names a score outside it.
 
     The codes of a row of probabilities sum to 255: each is rounded down and the largest remainders
     up (of equal ones the first), so that code / 255 is a distribution and each is off by less than
@@ -116,7 +118,12 @@ def encode(values: NDArray[np.float32]) -> tuple[Codes, Span | None]:
            [255]], dtype=uint8), (-1.0, 4.0))
     """
     if values.shape[1] == 1:
-        span = float(values.min()), float(values.max())
+        span = (float(values.min()), float(values.max())) if span is None else span
+        if (outside := (values < span[0]) | (values > span[1])).any():
+            raise UserError(
+                f"score {values[outside][0]} lies outside the span of the codes, {span[0]} to "
+                f"{span[1]}: add it to the whole base, then round"
+            )
         width = (span[1] - span[0]) or 1.0
         shares = (values.astype(np.float64) - span[0]) / width
         return np.rint(shares * LEVELS).astype(np.uint8), span

@@ -10,6 +10,7 @@ from reaugkd.retrieval.condense.cells import blocks, means, representatives
 from reaugkd.retrieval.condense.classes import Rows, classes_of
 from reaugkd.retrieval.condense.condenser import (
     BETA,
+    ROWS,
     TAU,
     Asked,
     Condenser,
@@ -35,6 +36,7 @@ class CNN(Condenser):
     """
 
     name: ClassVar[str] = "cnn"
+    makes: ClassVar[str] = ROWS
     asks: ClassVar[bool] = True
     sized: ClassVar[bool | None] = None
     every_class: ClassVar[bool] = True

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reaugkd.errors import UserError
+from reaugkd.retrieval.condense import Spec
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
 
@@ -26,6 +27,11 @@ TAU = 0.05
 So cold, the nearest few have nearly all of the weight, and what holds over all entries holds over
 the k that are searched for.
 """
+
+
+ROWS, MEANS, TRAINED = "rows", "means", "trained"
+"""What entries can be made of: rows as they are; several rows, so that only one that stands for a
+single row is that row; or all rows, so that none is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,9 @@ class Condenser(ABC):
     """Whether it makes an entry of every class, and so needs rows of each."""
     scores: ClassVar[bool] = True
     """Whether it condenses a knowledge base of scores (C = 1)."""
+    makes: ClassVar[str] = TRAINED
+    """What its entries are made of: :data:`ROWS`, :data:`MEANS` or, if it does not say,
+    :data:`TRAINED`. It decides which can be removed from a base."""
     version: ClassVar[int] = 1
     """Raised when it would make other entries than before: part of what identifies them."""
 
@@ -109,7 +118,10 @@ class Condenser(ABC):
             )
 
     def __call__(self, base: KnowledgeBase, questions: Questions | None = None) -> KnowledgeBase:
-        """The condensed base; its manifest is that of ``base``, whose values are float32.
+        """The condensed base of ``base``, whose values are float32.
+
+        Its manifest is that of ``base`` with the spec as ``condense``, behind those that it was
+        condensed by before.
 
         As many entries as there are rows are the base itself.
 
@@ -128,7 +140,11 @@ class Condenser(ABC):
             self._check(base, questions)
         if self.sized and self.entries == len(base):
             return base
-        return self.condense(base, questions)
+        condensed = self.condense(base, questions)
+        if condensed is base:
+            return base
+        specs = [base.manifest.get("condense"), str(Spec(self.name, self.entries, self.draw))]
+        return condensed.described({**base.manifest, "condense": ", ".join(filter(None, specs))})
 
     def _check(self, base: KnowledgeBase, questions: Questions | None) -> None:
         if questions is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from reaugkd.retrieval.condense.condenser import Condenser, Questions
+from reaugkd.retrieval.condense.condenser import ROWS, Condenser, Questions
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
 
@@ -12,6 +12,7 @@ class Full(Condenser):
     """Every row is an entry."""
 
     name: ClassVar[str] = "full"
+    makes: ClassVar[str] = ROWS
     sized: ClassVar[bool | None] = False
 
     def condense(self, base: KnowledgeBase, questions: Questions | None) -> KnowledgeBase:

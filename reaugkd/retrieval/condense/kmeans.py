@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from reaugkd.retrieval.condense.cells import Cells, assigned, counts_of, in_order, means
 from reaugkd.retrieval.condense.classes import rows_by_class, shares
-from reaugkd.retrieval.condense.condenser import Condenser, Questions
+from reaugkd.retrieval.condense.condenser import MEANS, Condenser, Questions
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
 
@@ -26,6 +26,7 @@ class KMeans(Condenser):
     """
 
     name: ClassVar[str] = "kmeans"
+    makes: ClassVar[str] = MEANS
     draws: ClassVar[bool] = True
     every_class: ClassVar[bool] = True
 

@@ -8,7 +8,14 @@ import numpy as np
 
 from reaugkd.retrieval.condense.cells import Cells, assigned, counts_of, means, representatives
 from reaugkd.retrieval.condense.classes import rows_by_class
-from reaugkd.retrieval.condense.condenser import BETA, TAU, Condenser, Questions, entries_of
+from reaugkd.retrieval.condense.condenser import (
+    BETA,
+    TAU,
+    TRAINED,
+    Condenser,
+    Questions,
+    entries_of,
+)
 from reaugkd.retrieval.condense.kmeans import KMeans
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
@@ -27,6 +34,7 @@ class Learned(Condenser):
     """
 
     name: ClassVar[str] = "learned"
+    makes: ClassVar[str] = TRAINED
     asks: ClassVar[bool] = True
     draws: ClassVar[bool] = True
     every_class: ClassVar[bool] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from reaugkd.retrieval.condense.cells import means, representatives
-from reaugkd.retrieval.condense.condenser import Condenser, Questions, entries_of
+from reaugkd.retrieval.condense.condenser import ROWS, Condenser, Questions, entries_of
 from reaugkd.retrieval.condense.kmeans import KMeans
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
@@ -14,6 +14,7 @@ class Medoid(Condenser):
     """Of each cell of ``kmeans`` the row that is nearest to its centre, with the cell's count."""
 
     name: ClassVar[str] = "medoid"
+    makes: ClassVar[str] = ROWS
     draws: ClassVar[bool] = True
     every_class: ClassVar[bool] = True
 

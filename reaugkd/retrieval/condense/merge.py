@@ -8,7 +8,7 @@ import numpy as np
 
 from reaugkd.retrieval.condense.cells import in_order, means
 from reaugkd.retrieval.condense.classes import Rows, classes_of, rows_by_class
-from reaugkd.retrieval.condense.condenser import Condenser, Questions
+from reaugkd.retrieval.condense.condenser import MEANS, Condenser, Questions
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import Vectors
 
@@ -27,6 +27,7 @@ class Merging(Condenser):
     """
 
     name: ClassVar[str] = "merge"
+    makes: ClassVar[str] = MEANS
     every_class: ClassVar[bool] = True
 
     def condense(self, base: KnowledgeBase, questions: Questions | None) -> KnowledgeBase:

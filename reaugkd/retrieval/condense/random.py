@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from reaugkd.retrieval.condense.condenser import Condenser, Questions, rows_of
+from reaugkd.retrieval.condense.condenser import ROWS, Condenser, Questions, rows_of
 from reaugkd.retrieval.controls import subset
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 
@@ -13,6 +13,7 @@ class Random(Condenser):
     """Rows drawn at random, in their order; fewer entries are a part of more entries."""
 
     name: ClassVar[str] = "random"
+    makes: ClassVar[str] = ROWS
     draws: ClassVar[bool] = True
 
     def condense(self, base: KnowledgeBase, questions: Questions | None) -> KnowledgeBase:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
@@ -188,6 +188,13 @@ class Auto(AnnIndex):
         """The batch and, once it is made, the choice with the chosen backend's own parameters."""
         choice = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
         return {**choice, **super().params()}
+
+    def over(self, vectors: ArrayLike) -> Self:
+        """As the base class says; the backend stays the chosen one, nothing is measured."""
+        other, inner = type(self)(threads=self.threads, **self.params()), self.inner.over(vectors)
+        other.size, other.dim, other.effort = inner.size, inner.dim, inner.effort
+        other._settings, other._inner, other.normalises = inner.params(), inner, inner.normalises
+        return other
 
     def efforts(self, k: int) -> list[int]:
         """Those of the chosen backend."""

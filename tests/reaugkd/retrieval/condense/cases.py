@@ -67,7 +67,10 @@ class CondenserCase:
             elif self.kind.sized is None:
                 assert len(condensed) <= self.entries
             assert condensed.values.shape[1] == base.values.shape[1]
-            assert condensed.manifest == base.manifest
+            assert {**base.manifest, "condense": None} == {**condensed.manifest, "condense": None}
+            spec = condensed.manifest.get("condense")  # none of the base itself
+            assert (spec is None) == (condensed is base)
+            assert spec is None or condense.parse(spec).name == self.kind.name
 
     def test_the_same_spec_and_base_give_the_same_entries(self) -> None:
         base = blobs()
