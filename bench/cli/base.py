@@ -46,7 +46,9 @@ def base() -> None:
 @click.option("--limit", type=click.IntRange(min=1), help=f"Entries.  [default: {SHOWN}; JSON all]")
 @click.option("--json", "as_json", is_flag=True, help="JSON: an object with all that is known.")
 def list_(folder: Path, limit: int | None, as_json: bool) -> None:
-    """Show ids, labels and, where the folder keeps them, texts of the entries.
+    """Show ids, labels and texts of the entries.
+
+    Texts are in folders that were exported with them.
 
     \b
     Examples:
@@ -109,13 +111,14 @@ def _show(facts: dict[str, Any], entries: list[dict[str, Any]], labels: list[Any
         rows.append((*cells, *([str(entry["rows"])] if several else [])))
     words = ("id", "label", *(["text"] if kept else []))
     figures = ("probability", *(["rows"] if several else []))
-    notes = [f"{len(entries):,} of {_entries(facts['size'])}"]
+    note = f"{len(entries):,} of {_entries(facts['size'])}"
     if len(counted := Counter(map(_shown, labels))) <= FEW:
-        notes.append(", ".join(f"{label}: {count:,}" for label, count in sorted(counted.items())))
+        shares = (f"{count:,} of {label}" for label, count in sorted(counted.items()))
+        note = f"{note}: {', '.join(shares)}"
     about = [f"{facts['folder']}: k {facts['k']}", facts["index"]]
     about += [f"{name} {facts[name]}" for name in ("keys", "condense") if facts[name]]
     about += ["edited"] if facts["edited"] else []
-    show(Table(", ".join(about), (*words, *figures), (*rows,), len(words), (*notes,)))
+    show(Table(", ".join(about), (*words, *figures), (*rows,), len(words), (note,)))
 
 
 def _shown(label: str | int | float) -> str:
@@ -128,9 +131,9 @@ def _shown(label: str | int | float) -> str:
 @click.option("--ids-file", type=UserPath(), help="A text file with an id on every line.")
 @OUT
 def remove(folder: Path, ids: list[int], ids_file: Path | None, out: Path | None) -> None:
-    """Remove entries: their keys, values and texts are in no file of the folder afterwards.
+    """Remove entries with their keys, values and texts.
 
-    What `bench run` keeps in its cache and the student, which may have learned from them, stay.
+    No file of the folder holds them afterwards. What `bench run` keeps in its cache and the student, which may have learned from them, stay.
 
     \b
     Examples:
@@ -167,7 +170,7 @@ def add(
     keys: str | None,
     out: Path | None,
 ) -> None:
-    """Add the rows of FILE (CSV, TSV, JSON lines, Parquet) as entries.
+    """Add rows of FILE as entries: CSV, TSV, JSON lines, Parquet.
 
     A folder holds no teacher. Where the keys of the base are the student's, the student makes the
     new ones. Where they are a teacher's, give --embeddings made in the same way, as wide as the

@@ -136,8 +136,8 @@ class EditableClassifier:
             origin = f"'{made_by}' ones" if made_by else "of unknown origin"
             raise UserError(
                 f"the keys of this knowledge base are {origin}, and no teacher is at hand: give "
-                f"keys, the embeddings [n, {self.knowledge_base.width}] that it takes, or keys "
-                "'student' for the student's own"
+                f"embeddings made like them [n, {self.knowledge_base.width}], or ask for keys "
+                f"'{STUDENTS}', the student's own"
             )
         if keys is None or isinstance(keys, str):
             if keys not in (None, STUDENTS):
@@ -162,8 +162,8 @@ class EditableClassifier:
         """Take the place of base, index and texts, all three or none."""
         if self.k > len(base):
             raise UserError(
-                f"k = {self.k} is larger than the {len(base)} entries that would be left: make a "
-                "classifier with a smaller k first"
+                f"k = {self.k} is larger than the {len(base)} entries that would be left: keep more, "
+                "or give the classifier a smaller k"
             )
         index = self.index.over(base.keys)
         if texts is not None:

@@ -165,9 +165,9 @@ def behind(base: KnowledgeBase) -> NDArray[np.bool_]:
 
 
 def _kinds(manifest: Mapping[str, Any]) -> set[str]:
-    """What the condensers that the manifest names make entries of."""
-    specs = manifest.get("condense", condense.FULL)
-    names = (condense.parse(spec).name for spec in str(specs).split(", "))
+    """What the condensers that the manifest names make entries of; nothing where it names none."""
+    specs = filter(None, str(manifest.get("condense") or "").split(", "))
+    names = (condense.parse(spec).name for spec in specs)
     return {condense.CONDENSERS[name].makes for name in names}
 
 

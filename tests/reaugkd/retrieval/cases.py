@@ -132,6 +132,18 @@ class IndexCase:
         assert all(len(set(row)) == 5 for row in ids)
         np.testing.assert_allclose(similarities, 1.0, atol=self.rounding)
 
+    def test_an_index_over_other_rows_equals_one_that_is_built_of_them(self) -> None:
+        before, fresh = self.built(vectors()), ann.make(self.spec)
+        before.effort = fresh.effort
+        fresh.build(vectors(200, seed=3))
+        over = before.over(vectors(200, seed=3))
+        assert (over.params(), over.threads, over.size) == (fresh.params(), fresh.threads, 200)
+        for given, wanted in zip(
+            over.search(queries(), K), fresh.search(queries(), K), strict=True
+        ):
+            np.testing.assert_array_equal(given, wanted)
+        assert before.size == N
+
     def test_length_dtype_and_layout_change_nothing(self) -> None:
         expected = self.built(vectors()).search(queries(), K)
         stretched = vectors().astype(np.float64) * np.linspace(0.01, 1e6, N)[:, None]
