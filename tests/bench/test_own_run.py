@@ -113,6 +113,13 @@ def test_report_and_export_know_nothing_but_the_run(mine: Path, tmp_path: Path) 
     classifier = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "c")
     assert set(classifier.predict(["the soup was tasty"]).labels) <= {"a bad one", "good; great"}
     assert hidden.is_file()
+    assert classifier.texts is None
+    with_texts = runs.bench("export", mine / "out", "--to", tmp_path / "t", *words, "--texts")
+    assert with_texts.exit_code == 0, with_texts.output
+    kept = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "t")
+    assert set(kept.texts) == set(kept.knowledge_base.ids.tolist())
+    written = (mine / "data" / "train.csv").read_text(encoding="utf-8")
+    assert all(text in written for (text,) in kept.texts.values())
     unknown = runs.bench("export", mine / "out", "--to", tmp_path / "d", "--task", "mial")
     told(unknown, "unknown task 'mial'", "'mail'")
 

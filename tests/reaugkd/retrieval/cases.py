@@ -134,8 +134,8 @@ class IndexCase:
 
     def test_an_index_over_other_rows_equals_one_that_is_built_of_them(self) -> None:
         before, fresh = self.built(vectors()), ann.make(self.spec)
-        before.effort = fresh.effort
         fresh.build(vectors(200, seed=3))
+        before.effort = fresh.effort
         over = before.over(vectors(200, seed=3))
         assert (over.params(), over.threads, over.size) == (fresh.params(), fresh.threads, 200)
         for given, wanted in zip(
