@@ -133,7 +133,8 @@ def _shown(label: str | int | float) -> str:
 def remove(folder: Path, ids: list[int], ids_file: Path | None, out: Path | None) -> None:
     """Remove entries with their keys, values and texts.
 
-    No file of the folder holds them afterwards. What `bench run` keeps in its cache and the student, which may have learned from them, stay.
+    No file of the folder holds them afterwards. What `bench run` keeps in its cache stays, and so
+    does the student, which may have learned from them.
 
     \b
     Examples:

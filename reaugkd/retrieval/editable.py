@@ -12,6 +12,7 @@ from reaugkd.errors import DataError, UserError
 from reaugkd.retrieval import editing
 from reaugkd.retrieval.ann.index import AnnIndex
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from reaugkd.retrieval.reindex import over
 from reaugkd.retrieval.saved import Text
 from reaugkd.retrieval.texts import read_texts
 from reaugkd.retrieval.values import read_values
@@ -162,10 +163,10 @@ class EditableClassifier:
         """Take the place of base, index and texts, all three or none."""
         if self.k > len(base):
             raise UserError(
-                f"k = {self.k} is larger than the {len(base)} entries that would be left: keep more, "
-                "or give the classifier a smaller k"
+                f"k = {self.k} is larger than the {len(base)} entries that would be left: keep "
+                "more, or give the classifier a smaller k"
             )
-        index = self.index.over(base.keys)
+        index = over(self.index, base.keys)
         if texts is not None:
             left = set(base.ids.tolist())
             texts = {number: text for number, text in texts.items() if number in left}

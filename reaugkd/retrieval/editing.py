@@ -9,6 +9,7 @@ the span of scores in 8 bits: a new entry is written in them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from reaugkd.artifacts import fingerprint
 from reaugkd.errors import DataError, EmbeddingError, UserError
 from reaugkd.retrieval import compress, condense
 from reaugkd.retrieval.condense.condenser import ROWS, TRAINED
-from reaugkd.retrieval.knowledge_base import KnowledgeBase, check_values
+from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.normalise import unit_rows
 
 EDITED = "edited"
@@ -154,6 +155,14 @@ def read_ids(ids: ArrayLike) -> Ids:
     return np.ascontiguousarray(numbers, dtype=np.int64)
 
 
+def digest(base: KnowledgeBase) -> str:
+    """Fingerprint of all arrays, in their order; the manifest does not matter."""
+    names = ("keys", "values", "ids", "counts", "basis")
+    arrays = {name: getattr(base, name) for name in names if getattr(base, name) is not None}
+    prints = {name: fingerprint.of_array(array) for name, array in arrays.items()}
+    return fingerprint.of_json({**prints, "span": base.span})
+
+
 def behind(base: KnowledgeBase) -> NDArray[np.bool_]:
     """Of which entries [n] it is known that their own row alone stands behind them."""
     kinds = _kinds(base.manifest)
@@ -211,7 +220,8 @@ def _fitted_values(base: KnowledgeBase, values: ArrayLike) -> NDArray[Any]:
     outputs = base.values.shape[1]
     if numbers.ndim != 2 or numbers.shape[1] != outputs:
         raise DataError(f"values of shape {numbers.shape}, the knowledge base has [n, {outputs}]")
-    check_values(numbers, None)  # as numbers: of what is no distribution codes would make one
+    # Checked as numbers, by their own places: of what is no distribution codes would make one.
+    KnowledgeBase.build(np.ones((len(numbers), 1)), numbers, np.arange(len(numbers)))
     return numbers if base.values.dtype != np.uint8 else compress.encode(numbers, base.span)[0]
 
 
@@ -247,11 +257,11 @@ def _selected(base: KnowledgeBase, keep: NDArray[np.bool_]) -> KnowledgeBase:
 
 def _edited(base: KnowledgeBase, made: KnowledgeBase) -> KnowledgeBase:
     """``made`` with the manifest of ``base``, from which it departs, or has come back to it."""
-    first = base.manifest.get(EDITED, base.digest)
+    first = base.manifest.get(EDITED) or digest(base)
     manifest = {field: value for field, value in base.manifest.items() if field != EDITED}
-    if made.digest != first:
+    if digest(made) != first:
         manifest[EDITED] = first
-    return made.described(manifest)
+    return dataclasses.replace(made, manifest=manifest)
 
 
 def _counts(base: KnowledgeBase) -> NDArray[np.int64]:

@@ -86,7 +86,7 @@ class KnowledgeBase:
                 "a knowledge base needs keys [n, d], values [n, C] and ids [n] with n > 0, got "
                 f"{unit.shape}, {rows.shape} and {numbers.shape}"
             )
-        check_values(rows, span)
+        _check_values(rows, span)
         stands_for = None if counts is None else _checked_counts(counts, len(unit))
         directions = None if basis is None else _checked_basis(basis, unit.shape[1])
         fingerprint.of_json(dict(manifest or {}))
@@ -109,17 +109,6 @@ class KnowledgeBase:
         16 for a span.
         """
         return sum(array.nbytes for array in self._arrays().values())
-
-    @property
-    def digest(self) -> str:
-        """Fingerprint of all arrays, in their order; the manifest does not matter."""
-        arrays = {name: fingerprint.of_array(array) for name, array in self._arrays().items()}
-        return fingerprint.of_json(arrays)
-
-    def described(self, manifest: Mapping[str, Any]) -> Self:
-        """The same entries with another manifest, plain JSON."""
-        fingerprint.of_json(dict(manifest))
-        return replace(self, manifest=dict(manifest))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         span = None if self.span is None else np.array(self.span, np.float64)
@@ -206,8 +195,7 @@ def require_own(index: AnnIndex, folder: Path) -> None:
         raise UserError(f"the index was built over another knowledge base than {folder}")
 
 
-def check_values(values: NDArray[Any], span: Span | None) -> None:
-    """Raise :class:`DataError` for the first row of [n, C] that is no value, or a wrong span."""
+def _check_values(values: NDArray[Any], span: Span | None) -> None:
     codes, scores = values.dtype == np.uint8, values.shape[1] == 1
     if (codes and scores) != (span is not None):
         raise DataError("scores in uint8 are codes and need their span, other values have none")

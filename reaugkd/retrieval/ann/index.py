@@ -81,13 +81,6 @@ class AnnIndex(ABC):
         self._build(rows)
         self.size = len(rows)
 
-    def over(self, vectors: ArrayLike) -> Self:
-        """A new index like this one, with its parameters, effort and threads, over other rows."""
-        other = type(self)(threads=self.threads, **self.params())
-        other.effort = self.effort
-        other.build(vectors)
-        return other
-
     def search(self, queries: ArrayLike, k: int) -> tuple[Vectors, Ids]:
         """The k nearest entries of each query [q, d]; queries are normalised too.
 

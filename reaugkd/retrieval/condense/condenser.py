@@ -144,7 +144,8 @@ class Condenser(ABC):
         if condensed is base:
             return base
         specs = [base.manifest.get("condense"), str(Spec(self.name, self.entries, self.draw))]
-        return condensed.described({**base.manifest, "condense": ", ".join(filter(None, specs))})
+        manifest = {**base.manifest, "condense": ", ".join(filter(None, specs))}
+        return replace(condensed, manifest=manifest)
 
     def _check(self, base: KnowledgeBase, questions: Questions | None) -> None:
         if questions is None:

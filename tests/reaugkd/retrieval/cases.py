@@ -14,6 +14,7 @@ from reaugkd.errors import EmbeddingError, UserError
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.index import MISSING, PAYLOAD, AnnIndex
 from reaugkd.retrieval.normalise import unit_rows
+from reaugkd.retrieval.reindex import over
 
 VARIANTS = (
     "faiss:Flat",
@@ -136,10 +137,10 @@ class IndexCase:
         before, fresh = self.built(vectors()), ann.make(self.spec)
         fresh.build(vectors(200, seed=3))
         before.effort = fresh.effort
-        over = before.over(vectors(200, seed=3))
-        assert (over.params(), over.threads, over.size) == (fresh.params(), fresh.threads, 200)
+        other = over(before, vectors(200, seed=3))
+        assert (other.params(), other.threads, other.size) == (fresh.params(), fresh.threads, 200)
         for given, wanted in zip(
-            over.search(queries(), K), fresh.search(queries(), K), strict=True
+            other.search(queries(), K), fresh.search(queries(), K), strict=True
         ):
             np.testing.assert_array_equal(given, wanted)
         assert before.size == N

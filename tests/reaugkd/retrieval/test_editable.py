@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from reaugkd.artifacts.disk import DiskFullError
 from reaugkd.errors import DataError, EmbeddingError, ModelError, UserError
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.retrieval.editing import digest
 from reaugkd.retrieval.explanation import Neighbour
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from tests.reaugkd.retrieval.test_classifier import TEXTS, WIDTH, classifier, condensed
@@ -33,7 +35,7 @@ def editable(spec: str = "exact", keys: str | None = "student", **more: Any) -> 
     """The classifier of the other tests with a manifest, names, and texts of its entries."""
     model = classifier(spec, k=2, labels=NAMES, pair=False)
     manifest = {} if keys is None else {"keys": keys}
-    base = model.knowledge_base.described(manifest)
+    base = replace(model.knowledge_base, manifest=manifest)
     texts = {number: (text,) for number, text in zip(IDS, TEXTS, strict=True)}
     return rebuilt(model, base, texts, **more)
 
@@ -187,7 +189,7 @@ def test_keys_that_nobody_can_make_have_to_be_given() -> None:
         other.add(NEW, ["x", "y"], keys="student")
         own = editable()
         own.add(NEW, ["x", "y"])
-        assert other.knowledge_base.digest == own.knowledge_base.digest
+        assert digest(other.knowledge_base) == digest(own.knowledge_base)
 
 
 def test_labels_in_any_form_and_texts_in_any_sequence() -> None:
@@ -204,7 +206,7 @@ def test_labels_in_any_form_and_texts_in_any_sequence() -> None:
     for form in forms:
         model = editable()
         model.add(pd.Series(NEW, index=[9, 3]), form)
-        digests.add(model.knowledge_base.digest)
+        digests.add(digest(model.knowledge_base))
     assert len(digests) == 1
     scores = classifier(outputs=1)
     scores.add(NEW, [0.5, 2], keys="student")

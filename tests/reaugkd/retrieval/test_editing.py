@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_what_cannot_be_is_refused_in_one_line(do: Any, error: type, message: st
 
 
 def test_bases_that_differ_in_a_field_of_their_manifests_name_it() -> None:
-    other = base(first=N).described({**MANIFEST, "seed": 1})
+    other = replace(base(first=N), manifest={**MANIFEST, "seed": 1})
     with pytest.raises(UserError, match="'seed' is 0 and 1"):
         editing.merge(base(), other)
     narrow = KnowledgeBase.build(np.eye(3, 4), np.eye(3), np.arange(3) + N, MANIFEST)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from reaugkd.errors import UserError
 from reaugkd.reporter import Reporter
@@ -189,9 +189,9 @@ class Auto(AnnIndex):
         choice = {"batch": self.batch, "chosen": self.chosen, "settings": self._settings}
         return {**choice, **super().params()}
 
-    def over(self, vectors: ArrayLike) -> Self:
-        """As the base class says; the backend stays the chosen one, nothing is measured."""
-        other, inner = type(self)(threads=self.threads, **self.params()), self.inner.over(vectors)
+    def around(self, inner: AnnIndex) -> Self:
+        """A new index like this one whose choice is ``inner``, an index of the chosen backend."""
+        other = type(self)(threads=self.threads, **self.params())
         other.size, other.dim, other.effort = inner.size, inner.dim, inner.effort
         other._settings, other._inner, other.normalises = inner.params(), inner, inner.normalises
         return other
