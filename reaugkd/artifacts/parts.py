@@ -49,9 +49,14 @@ def replacing_parts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def part(folder: Path, name: str) -> Path:
-    """Where the part ``name`` of ``folder`` lies: a save may have been killed while moving it."""
+    """Where the part ``name`` of ``folder`` lies: a save may have been killed while moving it.
+
+    Nothing lies there where the folder has no such part.
+    """
     decided = folder / DECIDED / name
-    return decided if decided.exists() else folder / name
+    if not decided.exists():
+        return folder / name
+    return decided.with_name(f"{name}.gone") if _is_gone(decided) else decided
 
 
 def settle(folder: Path) -> None:
@@ -65,12 +70,17 @@ def settle(folder: Path) -> None:
             shutil.rmtree(place)
         elif new.is_dir():
             place.unlink(missing_ok=True)
-        if new.is_dir() and not any(new.iterdir()):
+        if _is_gone(new):
             new.rmdir()
         else:
             new.replace(place)
     decided.rmdir()
     _sync_one(folder)
+
+
+def _is_gone(new: Path) -> bool:
+    """Whether what was written is the empty folder that stands for a part that is gone."""
+    return new.is_dir() and not any(new.iterdir())
 
 
 def _sync(folder: Path) -> None:

@@ -317,6 +317,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
 
     def answer(self, logits: NDArray[np.float32], embeddings: NDArray[np.float32]) -> Prediction:
         """All that follows the student's forward pass: search, weights, mixture, decision."""
+        self._notice_fork()
         mixed, student, similarities, rows, asked = self.path().answer(logits, embeddings)
         neighbours = self._ids(rows)
         return Prediction(mixed, self._decide(mixed), neighbours, similarities, student, asked)

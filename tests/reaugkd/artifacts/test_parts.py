@@ -38,6 +38,7 @@ def seen(folder: Path) -> dict[str, bytes]:
     files = {}
     for name in NAMES:
         place = part(folder, name)
+        assert place.is_file() or not place.exists() or any(place.iterdir())
         for path in [place] if place.is_file() else place.rglob("*"):
             files[str(Path(name) / path.relative_to(place))] = path.read_bytes()
     return files

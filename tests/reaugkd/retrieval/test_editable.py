@@ -372,6 +372,32 @@ def test_a_full_disk_leaves_the_old_classifier_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_a_save_that_was_killed_while_it_moved_its_parts_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editable("hnswlib").save_pretrained(tmp_path)
+    changed = rebuilt(editable(), editable().knowledge_base, None)  # exact, without texts
+    changed.remove([100])
+
+    def killed(folder: Path) -> None:
+        if (folder / ".parts").is_dir():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("reaugkd.artifacts.parts.settle", killed)
+    with pytest.raises(KeyboardInterrupt):
+        changed.save_pretrained(tmp_path)
+    loaded = RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+    assert loaded.texts is None
+    assert_same_answers(loaded, changed)
+    monkeypatch.undo()
+    loaded.save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "classifier.json",
+        "knowledge_base",
+        "student",
+    ]
+
+
 @pytest.mark.parametrize("spec", ["exact", "hnswlib", "faiss:Flat"])
 def test_eight_threads_are_answered_as_one(spec: str) -> None:
     model = classifier(spec, k=3)
