@@ -27,7 +27,7 @@ from reaugkd.paths import expanded
 from reaugkd.retrieval import ann, knowledge_base, skip
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.editable import EditableClassifier, Texts
-from reaugkd.retrieval.explanation import Explanation, Neighbour, floats, label_of
+from reaugkd.retrieval.explanation import AnswerExplanation, Neighbour, floats, label_of
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import neighbour_log_counts, neighbour_values, weights
 from reaugkd.retrieval.query import QueryPath
@@ -241,7 +241,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         """
         return self.answer(*self.encode(texts, batch_size))
 
-    def explain(self, text: str | Sequence[str]) -> Explanation:
+    def explain(self, text: str | Sequence[str]) -> AnswerExplanation:
         """The answer to one text or pair, with the neighbours and their shares in it.
 
         Errors as of :meth:`predict`.
@@ -265,7 +265,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             )
             if row != MISSING
         ]
-        return Explanation(
+        return AnswerExplanation(
             label=label_of(mixed[0], self.labels),
             probabilities=floats(mixed[0]),
             student_label=label_of(student[0], self.labels),

@@ -33,7 +33,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class AnswerExplanation:
     """An answer and what it is made of: shares times values, the student's and the neighbours'.
 
     Attributes:
