@@ -62,6 +62,7 @@ def train(
     held_out: Rows | None = None,
     classes: Sequence[Any] = (),
     seed: int = 0,
+    keep_texts: bool = False,
     settings: Mapping[str, Any] | None = None,
     threads: int | None = None,
     cache: Path | str | None = None,
@@ -98,10 +99,12 @@ def train(
         store = ArtifactStore(Path(cache) if cache else default_cache(), listener)
         workbench = Workbench(store, listener, COMMAND)
         decided = precision.decide({config.tasks[0]: config}, workbench, {}, may_time=True)
-        return _trained(decided.tasks[config.tasks[0]], workbench)
+        return _trained(decided.tasks[config.tasks[0]], workbench, keep_texts)
 
 
-def _trained(config: RunConfig, workbench: Workbench) -> RetrievalAugmentedClassifier:
+def _trained(
+    config: RunConfig, workbench: Workbench, keep_texts: bool
+) -> RetrievalAugmentedClassifier:
     cells = plan.make({config.tasks[0]: config}, workbench)
     if len(cells) != 2:
         raise UserError(
@@ -112,7 +115,7 @@ def _trained(config: RunConfig, workbench: Workbench) -> RetrievalAugmentedClass
         record, _ = workbench.run(cell)
         if record.status != "ok":
             raise TrainingError(f"{cell.label}: {record.reason}")
-    return export.classifier(cells[-1], record, workbench)
+    return export.classifier(cells[-1], record, workbench, texts=keep_texts)
 
 
 def _part(texts: Iterable[Any], labels: Iterable[Any], where: str) -> Part:

@@ -36,6 +36,7 @@ class ReAugKDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         method: how the student is distilled.
         ann, condense: index of the knowledge base, and the entries that stand for all.
         seed: of the student.
+        keep_texts: keep those of the entries, for ``classifier_.explain``.
         settings: any others, as in a settings file.
         threads: of torch, at most.
         cache: folder of teachers, students and indexes; that of ``bench run`` by default.
@@ -59,6 +60,7 @@ class ReAugKDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         ann: str = "exact",
         condense: str = "full",
         seed: int = 0,
+        keep_texts: bool = False,
         settings: Mapping[str, Any] | None = None,
         threads: int | None = None,
         cache: Path | str | None = None,
@@ -66,6 +68,7 @@ class ReAugKDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     ) -> None:
         self.teacher, self.student, self.method = teacher, student, method
         self.ann, self.condense, self.seed, self.settings = ann, condense, seed, settings
+        self.keep_texts = keep_texts
         self.threads, self.cache, self.reporter = threads, cache, reporter
 
     def fit(self, X: Texts, y: Iterable[Any]) -> Self:  # noqa: N803  scikit-learn's names

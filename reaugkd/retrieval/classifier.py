@@ -179,6 +179,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         held_out: tuple[Texts, Iterable[Any]] | None = None,
         classes: Sequence[Any] = (),
         seed: int = 0,
+        keep_texts: bool = False,
         settings: Mapping[str, Any] | None = None,
         threads: int | None = None,
         cache: Path | str | None = None,
@@ -200,6 +201,8 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             held_out: texts and labels that everything is chosen on; a part of ``texts`` by default.
             classes: labels in the order of their ids; sorted by default.
             seed: of the student.
+            keep_texts: keep those of the entries, which :meth:`explain` then shows; they are
+                saved with the classifier.
             settings: any others, as in a settings file: ``{"student": {"recipe": {"epochs": 2}}}``.
             threads: of torch, at most.
             cache: folder of teachers, students and indexes; that of ``bench run`` by default.
@@ -221,6 +224,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             held_out=held_out,
             classes=classes,
             seed=seed,
+            keep_texts=keep_texts,
             settings=settings,
             threads=threads,
             cache=cache,

@@ -123,8 +123,10 @@ def test_whatever_holds_texts_and_labels_they_are_the_same(
 @pytest.mark.usefixtures("trained", "nothing_trains")
 def test_another_knowledge_base_needs_no_training(place: Path) -> None:
     few = RetrievalAugmentedClassifier.train(
-        TEXTS, LABELS, condense="random:8", ann="hnswlib", **quick(place)
+        TEXTS, LABELS, condense="random:8", ann="hnswlib", keep_texts=True, **quick(place)
     )
+    neighbours = few.explain(TEXTS[0]).neighbours
+    assert [one.text for one in neighbours] == [TEXTS[one.id] for one in neighbours]
     assert (len(few.knowledge_base), few.index.name) == (8, "hnswlib")
 
 
