@@ -125,8 +125,7 @@ def test_another_knowledge_base_needs_no_training(place: Path) -> None:
     few = RetrievalAugmentedClassifier.train(
         TEXTS, LABELS, condense="random:8", ann="hnswlib", keep_texts=True, **quick(place)
     )
-    neighbours = few.explain(TEXTS[0]).neighbours
-    assert [one.text for one in neighbours] == [TEXTS[one.id] for one in neighbours]
+    assert few.texts == {number: (TEXTS[number],) for number in few.knowledge_base.ids.tolist()}
     assert (len(few.knowledge_base), few.index.name) == (8, "hnswlib")
 
 
