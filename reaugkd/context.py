@@ -91,7 +91,7 @@ class Setup:
     @property
     def labels(self) -> NDArray[Any]:
         """[N_fit] labels of ``fit``."""
-        return np.asarray(self.splits["fit"]["label"])
+        return np.asarray(self.splits["fit"]["label"][:])
 
 
 @dataclass(frozen=True, kw_only=True)

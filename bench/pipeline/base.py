@@ -190,7 +190,7 @@ class BaseBuilder:
 
         def build(folder: Path) -> None:
             keys, values, base = self._keys(), self._values(), self.base
-            ids = np.asarray(self.pipeline.rows.data.fit["idx"])
+            ids = np.asarray(self.pipeline.rows.data.fit["idx"][:])
             if base.share != 1:
                 rows = self._drawn
                 keys, values, ids = keys[rows], values[rows], ids[rows]

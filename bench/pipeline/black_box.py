@@ -156,7 +156,7 @@ class BlackBoxTeacher(TaskTeacher):
             given = train if split in of_train else self._given.get(split)
             if given is None:
                 continue
-            ids = np.asarray(rows["idx"])
+            ids = np.asarray(rows["idx"][:])
             total = data.train_rows if given is train else len(ids)
             places = given.places(ids, total, TRAIN if given is train else split)
             embedding = given.embedding if split == "fit" else None  # nobody asks for others

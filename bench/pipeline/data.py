@@ -146,7 +146,7 @@ class TaskRows:
 
     def labels(self, split: str) -> NDArray[Any]:
         """Labels of ``split``, [N]."""
-        return np.asarray(self.data.splits()[split]["label"])
+        return np.asarray(self.data.splits()[split]["label"][:])
 
     def scores(self, split: str, logits: NDArray[Any]) -> dict[str, float]:
         """All metrics of the task for ``logits`` of ``split``."""

@@ -111,7 +111,7 @@ def card(data: TaskData, counts: Mapping[str, NDArray[Any]] | None, max_length: 
     import pandas
 
     texts = {name: _texts(split) for name, split in data.splits().items()}
-    labels = {name: np.asarray(split["label"]) for name, split in data.splits().items()}
+    labels = {name: np.asarray(split["label"][:]) for name, split in data.splits().items()}
     train = pandas.DataFrame(
         {
             "text": pandas.concat([texts["fit"], texts["held_out"]], ignore_index=True),
@@ -140,7 +140,7 @@ def _texts(split: Dataset) -> Series[str]:
     """The text of every row, both of a pair, without case and further spaces."""
     import pandas
 
-    columns = [split[name] for name in ("text_a", "text_b") if name in split.column_names]
+    columns = [split[name][:] for name in ("text_a", "text_b") if name in split.column_names]
     rows = zip(*columns, strict=True)
     return pandas.Series(
         ["\n".join(" ".join(text.casefold().split()) for text in row) for row in rows], dtype=object
@@ -148,7 +148,7 @@ def _texts(split: Dataset) -> Series[str]:
 
 
 def _empty(split: Dataset) -> int:
-    columns = [split[name] for name in ("text_a", "text_b") if name in split.column_names]
+    columns = [split[name][:] for name in ("text_a", "text_b") if name in split.column_names]
     return sum(not all(text.strip() for text in row) for row in zip(*columns, strict=True))
 
 

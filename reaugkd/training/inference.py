@@ -74,14 +74,15 @@ def run(
     encoder.eval()
     reporter.start(stage, rows)
     try:
-        tokens = BATCH * sum(dataset["length"]) / max(1, rows)
+        lengths = dataset["length"][:]
+        tokens = BATCH * sum(lengths) / max(1, rows)
         with (
             torch.inference_mode(),
             surroundings.exact(),
             autocast(device, precision),
             threads.fitting([encoder.width], tokens),
         ):
-            for batch_rows in by_length(dataset["length"], BATCH):
+            for batch_rows in by_length(lengths, BATCH):
                 batch = collator(batch_rows)
                 inputs = {k: v.to(device) for k, v in batch.inputs.items()}
                 output = encoder(**inputs, states=states)

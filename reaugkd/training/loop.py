@@ -139,7 +139,7 @@ def train(
 def scorer(setup: Setup) -> Evaluate:
     """A function that scores a model on ``held_out`` by the metrics of the task."""
     held_out, precision = setup.splits["held_out"], setup.recipe.decided_precision
-    labels = np.asarray(held_out["label"])
+    labels = np.asarray(held_out["label"][:])
 
     def evaluate(model: Encoder) -> Mapping[str, float]:
         outputs = inference.run(model, held_out, setup.pad_id, precision=precision)
@@ -166,7 +166,7 @@ class _Run:
         self.recipe, self.reporter = setup.recipe, setup.reporter
         fit = setup.splits["fit"]
         self.rows = np.arange(len(fit)) if options.rows is None else options.rows
-        self.lengths, self.size = np.asarray(fit["length"])[self.rows], len(fit)
+        self.lengths, self.size = np.asarray(fit["length"][:])[self.rows], len(fit)
         self.collator = collator(setup, {other.reads for other in options.companions.values()})
         student = Learner(
             model, self.recipe, adapter=options.adapter, states=distiller.wants_states
