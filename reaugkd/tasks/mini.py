@@ -7,6 +7,7 @@ score drawn anew from 0 to 5 (``NOISE``).
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ TASKS: dict[str, Task] = {
 Row = tuple[tuple[str, ...], float]
 
 
+@cache  # rows are nobody's to change: every plan of a process reads the same ones
 def corpus(task: Task) -> Corpus:
     """The rows of one task of the suite; texts differ between and within ``train`` and ``dev``."""
     from reaugkd.tasks.corpus import Corpus, table
