@@ -92,6 +92,7 @@ def test_no_collection_runs_inside_and_the_collector_is_as_before_afterwards(ena
             inside.append((gc.isenabled(), gc.get_freeze_count() > 0))
             raise KeyError
 
+    gc.unfreeze()  # what the tests froze
     (gc.enable if enabled else gc.disable)()
     try:
         with pytest.raises(KeyError):
