@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def encoder(seed: int = 0, outputs: int = 2, pooling: Any = "cls", **fields: Any
     )
 
 
+@cache
 def rows(count: int, seed: int = 0, regression: bool = False) -> Dataset:
     """Rows whose label is whether the token 7 occurs (or how often, for regression)."""
     generator = np.random.default_rng(seed)

@@ -55,9 +55,12 @@ def fit(
     recipe: Recipe = RECIPE,
     method: FineTune | None = None,
     *,
-    every: float = 0.0,
+    every: float | None = None,
     **options: Any,
 ) -> TrainingSummary:
+    """``model`` trained in ``folder``; what is to be killed saves its state after every step."""
+    if every is None:
+        every = 0.0 if isinstance(method, Stoppable) and method.stop_at else 60.0
     checkpoint = Checkpoint(folder, every=every)
     wanted = TrainingOptions(**options)
     return train(model, method or FineTune(), tiny.setup(recipe), wanted, checkpoint=checkpoint)
@@ -78,7 +81,7 @@ def test_killed_and_resumed_equals_uninterrupted(
 ) -> None:
     recipe = RECIPE.model_copy(update={"accumulation": accumulation})
     whole = tiny.encoder()
-    expected = fit(whole, tmp_path / "whole", recipe, every=60.0)
+    expected = fit(whole, tmp_path / "whole", recipe)
     with pytest.raises(Stopped):
         fit(tiny.encoder(), tmp_path / "killed", recipe, Stoppable(stop_at))
     torch.manual_seed(99)  # a new process has another generator state
@@ -126,7 +129,7 @@ def test_same_seed_same_weights_and_the_global_generator_untouched(tmp_path: Pat
     """Nor does it matter how often the state is saved."""
     first, second = tiny.encoder(), tiny.encoder()
     before = torch.get_rng_state()
-    fit(first, tmp_path / "a")
+    fit(first, tmp_path / "a", every=0.0)
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(5)
     fit(second, tmp_path / "b", every=1e9)
@@ -379,7 +382,7 @@ def test_epochs_are_announced_also_to_a_resumed_run(tmp_path: Path) -> None:
             self.epochs.append((epoch, epochs))
 
     first, second = Curriculum(), Curriculum()
-    fit(tiny.encoder(), tmp_path, method=first, until=8)
+    fit(tiny.encoder(), tmp_path, method=first, until=8, every=0.0)
     fit(tiny.encoder(), tmp_path, method=second)
     assert (first.epochs, second.epochs) == ([(0, 3), (1, 3)], [(1, 3), (2, 3)])
 
