@@ -17,6 +17,9 @@ from reaugkd.training.loop import TrainingSummary, distil
 from tests import tiny
 from tests.baselines.readers import RECIPES, two_tokenizers
 
+Whole = tuple[Any, TrainingSummary]
+"""A trained student and the result of its training."""
+
 
 class Stopped(Exception):
     """Stands for a kill between two batches."""
@@ -48,7 +51,7 @@ class DistillerCase:
         context: Context | None = None,
         method: Distiller | None = None,
         every: float = 60.0,
-    ) -> tuple[Any, TrainingSummary]:
+    ) -> Whole:
         """A student of seed 2 and its result; checkpoint and artefacts below ``folder``."""
         context = context or self.given(folder)
         student = context.models.student(2)
@@ -60,6 +63,12 @@ class DistillerCase:
             stage=self.name,
         )
         return student, result
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def whole(cls, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+        """Student and result of a run left alone, once for the class; only to be read."""
+        return cls().train(tmp_path_factory.mktemp("whole"))
 
     def conditions(self, context: Context) -> Conditions:
         return Conditions(
@@ -88,8 +97,8 @@ class DistillerCase:
         assert self.method().unsupported(self.conditions(self.given(tmp_path))) is None
         assert METHODS[self.name]().name == self.name
 
-    def test_same_seed_same_student(self, tmp_path: Path) -> None:
-        first, result = self.train(tmp_path / "a")
+    def test_same_seed_same_student(self, whole: Whole, tmp_path: Path) -> None:
+        first, result = whole
         torch.manual_seed(1234)
         second, again = self.train(tmp_path / "b")
         assert tiny.same_weights(first, second)
@@ -97,9 +106,7 @@ class DistillerCase:
         other, _ = self.train(tmp_path / "c", self.given(tmp_path / "c", seed=5))
         assert not tiny.same_weights(first, other)
 
-    def resumed(
-        self, stop_at: int, folder: Path, given: Callable[[Path], Context]
-    ) -> tuple[Any, TrainingSummary]:
+    def resumed(self, stop_at: int, folder: Path, given: Callable[[Path], Context]) -> Whole:
         """Student and result of a run that was killed before a batch and then went on."""
         method, seen = self.method(), 0
         step = method.step
@@ -118,10 +125,12 @@ class DistillerCase:
         return self.train(folder, given(folder))
 
     @pytest.mark.parametrize("stop_at", [2, 5, 9])
-    def test_killed_and_resumed_equals_uninterrupted(self, stop_at: int, tmp_path: Path) -> None:
-        whole, expected = self.train(tmp_path / "whole")
-        resumed, result = self.resumed(stop_at, tmp_path / "killed", self.given)
-        assert tiny.same_weights(whole, resumed)
+    def test_killed_and_resumed_equals_uninterrupted(
+        self, stop_at: int, whole: Whole, tmp_path: Path
+    ) -> None:
+        uninterrupted, expected = whole
+        resumed, result = self.resumed(stop_at, tmp_path, self.given)
+        assert tiny.same_weights(uninterrupted, resumed)
         unmeasured = {"seconds": 0.0, "peak_bytes": None}
         assert result._replace(**unmeasured) == expected._replace(**unmeasured)
 
@@ -160,8 +169,8 @@ class DistillerCase:
         assert {path.parent.name for path in tmp_path.rglob("manifest.json")} == made
         assert first.stages == second.stages
 
-    def test_two_instances_do_not_see_each_other(self, tmp_path: Path) -> None:
-        alone, _ = self.train(tmp_path / "a")
+    def test_two_instances_do_not_see_each_other(self, whole: Whole, tmp_path: Path) -> None:
+        alone, _ = whole
         other = self.method()
         other.prepare(self.given(tmp_path / "other", seed=7))
         beside, _ = self.train(tmp_path / "b")
@@ -187,9 +196,8 @@ class DistillerCase:
     def test_a_student_of_another_width_and_depth_too(self, tmp_path: Path) -> None:
         self.trains_or_refuses(tmp_path, tiny.context(tmp_path))
 
-    def test_work_is_counted(self, tmp_path: Path) -> None:
-        context = self.given(tmp_path)
-        _, result = self.train(tmp_path, context)
+    def test_work_is_counted(self, whole: Whole, tmp_path: Path) -> None:
+        context, (_, result) = self.given(tmp_path), whole
         rows = self.method().rows(context)
         seen = context.recipe.epochs * (48 if rows is None else len(rows))
         assert result.examples == seen

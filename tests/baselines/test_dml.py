@@ -47,7 +47,8 @@ class TestDML(DistillerCase):
     def test_every_form_resumes_exactly(self, form: dict[str, Any], tmp_path: Path) -> None:
         case = TestDML()
         case.settings = form  # type: ignore[misc]
-        case.test_killed_and_resumed_equals_uninterrupted(5, tmp_path)
+        whole = case.train(tmp_path / "whole")
+        case.test_killed_and_resumed_equals_uninterrupted(5, whole, tmp_path / "killed")
 
 
 def test_oracles() -> None:
