@@ -10,12 +10,17 @@ import lzma
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pyarrow.parquet
+from click.testing import CliRunner
+
+from bench.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 FROZEN = ROOT / "tests" / "golden" / "reports"
@@ -60,18 +65,33 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def files_of(name: str, work: Path, checkout: Path = ROOT) -> Files:
     """The files of the report ``name``, made in the empty folder ``work`` by ``checkout``.
 
+    The checkout of this process makes it here, another one in a process of its own.
     The runs are copied: nothing is written beside what is committed, and no figure can hold the
     folder of a machine.
     """
     folders, words = COMMANDS[name]
     for folder in folders:
         copytree(ROOT / folder, work / Path(folder).name)
-    command = [sys.executable, "-c", ENTRY, *words, "--out", "out"]
+    words = (*words, "--out", "out")
+    code, errors = (_here if checkout == ROOT else partial(_there, checkout))(words, work)
+    if code:
+        raise RuntimeError(f"bench {' '.join(words)}: exit code {code}\n{errors}")
+    return _read(work / "out")
+
+
+def _here(words: Sequence[str], work: Path) -> tuple[int, str]:
+    with chdir(work):
+        done = CliRunner().invoke(main, [*words], prog_name="bench")
+    if isinstance(done.exception, Exception):
+        raise done.exception
+    return done.exit_code, done.stderr
+
+
+def _there(checkout: Path, words: Sequence[str], work: Path) -> tuple[int, str]:
+    command = [sys.executable, "-c", ENTRY, *words]
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"bench {' '.join(words)}: exit code {done.returncode}\n{done.stderr}")
-    return _read(work / "out")
+    return done.returncode, done.stderr
 
 
 def frozen(name: str) -> Files:
