@@ -12,6 +12,7 @@ from tests.bench import runs
 
 pytestmark = [
     pytest.mark.glue,
+    pytest.mark.timeout(1200),  # real models beside other work
     pytest.mark.skipif("REAUGKD_GLUE_DIR" not in os.environ, reason="REAUGKD_GLUE_DIR is not set"),
 ]
 
