@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
 
 from reaugkd.reporter import Silent
+from reaugkd.training.checkpoint import Checkpoint
 from tests.baselines.cases import Stopped
+
+
+@contextmanager
+def killed() -> Iterator[None]:
+    """What runs inside saves its state after every step, and is stopped by a :class:`Watch`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "due", lambda _: True)
+        with pytest.raises(Stopped):
+            yield
 
 
 class Watch(Silent):

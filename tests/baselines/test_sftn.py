@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,10 @@ from reaugkd.models.learner import Learner, Team
 from reaugkd.models.recipe import Recipe
 from reaugkd.signals import TeacherSignals
 from reaugkd.training import loop
-from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.inference import write_signals
 from tests import tiny
-from tests.baselines.cases import DistillerCase, Stopped
-from tests.baselines.kills import Watch
+from tests.baselines.cases import DistillerCase
+from tests.baselines.kills import Watch, killed
 from tests.reaugkd.models.test_encoder import FAMILY
 
 KIND = "student-friendly-teacher"
@@ -376,28 +375,33 @@ def test_facts_name_cost_and_held_out_scores(tmp_path: Path) -> None:
     assert context.stages[0]["backwards"] == 2 * 48 * 3
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("accumulation", [1, 2])
+Stage = tuple[dict[str, Any], TeacherSignals, dict[str, Any]]
+"""Changes of the context, the signals of an undisturbed stage 1, and its manifest."""
+
+
+@pytest.fixture(scope="module", params=list(product([1, 2], ["fp32", "bf16"])), ids=str)
+def stage_1(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    update = dict(zip(("accumulation", "precision"), request.param, strict=True))
+    changes = {"teacher_recipe": tiny.RECIPE.model_copy(update=update)}
+    whole = tiny.context(tmp_path_factory.mktemp("whole"), **changes)
+    return changes, prepared(whole), manifest(whole)
+
+
 @pytest.mark.parametrize("stop_at", [1, 4, 6, 8, 12])
 def test_stage_1_killed_and_resumed_equals_uninterrupted(
-    stop_at: int, accumulation: int, precision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop_at: int, stage_1: Stage, tmp_path: Path
 ) -> None:
-    update = {"accumulation": accumulation, "precision": precision}
-    changes = {"teacher_recipe": tiny.RECIPE.model_copy(update=update)}
-    monkeypatch.setattr(Checkpoint, "due", lambda _: True)
-    whole = tiny.context(tmp_path / "whole", **changes)
-    expected = prepared(whole)
+    changes, expected, facts = stage_1
     watch = Watch(StudentFriendly.name, stop_at)
-    with pytest.raises(Stopped):
-        prepared(tiny.context(tmp_path / "killed", reporter=watch, **changes))
+    with killed():
+        prepared(tiny.context(tmp_path, reporter=watch, **changes))
     torch.manual_seed(99)  # a new process has another generator state
-    resumed = tiny.context(tmp_path / "killed", **changes)
+    resumed = tiny.context(tmp_path, **changes)
     found = prepared(resumed)
     assert np.array_equal(found.logits, expected.logits)
     assert np.array_equal(found.embedding, expected.embedding)
-    one, other = manifest(whole), manifest(resumed)
-    for measured in ("seconds", "peak_bytes"):
-        one["cost"].pop(measured), other["cost"].pop(measured)
+    unmeasured = {"seconds": None, "peak_bytes": None}
+    one, other = (made | {"cost": made["cost"] | unmeasured} for made in (facts, manifest(resumed)))
     assert one == other
 
 

@@ -26,11 +26,10 @@ from reaugkd.models.layers import spread
 from reaugkd.models.spec import ModelSpec
 from reaugkd.signals import TeacherSignals
 from reaugkd.training import inference
-from reaugkd.training.checkpoint import Checkpoint
 from reaugkd.training.loop import DivergedError
 from tests import tiny
-from tests.baselines.cases import DistillerCase, Stopped
-from tests.baselines.kills import Watch
+from tests.baselines.cases import DistillerCase
+from tests.baselines.kills import Watch, killed
 
 OWN = {"temperature": 3.0, "soft_weight": 0.7, "hard_weight": 0.3}
 
@@ -181,12 +180,9 @@ def test_killed_in_any_stage_and_resumed(
     repeated: dict[str, int],
     whole: Encoder,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Checkpoint, "due", lambda _: True)
-    killed = tiny.context(tmp_path, reporter=Watch(stage, batch))
-    with pytest.raises(Stopped):
-        student(takd(3, 2), killed, tmp_path)
+    with killed():
+        student(takd(3, 2), tiny.context(tmp_path, reporter=Watch(stage, batch)), tmp_path)
     torch.manual_seed(99)
     watch = Watch()
     resumed = student(takd(3, 2), tiny.context(tmp_path, reporter=watch), tmp_path)
