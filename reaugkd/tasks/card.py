@@ -52,7 +52,8 @@ class DataCard:
         known: test split -> rows that stand in train: a knowledge base answers them by heart.
         empty: split -> rows with an empty text; splits without any are left out.
         lengths: of all splits; None where they were not counted.
-        carved: rows of the test split, and of train out of which it was carved; None if it was not.
+        carved: rows of the test split, of train out of which it was carved, and of train that were
+            left out; None if it was not.
     """
 
     rows: dict[str, int]
@@ -64,7 +65,7 @@ class DataCard:
     known: dict[str, int]
     empty: dict[str, int]
     lengths: TokenLengths | None = None
-    carved: tuple[int, int] | None = None
+    carved: tuple[int, int, int] | None = None
 
     def lines(self) -> Iterator[str]:
         """The card in sentences."""
@@ -132,7 +133,9 @@ def card(data: TaskData, counts: Mapping[str, NDArray[Any]] | None, max_length: 
         known={name: int(texts[name].isin(known).sum()) for name in data.tests},
         empty={name: count for name, split in data.splits().items() if (count := _empty(split))},
         lengths=None if counts is None else _lengths(counts, max_length),
-        carved=(len(data.tests[carving.TEST]), data.train_rows) if data.carved else None,
+        carved=(len(data.tests[carving.TEST]), data.train_rows, data.left_out)
+        if data.carved
+        else None,
     )
 
 

@@ -93,10 +93,11 @@ def assemble(
     task, train = corpus.task, corpus.train
     if tuple(corpus.tests) != task.tests:
         raise DataError(f"{task.title}: test splits {[*corpus.tests]}, expected {[*task.tests]}")
-    train_rows, what = train.num_rows, "train"
+    train_rows, left_out, what = train.num_rows, 0, "train"
     if test is not None:
         corpus, what = _carved(corpus, test), f"train without {test}"
         task, train = corpus.task, corpus.train
+        left_out = train_rows - train.num_rows - corpus.tests[carving.TEST].num_rows
     if limit is not None:
         train = train.take(pa.array(subset(train.num_rows, limit, split_seed)))
     if corpus.held_out is None:
@@ -127,6 +128,7 @@ def assemble(
         train_rows=train_rows,
         held_out_given=corpus.held_out is not None,
         carved=test is not None,
+        left_out=left_out,
     )
 
 
@@ -134,16 +136,20 @@ def _carved(corpus: Corpus, test: CarvedTest) -> Corpus:
     """The rows with a test split out of train; those that were there before come after it."""
     task, labels = corpus.task, corpus.train["label"].to_numpy()
     alone = corpus.rare or corpus.held_out is not None  # else a row of each class is held out too
-    parts = carving.carve(labels, task, test.size(len(labels)), keep=1 if alone else 2)
+    names = ("text_a", "text_b") if task.pair else ("text_a",)
+    texts = [*zip(*(corpus.train[name].to_pylist() for name in names), strict=True)]
+    keep = 1 if alone else 2
+    parts = carving.carve(labels, task, test.size(len(labels)), keep=keep, texts=texts)
     left, carved = (corpus.train.take(pa.array(part)) for part in parts)
-    names = carving.given_names(task)
-    given = {names[name]: rows for name, rows in corpus.tests.items()}
+    dropped = len(labels) - left.num_rows - carved.num_rows
+    given_names = carving.given_names(task)
+    given = {given_names[name]: rows for name, rows in corpus.tests.items()}
     return replace(
         corpus,
         task=carving.with_carved_test(task),
         train=left,
         tests={carving.TEST: carved, **given},
-        notes=(*corpus.notes, carving.note(carved.num_rows, len(labels))),
+        notes=(*corpus.notes, carving.note(carved.num_rows, len(labels), dropped)),
     )
 
 

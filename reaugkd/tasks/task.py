@@ -73,7 +73,8 @@ class TaskData:
     fingerprint is of all rows and of the division; ``source`` is e.g. ``"folder"`` or
     ``"hub:nyu-mll/glue"``; ``train_rows`` is the number of rows of train before a limit,
     ``held_out_given`` whether held-out rows come from a file of their own instead of from train,
-    ``carved`` whether those of ``test`` come from train instead.
+    ``carved`` whether those of ``test`` come from train instead, ``left_out`` how many rows of
+    train are in no split because they stand in a row of such a ``test``.
     """
 
     task: Task
@@ -86,6 +87,7 @@ class TaskData:
     train_rows: int = 0
     held_out_given: bool = False
     carved: bool = False
+    left_out: int = 0
 
     def splits(self) -> dict[str, Dataset]:
         """All splits by name: ``fit``, ``held_out`` and the test splits."""

@@ -95,8 +95,9 @@ def test_a_file_of_ones_own_stands_beside_it(tmp_path: Path) -> None:
     for dev, rows in ((["--dev", file], ", dev 150"), ([], "")):
         done = test_own_run.run(tmp_path, *words, *dev, "--dry-run")
         assert done.exit_code == 0, done.output
-        assert f"rows: fit 360, held_out 200, test 140{rows}\n" in done.output
+        assert f"rows: fit 359, held_out 200, test 140{rows}\n" in done.output
         assert "test is 140 of the 700 rows of train" in done.output
+        assert "left out because they stand in test rows: 1\n" in done.output
     words[at + 1] = file
     told(test_own_run.run(tmp_path, *words, "--dev", file), "data.dev stands beside")
 
@@ -104,10 +105,10 @@ def test_a_file_of_ones_own_stands_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("test", "words"),
     [
-        ("train:0", ("data.test", "'train:0' has no row", "train:20000")),
+        ("train:0", ("data.test", "'train:0' has no row", "train:4000")),
         ("train:many", ("data.test", "'train:many'", "train:20%")),
         ("train:100%", ("data.test", "no part of train")),
-        ("trian:500", ("data.test = 'trian:500'", "--train", "'train:20000'")),
+        ("trian:500", ("data.test = 'trian:500'", "--train", "'train:4000'")),
         ("train:9000", ("9,000 of the 8,000 rows", "1 to 7,994")),
         ("train:7990", ("train without train:7990", "rows of class")),
     ],
