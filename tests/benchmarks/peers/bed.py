@@ -1,4 +1,4 @@
-"""What every store searches: clustered vectors, and one query at a time with its student's logits."""
+"""What every store searches: clustered vectors, and queries with their student's logits."""
 
 from __future__ import annotations
 
