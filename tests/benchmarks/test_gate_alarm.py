@@ -20,10 +20,11 @@ import pytest
 from bench.cli.main import main
 from bench.measure.gate import ERROR, FAILS, HOLDS, UNDECIDED, Outcome, decide
 from bench.measure.latency import LatencyMeter
-from bench.measure.options import Options, cores
+from bench.measure.options import Options
 from bench.records.measurement import LatencyRecord
 from bench.records.measurements import Measurements
 from reaugkd.artifacts.store import ArtifactStore
+from reaugkd.processor import cores
 from tests.bench.measure.judged import changed
 
 RUNS = int(os.environ.get("REAUGKD_GATE_RUNS", "3"))
