@@ -35,7 +35,7 @@ def write(what: str, rows: Sequence[Row], of: Row, file: Path | None) -> str:
         parts.append({"what": what, "of": dict(of), "rows": list(rows), "provenance": where})
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
-    return tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=".3g", missingval="")
+    return tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=".5g", missingval="")
 
 
 def installed() -> dict[str, str]:

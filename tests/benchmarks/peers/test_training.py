@@ -51,7 +51,7 @@ def figures(name: str, epochs: list[Epoch], rates: dict[str, float], setting: Se
 def test_an_epoch_of_every_tool(
     setting: Setting, size: Size, file: Path | None, tmp_path: Path
 ) -> None:
-    present = [name for name, tool in TOOLS.items() if tool.installed]
+    present = [name for name, tool in TOOLS.items() if tool.runs]
     epochs: dict[str, list[Epoch]] = defaultdict(list)
     for number in range(size.rounds):
         for name in present if number % 2 == 0 else reversed(present):

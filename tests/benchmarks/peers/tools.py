@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.measure import environment
 from tests.benchmarks.peers.clock import Epoch
 from tests.benchmarks.peers.setting import Setting
 
@@ -22,7 +23,13 @@ class Tool:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def installed(self) -> bool:
+    def runs(self) -> bool:
+        """Whether its library is installed and the processor computes in its precision.
+
+        Where bf16 has to be emulated an epoch takes ten times as long.
+        """
+        if self.options.get("precision") == "bf16":
+            return bool(environment.NATIVE_BF16 & environment.cpu_flags())
         return self.library is None or find_spec(self.library) is not None
 
     @property
