@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 
+import hypothesis
 import pytest
 
 from reaugkd import processor
@@ -13,6 +14,12 @@ from reaugkd import processor
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 # Threads of tiny models spin for one another: beside any other work a test takes ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says something of the machine, nothing of the law.
+hypothesis.settings.register_profile(
+    "laws", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("laws")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
@@ -83,7 +83,6 @@ def test_losses_equal_their_definitions(seed: int, count: int) -> None:
         assert loss(student, teacher).item() == pytest.approx(sum(values) / len(values), abs=1e-10)
 
 
-@settings(deadline=None)
 @given(
     seed=seeds,
     scale=st.floats(1e-2, 1e2),

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -88,7 +88,6 @@ def test_too_few_have_no_relation_and_no_nan(size: int, self_term: bool) -> None
     assert torch.allclose(x.grad, torch.zeros_like(x), atol=1e-15)
 
 
-@settings(deadline=None)
 @given(seed=seeds, self_term=st.booleans(), tau=st.sampled_from([0.05, 0.5, 1.0]))
 def test_relation_laws(seed: int, self_term: bool, tau: float) -> None:
     x, z = normal(6, 4, seed=seed), normal(6, 4, seed=seed + 1)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report.frame import plain, rows, trees, typed
@@ -62,7 +62,6 @@ def test_models_with_optional_parts_share_their_columns() -> None:
     assert done.cell.base == failed.cell.base == "mrpc"
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=8))
 def test_figures_come_back_to_the_last_bit(values: list[float]) -> None:
     records = [{"x": value} for value in values]

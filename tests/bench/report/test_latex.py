@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report.render import latex, tex
@@ -16,7 +16,6 @@ from tests.bench.report import factory, small
 COMMAND = re.compile(r"\\[A-Za-z]+(?:\{\})?|\\[^A-Za-z]")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_character_of_a_name_is_a_command(text: str) -> None:
     escaped = tex.escape(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -108,7 +108,6 @@ def test_what_has_nothing_along_the_basis_is_named() -> None:
         small.queries(np.ones((1, 5)))
 
 
-@settings(deadline=None)
 @given(classes=st.integers(2, 50), seed=st.integers(0, 10**6), sharp=st.floats(0.01, 10.0))
 def test_codes_of_classes_are_a_distribution_near_the_values(
     classes: int, seed: int, sharp: float
@@ -135,7 +134,6 @@ def test_codes_of_certain_and_even_values() -> None:
     np.testing.assert_array_equal(compress.encode(even)[0], [[64, 64, 64, 63]])
 
 
-@settings(deadline=None)
 @given(
     scores=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=30),
 )

@@ -54,7 +54,7 @@ def by_parts(path: QueryPath, logits: torch.Tensor, embedding: torch.Tensor) -> 
     return augment(student, *found, path._values, path.tau, path.beta, path._counts)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     spec=st.sampled_from(BACKENDS),
     outputs=st.sampled_from([1, 2, 3, 40]),
@@ -90,7 +90,7 @@ def test_it_is_the_mixture_of_what_the_index_answers(
     np.testing.assert_array_equal(answer.student, probabilities(logits.float().numpy()))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     spec=st.sampled_from(["exact", "hnswlib", "usearch"]),
     outputs=st.sampled_from([1, 2, 3, 40, 77]),
@@ -277,7 +277,7 @@ def test_without_any_neighbour_the_student_stands() -> None:
         np.testing.assert_allclose(mixed, torch.softmax(logits, 1), atol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     exponent=st.integers(-37, 36),
     factor=st.floats(1, 9),

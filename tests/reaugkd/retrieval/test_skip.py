@@ -16,7 +16,7 @@ from reaugkd.retrieval import mixing, skip
 from reaugkd.retrieval.normalise import SUM_TOLERANCE
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     classes=st.integers(2, 50),
     beta=st.floats(0.0, 0.499),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reaugkd.errors import EmbeddingError, UserError
@@ -48,7 +48,6 @@ def one_by_one(
     return mixed
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     ks=st.lists(st.integers(1, 5), min_size=1, max_size=4),
@@ -65,7 +64,6 @@ def test_equals_one_mixture_at_a_time(
     np.testing.assert_allclose(swept, one_by_one(student, similarities, values, grid), atol=1e-12)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     largest=st.sampled_from([1, 9, 10**6, 2**62]),

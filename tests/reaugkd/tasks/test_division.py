@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reaugkd.errors import DataError, UserError
@@ -75,7 +75,6 @@ def test_the_least_that_can_be_divided_has_two_rows_of_each_class(task):
         divide(labels[:-1], task, 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=2, max_size=400), seeds)
 def test_rare_classes_keep_a_row_to_learn_from(given_labels, seed):
     labels = np.array(given_labels)
