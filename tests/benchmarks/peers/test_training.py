@@ -2,7 +2,7 @@
 
 Each tool is used as its own documentation shows (docs/peers.md). Examples per second are those of
 an epoch, and those of a first epoch with the seconds for the teacher's answers where a tool keeps
-them. Needs REAUGKD_GLUE_DIR; about half an hour on two cores, and about a minute with
+them. Needs REAUGKD_GLUE_DIR; about half an hour on two cores, and a minute or two with
 ``--peers-rows 256 --peers-rounds 1``.
 """
 
