@@ -15,13 +15,17 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from reaugkd.artifacts.atomic import open_up
 from reaugkd.artifacts.disk import DiskFullError, writing
 from reaugkd.artifacts.parts import part, replacing_parts
 from reaugkd.artifacts.store import write_json
 from reaugkd.errors import EmbeddingError, ModelError, UserError
+from reaugkd.models import runtime
 from reaugkd.models.encoder import Encoder
 from reaugkd.models.learner import autocast
+from reaugkd.models.onnx_encoder import OnnxEncoder
 from reaugkd.models.recipe import Precision
+from reaugkd.models.runtime import TORCH, Runtime, student_fingerprint
 from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.paths import expanded
 from reaugkd.retrieval import ann, knowledge_base, skip
@@ -34,6 +38,7 @@ from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.saved import (
     BASE,
     INDEX,
+    ONNX,
     PAIR,
     PARTS,
     SETTINGS,
@@ -97,7 +102,8 @@ class RetrievalAugmentedClassifier(EditableClassifier):
     thread of torch and of the index each: those of the parent do not live on in them.
 
     Args:
-        encoder, tokenizer: the student's; its embedding is the query.
+        encoder, tokenizer: the student's, the encoder of torch or an exported one; its embedding is
+            the query.
         knowledge_base: as wide as the embedding, values as wide as the logits.
         index: built over the keys, with its effort set.
         k, tau: neighbours per text, and temperature of their weights.
@@ -105,7 +111,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         labels: names of the classes in the order of their ids; empty if unknown.
         max_length: tokens of a text or pair; of longer ones the longer sentence is cut, at the end
             or wherever the tokenizer's ``truncation_side`` says.
-        precision: of the student's forward pass.
+        precision: of the student's forward pass in torch.
         pair: whether the task takes pairs of sentences; None where that is not known: then the
             first text of a call tells what the others must be.
         weigh: whether an entry weighs like the rows that it stands for, where the knowledge base
@@ -122,7 +128,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Encoder | OnnxEncoder,
         tokenizer: PreTrainedTokenizerBase,
         knowledge_base: KnowledgeBase,
         index: AnnIndex,
@@ -155,7 +161,8 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         skip.require_threshold(skip_above, outputs)
         if foreign := set(texts or {}) - set(knowledge_base.ids.tolist()):
             raise ModelError(f"there is a text of id {min(foreign)}, which is no entry")
-        self.encoder, self.tokenizer = encoder.eval(), tokenizer
+        self.encoder: Encoder | OnnxEncoder = encoder.eval()
+        self.tokenizer = tokenizer
         self.knowledge_base, self.index = knowledge_base, index
         self.k, self.tau, self.beta = k, tau, beta
         self.labels, self.max_length = tuple(labels), max_length
@@ -164,6 +171,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         self.weigh, self.skip_above = weigh, skip_above
         self.texts = None if texts is None else dict(texts)
         self._process = os.getpid()
+        self._folder: Path | None = None
 
     @classmethod
     def train(
@@ -307,7 +315,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         self._notice_fork()
         logits = np.empty((len(rows), self.encoder.outputs), np.float32)
         embeddings = np.empty((len(rows), self.encoder.width), np.float32)
-        device = next(self.encoder.parameters()).device
+        device = _device(self.encoder)
         lengths = [sum(map(len, row)) for row in rows]
         with torch.inference_mode(), autocast(device, self.precision):
             for batch in by_length(lengths, batch_size):
@@ -375,10 +383,51 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             raise DiskFullError(f"disk full: {folder}") from error
         except (OSError, SafetensorError) as error:
             raise UserError(f"cannot write {folder}: {error}") from error
+        self._folder = folder
+
+    def export_onnx(self, folder: Path | str | None = None, *, int8: bool = False) -> Path:
+        """Save the classifier with its student as an ONNX file too, which needs no torch to answer.
+
+        ``from_pretrained(folder, backend="onnx")`` then asks that file, through the same retrieval:
+        probabilities are those of torch in fp32 within 1e-4.
+
+        Args:
+            folder: where to; None for the folder it was read from or last saved to, whose parts are
+                written again.
+            int8: also the file of ``backend="onnx-int8"``: smaller and faster, and other answers.
+                :func:`reaugkd.retrieval.agreement.compare` tells how far they agree.
+
+        Returns:
+            The folder.
+
+        Raises:
+            MissingLibraryError: without onnx or onnxruntime.
+            ModelError: if the student is an ONNX file already, cannot be exported, or its export
+                does not answer as it does.
+            UserError: if there is no folder, or it cannot be written.
+        """
+        from reaugkd.models import onnx_export
+
+        runtime.require_exporter()
+        place = self._folder if folder is None else expanded(folder)
+        if place is None:
+            raise UserError("export_onnx needs a folder: this classifier was never saved")
+        if isinstance(self.encoder, OnnxEncoder):
+            raise ModelError(
+                f"this classifier's student is {self.encoder.path}: load it with backend='torch' to "
+                "export it again"
+            )
+        self.save_pretrained(place)
+        student = student_fingerprint(place / STUDENT)
+        onnx_export.export(self.encoder, place / ONNX, student, int8=int8)
+        open_up(place)
+        return place
 
     def _write(self, folder: Path) -> None:
         self.encoder.save_pretrained(folder / STUDENT)
         self.tokenizer.save_pretrained(str(folder / STUDENT))
+        if isinstance(self.encoder, OnnxEncoder):
+            self.encoder.save_exported(folder / ONNX)
         self.knowledge_base.save(folder / BASE)
         base = knowledge_base.checksum(folder / BASE)
         if not self.index.instant:
@@ -390,16 +439,21 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         write_json(folder / SETTINGS, {**settings, "index": self.index.name})
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str, *, threads: int = 1) -> Self:
+    def from_pretrained(
+        cls, folder: Path | str, *, threads: int = 1, backend: Runtime = TORCH
+    ) -> Self:
         """Read what :meth:`save_pretrained` wrote; it gives the same answers.
 
-        ``threads`` are those one search may use. An error names the file that is missing or
-        damaged, or the extra that brings the index's library.
+        ``threads`` are those one search may use. ``backend`` runs the student: ``torch``, or
+        ``onnx`` and ``onnx-int8`` by what :meth:`export_onnx` wrote, with as many threads as torch
+        has. An error names the file that is missing, damaged or of another student, or the extra
+        that brings a library.
         """
+        runtime.require(backend)
         folder = expanded(folder)
         settings, name = read_settings(folder)
         student, kept = part(folder, STUDENT), part(folder, BASE)
-        encoder = Encoder.from_pretrained(student)
+        encoder = _encoder(student, folder / ONNX, backend)
         tokenizer = load_tokenizer(ModelSpec(source=str(student.resolve())))
         base = KnowledgeBase.load(kept)
         if ann.BACKENDS[name].instant:
@@ -409,7 +463,9 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             index = ann.load(part(folder, INDEX), threads=threads)
             knowledge_base.require_own(index, kept)
         texts = read_texts_of(part(folder, TEXTS), knowledge_base.checksum(kept))
-        return cls(encoder, tokenizer, base, index, **settings, texts=texts)
+        classifier = cls(encoder, tokenizer, base, index, **settings, texts=texts)
+        classifier._folder = folder
+        return classifier
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles go through the folder: not every index can be copied otherwise."""
@@ -418,12 +474,30 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             self.save_pretrained(folder)
             paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
             files = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-        device = str(next(self.encoder.parameters()).device)
-        return _restored, (type(self), files, self.index.threads, device)
+        backend = self.encoder.runtime if isinstance(self.encoder, OnnxEncoder) else TORCH
+        device = str(_device(self.encoder))
+        return _restored, (type(self), files, self.index.threads, device, backend)
+
+
+def _device(encoder: Encoder | OnnxEncoder) -> torch.device:
+    if isinstance(encoder, OnnxEncoder):
+        return torch.device("cpu")
+    return next(encoder.parameters()).device
+
+
+def _encoder(student: Path, exported: Path, backend: Runtime) -> Encoder | OnnxEncoder:
+    """The student of a saved classifier, in torch or as it was exported."""
+    if backend == TORCH:
+        return Encoder.from_pretrained(student)
+    return OnnxEncoder.from_pretrained(student, exported, backend)
 
 
 def _restored(
-    kind: type[RetrievalAugmentedClassifier], files: Mapping[str, bytes], threads: int, device: str
+    kind: type[RetrievalAugmentedClassifier],
+    files: Mapping[str, bytes],
+    threads: int,
+    device: str,
+    backend: Runtime = TORCH,
 ) -> RetrievalAugmentedClassifier:
     """The classifier of a folder whose files lie in memory."""
     with tempfile.TemporaryDirectory(prefix="reaugkd-") as name:
@@ -432,6 +506,10 @@ def _restored(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         # What it maps into memory stays readable when the names of the files are gone.
-        classifier = kind.from_pretrained(name, threads=threads)
-    classifier.encoder.to(device)
+        classifier = kind.from_pretrained(name, threads=threads, backend=backend)
+        classifier._folder = None
+        if isinstance(classifier.encoder, OnnxEncoder):
+            classifier.encoder.keep()
+    if isinstance(classifier.encoder, Encoder):
+        classifier.encoder.to(device)
     return classifier

@@ -17,6 +17,9 @@ from reaugkd.errors import UserError
 
 SETTINGS = "classifier.json"
 STUDENT, BASE, INDEX, TEXTS = "student", "knowledge_base", "index", "texts"
+ONNX = "onnx"
+"""Where the student may lie once more, as :mod:`reaugkd.models.onnx_export` writes it."""
+
 PARTS = (STUDENT, BASE, INDEX, TEXTS, SETTINGS)
 """What a save replaces; other files in the folder stay."""
 
