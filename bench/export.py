@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datasets import Dataset
 from pydantic import ValidationError
@@ -20,10 +20,12 @@ from bench.records.run import Record, RetrievalResult
 from bench.records.store import RUN, Store, StoreError
 from reaugkd.errors import UserError
 from reaugkd.models.encoder import Encoder
+from reaugkd.models.runtime import Runtime
 from reaugkd.retrieval import ann
+from reaugkd.retrieval.agreement import Agreement, compare
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
-from reaugkd.tasks import spelled
+from reaugkd.tasks import metrics, spelled
 
 
 def planned(
@@ -149,6 +151,25 @@ def _threshold(result: RetrievalResult) -> float:
     return math.inf if threshold is None else threshold
 
 
+ROWS = 1_000
+"""Of a split at most, on which an ONNX student is compared with torch's."""
+
+
+class Exported(NamedTuple):
+    """An ONNX student beside torch's, on rows that it was not trained on.
+
+    Attributes:
+        split: where the rows come from.
+        agreement: of the final answers, retrieval included.
+        scores: by metric, torch's and the ONNX student's.
+    """
+
+    runtime: Runtime
+    split: str
+    agreement: Agreement
+    scores: dict[str, tuple[float, float]]
+
+
 def export(
     store: Store,
     workbench: Workbench,
@@ -156,14 +177,45 @@ def export(
     folder: Path,
     *,
     texts: bool = False,
-) -> Record:
+    runtimes: tuple[Runtime, ...] = (),
+) -> tuple[Record, list[Exported]]:
     """Save the classifier of the cell that fits ``wanted`` below ``folder``.
 
-    With ``texts`` those of its entries are saved too.
+    With ``texts`` those of its entries are saved too; for ``runtimes`` its student also as ONNX
+    files, each compared with torch's.
 
     Raises:
         UserError: if no single finished cell fits, or the folder cannot be written.
+        MissingLibraryError: without the libraries of ONNX.
     """
     cell, record = find(store, workbench, wanted)
-    classifier(cell, record, workbench, texts=texts).save_pretrained(folder)
-    return record
+    made = classifier(cell, record, workbench, texts=texts)
+    if not runtimes:
+        made.save_pretrained(folder)
+        return record, []
+    made.export_onnx(folder, int8="onnx-int8" in runtimes)
+    return record, [_compared(made, folder, runtime, cell, workbench) for runtime in runtimes]
+
+
+def _compared(
+    reference: RetrievalAugmentedClassifier,
+    folder: Path,
+    runtime: Runtime,
+    cell: Cell,
+    workbench: Workbench,
+) -> Exported:
+    """The classifier in ``folder`` behind ``runtime`` beside the one it was exported from."""
+    pipeline = workbench.pipeline(cell.config)
+    split = pipeline.task.tests[0]
+    rows = pipeline.rows.data.splits()[split]
+    rows = rows.select(range(min(ROWS, len(rows))))
+    columns = [rows[name] for name in ("text_a", "text_b") if name in rows.column_names]
+    texts = list(columns[0]) if len(columns) == 1 else list(zip(*columns, strict=True))
+    other = RetrievalAugmentedClassifier.from_pretrained(folder, backend=runtime)
+    answers = [asked.predict(texts) for asked in (reference, other)]
+    first, second = (
+        metrics.of_probabilities(pipeline.task, answer.probabilities, rows["label"])
+        for answer in answers
+    )
+    scores = {name: (first[name], second[name]) for name in first}
+    return Exported(runtime, split, compare(*answers), scores)

@@ -27,19 +27,36 @@ from bench.cli.options import UserPath, dims
 @click.option("--count-weight/--no-count-weight", default=None, help="whether counts weigh")
 @click.option("--skip", "skip_rule", help="e.g. never or risk:1%")
 @click.option("--texts", is_flag=True, help="Save the texts of the entries too, for explanations.")
+@click.option("--onnx", is_flag=True, help="Also write the student as an ONNX file.")
+@click.option("--int8", is_flag=True, help="With --onnx: also one in int8.")
 @click.option("--cache", type=UserPath(), envvar="REAUGKD_CACHE", help="As for run.")
-def export(run: str | None, folder: Path, texts: bool, cache: Path | None, **wanted: Any) -> None:
+def export(
+    run: str | None,
+    folder: Path,
+    texts: bool,
+    onnx: bool,
+    int8: bool,
+    cache: Path | None,
+    **wanted: Any,
+) -> None:
     """Save student, knowledge base, index and the chosen k, beta and tau of one cell of RUN.
 
     \b
     Examples:
       bench export --task tone --ann hnswlib --to tone-classifier
+      bench export --task tone --ann exact --to tone-onnx --onnx --int8
       python -c "import reaugkd; c = reaugkd.RetrievalAugmentedClassifier.from_pretrained(
           'tone-classifier'); print(c.predict(['the food was good']))"
     """  # noqa: D301  (click's paragraph mark)
+    from reaugkd.models import runtime
     from reaugkd.retrieval import ann, condense, skip
     from reaugkd.tasks import spelled
 
+    if int8 and not onnx:
+        raise click.UsageError("--int8 goes with --onnx")
+    runtimes = runtime.RUNTIMES[1 : 1 + onnx + int8]
+    if runtimes:
+        runtime.require_exporter()
     readers = {"backend": ann.canonical, "condense": condense.parse, "skip_rule": skip.parse}
     for name, read in readers.items():
         if wanted[name]:
@@ -65,8 +82,19 @@ def export(run: str | None, folder: Path, texts: bool, cache: Path | None, **wan
     reporter = progress.reporter(console())
     artifacts = ArtifactStore(cache or default_cache(), reporter)
     workbench = Workbench(artifacts, reporter, command())
-    record = exporter.export(store, workbench, wanted, folder, texts=texts)
+    record, exported = exporter.export(
+        store, workbench, wanted, folder, texts=texts, runtimes=runtimes
+    )
     if record.retrieval is not None:
         chosen = record.retrieval.chosen
         setting = f"k {chosen.k}, beta {chosen.beta}, tau {chosen.tau}"
         click.echo(f"wrote {folder}: {record.title} {record.method} seed {record.seed}, {setting}")
+    for each in exported:
+        agreement = each.agreement
+        scores = ", ".join(
+            f"{name} {b:.4f} (torch {a:.4f})" for name, (a, b) in each.scores.items()
+        )
+        click.echo(
+            f"{each.runtime}: on {agreement.rows:,} rows of {each.split} the same answer for "
+            f"{agreement.same:.1%}, off by at most {agreement.difference:.2g}; {scores}"
+        )

@@ -19,6 +19,7 @@ Examples:
   bench latency --bases sst2 --precision fp32,bf16 --lengths 16 --lengths 32 --max-overhead 1%
   bench latency --bases mrpc --lengths real --data-dir GLUE --student PATH
   bench latency --bases glue --condense full,kmeans:256 --pca none,64 --ann exact
+  bench latency --bases cola --condense full,kmeans:256 --ann exact --backend torch,onnx,onnx-int8
   bench latency --run results/runs/NAME --task mrpc --ann exact,hnswlib
   bench latency --classifier FOLDER --task mrpc --data-dir GLUE --skip lossless
 

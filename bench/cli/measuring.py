@@ -95,6 +95,7 @@ CASE = (
 TIMED = (
     _list("--batch", numbers(int), "inputs per forward  [default: 1]"),
     _list("--precision", names, "a,b of fp32, bf16, int8  [default: fp32]"),
+    _list("--backend", names, "a,b of torch, onnx, onnx-int8: the student's  [default: torch]"),
     _list(
         "--lengths",
         names,

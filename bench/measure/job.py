@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.records.frozen import Frozen, first_of
-from bench.records.measurement import LatencyCell
+from bench.records.measurement import LatencyCell, OnnxRuntime
 from reaugkd.errors import UserError
 
 
@@ -46,7 +46,15 @@ class FolderStudent(Frozen):
     path: str
 
 
-StudentSource = Annotated[RandomStudent | FolderStudent, Field(discriminator="kind")]
+class OnnxStudent(Frozen):
+    """A student that bench.measure.exported wrote, with its ONNX file."""
+
+    kind: Literal["onnx"] = "onnx"
+    path: str
+    runtime: OnnxRuntime
+
+
+StudentSource = Annotated[RandomStudent | FolderStudent | OnnxStudent, Field(discriminator="kind")]
 
 
 class Job(Frozen):

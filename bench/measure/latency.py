@@ -102,7 +102,7 @@ class LatencyMeter(Meter[LatencyRecord]):
             spec=plan.spec,
             base=str(source.folder),
             queries=str(source.queries_file) if source.generated else None,
-            student=plan.subject.student(),
+            student=plan.student(self.store),
             inputs=str(inputs.path),
             seed=SEED,
             process=number,

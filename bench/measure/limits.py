@@ -9,7 +9,7 @@ GENERAL = 0.03
 
 ONE = {"fp32": 0.005, "bf16": 0.01}
 BATCHES = {"fp32": 0.01}
-"""Of exact search over a condensed base, by precision: for one sentence, and for a batch."""
+"""Of exact search over a condensed base by precision, torch's forward: one sentence, a batch."""
 
 
 def limit(cell: LatencyCell, given: float | None = None) -> float:
@@ -17,6 +17,11 @@ def limit(cell: LatencyCell, given: float | None = None) -> float:
     if given is not None:
         return given
     reduction = cell.reduction
-    if reduction is None or not reduction.condensed or cell.backend != "exact":
+    if (
+        cell.runtime is not None
+        or reduction is None
+        or not reduction.condensed
+        or cell.backend != "exact"
+    ):
         return GENERAL
     return (ONE if cell.batch == 1 else BATCHES).get(cell.precision, GENERAL)

@@ -196,7 +196,8 @@ class Meter(ABC, Generic[AnyMeasured]):
             if len(indexes.base) != subject.source.size:  # made, if need be, before any index
                 raise UnreadyError(f"{subject.source.folder} holds {len(indexes.base):,} entries")
             if self.KIND == "latency":
-                subject.student()
+                for plan in plans:
+                    plan.student(self.store)
             ready = {need: self._index(plan, indexes) for need, plan in needs.items()}
         except DiskFullError:
             raise

@@ -16,6 +16,8 @@ from bench.measure.job import RandomStudent
 from bench.records.measurement import Precision
 from reaugkd import processor
 from reaugkd.errors import UnknownNameError, UserError
+from reaugkd.models import runtime
+from reaugkd.models.runtime import TORCH, Runtime
 from reaugkd.retrieval import ann, condense, skip
 
 STUDENT = "bert-6l-768"
@@ -59,6 +61,12 @@ class Options(BaseModel):
     beta: Finite | None = Field(None, gt=0, le=1, description=f"None: as tau, else {BETA}")
     batch: tuple[Count, ...] = (1,)
     precision: tuple[Precision, ...] = ("fp32",)
+    backend: tuple[Runtime, ...] = Field(
+        (TORCH,),
+        min_length=1,
+        exclude_if=lambda backends: backends == (TORCH,),
+        description="what runs the student",
+    )
     threads: tuple[Count, ...] = Field(min_length=1, description="cores of a measuring process")
     lengths: tuple[str, ...] = Field(
         (), description="as Lengths.parse reads them; empty: real ones of a run, else recorded"
@@ -102,7 +110,16 @@ class Options(BaseModel):
     def _canonical(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(reduced.parse, specs)))
 
-    @field_validator("ann", "k", "batch", "precision", "threads", "lengths", "pca", "value_bits")
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _installed(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            runtime.require(name)
+        return names
+
+    @field_validator(
+        "ann", "k", "batch", "precision", "backend", "threads", "lengths", "pca", "value_bits"
+    )
     @classmethod
     def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(values))
@@ -128,6 +145,11 @@ class Options(BaseModel):
                 raise UserError(
                     f"{flag} {max(counts)}: this process may use {processor.cores()} cores"
                 )
+        if self.backend != (TORCH,) and self.precision != ("fp32",):
+            raise UserError(
+                f"--precision {','.join(self.precision)} is of --backend torch: onnx runs the "
+                "student in fp32, onnx-int8 in int8"
+            )
         Target.parse(self.target)
         random_weights = RandomStudent.parse(self.student) is not None
         for spec in self.ann:

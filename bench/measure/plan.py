@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.measure import environment
+from bench.measure import environment, exported
 from bench.measure.indexes import index_identity
+from bench.measure.job import StudentSource
 from bench.measure.options import Options
 from bench.measure.subjects import InputFile, Subject, generated
 from bench.records import definitions, provenance
@@ -18,6 +19,7 @@ from bench.records.measurements import Kind
 from reaugkd.artifacts import fingerprint
 from reaugkd.artifacts.store import ArtifactStore
 from reaugkd.errors import UserError
+from reaugkd.models.runtime import TORCH
 from reaugkd.reporter import Reporter, Silent
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.ann.auto import backend as auto
@@ -72,6 +74,12 @@ class MeasurementPlan:
     identity: Mapping[str, Any]
     subject: Subject
     inputs: InputFile | None
+
+    def student(self, store: ArtifactStore) -> StudentSource:
+        """The student of a latency cell, made or found: the subject's, or an export of it."""
+        if self.cell.runtime is None:
+            return self.subject.student()
+        return exported.student(self.subject, self.cell.runtime, store)
 
     @property
     def label(self) -> str:
@@ -162,10 +170,11 @@ def _cells(
     shared = {name: getattr(source, name) for name in names}
     shared |= {"base": source.name, "tau": subject.tau, "beta": subject.beta}
     inputs: Sequence[InputFile | None] = subject.inputs
-    axes: Sequence[Sequence[Any]] = (wanted.threads, wanted.precision, wanted.batch)
+    runtimes = [None if name == TORCH else name for name in wanted.backend]
+    axes: Sequence[Sequence[Any]] = (wanted.threads, runtimes, wanted.precision, wanted.batch)
     if kind == "memory":
-        inputs, axes = (None,), (wanted.threads[:1], ("fp32",), (MEMORY_BATCH,))
-    varying = ("threads", "precision", "batch", "k", "backend")
+        inputs, axes = (None,), (wanted.threads[:1], (None,), ("fp32",), (MEMORY_BATCH,))
+    varying = ("threads", "runtime", "precision", "batch", "k", "backend")
     for file, *values in product(inputs, *axes, subject.ks, wanted.ann):
         lengths = {"lengths": file.label if file else "", "student": subject.student_label}
         yield LatencyCell(**shared, **lengths, **dict(zip(varying, values, strict=True))), file
@@ -198,6 +207,8 @@ def _identity(
     versions = provenance.packages()
     processor, flags = provenance.cpu()
     decisive = (*DECISIVE, "torchao") if cell.precision == "int8" else DECISIVE
+    if cell.runtime is not None:
+        identity |= exported.identity(cell.runtime)
     return identity | {
         "student": dict(subject.student_identity),
         "inputs": inputs.identity,

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from bench.measure import environment, student, timing
+from bench.measure import environment, forward, timing
 from bench.measure.inputs import Inputs, dealt
 from bench.records.measurement import Reduction
 from reaugkd.errors import EmbeddingError, UserError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bench.measure.job import Job, LatencyJob
     from bench.records.measurement import LatencyCell
     from reaugkd.models.encoder import Encoder, EncoderOutput
+    from reaugkd.models.onnx_encoder import OnnxEncoder
     from reaugkd.retrieval.ann.index import AnnIndex
     from reaugkd.retrieval.normalise import Vectors
 
@@ -52,7 +53,7 @@ def measure(job: LatencyJob, load: tuple[float, float, float]) -> dict[str, Any]
     inputs = Inputs.load(Path(job.inputs))
     base, index = served(job)
     queries = None if job.queries is None else _queries(job, Path(job.queries))
-    encoder = student.load(job.student, cell.precision, cell.classes)
+    encoder = forward.load(job.student, cell.precision, cell.classes)
     _fits(encoder, inputs, cell.dim)
 
     rows = inputs.grouped(inputs.draw(job.count, job.seed, job.process), cell.batch)
@@ -207,7 +208,7 @@ def _queries(job: LatencyJob, path: Path) -> Vectors:
     return held[dealt(len(held), job.count, job.seed, job.process)]
 
 
-def _fits(encoder: Encoder, inputs: Inputs, dim: int) -> None:
+def _fits(encoder: Encoder | OnnxEncoder, inputs: Inputs, dim: int) -> None:
     vocabulary = int(encoder.backbone.config.vocab_size)
     if encoder.width != dim:
         raise UserError(f"the student is {encoder.width} wide, the knowledge base {dim}")

@@ -23,7 +23,7 @@ PARTS: tuple[dict[str, Any], ...] = (
 AXES = (
     *("bases", "run", "classifier", "task", "method", "seed"),
     *("condense", "pca", "value_bits", "skip"),
-    *("ann", "k", "tau", "beta", "batch", "precision"),
+    *("ann", "k", "tau", "beta", "batch", "precision", "backend"),
 )
 """Flags that say what is measured: with any of them nothing of this is."""
 

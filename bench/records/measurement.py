@@ -18,6 +18,7 @@ Status = Literal["ok", "failed", "skipped"]
 Verdict = Literal["holds", "fails", "undecided"]
 Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+OnnxRuntime = Literal["onnx", "onnx-int8"]
 
 
 def _nothing(value: object) -> bool:
@@ -104,6 +105,14 @@ class LatencyCell(Frozen):
     lengths: str = Field(description="where the inputs come from, e.g. 'recorded mrpc', 'fixed 32'")
     student: str = Field(description="the student in a few words")
     reduction: Reduction | None = Field(None, exclude_if=_nothing)
+    runtime: OnnxRuntime | None = Field(
+        None, exclude_if=_nothing, description="what runs the student's forward; None: torch"
+    )
+
+    @property
+    def arithmetic(self) -> str:
+        """What the forward is computed in: the precision in torch, or another runtime."""
+        return self.runtime or self.precision
 
     @property
     def place(self) -> str:
@@ -123,7 +132,7 @@ class LatencyCell(Frozen):
     @property
     def label(self) -> str:
         """The cell in a few words."""
-        return f"{self.place} {self.backend} k {self.k} batch {self.batch} {self.precision}"
+        return f"{self.place} {self.backend} k {self.k} batch {self.batch} {self.arithmetic}"
 
 
 class Times(Frozen):

@@ -18,6 +18,7 @@ from reaugkd import processor
 
 PACKAGES = (
     *("accelerate", "annoy", "datasets", "faiss-cpu", "hnswlib", "numkong", "numpy"),
+    *("onnx", "onnxruntime"),
     *("scalable-vs", "scikit-learn", "scipy", "torch", "torchao", "transformers", "usearch"),
     "voyager",
 )

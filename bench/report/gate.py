@@ -22,7 +22,7 @@ def line(cell: Judged) -> str:
         backend(cell),
         f"k {what.k}",
         f"batch {what.batch}",
-        what.precision,
+        what.arithmetic,
         f"threads {what.threads}",
         what.lengths,
         f"overhead {interval(cell.ratio)}{skipping(cell)}",
@@ -83,7 +83,8 @@ def verdict(outcome: Outcome) -> str:
 COLUMNS = (
     Column("base", lambda row: f"{row.cell.base} {variant(row.cell)}".rstrip(), label=True),
     Column("backend", backend, label=True),
-    *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
+    Column("precision", lambda row: row.cell.arithmetic, label=True),
+    *(Column(axis, f"cell.{axis}", label=True) for axis in ("lengths", "student")),
     Column("verdict", "verdict", label=True),
     Column("entries", "cell.size", "{:,}".format),
     *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import weakref
@@ -36,8 +37,8 @@ class Backbone(NamedTuple):
 class OnnxEncoder:
     """An exported encoder, which answers as :class:`reaugkd.models.encoder.Encoder` does.
 
-    Threads may ask it at once. So may the child of a fork, with a session of its own of one thread:
-    those of its parent do not live on in it.
+    Threads may ask it at once. So may the child of a fork (one that ends as multiprocessing's do,
+    without clearing up), with a session of its own of one thread: its parent's are not there.
 
     Args:
         path: the ONNX file, whole and of this student.
@@ -48,7 +49,14 @@ class OnnxEncoder:
     """
 
     def __init__(
-        self, path: Path, student: Path, *, runtime: Runtime, threads: int, outputs: int, longest: int
+        self,
+        path: Path,
+        student: Path,
+        *,
+        runtime: Runtime,
+        threads: int,
+        outputs: int,
+        longest: int,
     ) -> None:
         self.path, self.student, self.runtime, self.threads = path, student, runtime, threads
         self.outputs, self.longest = outputs, longest
@@ -70,12 +78,16 @@ class OnnxEncoder:
         """Where it runs."""
         return torch.device("cpu")
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor) -> EncoderOutput:
+    def __call__(
+        self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor
+    ) -> EncoderOutput:
         """Encode a padded batch of ids [B, L] int64; padding may stand on either side.
 
         Inputs that the student does not take are left out; token types are 0 unless given.
         """
         if self._process != os.getpid():
+            # To free its parent's session would wait for ever: the threads of it are not here.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
             self.threads = 1
             self._open()
         given = {IDS: input_ids, MASK: attention_mask, **inputs}

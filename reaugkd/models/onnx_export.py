@@ -7,7 +7,6 @@ for other batches and lengths than the traced ones.
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -74,7 +73,11 @@ def export(encoder: Encoder, folder: Path, student: str, *, int8: bool = False) 
         raise ModelError(f"{name} cannot be exported to ONNX: {reason_of(error)}") from error
     facts = {"student": student, "outputs": still.outputs, "longest": still.longest}
     for runtime, content in contents.items():
-        sealed.write(folder, FILES[runtime], facts, partial(Path.write_bytes, data=content))
+        sealed.write(folder, FILES[runtime], facts, partial(_write, content))
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 class _Positional(nn.Module):
@@ -98,19 +101,19 @@ def trace(encoder: Encoder) -> bytes:
         encoder.backbone.set_attn_implementation("eager")
     inputs = _inputs(encoder, *TRACED)
     sizes = {name: {0: "batch", 1: "length"} for name in inputs}
-    content = io.BytesIO()
-    with torch.no_grad(), _silence():
+    with TemporaryDirectory(prefix="reaugkd-") as name, torch.no_grad(), _silence():
+        path = Path(name, "traced")
         torch.onnx.export(
             _Positional(encoder, list(inputs)).eval(),
             tuple(inputs.values()),
-            content,
+            path,
             input_names=list(inputs),
             output_names=list(OUTPUTS),
             dynamic_axes=sizes | {name: {0: "batch"} for name in OUTPUTS},
             opset_version=OPSET,
             dynamo=False,
         )
-    return content.getvalue()
+        return path.read_bytes()
 
 
 def quantised(model: bytes) -> bytes:

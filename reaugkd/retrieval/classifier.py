@@ -414,8 +414,8 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             raise UserError("export_onnx needs a folder: this classifier was never saved")
         if isinstance(self.encoder, OnnxEncoder):
             raise ModelError(
-                f"this classifier's student is {self.encoder.path}: load it with backend='torch' to "
-                "export it again"
+                f"this classifier's student is {self.encoder.path}: load it with backend='torch' "
+                "to export it again"
             )
         self.save_pretrained(place)
         student = student_fingerprint(place / STUDENT)

@@ -54,7 +54,12 @@ def _panel(name: str, courses: Sequence[Course]) -> Sequence[Mark]:
 
 def _label(cell: LatencyCell, courses: Sequence[Course]) -> str:
     """The base and the backend, and what else tells the cell from the others of its panel."""
-    words = {"size": f"({cell.size:,})", "precision": cell.precision, "student": cell.student}
+    words = {
+        "size": f"({cell.size:,})",
+        "precision": cell.precision,
+        "runtime": cell.runtime,
+        "student": cell.student,
+    }
     words |= {"lengths": cell.lengths, "reduction": cell.variant}
     label = [cell.base, cell.backend]
     for axis, value in cell:

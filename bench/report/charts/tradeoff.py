@@ -68,14 +68,14 @@ def by_added_time(frames: Frames, records: Sequence[LatencyRecord]) -> Iterator[
     index's; of several fp32 comes first, then the smallest k.
     """
     used: dict[tuple[str, str], LatencyRecord] = {}
-    for record in sorted(records, key=lambda r: (r.cell.precision != "fp32", r.cell.k, r.key)):
+    for record in sorted(records, key=lambda r: (r.cell.arithmetic != "fp32", r.cell.k, r.key)):
         if record.result is not None and record.cell.batch == 1:
             used.setdefault((record.cell.base, record.cell.backend), record)
     bases = {_place(row): (row.task, row.index.split(", ")[0]) for row in rows(frames.effects)}
     measured = {place: used[base] for place, base in bases.items() if base in used}
     cells = [record.cell for record in measured.values()]
     sizes = dict.fromkeys(f"{cell.base} {cell.size:,}" for cell in cells)
-    settings = dict.fromkeys(f"{cell.precision}, k {cell.k}" for cell in cells)
+    settings = dict.fromkeys(f"{cell.arithmetic}, k {cell.k}" for cell in cells)
     yield from _picture(
         "added time",
         "added to a forward, ms (median)",

@@ -21,6 +21,7 @@ from bench.report.names import backend
 from bench.report.reduced import entries, variant, whole
 from bench.report.section import Column, Command, Section, View
 from bench.report.sections.plain import grouped
+from reaugkd.models.runtime import TORCH
 
 EXACT = "exact"
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?"}
@@ -64,7 +65,7 @@ def _place(record: LatencyRecord) -> tuple[Any, ...]:
     cell = record.cell
     return (
         *(whole(cell), cell.base, -cell.size, cell.variant),
-        *(cell.batch, cell.precision != "fp32", cell.precision),
+        *(cell.batch, cell.arithmetic != "fp32", cell.arithmetic),
         *(cell.backend != EXACT, cell.backend, cell.k, cell.threads, cell.lengths),
         *(cell.student, record.key),
     )
@@ -78,7 +79,7 @@ def _setting(cell: LatencyCell, among: Sequence[LatencyCell]) -> str:
     if len(lengths) > len({other.base for other in among}):  # each base has its own by default
         varying.append(cell.lengths)
     done = [cell.variant] * bool(cell.variant)
-    return ", ".join((f"batch {cell.batch}", cell.precision, *done, *varying))
+    return ", ".join((f"batch {cell.batch}", cell.arithmetic, *done, *varying))
 
 
 def percent(interval: Any) -> str:
@@ -106,7 +107,8 @@ BASE = Column(
 COLUMNS = (
     BASE,
     Column("backend", backend, label=True, keys=("cell.backend",)),
-    *(Column(axis, f"cell.{axis}", label=True) for axis in ("precision", "lengths", "student")),
+    Column("precision", lambda row: row.cell.arithmetic, label=True, keys=("cell.precision",)),
+    *(Column(axis, f"cell.{axis}", label=True) for axis in ("lengths", "student")),
     Column("verdict", verdict, label=True),
     *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),
     *_times("forward", "{:.2f}"),
@@ -187,6 +189,8 @@ def _command(row: Row) -> Command:
     axes = {"ann": "backend", "k": "k", "threads": "threads", "batch": "batch"}
     only = {f"--{flag}": [str(getattr(cell, name))] for flag, name in axes.items()}
     only |= {"--bases": bases(cell.base, line), "--precision": [cell.precision]}
+    if has(line, "--backend"):
+        only["--backend"] = [cell.runtime or TORCH]
     only |= reductions(cell, line)
     kind, _, what = cell.lengths.partition(" ")
     if has(line, "--lengths"):
@@ -202,6 +206,8 @@ def tidy(frame: DataFrame) -> DataFrame:
     hidden = ("index.params", "index.build_load", "index.key", "result.environments")
     names = {"key": "key"} | {f"cell.{name}": name for name in LatencyCell.model_fields}
     del names["cell.reduction"]
+    if "cell.runtime" not in frame:
+        del names["cell.runtime"]
     names |= {name: name.rpartition(".")[2] for name in REDUCTION if name in frame}
     names |= {name: name for name in ("status", "reason", "limit", "verdict")}
     for part, prefix in (("result.", ""), ("index.", "index_")):

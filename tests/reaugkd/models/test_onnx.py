@@ -120,7 +120,9 @@ def test_a_trace_that_answers_otherwise_is_not_written(
     ],
     ids=["missing", "truncated", "tampered"],
 )
-def test_a_damaged_file_is_named(folder: Path, tmp_path: Path, content: object, message: str) -> None:
+def test_a_damaged_file_is_named(
+    folder: Path, tmp_path: Path, content: object, message: str
+) -> None:
     copy = exported(tiny.encoder(outputs=3).eval(), tmp_path)
     path = copy / "onnx" / "model.onnx"
     whole = path.read_bytes()
@@ -147,7 +149,9 @@ def test_without_the_library_the_extra_is_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "find_spec", lambda name: None)
-    with pytest.raises(MissingLibraryError, match=r"onnxruntime is not installed: .*reaugkd\[onnx\]"):
+    with pytest.raises(
+        MissingLibraryError, match=r"onnxruntime is not installed: .*reaugkd\[onnx\]"
+    ):
         loaded(folder)
     with pytest.raises(MissingLibraryError, match=r"reaugkd\[onnx\]"):
         exported(tiny.encoder(), tmp_path)
