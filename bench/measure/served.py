@@ -22,6 +22,7 @@ from reaugkd.artifacts import fingerprint, sealed
 from reaugkd.artifacts.parts import part
 from reaugkd.artifacts.store import Artifact, ArtifactStore
 from reaugkd.errors import UserError
+from reaugkd.models.encoder import Encoder
 from reaugkd.reporter import Reporter
 from reaugkd.retrieval import skip
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
@@ -173,6 +174,7 @@ def _write(
     if many < 1:
         raise UserError(f"{label}: no held-out or no test rows to query with")
     parts = [split.select(range(many)) for split in (held, tested)]
+    assert isinstance(classifier.encoder, Encoder)  # whatever is measured, queries are torch's
     pad = int(classifier.tokenizer.pad_token_id or 0)
     outputs = [inference.run(classifier.encoder, part, pad) for part in parts]
     distributions = np.concatenate([probabilities(output.logits) for output in outputs])

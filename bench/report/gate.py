@@ -8,6 +8,7 @@ from typing import get_args
 from bench.measure.gate import ERROR, HOLDS, OUTCOMES, UNDECIDED, Judged, Outcome, Ruling, percent
 from bench.records.measurement import Interval
 from bench.report.frame import Row, typed
+from bench.report.names import arithmetic
 from bench.report.reduced import variant
 from bench.report.render.markdown import escape, grid
 from bench.report.section import Column, View
@@ -83,7 +84,7 @@ def verdict(outcome: Outcome) -> str:
 COLUMNS = (
     Column("base", lambda row: f"{row.cell.base} {variant(row.cell)}".rstrip(), label=True),
     Column("backend", backend, label=True),
-    Column("precision", lambda row: row.cell.arithmetic, label=True),
+    Column("precision", arithmetic, label=True),
     *(Column(axis, f"cell.{axis}", label=True) for axis in ("lengths", "student")),
     Column("verdict", "verdict", label=True),
     Column("entries", "cell.size", "{:,}".format),

@@ -57,3 +57,11 @@ def backend(measured: Any) -> str:
     asked: str = measured.cell.backend
     index = measured.index
     return asked if index is None or index.spec == asked else f"{asked} -> {index.spec}"
+
+
+def arithmetic(measured: Any) -> str:
+    """What the forward of a measured cell was computed in: a precision of torch, or a runtime.
+
+    Rows of a frame have no ``runtime`` where no record of it has one.
+    """
+    return getattr(measured.cell, "runtime", None) or str(measured.cell.precision)

@@ -17,7 +17,7 @@ from bench.report.charts import measured
 from bench.report.command_line import bases, has, reductions
 from bench.report.frame import Row, rows, typed
 from bench.report.inputs import MeasuredInputs
-from bench.report.names import backend
+from bench.report.names import arithmetic, backend
 from bench.report.reduced import entries, variant, whole
 from bench.report.section import Column, Command, Section, View
 from bench.report.sections.plain import grouped
@@ -107,7 +107,7 @@ BASE = Column(
 COLUMNS = (
     BASE,
     Column("backend", backend, label=True, keys=("cell.backend",)),
-    Column("precision", lambda row: row.cell.arithmetic, label=True, keys=("cell.precision",)),
+    Column("precision", arithmetic, label=True, keys=("cell.precision",)),
     *(Column(axis, f"cell.{axis}", label=True) for axis in ("lengths", "student")),
     Column("verdict", verdict, label=True),
     *(Column(axis, f"cell.{axis}") for axis in ("k", "batch", "threads")),
@@ -190,7 +190,7 @@ def _command(row: Row) -> Command:
     only = {f"--{flag}": [str(getattr(cell, name))] for flag, name in axes.items()}
     only |= {"--bases": bases(cell.base, line), "--precision": [cell.precision]}
     if has(line, "--backend"):
-        only["--backend"] = [cell.runtime or TORCH]
+        only["--backend"] = [getattr(cell, "runtime", None) or TORCH]
     only |= reductions(cell, line)
     kind, _, what = cell.lengths.partition(" ")
     if has(line, "--lengths"):
