@@ -115,6 +115,8 @@ class Options(BaseModel):
     def _installed(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             runtime.require(name)
+        if set(names) - {TORCH}:
+            runtime.require_exporter()  # students are exported to be measured
         return names
 
     @field_validator(

@@ -57,7 +57,7 @@ def _label(cell: LatencyCell, courses: Sequence[Course]) -> str:
     words = {
         "size": f"({cell.size:,})",
         "precision": cell.precision,
-        "runtime": cell.runtime,
+        "runtime": cell.arithmetic,
         "student": cell.student,
     }
     words |= {"lengths": cell.lengths, "reduction": cell.variant}

@@ -89,9 +89,9 @@ NOTE = (
     f"course: overhead of the last {LAST} calls, oldest first; a bar's height is its share of "
     f"the row's largest. {GAP} nothing was measured."
 )
-CELL = tuple(name for name in LatencyCell.model_fields if name != "reduction")
+CELL = tuple(name for name in LatencyCell.model_fields if name not in ("reduction", "runtime"))
 SERIES = (*(f"cell.{name}" for name in CELL), "label", "cpu", "cores")
-"""Fields on which the calls of one line agree; the label tells what was done to a base."""
+"""Fields on which the calls of one line agree; the label tells the reduction and the runtime."""
 
 SECTION: Section[MeasuredInputs] = Section(
     "gate",
