@@ -73,11 +73,6 @@ class OnnxEncoder:
         """H, the width of the embedding."""
         return int(self.backbone.config.hidden_size)
 
-    @property
-    def device(self) -> torch.device:
-        """Where it runs."""
-        return torch.device("cpu")
-
     def __call__(
         self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor
     ) -> EncoderOutput:

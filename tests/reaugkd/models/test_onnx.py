@@ -120,9 +120,7 @@ def test_a_trace_that_answers_otherwise_is_not_written(
     ],
     ids=["missing", "truncated", "tampered"],
 )
-def test_a_damaged_file_is_named(
-    folder: Path, tmp_path: Path, content: object, message: str
-) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, content: object, message: str) -> None:
     copy = exported(tiny.encoder(outputs=3).eval(), tmp_path)
     path = copy / "onnx" / "model.onnx"
     whole = path.read_bytes()
