@@ -40,6 +40,7 @@ Answerer = Callable[[Texts], Outputs]
 def with_retrieval(cell: Cell, record: Record, workbench: Workbench) -> Answerer:
     """The answers of the classifier that ``bench export`` would save of a finished cell."""
     classifier = export.classifier(cell, record, workbench)
+    assert isinstance(classifier.encoder, Encoder)  # it was trained just now, or is in the cache
     classifier.encoder.to(inference.device_of(cell.config.device))
     return lambda texts: classifier.predict(_given(texts)).probabilities
 

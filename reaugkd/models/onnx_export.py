@@ -1,6 +1,6 @@
 """A student written as an ONNX file for onnxruntime, in fp32 and in int8, and proven.
 
-The trace is made by torch's TorchScript exporter (docs/decisions/0019). A trace knows one way
+The trace is made by torch's TorchScript exporter (docs/decisions/0020). A trace knows one way
 through the code only, so nothing is written before onnxruntime has given the encoder's own answers
 for other batches and lengths than the traced ones.
 """

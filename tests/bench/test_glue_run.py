@@ -26,7 +26,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--data-dir", os.environ["REAUGKD_GLUE_DIR"], "--methods", "finetune,kd,reaugkd",
         "--ann", "exact,hnswlib,faiss,annoy", "--k", "1,4,16",
         "--set", "teacher.floor_margin=0", "--set", "teacher.recipe.epochs=2",
-        "--set", "student.recipe.epochs=1",
+        "--set", "student.recipe.epochs=1", "--set", "data.max_length=24",  # for the time it takes
         "--cache", folder / "cache", "--out", folder / "out",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
