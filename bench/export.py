@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from pydantic import ValidationError
 
-from bench import plan
+from bench import facts, plan
 from bench.cell import Cell
 from bench.config import RunConfig
 from bench.pipeline.base import BaseBuilder
@@ -24,6 +24,7 @@ from reaugkd.models.runtime import Runtime
 from reaugkd.retrieval import ann
 from reaugkd.retrieval.agreement import Agreement, compare
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
+from reaugkd.retrieval.facts import ClassifierFacts
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.tasks import metrics, spelled
 
@@ -104,11 +105,17 @@ def find(
 
 
 def classifier(
-    cell: Cell, record: Record, workbench: Workbench, *, texts: bool = False
+    cell: Cell,
+    record: Record,
+    workbench: Workbench,
+    *,
+    texts: bool = False,
+    known: ClassifierFacts | None = None,
 ) -> RetrievalAugmentedClassifier:
     """The classifier of a finished retrieval cell, with the setting chosen on held-out rows.
 
-    With ``texts`` it keeps those of its entries, to explain its answers with.
+    With ``texts`` it keeps those of its entries, to explain its answers with; ``known`` is what its
+    model card tells, by default what ``record`` alone says.
 
     Student, knowledge base and index come from the cache; on a machine without it they are made
     again from the same settings, the teacher included.
@@ -135,6 +142,7 @@ def classifier(
         weigh=result.count_weight,
         skip_above=_threshold(result),
         texts=_texts(pipeline.rows.data.fit, builder.built.knowledge_base) if texts else None,
+        facts=known or facts.of_cell(record, None),
     )
 
 
@@ -178,18 +186,22 @@ def export(
     *,
     texts: bool = False,
     runtimes: tuple[Runtime, ...] = (),
+    license: str | None = None,
 ) -> tuple[Record, list[Exported]]:
-    """Save the classifier of the cell that fits ``wanted`` below ``folder``.
+    """Save the classifier of the cell that fits ``wanted`` below ``folder``, with a model card.
 
     With ``texts`` those of its entries are saved too; for ``runtimes`` its student also as ONNX
-    files, each compared with torch's.
+    files, each compared with torch's; ``license`` is the identifier that the card gives.
 
     Raises:
         UserError: if no single finished cell fits, or the folder cannot be written.
         MissingLibraryError: without the libraries of ONNX.
     """
     cell, record = find(store, workbench, wanted)
-    made = classifier(cell, record, workbench, texts=texts)
+    known = facts.of_run(store, record)
+    if license is not None:
+        known = known.licensed(license)  # a mistake is told before anything is loaded
+    made = classifier(cell, record, workbench, texts=texts, known=known)
     if not runtimes:
         made.save_pretrained(folder)
         return record, []

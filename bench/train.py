@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from bench import export, layers, plan
+from bench import export, facts, layers, plan
 from bench.config import RunConfig
 from bench.executors.quiet import limit_threads, quieten
 from bench.pipeline import precision
@@ -111,11 +111,14 @@ def _trained(
             f"the settings make {len(cells)} cells, one student with one knowledge base is two: "
             "give one value of each axis"
         )
+    training = None
     for cell in cells:
         record, _ = workbench.run(cell)
         if record.status != "ok":
             raise TrainingError(f"{cell.label}: {record.reason}")
-    return export.classifier(cells[-1], record, workbench, texts=keep_texts)
+        training = record.training or training
+    known = facts.of_cell(record, training, in_memory=True)
+    return export.classifier(cells[-1], record, workbench, texts=keep_texts, known=known)
 
 
 def _part(texts: Iterable[Any], labels: Iterable[Any], where: str) -> Part:

@@ -29,6 +29,7 @@ from bench.cli.options import UserPath, dims
 @click.option("--texts", is_flag=True, help="Save the texts of the entries too, for explanations.")
 @click.option("--onnx", is_flag=True, help="Also write the student as an ONNX file.")
 @click.option("--int8", is_flag=True, help="With --onnx: also one in int8.")
+@click.option("--license", "license_id", help="For the model card, e.g. apache-2.0.")
 @click.option("--cache", type=UserPath(), envvar="REAUGKD_CACHE", help="As for run.")
 def export(
     run: str | None,
@@ -36,6 +37,7 @@ def export(
     texts: bool,
     onnx: bool,
     int8: bool,
+    license_id: str | None,
     cache: Path | None,
     **wanted: Any,
 ) -> None:
@@ -83,7 +85,7 @@ def export(
     artifacts = ArtifactStore(cache or default_cache(), reporter)
     workbench = Workbench(artifacts, reporter, command())
     record, exported = exporter.export(
-        store, workbench, wanted, folder, texts=texts, runtimes=runtimes
+        store, workbench, wanted, folder, texts=texts, runtimes=runtimes, license=license_id
     )
     if record.retrieval is not None:
         chosen = record.retrieval.chosen

@@ -28,15 +28,20 @@ from reaugkd.models.recipe import Precision
 from reaugkd.models.runtime import TORCH, Runtime, student_fingerprint
 from reaugkd.models.spec import ModelSpec, load_tokenizer
 from reaugkd.paths import expanded
-from reaugkd.retrieval import ann, knowledge_base, skip
+from reaugkd.retrieval import ann, card, facts, hub, knowledge_base, skip, sound
 from reaugkd.retrieval.ann.index import MISSING, AnnIndex
 from reaugkd.retrieval.editable import EditableClassifier, Texts
 from reaugkd.retrieval.explanation import AnswerExplanation, Neighbour, floats, label_of
+from reaugkd.retrieval.facts import ClassifierFacts
+from reaugkd.retrieval.hub import HubClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import neighbour_log_counts, neighbour_values, weights
 from reaugkd.retrieval.query import QueryPath
 from reaugkd.retrieval.saved import (
     BASE,
+    CARD,
+    CHECKSUMS,
+    FACTS,
     INDEX,
     ONNX,
     PAIR,
@@ -95,7 +100,7 @@ class Prediction(NamedTuple):
     asked: NDArray[np.bool_]
 
 
-class RetrievalAugmentedClassifier(EditableClassifier):
+class RetrievalAugmentedClassifier(EditableClassifier, HubClassifier):
     """Student, knowledge base, index and the setting that was chosen for them.
 
     Threads may ask one classifier at once, and so may the children of a fork, which then use one
@@ -119,6 +124,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         skip_above: margin of the student above which it answers alone
             (:mod:`reaugkd.retrieval.skip`); with inf the knowledge base is always asked.
         texts: id -> text of the entries, which explanations show; None where none are kept.
+        facts: how it was made and measured, which its model card tells; None if unknown.
 
     Raises:
         ModelError: if the parts do not fit together.
@@ -143,6 +149,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         weigh: bool = False,
         skip_above: float = math.inf,
         texts: Mapping[int, Text] | None = None,
+        facts: ClassifierFacts | None = None,
     ) -> None:
         width, outputs = knowledge_base.width, knowledge_base.values.shape[1]
         if (encoder.width, encoder.outputs) != (width, outputs):
@@ -170,6 +177,7 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         self.pair = pair
         self.weigh, self.skip_above = weigh, skip_above
         self.texts = None if texts is None else dict(texts)
+        self.facts = facts
         self._process = os.getpid()
         self._folder: Path | None = None
 
@@ -365,20 +373,33 @@ class RetrievalAugmentedClassifier(EditableClassifier):
         tokens = self.tokenizer(*columns, truncation="longest_first", max_length=self.max_length)
         return padded(tokens, int(self.tokenizer.pad_token_id or 0))
 
-    def save_pretrained(self, folder: Path | str) -> None:
+    def save_pretrained(
+        self, folder: Path | str, *, license: str | None = None, place: str = card.PLACE
+    ) -> None:
         """Write everything below ``folder``, in the place of a classifier that is there.
 
         That one stays whole until the new one is: a kill, an error or a full disk leaves the one or
-        the other. What else lies in the folder stays as it is.
+        the other. What else lies in the folder stays as it is, and so does a model card that
+        somebody has edited; another one is written anew.
+
+        Args:
+            folder: made if there is none.
+            license: identifier for the model card, e.g. ``"apache-2.0"``; as before by default.
+            place: what the card says that :meth:`from_pretrained` reads, a name on the hub.
 
         Raises:
             DiskFullError: there has to be room for both.
-            UserError: if the folder cannot be written.
+            UserError: if the folder cannot be written, or ``license`` is no identifier.
         """
+        if license is not None:
+            self.facts = (self.facts or ClassifierFacts()).licensed(license)
         folder = expanded(folder)
+        names = (*PARTS, CARD) if card.may_be_written(part(folder, CARD)) else PARTS
         try:
-            with writing(folder), replacing_parts(folder, PARTS) as work, writing(work):
+            with writing(folder), replacing_parts(folder, names) as work, writing(work):
                 self._write(work)
+                if CARD in names:
+                    (work / CARD).write_text(card.render(self, place), encoding="utf-8")
         except DiskFullError as error:
             raise DiskFullError(f"disk full: {folder}") from error
         except (OSError, SafetensorError) as error:
@@ -436,22 +457,43 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             write_texts(folder / TEXTS, self.texts, base)
         settings = {name: getattr(self, name) for name in (*STORED, PAIR, WEIGH)}
         settings[SKIP_ABOVE] = self.skip_above if self.skip_above < math.inf else None
-        write_json(folder / SETTINGS, {**settings, "index": self.index.name})
+        write_json(folder / SETTINGS, {**settings, "index": self.index.name, CHECKSUMS: True})
+        if self.facts is not None:
+            facts.write(folder / FACTS, self.facts)
+        sound.seal(folder)
 
     @classmethod
     def from_pretrained(
-        cls, folder: Path | str, *, threads: int = 1, backend: Runtime = TORCH
+        cls,
+        folder: Path | str,
+        *,
+        threads: int = 1,
+        backend: Runtime = TORCH,
+        revision: str | None = None,
+        token: str | bool | None = None,
     ) -> Self:
-        """Read what :meth:`save_pretrained` wrote; it gives the same answers.
+        """Read what :meth:`save_pretrained` or :meth:`push_to_hub` wrote: it answers alike.
 
-        ``threads`` are those one search may use. ``backend`` runs the student: ``torch``, or
-        ``onnx`` and ``onnx-int8`` by what :meth:`export_onnx` wrote, with as many threads as torch
-        has. An error names the file that is missing, damaged or of another student, or the extra
-        that brings a library.
+        Every file is held to the checksum that it was saved with; nothing is unpickled.
+
+        Args:
+            folder: or a name on the Hugging Face hub, ``"user/name"``, where there is no such
+                folder. A Path is always a folder.
+            threads: of one search, at most.
+            backend: what runs the student: ``torch``, or ``onnx`` and ``onnx-int8`` by what
+                :meth:`export_onnx` wrote, with as many threads as torch has.
+            revision: branch, tag or commit on the hub.
+            token: for the hub; the one that ``hf auth login`` has kept by default.
+
+        Raises:
+            UserError: names the file that is changed, truncated, missing or additional, the extra
+                that brings a library, or says in one line that the hub has no such
+                classifier or cannot be reached.
         """
         runtime.require(backend)
-        folder = expanded(folder)
+        folder = hub.located(folder, revision=revision, token=token)
         settings, name = read_settings(folder)
+        sound.require(folder)
         student, kept = part(folder, STUDENT), part(folder, BASE)
         encoder = _encoder(student, folder / ONNX, backend)
         tokenizer = load_tokenizer(ModelSpec(source=str(student.resolve())))
@@ -463,7 +505,8 @@ class RetrievalAugmentedClassifier(EditableClassifier):
             index = ann.load(part(folder, INDEX), threads=threads)
             knowledge_base.require_own(index, kept)
         texts = read_texts_of(part(folder, TEXTS), knowledge_base.checksum(kept))
-        classifier = cls(encoder, tokenizer, base, index, **settings, texts=texts)
+        known = facts.read(part(folder, FACTS))
+        classifier = cls(encoder, tokenizer, base, index, **settings, texts=texts, facts=known)
         classifier._folder = folder
         return classifier
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reaugkd.artifacts import sealed
+from reaugkd.artifacts import checksums, sealed
 from reaugkd.artifacts.parts import part
 from reaugkd.errors import UserError
 
@@ -20,13 +20,17 @@ STUDENT, BASE, INDEX, TEXTS = "student", "knowledge_base", "index", "texts"
 ONNX = "onnx"
 """Where the student may lie once more, as :mod:`reaugkd.models.onnx_export` writes it."""
 
-PARTS = (STUDENT, BASE, INDEX, TEXTS, SETTINGS)
+FACTS = "facts.json"
+PARTS = (STUDENT, BASE, INDEX, TEXTS, SETTINGS, FACTS, checksums.FILE)
 """What a save replaces; other files in the folder stay."""
 
 STORED = ("k", "tau", "beta", "labels", "max_length", "precision")
 PAIR = "pair"  # folders of earlier versions have none of these three
 WEIGH = "weigh"
 SKIP_ABOVE = "skip_above"
+CHECKSUMS = "checksums"  # whether there have to be any
+CARD = "README.md"
+"""The model card is no part: whoever edits it keeps it."""
 
 TEXTS_FILE = "texts.jsonl"
 
