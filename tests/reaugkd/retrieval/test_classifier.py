@@ -24,6 +24,7 @@ from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.mixing import probabilities
 from reaugkd.tasks import mini
 from tests import tiny
+from tests.reaugkd.retrieval.folders import earlier
 
 WIDTH = 16
 TEXTS = [
@@ -151,10 +152,7 @@ def test_the_task_tells_sentences_from_pairs(tmp_path: Path) -> None:
         one.predict([("the soup", "was awful")])
     with pytest.raises(UserError, match="text 0 is one sentence, but the task takes pairs"):
         classifier(pair=True).predict(TEXTS)
-    settings = json.loads((tmp_path / "one" / SETTINGS).read_text())
-    del settings["pair"]
-    (tmp_path / "one" / SETTINGS).write_text(json.dumps(settings))
-    older = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "one")
+    older = RetrievalAugmentedClassifier.from_pretrained(earlier(tmp_path / "one", pair=None))
     assert older.pair is None
     assert older.predict([("the soup", "was awful")]).labels.shape == (1,)
 
@@ -255,16 +253,14 @@ def test_counts_weigh_only_where_they_shall() -> None:
 def test_a_folder_of_an_earlier_version_asks_always_and_weighs_nothing(tmp_path: Path) -> None:
     model = classifier(k=3, beta=0.4)
     model.save_pretrained(tmp_path)
-    settings = json.loads((tmp_path / SETTINGS).read_text())
-    del settings["weigh"], settings["skip_above"]
-    (tmp_path / SETTINGS).write_text(json.dumps(settings))
-    older = RetrievalAugmentedClassifier.from_pretrained(tmp_path)
+    folder = earlier(tmp_path, weigh=None, skip_above=None)
+    older = RetrievalAugmentedClassifier.from_pretrained(folder)
     assert (older.weigh, older.skip_above) == (False, math.inf)
     expected = model.predict(TEXTS)
     assert expected.asked.all()
     for given, wanted in zip(older.predict(TEXTS), expected, strict=True):
         np.testing.assert_array_equal(given, wanted)
-    (tmp_path / SETTINGS).write_text(json.dumps({**settings, "skip_above": "often"}))
+    earlier(tmp_path, skip_above="often")
     with pytest.raises(UserError, match="describes no classifier"):
         RetrievalAugmentedClassifier.from_pretrained(tmp_path)
 
@@ -337,5 +333,6 @@ def test_an_index_of_another_knowledge_base_is_refused(tmp_path: Path) -> None:
     for ours, other in (("condensed", "first"), ("first", "second"), ("second", "condensed")):
         shutil.rmtree(tmp_path / ours / "index")
         shutil.copytree(tmp_path / other / "index", tmp_path / ours / "index")
+        earlier(tmp_path / ours)
         with pytest.raises(UserError, match="another knowledge base"):
             RetrievalAugmentedClassifier.from_pretrained(tmp_path / ours)

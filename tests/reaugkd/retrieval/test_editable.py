@@ -24,6 +24,7 @@ from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from reaugkd.retrieval.editing import digest
 from reaugkd.retrieval.explanation import Neighbour
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
+from tests.reaugkd.retrieval.folders import earlier
 from tests.reaugkd.retrieval.test_classifier import TEXTS, WIDTH, classifier, condensed
 
 NAMES = ("x", "y", "z")
@@ -102,8 +103,8 @@ def test_saving_loading_and_editing_commute(spec: str, tmp_path: Path) -> None:
     ]
     assert files[0] == files[1]
     for name in files[0]:
-        if name.name == "tokenizer_config.json":  # transformers notes there that it was loaded
-            continue
+        if name.name in ("tokenizer_config.json", "checksums.json"):
+            continue  # transformers notes in the first that it was loaded
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     again = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "b")
     assert_same_answers(again, model)
@@ -140,6 +141,8 @@ def test_an_exact_index_leaves_none_of_another_behind(tmp_path: Path) -> None:
     bare.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "NOTES.md",
+        "README.md",
+        "checksums.json",
         "classifier.json",
         "knowledge_base",
         "student",
@@ -335,6 +338,7 @@ def test_texts_of_other_entries_are_refused(tmp_path: Path) -> None:
     other.knowledge_base.save(tmp_path / "knowledge_base")
     model.remove([100])
     model.knowledge_base.save(tmp_path / "knowledge_base")
+    earlier(tmp_path)
     with pytest.raises(UserError, match="texts of another knowledge base"):
         RetrievalAugmentedClassifier.from_pretrained(tmp_path)
     (tmp_path / "texts" / "texts.jsonl").write_text("{}")
@@ -392,6 +396,8 @@ def test_a_save_that_was_killed_while_it_moved_its_parts_is_read_whole(
     monkeypatch.undo()
     loaded.save_pretrained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "README.md",
+        "checksums.json",
         "classifier.json",
         "knowledge_base",
         "student",
