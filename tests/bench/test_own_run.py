@@ -114,9 +114,21 @@ def test_report_and_export_know_nothing_but_the_run(mine: Path, tmp_path: Path) 
     assert set(classifier.predict(["the soup was tasty"]).labels) <= {"a bad one", "good; great"}
     assert hidden.is_file()
     assert classifier.texts is None
-    with_texts = runs.bench("export", mine / "out", "--to", tmp_path / "t", *words, "--texts")
+    known = classifier.facts
+    assert known is not None
+    assert (known.title, known.source) == ("mail", "train.csv, test.csv")
+    assert known.rows["test"] == TEST
+    written = (tmp_path / "c" / "README.md").read_text(encoding="utf-8")
+    assert f"| test ({TEST}) | {known.comparison[0].off:.4f} |" in written
+    assert str(mine) not in written
+    unlicensed = runs.bench("export", mine / "out", "--to", tmp_path / "e", *words, "--license", "")
+    told(unlicensed, "license must be an identifier")
+    with_texts = runs.bench(
+        "export", mine / "out", "--to", tmp_path / "t", *words, "--texts", "--license", "mit"
+    )
     assert with_texts.exit_code == 0, with_texts.output
     kept = RetrievalAugmentedClassifier.from_pretrained(tmp_path / "t")
+    assert kept.facts == known.licensed("mit")
     assert set(kept.texts) == set(kept.knowledge_base.ids.tolist())
     written = (mine / "data" / "train.csv").read_text(encoding="utf-8")
     assert all(text in written for (text,) in kept.texts.values())

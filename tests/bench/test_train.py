@@ -58,6 +58,20 @@ def test_it_knows_the_classes_and_answers(trained: RetrievalAugmentedClassifier)
     np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
+def test_its_card_tells_of_rows_and_models_but_not_where_they_lie(
+    trained: RetrievalAugmentedClassifier, place: Path, tmp_path: Path
+) -> None:
+    known = trained.facts
+    assert known is not None
+    assert known.rows == {"fit": 150, "held_out": 150}
+    trained.save_pretrained(tmp_path)
+    written = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| data | texts in memory; 150 fit, 150 held_out |" in written
+    assert "| teacher | model |" in written
+    assert "which flatters retrieval" in written
+    assert str(place) not in written
+
+
 HELD_OUT = TEXTS[:60], LABELS[:60]
 
 
