@@ -10,13 +10,13 @@ from reaugkd.artifacts.atomic import write_bytes
 from reaugkd.errors import UserError
 
 
-class Plain(BaseModel):
+class FactModel(BaseModel):
     """Finite values that never change; what a later version adds is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class ScoresOffOn(Plain):
+class ScoresOffOn(FactModel):
     """The student alone and with its knowledge base, on the rows of one split."""
 
     split: str
@@ -30,7 +30,7 @@ class ScoresOffOn(Plain):
     examples: int | None = None
 
 
-class OverheadFacts(Plain):
+class OverheadFacts(FactModel):
     """What retrieval adds to a forward pass, as ``bench latency`` measured it; shares."""
 
     verdict: str
@@ -44,7 +44,7 @@ class OverheadFacts(Plain):
     cpu: str
 
 
-class ClassifierFacts(Plain):
+class ClassifierFacts(FactModel):
     """How a classifier was made; what is not known is None or empty.
 
     ``k``, ``beta`` and ``tau`` are those of the comparison, whatever the classifier has now.
