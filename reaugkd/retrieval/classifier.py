@@ -266,32 +266,48 @@ class RetrievalAugmentedClassifier(EditableClassifier, HubClassifier):
 
         Errors as of :meth:`predict`.
         """
-        mixed, student, similarities, rows, _ = self.path().answer(*self.encode([text]))
+        return self.explain_all([text])[0]
+
+    def explain_all(self, texts: Texts, batch_size: int = 32) -> list[AnswerExplanation]:
+        """What :meth:`explain` says of each text, from one search; errors as of :meth:`predict`."""
+        logits, embeddings = self.encode(texts, batch_size)
+        mixed, student, similarities, rows, _ = self.path().answer(logits, embeddings)
         base, beta = self.knowledge_base, self.beta
         counts = neighbour_log_counts(base.counts if self.weigh else None, rows)
-        shares = beta * weights(similarities, self.tau, counts)[0]
-        values = neighbour_values(base.values, rows, base.span)[0]
-        neighbours = [
+        shares = beta * weights(similarities, self.tau, counts)
+        values = neighbour_values(base.values, rows, base.span)
+        neighbours = map(self._neighbours, rows, values, similarities, shares)
+        return [
+            AnswerExplanation(
+                label=label_of(answer, self.labels),
+                probabilities=floats(answer),
+                student_label=label_of(own, self.labels),
+                student=floats(own),
+                student_share=1.0 - beta if nearest else 1.0,
+                neighbours=nearest,
+            )
+            for answer, own, nearest in zip(mixed, student, neighbours, strict=True)
+        ]
+
+    def _neighbours(
+        self,
+        rows: NDArray[np.int64],
+        values: NDArray[Any],
+        similarities: NDArray[np.float32],
+        shares: NDArray[np.float64],
+    ) -> tuple[Neighbour, ...]:
+        """The neighbours of one text, from ``rows`` [k] of the base; those that are missing not."""
+        return tuple(
             Neighbour(
-                id=(number := int(base.ids[row])),
+                id=(number := int(self.knowledge_base.ids[row])),
                 text=(self.texts or {}).get(number),
                 label=label_of(value, self.labels),
                 values=floats(value),
                 similarity=float(cosine),
                 share=float(share),
             )
-            for row, value, cosine, share in zip(
-                rows[0], values, similarities[0], shares, strict=True
-            )
+            for row, value, cosine, share in zip(rows, values, similarities, shares, strict=True)
             if row != MISSING
-        ]
-        return AnswerExplanation(
-            label=label_of(mixed[0], self.labels),
-            probabilities=floats(mixed[0]),
-            student_label=label_of(student[0], self.labels),
-            student=floats(student[0]),
-            student_share=1.0 - beta if neighbours else 1.0,
-            neighbours=tuple(neighbours),
         )
 
     def kneighbors(self, texts: Texts, k: int | None = None) -> Neighbours:

@@ -317,6 +317,19 @@ def test_an_explanation_names_texts_and_labels_or_nobody() -> None:
     assert isinstance(first, Neighbour)
 
 
+def test_many_texts_are_explained_as_each_alone() -> None:
+    for model in (editable(), classifier(outputs=1, k=3, beta=0.4), classifier(beta=0.0)):
+        together = model.explain_all(TEXTS)
+        for text, told in zip(TEXTS, together, strict=True):
+            alone = model.explain(text)
+            assert told.label == pytest.approx(alone.label)
+            assert told.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+            assert [n.id for n in told.neighbours] == [n.id for n in alone.neighbours]
+            shares = [n.share for n in alone.neighbours]
+            assert [n.share for n in told.neighbours] == pytest.approx(shares, abs=1e-5)
+        assert model.explain_all([]) == []
+
+
 def test_neighbours_are_found_whatever_an_answer_asks() -> None:
     model = classifier(beta=0.0)
     similarities, ids = model.kneighbors(TEXTS, k=9)
