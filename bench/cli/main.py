@@ -27,6 +27,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "export": Entry("bench.cli.export:export", "Save a finished student with its retrieval."),
         "submit": Entry("bench.cli.submit:submit", "Write a run's answers for the GLUE server."),
         "base": Entry("bench.cli.base:base", "List, add or remove entries of a saved base."),
+        "serve": Entry("bench.cli.serve:serve", "Answer over HTTP with a saved classifier."),
         "compare": Entry("bench.cli.compare:compare", "Compare runs, paired by seed and example."),
         "power": Entry("bench.cli.power:power", "Tell what a plan can see, by pilot cells."),
         "merge": Entry("bench.cli.merge:merge", "Copy the cells of several runs into one."),

@@ -1,0 +1,1 @@
+"""A saved classifier behind HTTP: what is asked, in which batches, and how it is answered."""
