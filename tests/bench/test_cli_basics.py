@@ -26,7 +26,17 @@ from reaugkd.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 Install = Callable[[BaseException | int], None]
-HEAVY = ("torch", "pandas", "transformers", "datasets", "sklearn", "scipy", "faiss")
+HEAVY = (
+    "torch",
+    "pandas",
+    "transformers",
+    "datasets",
+    "sklearn",
+    "scipy",
+    "faiss",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def bench(*arguments: str) -> Result:
@@ -64,6 +74,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Install:
         ("export --task tonne --to /no/such/folder", 2),
         ("submit /no/such/run", 2),
         ("submit --check /no/such/folder", 2),
+        ("serve /no/such/folder", 2),
     ],
 )
 def test_a_question_and_a_mistake_are_answered_at_once_and_without_heavy_imports(
