@@ -6,8 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,10 +15,10 @@ import pytest
 from bench.cli import serve
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
 from tests.bench import runs
+from tests.bench.serve.servers import served
 from tests.reaugkd.retrieval.test_classifier import TEXTS
 from tests.reaugkd.retrieval.test_editable import NEW, editable
 
-BENCH = "from bench.cli.main import main; main(prog_name='bench')"
 CLIENTS = 8
 
 
@@ -89,28 +87,13 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- a real server -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def server(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A server that waits for eight texts, or for seconds."""
-    words = ["serve", folder, "--port", 0, "--max-batch", CLIENTS, "--max-wait", 2000]
-    started = subprocess.Popen(
-        [sys.executable, "-c", BENCH, *map(str, words)],
-        cwd=runs.ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield started
-    started.kill()
-    started.communicate()
+def test_eight_clients_are_answered_and_those_that_run_at_sigterm_too(folder: Path) -> None:
+    # A batch waits for eight texts, or for seconds.
+    with served(folder, "--max-batch", CLIENTS, "--max-wait", 2000) as (server, url):
+        assert_answered_to_the_last(server, url, folder)
 
 
-def test_eight_clients_are_answered_and_those_that_run_at_sigterm_too(
-    server: subprocess.Popen[str], folder: Path
-) -> None:
-    assert server.stderr is not None
-    first = json.loads(server.stderr.readline())
-    assert (first["event"], first["model"]) == ("listening", "c")
-    url = first["url"]
+def assert_answered_to_the_last(server: subprocess.Popen[str], url: str, folder: Path) -> None:
     texts = [*TEXTS, *NEW]
     alone = RetrievalAugmentedClassifier.from_pretrained(folder)
 
