@@ -89,14 +89,12 @@ def schema(limits: ServeLimits, pair: bool | None) -> dict[str, Any]:
     """The body as OpenAPI describes it."""
     text = {"type": "string", "maxLength": limits.max_chars}
     two = {"type": "array", "items": text, "minItems": 2, "maxItems": 2}
-    item = {"anyOf": [text, two]} if pair is None else two if pair else text
-    texts = {
-        "type": "array",
-        "description": "All sentences, or all pairs of them.",
-        "items": item,
-        "minItems": 1,
-        "maxItems": limits.max_texts,
-    }
+    one_kind = [
+        {"type": "array", "items": item, "minItems": 1, "maxItems": limits.max_texts}
+        for item, fits in ((text, pair is not True), (two, pair is not False))
+        if fits
+    ]
+    texts = one_kind[0] if len(one_kind) == 1 else {"anyOf": one_kind}
     content: dict[str, Any] = {
         "schema": {
             "type": "object",
