@@ -111,6 +111,7 @@ def main(ctx: click.Context) -> None:
       bench report                       the tables of the newest run
       bench latency --bases mrpc,sst2 --ann exact,hnswlib,auto --batch 1,32
       bench gate --bases mrpc --ann auto --max-overhead 3%
+      bench serve tone-classifier        the page at http://127.0.0.1:8000/
       bench power RUN --rows 20000       the difference that a plan can see
       bench compare RUN_A RUN_B          what differs, and whether it holds
       bench ls methods --verbose         every setting, its default and its source
