@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import transformers
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
+from bench.executors.quiet import limit_threads
 from bench.serve import answers, front, logs
 from bench.serve.batching import BatchQueue, QueueFullError, StoppedError
 from bench.serve.limits import ServeLimits
@@ -112,12 +114,12 @@ def make(
     @path("/predict", "Label, probabilities and neighbours of every text.", answers.Predictions)
     async def predict(request: Request) -> Response:
         told = await _answers(request, queue, limits, pair)
-        return _json(answers.predictions(told, classifier.labels))
+        return await asyncio.to_thread(_json, answers.predictions, told, classifier.labels)
 
     @path("/explain", "The same, with what the neighbours say.", answers.Explanations)
     async def explain(request: Request) -> Response:
         told = await _answers(request, queue, limits, pair)
-        return _json(answers.explanations(told, classifier.labels))
+        return await asyncio.to_thread(_json, answers.explanations, told, classifier.labels)
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether texts are taken.", response_model=answers.Health)
@@ -125,7 +127,8 @@ def make(
         about = answers.Health(
             ready=queue.ready, model=name, entries=entries, takes=TAKES[pair], version=__version__
         )
-        return _json(about, HTTPStatus.OK if about.ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        status = HTTPStatus.OK if about.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(about.model_dump_json(), status, media_type="application/json")
 
     @app.get("/metrics", summary="Metrics for Prometheus.", response_class=Response)
     async def metrics() -> Response:
@@ -162,9 +165,9 @@ def of_folder(
 
 def load(folder: Path | str, threads: int | None) -> RetrievalAugmentedClassifier:
     """The classifier in ``folder``, with at most ``threads`` of torch and as many of its index."""
-    from bench.executors.quiet import limit_threads, quieten
-
-    quieten()
+    # Its bars are no JSON. (What silences runs too imports datasets, which serving never needs.)
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     limit_threads(threads)
     return RetrievalAugmentedClassifier.from_pretrained(folder, threads=threads or 1)
 
@@ -207,5 +210,10 @@ async def _answers(
         raise RefusalError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
-def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(model.model_dump_json(), status, media_type="application/json")
+def _json(
+    written: Callable[[Sequence[AnswerExplanation], Sequence[str]], BaseModel],
+    told: Sequence[AnswerExplanation],
+    names: Sequence[str],
+) -> Response:
+    """Answers as they are ``written``; many of many classes take a while, in a thread of theirs."""
+    return Response(written(told, names).model_dump_json(), media_type="application/json")
