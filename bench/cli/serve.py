@@ -16,6 +16,17 @@ LIBRARIES = ("fastapi", "uvicorn", "prometheus_client")
 EXTRA = "serve"
 
 
+def _names(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of hosts; a port in one would never be met."""
+    for value in values:
+        if not value or "/" in value or value.count(":") == 1:
+            message = f"'{value}': expected a name without port, e.g. texts.example.org"
+            raise click.BadParameter(message, context, parameter)
+    return values
+
+
 @click.command()
 @click.argument("folder", type=UserPath())
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -23,7 +34,11 @@ EXTRA = "serve"
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any."
 )
 @click.option(
-    "--allow-host", "hosts", multiple=True, help="Another name it goes by, e.g. behind a proxy."
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    callback=_names,
+    help="Another name it goes by, e.g. behind a proxy.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Most torch threads.  [default: cores]")
 @click.option(

@@ -104,7 +104,7 @@ def make(
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        return front.broken  # the front tells the log, which sees it too
+        return front.broken()  # the front tells the log, which sees it too
 
     def path(route: str, about: str, model: type[BaseModel]) -> Callable[[Any], Any]:
         """The decorator of a path that takes texts."""

@@ -74,13 +74,13 @@ class Front:
 
         try:
             if _name(Headers(scope=scope).get("host", "")) not in self._hosts:
-                await _foreign(scope, receive, sent)
+                await _foreign()(scope, receive, sent)
             else:
                 await self._app(scope, receive, sent)
         except Exception as error:  # noqa: BLE001  (told in the log; the service stays up)
             logs.defect("defect", error)
             if not status:
-                await broken(scope, receive, sent)
+                await broken()(scope, receive, sent)
         path = scope["path"] if scope["path"] in self._paths else OTHER
         seconds = time.perf_counter() - began
         self._count(path, status, seconds)
@@ -112,10 +112,14 @@ def refused(status: HTTPStatus, line: str) -> JSONResponse:
     return JSONResponse({"error": line}, status)
 
 
-_foreign = refused(
-    HTTPStatus.MISDIRECTED_REQUEST,
-    "this service does not go by the name in the Host header: start it with --allow-host NAME",
-)
-broken = refused(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "a defect of the service: its log tells the place"
-)
+def broken() -> JSONResponse:
+    """The answer that a defect leaves."""
+    line = "a defect of the service: its log tells the place"
+    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, line)
+
+
+def _foreign() -> JSONResponse:
+    line = (
+        "this service does not go by the name in the Host header: start it with --allow-host NAME"
+    )
+    return refused(HTTPStatus.MISDIRECTED_REQUEST, line)

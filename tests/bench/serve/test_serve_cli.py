@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["C", "--max-batch", "0"], "--max-batch"),
         (["C", "--port", "70000"], "--port"),
         (["C", "--timeout", "0"], "--timeout"),
+        (["C", "--allow-host", "a.example:80"], "a name without port"),
         (["C", "--host", "no such name"], "cannot listen on --host no such name"),
         ([], "FOLDER"),
     ],

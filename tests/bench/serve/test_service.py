@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -24,6 +25,7 @@ from tests.reaugkd.retrieval.test_editable import NAMES, NEW, editable
 
 Serve = Callable[..., TestClient]
 LIMITS = ServeLimits(max_texts=4, max_chars=50, max_body=2000)
+REST = {"root_path": "", "query_string": b"", "http_version": "1.1", "raw_path": b"/predict"}
 TYPE = {"Content-Type": "application/json"}
 
 
@@ -165,6 +167,41 @@ def test_a_bad_request_is_one_line_that_says_what_to_mend(
         assert line in response.json()["error"]
         assert "\n" not in response.json()["error"]
     assert_answered(client)
+
+
+def test_what_the_limits_allow_no_request_to_ask(
+    model: RetrievalAugmentedClassifier, serve: Serve
+) -> None:
+    client = serve(model, ServeLimits())
+    for texts, status, line in (
+        (["a"] * 10_000, 422, "10,000 texts are more than 256"),
+        (["a" * 10**6], 422, "text 0 has 1,000,000 characters, at most 20,000"),
+        (["a" * 2**20], 413, "more than 1,048,576 bytes"),
+    ):
+        response = client.post("/predict", json={"texts": texts})
+        assert (response.status_code, line in response.json()["error"]) == (status, True)
+    assert len(answers(client, "/predict", ["a " * 10_000])) == 1
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_body_that_does_not_come_is_given_up(
+    ended: bool, model: RetrievalAugmentedClassifier
+) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if not ended:
+            await asyncio.sleep(30)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+    asyncio.run(app.make(model, "c", ServeLimits(timeout=0.05))(scope | REST, receive, send))
+    assert sent[0]["status"] == (400 if ended else 408)
+    assert "body" in json.loads(sent[1]["body"])["error"]
 
 
 @pytest.mark.parametrize(
