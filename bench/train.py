@@ -43,7 +43,7 @@ class TrainingError(UserError):
     """A teacher, student or knowledge base that could not be made; the message says why."""
 
 
-class Part(NamedTuple):
+class LabelledTexts(NamedTuple):
     """Rows that have been read: each text is one sentence or a pair; labels are as written."""
 
     texts: list[tuple[str, ...]]
@@ -121,7 +121,7 @@ def _trained(
     return export.classifier(cells[-1], record, workbench, texts=keep_texts, known=known)
 
 
-def _part(texts: Iterable[Any], labels: Iterable[Any], where: str) -> Part:
+def _part(texts: Iterable[Any], labels: Iterable[Any], where: str) -> LabelledTexts:
     """Texts and labels as they are written to a file; a DataError names what is wrong."""
     read, values = given.read_texts(texts), given.in_order(labels, "labels")
     if len(read) != len(values):
@@ -129,10 +129,10 @@ def _part(texts: Iterable[Any], labels: Iterable[Any], where: str) -> Part:
     if not read:
         raise DataError(f"{where}no texts, at least two are needed")
     plain = [value.item() if hasattr(value, "item") else value for value in values]
-    return Part(read, own.written(plain, LABEL, f"{where}labels"))
+    return LabelledTexts(read, own.written(plain, LABEL, f"{where}labels"))
 
 
-def _written(folder: Path, rows: Mapping[str, Part]) -> dict[str, Any]:
+def _written(folder: Path, rows: Mapping[str, LabelledTexts]) -> dict[str, Any]:
     """The parts as files below ``folder``, and the settings that name them."""
     for name, part in rows.items():
         _write(folder / f"{name}.parquet", part)
@@ -142,7 +142,7 @@ def _written(folder: Path, rows: Mapping[str, Part]) -> dict[str, Any]:
     return {**paths, "test": test, "text": list(columns), "label": LABEL, "name": "texts"}
 
 
-def _write(path: Path, part: Part) -> None:
+def _write(path: Path, part: LabelledTexts) -> None:
     names = PAIR if len(part.texts[0]) == 2 else TEXT
     columns = dict(zip(names, map(list, zip(*part.texts, strict=True)), strict=True))
     pq.write_table(pa.table({**columns, LABEL: part.labels}), path)
@@ -153,7 +153,7 @@ def _resolved(tree: Mapping[str, Any], more: Mapping[str, Any]) -> RunConfig:
     return next(iter(resolved.tasks.values()))
 
 
-def _hold_out(config: RunConfig, part: Part, path: Path) -> None:
+def _hold_out(config: RunConfig, part: LabelledTexts, path: Path) -> None:
     """Write the rows that the division of train will hold out, as those that are scored once.
 
     Nothing else is there to be scored, and the answers to held-out rows are made anyway.
@@ -165,7 +165,9 @@ def _hold_out(config: RunConfig, part: Part, path: Path) -> None:
         task_of(config), own=data, limit=config.data.limit, split_seed=config.data.split_seed
     )
     rows = [int(row) for row in divided.held_out["idx"]]
-    _write(path, Part([part.texts[row] for row in rows], [part.labels[row] for row in rows]))
+    _write(
+        path, LabelledTexts([part.texts[row] for row in rows], [part.labels[row] for row in rows])
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from bench.cli.options import UserPath
 
 if TYPE_CHECKING:
     from bench.submission.finished import Chosen
-    from bench.submission.make import Source
+    from bench.submission.make import FileOrigin
 
 INVALID = 1
 """Exit code of ``--check``: the server would not take it."""
@@ -58,7 +58,7 @@ def submit(
     from bench.records.results import load
     from bench.records.store import Store
     from bench.report.files import find
-    from bench.submission.finished import Wanted, choose
+    from bench.submission.finished import StudentChoice, choose
     from reaugkd.models import threads
     from reaugkd.retrieval import ann
 
@@ -66,7 +66,7 @@ def submit(
         raise click.UsageError("--ann names an index, --no-retrieval asks none: give one of them")
     results = load(Store(find(run)))
     backend = ann.canonical(backend) if backend else None
-    wanted = Wanted(options["method"], options["seed"], backend, not options["no_retrieval"])
+    wanted = StudentChoice(options["method"], options["seed"], backend, not options["no_retrieval"])
     chosen = choose(results, wanted)
     out = options["out"] or results.folder / "submission"
 
@@ -98,7 +98,7 @@ def submit(
     return None
 
 
-def _tell(sources: list[Source], chosen: Chosen, out: Path) -> None:
+def _tell(sources: list[FileOrigin], chosen: Chosen, out: Path) -> None:
     """Print what answered each file; what nobody answered is said loudly."""
     from bench.submission.layout import ARCHIVE
 

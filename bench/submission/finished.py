@@ -48,7 +48,7 @@ class FinishedStore(ArtifactStore):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StudentChoice:
     """Whose answers are submitted.
 
     Attributes:
@@ -80,7 +80,7 @@ class Chosen:
         return [f"{', '.join(those)} ({reason})" for reason, those in titles.items()]
 
 
-def choose(results: Results, wanted: Wanted) -> Chosen:
+def choose(results: Results, wanted: StudentChoice) -> Chosen:
     """The cell of each task: the first that the plan names among those that are ``wanted``.
 
     It is never chosen by a score. A cell that has not ended well is not replaced by another one.
@@ -119,7 +119,7 @@ def choose(results: Results, wanted: Wanted) -> Chosen:
     return Chosen(cells, missing)
 
 
-def _fits(plan: Planned, wanted: Wanted) -> bool:
+def _fits(plan: Planned, wanted: StudentChoice) -> bool:
     if plan.method != wanted.method:
         return False
     if not wanted.retrieval:
@@ -128,13 +128,13 @@ def _fits(plan: Planned, wanted: Wanted) -> bool:
     return plan.kind == "retrieval" and plan.control == NONE and asked
 
 
-def _what(wanted: Wanted, seed: int) -> str:
+def _what(wanted: StudentChoice, seed: int) -> str:
     behind = f" behind {wanted.backend}" if wanted.backend else ""
     how = f" with retrieval{behind}" if wanted.retrieval else " alone"
     return f"{wanted.method} seed {seed}{how}"
 
 
-def _hint(results: Results, wanted: Wanted) -> str:
+def _hint(results: Results, wanted: StudentChoice) -> str:
     """What the run has instead."""
     tasks = ", ".join(dict.fromkeys(cell.plan.task for cell in results.cells))
     alone = "" if not wanted.retrieval else "; --no-retrieval takes the student alone"

@@ -25,7 +25,7 @@ from reaugkd.tasks.glue_tests import UnlabelledRows
 
 
 @dataclass(frozen=True)
-class Source:
+class FileOrigin:
     """What answered the rows of one file: a finished cell, or with ``cell`` None nobody."""
 
     file: AnswerFile
@@ -44,7 +44,7 @@ def make(
     missing: Filling | None = None,
     data_dir: Path | None = None,
     files: Sequence[AnswerFile] = FILES,
-) -> list[Source]:
+) -> list[FileOrigin]:
     """Answer GLUE's test rows by the ``chosen`` cells of a run and write the submission to ``out``.
 
     All that can be wrong with folders, rows and the cache's students is told before the first row
@@ -73,19 +73,21 @@ def make(
     data = {file.task: _data(results, file.task, data_dir) for file in files}
     rows = {f.name: _rows(f, data[f.task]) for f in files if f.task in chosen.cells}
     contents: dict[str, str] = {}
-    sources: dict[str, Source] = {}
+    sources: dict[str, FileOrigin] = {}
     for file in files:
         if missing and file.task in chosen.missing:
             outputs = answers.filled(file, missing, data[file.task])
             contents[file.name] = layout.written(file, outputs)
-            sources[file.name] = Source(file, None, _of_nobody(file, missing, contents[file.name]))
+            sources[file.name] = FileOrigin(
+                file, None, _of_nobody(file, missing, contents[file.name])
+            )
     for task, (cell, record) in _cells(results, chosen, workbench, data_dir).items():
         answer, words = _answerer(cell, record, workbench)
         for file in (file for file in files if file.task == task):
             texts = rows.pop(file.name).texts
             outputs = answers.answered(file, texts, answer, reporter)
             contents[file.name] = layout.written(file, outputs)
-            sources[file.name] = Source(file, cell.key, words)
+            sources[file.name] = FileOrigin(file, cell.key, words)
     ordered = [sources[file.name] for file in files]
     about = {
         "command": command,

@@ -19,9 +19,9 @@ from bench.records.run import Record
 from bench.records.store import Store
 from bench.submission import check, make
 from bench.submission.answers import CHUNK, alone, answered, with_retrieval
-from bench.submission.finished import FinishedStore, Wanted, choose
+from bench.submission.finished import FinishedStore, StudentChoice, choose
 from bench.submission.layout import ABOUT, ARCHIVE, written
-from bench.submission.make import Source
+from bench.submission.make import FileOrigin
 from reaugkd.errors import UserError
 from reaugkd.reporter import Silent
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
@@ -33,7 +33,7 @@ from tests.bench.test_bad_input import told
 
 PRESENT = ("mnli", "stsb", "cola")
 FILES = {file.name: file for file in SMALL}
-WITH = Wanted("reaugkd", backend="exact")
+WITH = StudentChoice("reaugkd", backend="exact")
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Place:
     def workbench(self) -> Workbench:
         return Workbench(FinishedStore(self.cache, Silent(), "bench run"), Silent(), "test")
 
-    def submit(self, out: Path, wanted: Wanted = WITH, **options: Any) -> list[Source]:
+    def submit(self, out: Path, wanted: StudentChoice = WITH, **options: Any) -> list[FileOrigin]:
         chosen, bench = choose(self.results, wanted), self.workbench()
         options = {"missing": "constant", "files": SMALL, "command": "bench submit", **options}
         return make.make(out, self.results, chosen, bench, Silent(), **options)
 
-    def cell(self, task: str, wanted: Wanted = WITH) -> tuple[Cell, Record]:
+    def cell(self, task: str, wanted: StudentChoice = WITH) -> tuple[Cell, Record]:
         state = choose(self.results, wanted).cells[task]
         assert state.record is not None
         cells = export.planned(Store(self.results.folder), self.workbench(), task=task)
@@ -125,7 +125,7 @@ def test_chunks_do_not_change_the_answers(place: Place) -> None:
 @pytest.mark.usefixtures("nothing_trains")
 @pytest.mark.parametrize("method", ["kd", "reaugkd"])
 def test_students_alone_say_what_the_run_recorded_of_them(method: str, place: Place) -> None:
-    cell, _ = place.cell("mnli", Wanted(method, retrieval=False))
+    cell, _ = place.cell("mnli", StudentChoice(method, retrieval=False))
     pipeline, answer = place.workbench().pipeline(cell.config), alone(cell, place.workbench())
     dev = pipeline.rows.data.tests["dev_matched"]
     answers = answer([*zip(dev["text_a"], dev["text_b"], strict=True)])
@@ -138,7 +138,7 @@ def test_students_alone_say_what_the_run_recorded_of_them(method: str, place: Pl
 def test_without_retrieval_the_same_files_come_from_the_students(
     place: Place, tmp_path: Path
 ) -> None:
-    sources = place.submit(tmp_path / "out", Wanted("kd", retrieval=False))
+    sources = place.submit(tmp_path / "out", StudentChoice("kd", retrieval=False))
     answered_by = {source.file.task: source.words for source in sources if source.cell}
     assert answered_by == dict.fromkeys(PRESENT, "kd seed 0 alone")
     assert check.problems(tmp_path / "out", SMALL) == []
@@ -226,7 +226,7 @@ def test_other_rows_than_the_run_had_are_refused(place: Place, tmp_path: Path) -
 
 def test_the_first_index_of_the_plan_answers_unless_another_is_named(place: Place) -> None:
     for named, taken in {None: "exact", "exact": "exact", "faiss": "faiss"}.items():
-        cells = choose(place.results, Wanted("reaugkd", backend=named)).cells
+        cells = choose(place.results, StudentChoice("reaugkd", backend=named)).cells
         assert [cell.plan.backend for cell in cells.values()] == [taken] * len(PRESENT)
 
 
