@@ -14,8 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from reaugkd.retrieval.classifier import RetrievalAugmentedClassifier
-from reaugkd.retrieval.editable import Texts
-from reaugkd.retrieval.texts import in_order
+from reaugkd.retrieval.texts import Texts, in_order
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags

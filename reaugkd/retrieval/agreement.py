@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reaugkd.errors import UserError
-from reaugkd.retrieval.classifier import Prediction
+from reaugkd.retrieval.answering import Prediction
 
 TENTH = 0.1
 """Of the standard deviation of scores: as far apart two of them count as the same."""

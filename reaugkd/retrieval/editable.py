@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,20 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from reaugkd.errors import DataError, UserError
 from reaugkd.retrieval import editing
-from reaugkd.retrieval.ann.index import AnnIndex
+from reaugkd.retrieval.answering import AnsweringClassifier
 from reaugkd.retrieval.knowledge_base import KnowledgeBase
 from reaugkd.retrieval.reindex import over
 from reaugkd.retrieval.saved import Text
-from reaugkd.retrieval.texts import read_texts
+from reaugkd.retrieval.texts import Texts, read_texts
 from reaugkd.retrieval.values import read_values
-
-Texts = Iterable[str] | Iterable[Sequence[str]]
 
 STUDENTS = "student"
 Keys = ArrayLike | Literal["student"]
 
 
-class EditableClassifier:
+class EditableClassifier(AnsweringClassifier):
     """The part of a classifier that edits its knowledge base, index and texts.
 
     An edit is made wholly or, after an error, not at all. The index is built anew, like the one
@@ -31,19 +29,6 @@ class EditableClassifier:
     and tau nor the student change: it may have learned from what is removed. Nothing may be asked
     while an edit is made.
     """
-
-    knowledge_base: KnowledgeBase
-    index: AnnIndex
-    k: int
-    labels: tuple[str, ...]
-    pair: bool | None
-    texts: Mapping[int, Text] | None
-
-    def encode(
-        self, texts: Texts, batch_size: int = 32
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The student's logits [n, C] and embeddings [n, D]."""
-        raise NotImplementedError
 
     def add(
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from reaugkd.errors import DataError
+
+Texts = Iterable[str] | Iterable[Sequence[str]]
+"""Sentences, or pairs of them."""
 
 SIDES = ("text", "first sentence", "second sentence")
 
