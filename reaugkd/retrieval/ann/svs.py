@@ -5,6 +5,7 @@ Its compression (LVQ) runs on Intel processors only; elsewhere the library ends 
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,8 +149,7 @@ class Svs(Graph):
 
     def _load(self, path: Path) -> None:
         with TemporaryDirectory(prefix="reaugkd-svs-") as folder:
-            with tarfile.open(path) as packed:
-                packed.extractall(folder, filter="data")
+            _unpack(path, Path(folder))
             config, graph, data = (str(Path(folder) / part) for part in PARTS)
             if BITS[self.scheme] is None:
                 source = svs.VectorDataLoader(data, svs.DataType.float32)
@@ -174,6 +174,22 @@ def _padding(similarities: Vectors, ids: NDArray[np.int64]) -> NDArray[np.bool_]
     empty = (ids == 0) & (similarities == 0.0)
     tail: NDArray[np.bool_] = np.logical_and.accumulate(empty[:, ::-1], axis=1)[:, ::-1]
     return tail
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Write the files of the parts below ``folder``; a ValueError tells of anything else.
+
+    By hand: ``extractall(filter="data")`` is not in the first releases of Python 3.11.
+    """
+    with tarfile.open(path) as packed:
+        for member in packed:
+            part, _, name = member.name.partition("/")
+            content = packed.extractfile(member)
+            if part not in PARTS or Path(name).name != name or content is None:
+                raise ValueError(f"{member.name!r} is no file of an index")
+            (folder / part).mkdir(exist_ok=True)
+            with content, (folder / part / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -186,6 +186,18 @@ class SvsCase(IndexCase):
         assert len(found) >= 5
         return found
 
+    @pytest.mark.parametrize("name", ["../outside", "graph/../../outside", "/outside", "more/file"])
+    def test_a_file_that_belongs_to_no_index_is_not_written(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        index = ann.make(self.spec)
+        index.build(vectors())
+        with tarfile.open(tmp_path / "packed", "w") as packed:
+            packed.addfile(tarfile.TarInfo(name))
+        with pytest.raises(ValueError, match="is no file of an index"):
+            index._load(tmp_path / "packed")
+        assert not list(tmp_path.parent.rglob("outside"))
+
     def test_one_entry(self) -> None:
         self.rounding = max(self.rounding, 5e-3)  # nothing is left of it but the mean
         super().test_one_entry()
