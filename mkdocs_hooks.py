@@ -33,7 +33,9 @@ _BESIDE_DOCS = (
 )
 """What pages link to outside of ``docs/``, as patterns below the root."""
 
-_LOADS = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=["']?(?:https?:)?//""")
+_LOADS = re.compile(
+    r"""<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=["']?(?:https?:)?//"""
+)
 _ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([^`]+)`")
 _DOCTEST = re.compile(r"^>>> .*(?:\n(?! *$).+)*", re.M)
 
