@@ -35,6 +35,16 @@ from tests.reaugkd.retrieval.cases import (
 class TestExact(IndexCase):
     spec = "exact"
 
+    @pytest.mark.parametrize("k", [1, 3, 7, 49])
+    def test_one_query_chooses_among_equals_as_a_batch_does(self, k: int) -> None:
+        """Which of equal entries come first is no matter of how they are found."""
+        rows = vectors(10).repeat(5, axis=0)[np.random.default_rng(0).permutation(50)]
+        index = self.built(rows)
+        for query in unit_rows(queries(), "query"):
+            _, expected = index.search(np.stack([query, query]), k)
+            _, ids = index.nearest(query[None], k)
+            assert set(ids) == set(expected[0].tolist())
+
     def test_ties_are_answered_by_id(self) -> None:
         rows = np.zeros((50, DIM))
         rows[:, 0] = 1.0
